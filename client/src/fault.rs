@@ -1,0 +1,72 @@
+use std::{error::Error, fmt, io};
+
+/// Why no answer came from where a registry should be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// Nobody listens there.
+    ConnectionRefused,
+    /// No connection, or no answer, came in time.
+    TimedOut,
+    /// The host's name is not known.
+    UnknownHost,
+    /// The server's certificate is not trusted, or not for this host; with the reason.
+    Certificate(String),
+    /// What answered does not speak TLS.
+    NotTls,
+    /// What answered does not speak HTTP, which is what a TLS port looks like to plain HTTP.
+    NotHttp,
+    /// The connection broke off; with the reason.
+    Broken(String),
+}
+
+impl Fault {
+    pub(crate) fn of(error: &reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Self::TimedOut;
+        }
+        let (mut deepest, mut next): (&(dyn Error + 'static), Option<&(dyn Error + 'static)>) = (error, error.source());
+        while let Some(cause) = next {
+            if let Some(fault) = Self::known(cause) {
+                return fault;
+            }
+            // An I/O error's own source skips the error inside of it.
+            let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            deepest = cause;
+            next = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| cause.source());
+        }
+        let text = deepest.to_string();
+        if text.contains("invalid HTTP version") || text.contains("invalid HTTP header") {
+            return Self::NotHttp;
+        }
+        Self::Broken(text)
+    }
+
+    fn known(cause: &(dyn Error + 'static)) -> Option<Self> {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return Some(match tls {
+                rustls::Error::InvalidMessage(_) => Self::NotTls,
+                rustls::Error::InvalidCertificate(_) => Self::Certificate(tls.to_string()),
+                _ => Self::Broken(tls.to_string()),
+            });
+        }
+        match cause.downcast_ref::<io::Error>()?.kind() {
+            io::ErrorKind::ConnectionRefused => Some(Self::ConnectionRefused),
+            io::ErrorKind::TimedOut => Some(Self::TimedOut),
+            _ if cause.to_string().contains("failed to lookup address") => Some(Self::UnknownHost),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConnectionRefused => formatter.write_str("connection refused"),
+            Self::TimedOut => formatter.write_str("no answer in time"),
+            Self::UnknownHost => formatter.write_str("the host's name is not known"),
+            Self::NotTls => formatter.write_str("what answers there does not speak TLS"),
+            Self::NotHttp => formatter.write_str("what answers there does not speak plain HTTP"),
+            Self::Certificate(reason) | Self::Broken(reason) => formatter.write_str(reason),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Callers of a registry: what the command line uses, and later the nodes.
+//!
+//! A [`RegistryClient`] speaks the OCI distribution API and our extension to it. It follows no redirect and no page link away
+//! from the registry it was made for, so credentials go nowhere else; every wait has a limit; every body is read up to a
+//! bound; and a manifest's bytes are handed out only when their digest is right. A refusal becomes a [`ClientError`] that
+//! keeps the registry's own words.
+
+mod client;
+mod credentials;
+mod error;
+mod fault;
+mod image;
+mod image_reference;
+mod link;
+mod manifest;
+mod page;
+mod refusal;
+mod registry_url;
+mod transport;
+
+pub use client::RegistryClient;
+pub use credentials::Credentials;
+pub use error::ClientError;
+pub use fault::Fault;
+pub use image::{BlobDetail, ImageDetail, ImageSummary, ManifestDetail};
+pub use image_reference::{ImageReference, InvalidImageReference};
+pub use manifest::{FetchedManifest, ManifestHead};
+pub use page::Pages;
+pub use refusal::Refusal;
+pub use registry_url::{InvalidRegistryUrl, RegistryUrl};
+pub use transport::ClientOptions;

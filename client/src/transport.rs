@@ -1,0 +1,83 @@
+use std::{io, path::Path, path::PathBuf, time::Duration};
+
+use reqwest::{Certificate, Client, ClientBuilder, redirect::Policy};
+
+use crate::{ClientError, Credentials, RegistryUrl};
+
+/// How to reach a registry.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// The registry.
+    pub registry: RegistryUrl,
+    /// Who asks; anonymous where nobody is named.
+    pub credentials: Option<Credentials>,
+    /// A PEM file of certificate authorities to trust beside those of the machine.
+    pub ca_file: Option<PathBuf>,
+    /// Whether plain HTTP may leave this machine.
+    pub allow_plain_http: bool,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// How long to wait for the next bytes of an answer.
+    pub read_timeout: Duration,
+}
+
+impl ClientOptions {
+    /// Anonymous, with the machine's certificate authorities; 5 s to connect, 60 s for an answer's next bytes.
+    pub fn new(registry: RegistryUrl) -> Self {
+        Self {
+            registry,
+            credentials: None,
+            ca_file: None,
+            allow_plain_http: false,
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_mins(1),
+        }
+    }
+
+    /// The HTTP client; reads the CA file, so this blocks.
+    pub(crate) fn build(&self) -> Result<Client, ClientError> {
+        let is_plain = !self.registry.is_https();
+        if is_plain && !self.registry.is_loopback() && !self.allow_plain_http {
+            return Err(ClientError::PlainHttp(self.registry.clone()));
+        }
+        let mut builder = Client::builder()
+            .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.connect_timeout)
+            .read_timeout(self.read_timeout)
+            .redirect(Policy::none());
+        if self.registry.is_loopback() {
+            // A proxy that the environment names is for the network, and could not reach this machine's loopback.
+            builder = builder.no_proxy();
+        }
+        let builder = if is_plain { without_tls(builder) } else { self.with_tls(builder)? };
+        builder.build().map_err(ClientError::Setup)
+    }
+
+    fn with_tls(&self, builder: ClientBuilder) -> Result<ClientBuilder, ClientError> {
+        // The first caller in the process installs the provider; that another one did is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = builder.tls_backend_rustls();
+        let Some(path) = &self.ca_file else { return Ok(builder) };
+        let authorities = read_authorities(path);
+        let authorities = authorities.map_err(|source| ClientError::Authorities { path: path.clone(), source })?;
+        Ok(builder.tls_certs_merge(authorities))
+    }
+}
+
+fn read_authorities(path: &Path) -> io::Result<Vec<Certificate>> {
+    let invalid = |error: &str| io::Error::new(io::ErrorKind::InvalidData, error);
+    let authorities = Certificate::from_pem_bundle(&std::fs::read(path)?).map_err(|_| invalid("it is not PEM"))?;
+    if authorities.is_empty() { Err(invalid("it holds no certificate")) } else { Ok(authorities) }
+}
+
+/// A TLS set-up that trusts nobody, for a client that speaks plain HTTP: the machine's authorities are not read for nothing,
+/// and a machine that has none can still ask its own registry.
+fn without_tls(builder: ClientBuilder) -> ClientBuilder {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has the cipher suites of the default versions")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    builder.tls_backend_preconfigured(config)
+}

@@ -1,0 +1,61 @@
+use std::{fmt, net::SocketAddr};
+
+/// What a daemon tells people on stderr once it answers.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    /// The registry's URL, with its real port.
+    pub url: String,
+    /// Where the registry listens.
+    pub address: SocketAddr,
+    /// Where health and metrics are, if anywhere.
+    pub admin_address: Option<SocketAddr>,
+    /// Where the data is: `data in ./data (folder, SQLite)`.
+    pub data: String,
+    /// Whether to show a newcomer what to type next.
+    pub shows_first_steps: bool,
+}
+
+impl fmt::Display for Announcement {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, address, data, .. } = self;
+        writeln!(formatter, "longshore: registry on {url}, {data}; Ctrl-C stops, nothing is lost")?;
+        if self.shows_first_steps {
+            let image = format!("{}/alpine", reachable_host(*address));
+            writeln!(formatter, "  try  docker pull alpine && docker tag alpine {image} && docker push {image}")?;
+        }
+        match self.admin_address {
+            Some(admin_address) => writeln!(formatter, "longshore: admin on http://{admin_address}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The host and port by which a client on this machine reaches a listener. Docker takes plain HTTP from `localhost` unasked.
+fn reachable_host(address: SocketAddr) -> String {
+    let ip = address.ip().to_canonical();
+    if ip.is_loopback() || ip.is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_where_it_is_and_what_to_type() {
+        let mut announcement = Announcement {
+            url: "http://127.0.0.1:5000".to_owned(),
+            address: SocketAddr::from(([127, 0, 0, 1], 5000)),
+            admin_address: None,
+            data: "data in ./data (folder, SQLite)".to_owned(),
+            shows_first_steps: true,
+        };
+        assert_eq!(
+            announcement.to_string(),
+            "longshore: registry on http://127.0.0.1:5000, data in ./data (folder, SQLite); Ctrl-C stops, nothing is lost\n\
+             \x20 try  docker pull alpine && docker tag alpine localhost:5000/alpine && docker push localhost:5000/alpine\n"
+        );
+        announcement.shows_first_steps = false;
+        announcement.admin_address = Some(SocketAddr::from(([127, 0, 0, 1], 5001)));
+        assert!(announcement.to_string().ends_with("nothing is lost\nlongshore: admin on http://127.0.0.1:5001\n"));
+    }
+}

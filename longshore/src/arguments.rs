@@ -1,0 +1,82 @@
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+use longshore_service::config::split_flags;
+
+use crate::{failure::Failure, image::ImageArguments, registry::RegistryArguments, up::UpArguments};
+
+const EXIT_CODES: &str = "Exit codes:
+  0    done; for a daemon, stopped by a signal, with requests finished or noted as far as they came
+  1    failed
+  2    a mistake in arguments, environment or configuration; nothing was done
+  130  a daemon told a second time to stop, and so stopped at once";
+
+/// The program's arguments, read.
+pub struct Arguments {
+    /// What to do.
+    pub command: Command,
+    /// The configuration values set by dotted flags, as path and value.
+    pub settings: Vec<(String, String)>,
+}
+
+#[derive(Parser)]
+#[command(
+    name = "longshore",
+    version,
+    about = "Carries container images from the push to the running container",
+    after_help = EXIT_CODES
+)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do: a noun that has verbs of its own, or an everyday verb.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run everything on this machine, with nothing to configure
+    #[command(after_help = EXIT_CODES)]
+    Up(UpArguments),
+    /// Run a registry from a configuration, and look after it
+    #[command(after_help = EXIT_CODES)]
+    Registry(RegistryArguments),
+    /// See and remove the images of a registry
+    #[command(after_help = EXIT_CODES)]
+    Image(ImageArguments),
+}
+
+impl Arguments {
+    /// Reads the process's arguments. Prints help, version and mistakes of grammar by itself, and ends the process after that.
+    ///
+    /// Dotted flags are a daemon's, so they are taken out only after its noun; anywhere else they are unknown flags.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        if arguments.get(1).is_none_or(|noun| noun != "registry") {
+            return Ok(Self { command: Program::parse_from(arguments).command, settings: Vec::new() });
+        }
+        let texts = arguments.into_iter().map(OsString::into_string).collect::<Result<Vec<_>, _>>();
+        let texts = texts.map_err(|argument| Failure::Usage(format!("{} is not Unicode text", argument.display())))?;
+        let split = split_flags(texts).map_err(|mistakes| Failure::mistakes(&mistakes))?;
+        Ok(Self { command: Program::parse_from(split.rest).command, settings: split.settings })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_holds_together() {
+        Program::command().debug_assert();
+    }
+
+    #[test]
+    fn a_daemon_s_noun_takes_dotted_flags() {
+        let words = ["longshore", "registry", "serve", "--storage.bucket", "x", "--config", "a.toml"];
+        let arguments = Arguments::read(words.map(OsString::from)).expect("well-formed arguments");
+        assert_eq!(arguments.settings, [("storage.bucket".to_owned(), "x".to_owned())]);
+        assert!(matches!(arguments.command, Command::Registry(_)));
+    }
+}

@@ -1,0 +1,72 @@
+use std::{
+    error::Error,
+    io::{self, Write as _},
+};
+
+use longshore_registry::{Config, Drained, StartError, build};
+use longshore_service::{shutdown, telemetry::Telemetry};
+
+use crate::{announcement::Announcement, failure::Failure, failure::with_sources};
+
+/// How a registry's start is told to people.
+pub struct Telling {
+    /// Where the data is, without how it is kept.
+    pub data: String,
+    /// Whether to show a newcomer what to type next.
+    pub shows_first_steps: bool,
+    /// What to do when an address is taken.
+    pub on_taken_address: &'static str,
+    /// The command that rebuilds the database from the store.
+    pub reindex_command: String,
+}
+
+/// Runs a registry until a signal says to stop, and its requests have finished.
+pub async fn run(config: Config, telling: Telling) -> Result<(), Failure> {
+    let telemetry = Telemetry::start(&config.telemetry_settings());
+    let telemetry = telemetry.map_err(|error| Failure::because("the logs can't be set up", &error))?;
+    let outcome = serve(config, telling).await;
+    telemetry.shutdown().await;
+    outcome
+}
+
+async fn serve(config: Config, telling: Telling) -> Result<(), Failure> {
+    let stop = shutdown::on_signal().map_err(|error| Failure::because("signals can't be handled", &error))?;
+    let started = tokio::select! {
+        // Boxed, as is the run below: they are large, and held by every future up to main's.
+        started = Box::pin(build(config)) => started,
+        // Nothing is served yet, so there is nothing to finish.
+        () = stop.cancelled() => return Ok(()),
+    };
+    let app = started.map_err(|error| not_started(&error, &telling))?;
+    let announcement = Announcement {
+        url: app.url(),
+        address: app.address(),
+        admin_address: app.admin_address(),
+        data: format!("data in {} ({})", telling.data, app.summary()),
+        shows_first_steps: telling.shows_first_steps,
+    };
+    // A daemon whose stderr is closed has nobody to tell, and serves all the same.
+    let _ = write!(io::stderr(), "{announcement}");
+    if Box::pin(app.run(stop)).await == Drained::TimedOut {
+        // Uploads that were cut off can be gone on with, so this is no failure.
+        let _ = writeln!(io::stderr(), "longshore: stopped before every request had finished; listen.drain_timeout is the limit");
+    }
+    Ok(())
+}
+
+/// Why there is no registry, and what can be done about it.
+fn not_started(error: &StartError, telling: &Telling) -> Failure {
+    let reason = with_sources(error);
+    Failure::Failed(match error {
+        StartError::NeedsReindex => format!("{reason}: {}", telling.reindex_command),
+        _ if is_address_taken(error) => format!("{reason}; {}", telling.on_taken_address),
+        _ => reason,
+    })
+}
+
+fn is_address_taken(error: &(dyn Error + 'static)) -> bool {
+    let is_taken = |error: &(dyn Error + 'static)| {
+        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+    };
+    is_taken(error) || error.source().is_some_and(is_address_taken)
+}

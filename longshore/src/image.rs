@@ -1,0 +1,49 @@
+//! `longshore image`: the images of a registry, for people and for programs.
+
+mod connection;
+mod inspect;
+mod layers;
+mod ls;
+mod rm;
+mod tags;
+
+use clap::{Args, Subcommand};
+
+use crate::failure::Failure;
+use connection::ConnectionArguments;
+
+/// `longshore image`.
+#[derive(Args)]
+pub struct ImageArguments {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    connection: ConnectionArguments,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// List tagged images, with what they weigh and share
+    Ls(ls::LsArguments),
+    /// List a repository's tags
+    Tags(tags::TagsArguments),
+    /// Show one image: tags, manifests, configurations and layers
+    Inspect(inspect::InspectArguments),
+    /// List an image's layers, and how many others share each
+    Layers(layers::LayersArguments),
+    /// Remove tags, or manifests with every tag at them
+    Rm(rm::RmArguments),
+}
+
+impl ImageArguments {
+    pub async fn run(self) -> Result<(), Failure> {
+        let Self { verb, connection } = self;
+        match verb {
+            Verb::Ls(ls) => ls.run(&connection).await,
+            Verb::Tags(tags) => tags.run(&connection).await,
+            Verb::Inspect(inspect) => inspect.run(&connection).await,
+            Verb::Layers(layers) => layers.run(&connection).await,
+            Verb::Rm(rm) => rm.run(&connection).await,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use longshore_client::{ClientError, ClientOptions, Credentials, Fault, ImageReference, RegistryClient, RegistryUrl};
+
+use crate::{
+    failure::{Failure, with_sources},
+    output::Format,
+};
+
+const WHO_ASKS: &str = "Who asks, with the password in LONGSHORE_REGISTRY_PASSWORD; \
+    or else a token is in LONGSHORE_REGISTRY_TOKEN";
+
+/// Which registry to ask, how to reach it, and how to show what it says.
+#[derive(Args)]
+#[command(next_help_heading = "Registry and output")]
+pub struct ConnectionArguments {
+    /// The registry; a host written in front of a repository takes its place
+    #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:5000")]
+    #[arg(env = "LONGSHORE_REGISTRY_URL", hide_env_values = true)]
+    registry: String,
+    /// Let plain HTTP leave this machine; a host without a scheme then means http
+    #[arg(long, global = true)]
+    plain_http: bool,
+    /// A PEM file of certificate authorities to trust beside those of this machine
+    #[arg(long, global = true, value_name = "FILE", env = "LONGSHORE_REGISTRY_CA_FILE", hide_env_values = true)]
+    ca_file: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "NAME", env = "LONGSHORE_REGISTRY_USERNAME", hide_env_values = true, help = WHO_ASKS)]
+    username: Option<String>,
+    /// How to print: a table for people, JSON for programs
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "table")]
+    pub output: Format,
+}
+
+impl ConnectionArguments {
+    /// Reads a reference as these arguments have it.
+    pub fn parse(&self, text: &str) -> Result<ImageReference, Failure> {
+        ImageReference::parse(text, self.plain_http).map_err(|error| Failure::Usage(format!("{text:?}: {error}")))
+    }
+
+    /// A client for the registry named in front of an image, or else for the one of the arguments.
+    ///
+    /// Credentials are for the latter, and go to no other that a reference happens to name.
+    pub fn client(&self, image: Option<&ImageReference>) -> Result<RegistryClient, Failure> {
+        let usage = |error| Failure::Usage(format!("--registry: {error}"));
+        let own = RegistryUrl::parse(&self.registry, self.plain_http).map_err(usage)?;
+        let registry = image.and_then(|image| image.registry.clone()).unwrap_or_else(|| own.clone());
+        let mut options = ClientOptions::new(registry);
+        if options.registry == own {
+            options.credentials = self.credentials()?;
+        }
+        options.ca_file.clone_from(&self.ca_file);
+        options.allow_plain_http = self.plain_http;
+        RegistryClient::new(options).map_err(|error| explained(&error))
+    }
+
+    fn credentials(&self) -> Result<Option<Credentials>, Failure> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        if let Some(token) = variable("LONGSHORE_REGISTRY_TOKEN") {
+            return Ok(Some(Credentials::Bearer(token)));
+        }
+        let Some(username) = self.username.clone() else { return Ok(None) };
+        let password = variable("LONGSHORE_REGISTRY_PASSWORD").ok_or_else(|| {
+            Failure::Usage(format!("the password of {username} is missing; put it into LONGSHORE_REGISTRY_PASSWORD"))
+        })?;
+        Ok(Some(Credentials::Basic { username, password }))
+    }
+}
+
+/// What went wrong with a registry, and what can be done about it.
+pub fn explained(error: &ClientError) -> Failure {
+    match error {
+        ClientError::PlainHttp(_) => Failure::Usage(format!("{error}; add --plain-http if it may be")),
+        ClientError::Authorities { .. } => Failure::Usage(with_sources(error)),
+        ClientError::Setup(_) => Failure::Failed(with_sources(error)),
+        ClientError::Unreachable { registry, fault, .. } => Failure::Failed(format!("{error}{}", remedy(registry, fault))),
+        ClientError::Refused { status, .. } if status.as_u16() == 401 => {
+            Failure::Failed(format!("{error}; say who asks with --username, or with LONGSHORE_REGISTRY_TOKEN"))
+        }
+        ClientError::Refused { status, errors, .. } if status.as_u16() == 404 && errors.is_empty() => {
+            Failure::Failed(format!("{error}; is it a registry of longshore's?"))
+        }
+        _ => Failure::Failed(error.to_string()),
+    }
+}
+
+fn remedy(registry: &RegistryUrl, fault: &Fault) -> String {
+    let other_scheme = |scheme: &str| {
+        let written = registry.to_string();
+        let authority = written.split_once("://").map_or("", |(_, authority)| authority);
+        format!("; try {scheme}://{authority}")
+    };
+    match fault {
+        Fault::ConnectionRefused if registry.is_loopback() => "; is `longshore up` running?".to_owned(),
+        Fault::ConnectionRefused | Fault::UnknownHost => "; are the host and the port right?".to_owned(),
+        Fault::Certificate(_) => "; --ca-file FILE trusts an authority of your own".to_owned(),
+        Fault::NotTls => other_scheme("http"),
+        Fault::NotHttp => other_scheme("https"),
+        Fault::TimedOut | Fault::Broken(_) => String::new(),
+    }
+}

@@ -1,0 +1,43 @@
+//! `longshore`: the daemons and the operator's commands, in one program.
+
+mod announcement;
+mod arguments;
+mod daemon;
+mod failure;
+mod image;
+mod output;
+mod registry;
+mod up;
+
+use std::{process::ExitCode, time::Duration};
+
+use arguments::{Arguments, Command};
+use failure::Failure;
+
+/// How long work that nobody waits for any more may hold up the end of the process.
+const LINGER: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let outcome = Arguments::read(std::env::args_os()).and_then(start);
+    match outcome {
+        Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("longshore: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn start(Arguments { command, settings }: Arguments) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::because("the threads can't be started", &error))?;
+    let outcome = runtime.block_on(async {
+        match command {
+            Command::Up(up) => up.run().await,
+            Command::Registry(registry) => registry.run(settings).await,
+            Command::Image(image) => image.run().await,
+        }
+    });
+    runtime.shutdown_timeout(LINGER);
+    outcome
+}

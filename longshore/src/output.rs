@@ -1,0 +1,23 @@
+//! How what a command found is shown: tables for people, JSON for programs.
+
+mod age;
+mod byte_count;
+mod json_array;
+mod short_digest;
+mod table;
+
+pub use age::Age;
+pub use byte_count::ByteCount;
+pub use json_array::JsonArray;
+pub use short_digest::ShortDigest;
+pub use table::Table;
+
+/// How to print: a table for people, JSON for programs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+}
+
+/// What stands where there is nothing to say.
+pub const NOTHING: &str = "-";

@@ -1,0 +1,58 @@
+//! `longshore registry`: the daemon for real deployments, its configuration, and its index.
+
+mod config;
+mod reindex;
+mod serve;
+mod source;
+
+use clap::{Args, Subcommand};
+
+use crate::failure::Failure;
+
+const CONFIGURATION: &str = "Configuration:
+  Every value can be set in four places, and a later one replaces an earlier one's:
+
+    default      see `longshore registry config show`
+    file         bucket = \"x\" under [storage], in the TOML file of --config
+    environment  LONGSHORE_REGISTRY__STORAGE__BUCKET=x
+    flag         --storage.bucket x, or --storage.bucket=x
+
+  The name is always the section and the key. In the environment and in flags a list is separated by commas. A secret can be
+  in a file instead, which the name with _file at its end names: database.url_file.
+
+Exit codes:
+  0    done; for serve, stopped by a signal, with requests finished or noted as far as they came
+  1    failed
+  2    a mistake in arguments, environment or configuration; nothing was done
+  130  told a second time to stop, and so stopped at once";
+
+/// `longshore registry`.
+#[derive(Args)]
+pub struct RegistryArguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Serve until SIGTERM or Ctrl-C
+    #[command(after_help = CONFIGURATION)]
+    Serve(serve::ServeArguments),
+    /// Check or show the configuration
+    #[command(after_help = CONFIGURATION)]
+    Config(config::ConfigArguments),
+    /// Rebuild the database from the bucket or folder alone
+    #[command(after_help = CONFIGURATION)]
+    Reindex(reindex::ReindexArguments),
+}
+
+impl RegistryArguments {
+    /// `settings` are the values of dotted flags, as path and value.
+    pub async fn run(self, settings: Vec<(String, String)>) -> Result<(), Failure> {
+        match self.verb {
+            Verb::Serve(serve) => serve.run(settings).await,
+            Verb::Config(config) => config.run(settings),
+            Verb::Reindex(reindex) => reindex.run(settings).await,
+        }
+    }
+}

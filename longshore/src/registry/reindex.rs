@@ -1,0 +1,55 @@
+use std::{
+    io::{IsTerminal as _, Write as _, stderr},
+    path::PathBuf,
+};
+
+use clap::Args;
+use longshore_registry::{Config, ReindexProgress, reindex};
+use longshore_service::telemetry::Telemetry;
+
+use super::source::ConfigSource;
+use crate::{failure::Failure, output::ByteCount};
+
+#[derive(Args)]
+pub struct ReindexArguments {
+    #[command(flatten)]
+    source: ConfigSource,
+    /// The folder of a `longshore up`, instead of a configuration
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    data: Option<PathBuf>,
+}
+
+impl ReindexArguments {
+    pub async fn run(self, settings: Vec<(String, String)>) -> Result<(), Failure> {
+        let config = self.load(settings)?;
+        let telemetry = Telemetry::start(&config.telemetry_settings());
+        let telemetry = telemetry.map_err(|error| Failure::because("the logs can't be set up", &error))?;
+        let shows_progress = stderr().is_terminal();
+        let report = reindex(config, |progress| {
+            if shows_progress {
+                // That a progress line can't be written is no reason to stop.
+                let ReindexProgress { records, blobs, blob_bytes } = *progress;
+                let read = ByteCount(blob_bytes);
+                let _ = write!(stderr(), "\r\x1b[Klongshore: {records} records played back, {blobs} blobs read, {read}");
+            }
+        });
+        let report = Box::pin(report).await;
+        if shows_progress {
+            eprint!("\r\x1b[K");
+        }
+        telemetry.shutdown().await;
+        let report = report.map_err(|error| Failure::because("the database can't be rebuilt", &error))?;
+        eprintln!("longshore: {report}");
+        Ok(())
+    }
+
+    /// With `--data` the environment is left out, as `longshore up` leaves it out.
+    fn load(&self, settings: Vec<(String, String)>) -> Result<Config, Failure> {
+        let Some(data) = &self.data else { return Ok(self.source.load(settings)?.config) };
+        let folder = [("storage.folder", "objects"), ("database.file", "registry.db")]
+            .map(|(key, name)| (key.to_owned(), data.join(name).display().to_string()));
+        let settings = folder.into_iter().chain(settings).collect();
+        let loaded = Config::load(None, std::iter::empty(), settings);
+        Ok(loaded.map_err(|mistakes| Failure::mistakes(&mistakes))?.config)
+    }
+}

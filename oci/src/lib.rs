@@ -1,0 +1,32 @@
+//! The nouns of container images, as the OCI specifications name them: digests, references, manifests, media types, the
+//! routes of the distribution API, byte ranges and error codes.
+//!
+//! Everything here is pure: no I/O, no clock, no randomness. Text from outside becomes one of these types once, at the rim, and
+//! what is in a type needs no second look.
+
+mod content_range;
+mod descriptor;
+mod digest;
+mod error_code;
+mod hasher;
+mod manifest;
+pub mod media_type;
+mod query;
+mod range;
+mod reference;
+mod repository_name;
+mod route;
+mod tag;
+
+pub use content_range::{ContentRange, InvalidContentRange};
+pub use descriptor::{Descriptor, Platform};
+pub use digest::{Algorithm, Digest, InvalidDigest};
+pub use error_code::{ErrorBody, ErrorCode, ErrorEntry};
+pub use hasher::{HashState, Hasher, InvalidHashState};
+pub use manifest::{InvalidManifest, Manifest, ManifestKind};
+pub use query::Query;
+pub use range::{ByteRange, RangeRequest};
+pub use reference::{InvalidReference, Reference};
+pub use repository_name::{InvalidRepositoryName, RepositoryName};
+pub use route::{Route, RouteError};
+pub use tag::{InvalidTag, Tag};

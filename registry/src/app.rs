@@ -1,0 +1,157 @@
+//! A registry that serves.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::body::Body;
+use ::http::{Method, Request, Response};
+use hyper::body::Incoming;
+use longshore_service::{
+    admin::Admin,
+    listener::{self, Certificates, ConnectionInfo, Listener},
+    metrics::HttpMetrics,
+    request_id::{self, RequestId},
+    telemetry,
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::{http, registry::Registry, sweep::Sweeper};
+
+/// The routes' labels, by their position in the metrics; the last stands for paths that are none.
+pub(crate) const ROUTES: &[&str] = &[
+    "base", "manifest", "blob", "uploads", "upload", "tags", "catalog", "referrers", "images", "image", "metainfo", "unknown",
+];
+
+/// How often the certificate's files are looked at.
+const CERTIFICATES_PERIOD: Duration = Duration::from_secs(2);
+/// How long what was cut off at the drain's end may take to note where it stood.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A registry with its addresses taken, ready to run.
+pub struct App {
+    pub(crate) summary: String,
+    pub(crate) listener: Listener,
+    pub(crate) certificates: Option<Certificates>,
+    pub(crate) admin: Option<(Listener, Admin)>,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) http_metrics: Arc<HttpMetrics>,
+    pub(crate) sweeper: Sweeper,
+    pub(crate) draining: CancellationToken,
+}
+
+/// How a registry stopped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Drained {
+    /// Everything that ran was finished.
+    Clean,
+    /// Some of it was cut off; uploads stand where they were last noted.
+    TimedOut,
+}
+
+impl App {
+    /// Where the registry listens.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// The registry's URL.
+    pub fn url(&self) -> String {
+        self.listener.url()
+    }
+
+    /// Where health and metrics are, if anywhere.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|(listener, _)| listener.address())
+    }
+
+    /// The store and the database in two words: "folder, SQLite".
+    pub fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    /// Serves until `shutdown` is cancelled, then finishes what runs, within the drain's limit.
+    pub async fn run(self, shutdown: CancellationToken) -> Drained {
+        let Self { listener, certificates, admin, drain_timeout, registry, http_metrics, sweeper, draining, .. } = self;
+        let stop_admin = CancellationToken::new();
+        let admin = admin.map(|(listener, admin)| {
+            let handler = move |request, _: ConnectionInfo| admin.clone().answer(request);
+            tokio::spawn(listener.serve(handler, stop_admin.clone()))
+        });
+        let sweeping = tokio::spawn(sweeper.run(shutdown.clone()));
+        if let Some(certificates) = certificates {
+            tokio::spawn(certificates.watch(CERTIFICATES_PERIOD, shutdown.clone()));
+        }
+        let flag = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move {
+                shutdown.cancelled().await;
+                draining.cancel();
+            }
+        });
+        let tasks = registry.tasks.clone();
+        let begun = Instant::now();
+        let handler = move |request, info| answer(registry.clone(), http_metrics.clone(), request, info);
+        let drained = listener.serve(handler, shutdown).await;
+        tasks.close();
+        let settle = drain_timeout.saturating_sub(begun.elapsed()).max(SETTLE_TIMEOUT);
+        let is_settled = tokio::time::timeout(settle, tasks.wait()).await.is_ok();
+        flag.abort();
+        sweeping.await.ok();
+        stop_admin.cancel();
+        if let Some(admin) = admin {
+            admin.abort();
+        }
+        if is_settled && drained == listener::Drained::Finished { Drained::Clean } else { Drained::TimedOut }
+    }
+}
+
+/// Answers one request: names it, does it, and tells metrics and logs of it.
+async fn answer(
+    registry: Arc<Registry>,
+    metrics: Arc<HttpMetrics>,
+    request: Request<Incoming>,
+    info: ConnectionInfo,
+) -> Response<Body> {
+    let begun = std::time::Instant::now();
+    let id = RequestId::of(request.headers());
+    let method = request.method().clone();
+    let path = tracing::enabled!(tracing::Level::INFO).then(|| request.uri().path().to_owned());
+    let span = span(&request, &method, &id);
+    let (label, outcome) = http::handle(&registry, request, info.peer.ip()).instrument(span.clone()).await;
+    let _in_span = span.enter();
+    let mut response = outcome.unwrap_or_else(|error| http::refuse(&error, id.as_str()));
+    response.headers_mut().insert(request_id::HEADER, id.header_value());
+    let elapsed = begun.elapsed();
+    let route = ROUTES.iter().position(|route| *route == label).unwrap_or(ROUTES.len() - 1);
+    metrics.observe(route, &method, response.status(), elapsed);
+    log(&method, path.as_deref().unwrap_or_default(), &response, id.as_str(), elapsed);
+    response
+}
+
+/// What a request's log lines and trace are gathered under. Reads, which are many, have one only where somebody looks that closely.
+fn span(request: &Request<Incoming>, method: &Method, id: &RequestId) -> tracing::Span {
+    let path = request.uri().path();
+    let span = if matches!(*method, Method::GET | Method::HEAD) {
+        tracing::debug_span!("request", request_id = id.as_str(), %method, path)
+    } else {
+        tracing::info_span!("request", request_id = id.as_str(), %method, path)
+    };
+    if !span.is_disabled() {
+        telemetry::join_trace(&span, request.headers());
+    }
+    span
+}
+
+/// One line a request: refusals and changes at info, reads that went well at debug.
+fn log(method: &Method, path: &str, response: &Response<Body>, request_id: &str, elapsed: Duration) {
+    let status = response.status();
+    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    if is_read && (status.is_success() || status.is_redirection() || status == 404) {
+        tracing::debug!(request_id, %method, path, status = status.as_u16(), elapsed_us, "answered");
+    } else {
+        tracing::info!(request_id, %method, path, status = status.as_u16(), elapsed_us, "answered");
+    }
+}

@@ -1,0 +1,144 @@
+//! What an operator can set, a struct a section.
+//!
+//! Names and layers are those of [`longshore_service::config`]: `bucket` under `[storage]`,
+//! `LONGSHORE_REGISTRY__STORAGE__BUCKET`, or `--storage.bucket`. Paths are relative to the working directory.
+
+mod database;
+mod limits;
+mod listen;
+mod logs;
+mod storage;
+mod uploads;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use longshore_service::config::{self, ByteSize, Layout, Loaded, Mistakes, Problems};
+
+pub use database::{Database, DatabaseKind};
+pub use limits::{Lists, Manifests, MissingReferences, Requests, Sweep};
+pub use listen::Listen;
+pub use logs::{Log, Telemetry};
+pub use storage::{Redirect, Storage, StorageKind};
+pub use uploads::Uploads;
+
+/// The daemon's name in environment variables: `LONGSHORE_REGISTRY__…`.
+pub const DAEMON: &str = "registry";
+
+/// The most parts that an S3 multipart upload may have (Amazon S3 user guide, "Amazon S3 multipart upload limits").
+const S3_MAX_PARTS: u64 = 10_000;
+
+/// The registry's whole configuration. `Default` is a folder store and SQLite under `./data`, on loopback.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// Where and how to listen.
+    pub listen: Listen,
+    /// Where bytes are kept.
+    pub storage: Storage,
+    /// Where the index is kept.
+    pub database: Database,
+    /// What uploads may take.
+    pub uploads: Uploads,
+    /// What manifests may be.
+    pub manifests: Manifests,
+    /// How lists are paged.
+    pub lists: Lists,
+    /// How what is no longer needed is removed.
+    pub sweep: Sweep,
+    /// How many requests run at once.
+    pub requests: Requests,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Where traces go.
+    pub telemetry: Telemetry,
+}
+
+longshore_service::sections!(Config {
+    listen,
+    storage,
+    database,
+    uploads,
+    manifests,
+    lists,
+    sweep,
+    requests,
+    log,
+    telemetry,
+});
+
+impl Config {
+    /// Reads the configuration from a file, the environment and flags; see [`longshore_service::config::load`].
+    pub fn load(
+        file: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+        flags: Vec<(String, String)>,
+    ) -> Result<Loaded<Self>, Mistakes> {
+        config::load(DAEMON, file, env, flags)
+    }
+
+    /// Reads a configuration from TOML text alone. Mistakes name the text `registry.toml`.
+    ///
+    /// Nothing outside the text is looked at: secrets given by a file stay unread, and files are not checked.
+    pub fn parse_str(toml: &str) -> Result<Self, Mistakes> {
+        config::load_text("registry.toml", toml).map(|loaded| loaded.config)
+    }
+
+    /// The configuration of `longshore up`: objects in `data/objects`, SQLite in `data/registry.db`, on `listen`.
+    pub fn embedded(data: &Path, listen: SocketAddr) -> Self {
+        let mut config = Self::default();
+        config.listen.address = listen;
+        config.storage.folder = data.join("objects");
+        config.database.file = data.join("registry.db");
+        config
+    }
+
+    /// The largest blob that can be kept, in bytes: what `uploads.max_blob_size` allows, and on S3 no more than 10,000
+    /// parts of `storage.part_size`.
+    pub fn max_blob_size(&self) -> ByteSize {
+        let allowed = self.uploads.max_blob_size;
+        match self.storage.kind {
+            StorageKind::Folder => allowed,
+            StorageKind::S3 => {
+                let most = self.storage.part_size.as_bytes().saturating_mul(S3_MAX_PARTS);
+                allowed.min(ByteSize::bytes(most))
+            }
+        }
+    }
+}
+
+impl Layout for Config {
+    fn check(&self, problems: &mut Problems<'_>) {
+        self.listen.check(problems);
+        self.storage.check(problems);
+        self.database.check(problems);
+        self.uploads.check(problems);
+        self.manifests.check(problems);
+        self.lists.check(problems);
+        self.sweep.check(problems);
+        self.requests.check(problems);
+        let needs_whole_parts = self.storage.kind == StorageKind::S3;
+        if needs_whole_parts && self.uploads.memory_budget < self.storage.part_size {
+            problems.add(
+                &["uploads.memory_budget", "storage.part_size"],
+                format!(
+                    "a part of {} (storage.part_size) does not fit the budget of {} (uploads.memory_budget)",
+                    self.storage.part_size, self.uploads.memory_budget
+                ),
+            );
+        }
+    }
+
+    fn check_files(&self, problems: &mut Problems<'_>) {
+        self.listen.check_files(problems);
+    }
+}
+
+/// Adds a problem where a duration that must be waited for is zero.
+fn check_not_zero(key: &str, duration: config::Duration, problems: &mut Problems<'_>) {
+    if duration.as_milliseconds() == 0 {
+        problems.add(&[key], "must be longer than 0s");
+    }
+}
+
+#[cfg(test)]
+mod tests;

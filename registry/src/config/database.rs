@@ -1,0 +1,66 @@
+//! `[database]`: where the index is kept.
+
+use std::path::PathBuf;
+
+use longshore_service::choice;
+use longshore_service::config::{Duration, Problems, Secret};
+
+use super::check_not_zero;
+
+choice! {
+    /// Which database keeps the index.
+    pub enum DatabaseKind {
+        /// A file of this machine; one replica only.
+        Sqlite = "sqlite",
+        /// A PostgreSQL server, 13 or later; any number of replicas.
+        Postgres = "postgres",
+    }
+}
+
+/// Where the index is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Database {
+    /// SQLite or PostgreSQL.
+    pub kind: DatabaseKind,
+    /// The SQLite file, when `kind` is `sqlite`; its folder is made if need be.
+    pub file: PathBuf,
+    /// The PostgreSQL URL, when `kind` is `postgres`: `postgres://user:password@host:port/database`.
+    pub url: Secret,
+    /// Connections open at once, at least 2.
+    pub max_connections: u32,
+    /// How long a request may wait for a connection before it is answered with 503.
+    pub acquire_timeout: Duration,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            kind: DatabaseKind::Sqlite,
+            file: PathBuf::from("./data/registry.db"),
+            url: Secret::default(),
+            max_connections: 16,
+            acquire_timeout: Duration::seconds(5),
+        }
+    }
+}
+
+longshore_service::settings!(Database { kind, file, url, max_connections, acquire_timeout });
+
+impl Database {
+    pub(super) fn check(&self, problems: &mut Problems<'_>) {
+        check_not_zero("database.acquire_timeout", self.acquire_timeout, problems);
+        if self.max_connections < 2 {
+            problems.add(&["database.max_connections"], "must be at least 2");
+        }
+        if self.kind == DatabaseKind::Sqlite {
+            return;
+        }
+        if !self.url.is_set() {
+            problems.add(&["database.url", "database.kind"], "kind = \"postgres\" needs a url, or a url_file");
+        }
+        let url = self.url.reveal();
+        if !url.is_empty() && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            problems.add(&["database.url"], "the URL must begin with postgres://");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What can go wrong with a request; `http/refusal.rs` says it to the client.
+
+use longshore_oci::{ContentRange, Digest, InvalidContentRange, InvalidDigest, InvalidManifest, InvalidTag, RepositoryName, RouteError};
+
+use crate::{
+    delivery::DeliveryError,
+    state::StateError,
+    storage::StorageError,
+    upload::{NoBudget, UploadError},
+};
+
+/// Why a request was not granted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The path is no route, or a part of it breaks its grammar.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// The path has no such method.
+    #[error("{method} is not an operation of this path; {allowed} are")]
+    Method {
+        /// The request's.
+        method: http::Method,
+        /// What the path has.
+        allowed: &'static str,
+    },
+    /// No such blob here.
+    #[error("the repository has no blob {0}")]
+    BlobUnknown(Digest),
+    /// A manifest is made of the blob.
+    #[error("blob {digest} is part of manifest {manifest}; delete that first")]
+    BlobNeeded {
+        /// The blob.
+        digest: Digest,
+        /// The manifest.
+        manifest: String,
+    },
+    /// No such manifest here.
+    #[error("the repository has no manifest {0}")]
+    ManifestUnknown(String),
+    /// No such repository.
+    #[error("there is no repository {0}")]
+    RepositoryUnknown(RepositoryName),
+    /// No such upload.
+    #[error("there is no upload {0} in this repository; it was finished, cancelled or has expired")]
+    UploadUnknown(String),
+    /// Somebody else writes to the upload.
+    #[error("another request is writing to upload {0}; ask for its status and go on from there")]
+    UploadBusy(String),
+    /// A digest in the query is missing or can't be read.
+    #[error("the parameter {parameter} is no digest: {reason}")]
+    DigestParameter {
+        /// Which.
+        parameter: &'static str,
+        /// Why.
+        reason: InvalidDigest,
+    },
+    /// A finished upload needs its digest.
+    #[error("the digest of the content must be given as the parameter digest")]
+    DigestMissing,
+    /// The manifest pushed by digest has another.
+    #[error("the manifest's digest is {actual}, not {expected}")]
+    ManifestDigest {
+        /// The path's.
+        expected: Digest,
+        /// The content's.
+        actual: Digest,
+    },
+    /// The manifest can't be read as one.
+    #[error(transparent)]
+    ManifestInvalid(#[from] InvalidManifest),
+    /// The manifest names what is not here.
+    #[error("the manifest names content that is not in the repository; push it first")]
+    ReferencesMissing(Vec<Digest>),
+    /// The manifest is too large.
+    #[error("a manifest may have {limit_bytes} bytes at most")]
+    ManifestTooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The client can't take what is there.
+    #[error("the manifest's media type is {0}, which the request does not accept; it is never converted")]
+    NotAcceptable(String),
+    /// Too many tags in one request.
+    #[error("{count} tags in one request are too many; {limit} are taken")]
+    TooManyTags {
+        /// How many came.
+        count: usize,
+        /// How many may.
+        limit: usize,
+    },
+    /// A tag in the query breaks the grammar.
+    #[error(transparent)]
+    TagInvalid(#[from] InvalidTag),
+    /// A chunk does not begin where the upload stands.
+    #[error("the chunk begins at byte {first_byte}, and the upload has {offset_bytes} bytes")]
+    ChunkOutOfOrder {
+        /// Where it begins.
+        first_byte: u64,
+        /// Where it should.
+        offset_bytes: u64,
+        /// The upload's path.
+        location: String,
+    },
+    /// A chunk's range can't be read.
+    #[error(transparent)]
+    ContentRange(#[from] InvalidContentRange),
+    /// A chunk's range and the body's length differ.
+    #[error("the Content-Range {range} has {} bytes, and the body {length_bytes}", range.length())]
+    ChunkLength {
+        /// What was announced.
+        range: ContentRange,
+        /// What comes.
+        length_bytes: u64,
+    },
+    /// The range asked for has no byte of the blob.
+    #[error("the blob has {size_bytes} bytes, none of them in the range")]
+    RangeNotSatisfiable {
+        /// The blob's length.
+        size_bytes: u64,
+    },
+    /// A page's bounds can't be read.
+    #[error("{0}")]
+    Page(String),
+    /// The body could not be read.
+    #[error("the body could not be read: {0}")]
+    Body(String),
+    /// More is under way than is taken on.
+    #[error("too many requests at once; try again in a moment")]
+    Overloaded,
+    /// See [`NoBudget`].
+    #[error(transparent)]
+    NoBudget(#[from] NoBudget),
+    /// See [`UploadError`].
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    /// See [`DeliveryError`].
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
+    /// See [`StateError`].
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// See [`StorageError`].
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}

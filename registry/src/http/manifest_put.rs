@@ -1,0 +1,114 @@
+//! `PUT /v2/<name>/manifests/<tag-or-digest>`: keeps a manifest, and moves tags to it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, header};
+use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+use longshore_oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, Route, Tag, media_type};
+
+use super::{Call, Incoming, Outcome, platform, reply};
+use crate::{
+    error::Error,
+    record,
+    registry::Registry,
+    state::{PutManifest, RestoredPush},
+    storage::ObjectKey,
+};
+
+/// How many tags one request may set.
+const MAX_TAGS: usize = 100;
+
+pub async fn manifest_put<B: Incoming>(registry: &Arc<Registry>, name: RepositoryName, reference: Reference, mut call: Call<B>) -> Outcome {
+    let tags = wanted_tags(&reference, &call)?;
+    let content = read_body(registry, &mut call).await?;
+    let digest = settle_digest(&reference, &content)?;
+    let manifest = Manifest::parse(&content, call.header(header::CONTENT_TYPE))?;
+    if !registry.limits.allows_missing_references {
+        require_references(registry, &name, &manifest).await?;
+    }
+    let platform = platform::of(registry, &name, &manifest).await;
+    let subject = manifest.subject.as_ref().map(|subject| reply::digest_value(&subject.digest));
+    // What the client is told does not hang on its waiting for it: once begun, this is done whole.
+    let (keeper, repository, moved) = (registry.clone(), name.clone(), tags.clone());
+    let push = RestoredPush { digest: digest.clone(), manifest, platform, content, pushed_at: Timestamp::now() };
+    registry.tasks.spawn(async move { keep(&keeper, repository, push, moved).await }).await.map_err(|error| {
+        Error::Upload(crate::upload::UploadError::Task(error))
+    })??;
+    let mut response = reply::created(registry.location(Route::Manifest(name, Reference::Digest(digest.clone()))), &digest);
+    if let Some(subject) = subject {
+        response.headers_mut().insert("oci-subject", subject);
+    }
+    if matches!(reference, Reference::Digest(_)) {
+        for tag in &tags {
+            response.headers_mut().append("oci-tag", HeaderValue::from_str(tag.as_str()).expect("a tag is plain ASCII"));
+        }
+    }
+    Ok(response)
+}
+
+/// The tags to set: the path's, or those of the query where the path has a digest.
+fn wanted_tags<B>(reference: &Reference, call: &Call<B>) -> Result<Vec<Tag>, Error> {
+    let mut tags = match reference {
+        Reference::Tag(tag) => vec![tag.clone()],
+        Reference::Digest(_) => call.query().all("tag").map(|tag| tag.parse()).collect::<Result<_, _>>()?,
+    };
+    tags.sort_unstable();
+    tags.dedup();
+    if tags.len() > MAX_TAGS {
+        return Err(Error::TooManyTags { count: tags.len(), limit: MAX_TAGS });
+    }
+    Ok(tags)
+}
+
+async fn read_body<B: Incoming>(registry: &Registry, call: &mut Call<B>) -> Result<Bytes, Error> {
+    let limit_bytes = registry.limits.max_manifest_bytes;
+    let announced = call.content_length();
+    if announced.is_some_and(|length| length > limit_bytes) {
+        return Err(Error::ManifestTooLarge { limit_bytes });
+    }
+    let _memory = registry.budget.take(announced.unwrap_or(limit_bytes)).await?;
+    let mut content = BytesMut::new();
+    let idle = registry.limits.uploads.body_idle_timeout;
+    loop {
+        let frame = tokio::time::timeout(idle, call.body.frame()).await;
+        let Some(frame) = frame.map_err(|_| Error::Body(format!("nothing came for {idle:?}")))? else { break };
+        let Ok(bytes) = frame.map_err(|error| Error::Body(error.to_string()))?.into_data() else { continue };
+        if (content.len() + bytes.len()) as u64 > limit_bytes {
+            return Err(Error::ManifestTooLarge { limit_bytes });
+        }
+        content.extend_from_slice(&bytes);
+    }
+    registry.traffic.received.inc_by(content.len() as u64);
+    Ok(content.freeze())
+}
+
+fn settle_digest(reference: &Reference, content: &[u8]) -> Result<Digest, Error> {
+    let Reference::Digest(expected) = reference else { return Ok(Digest::of(Algorithm::Sha256, content)) };
+    let actual = Digest::of(expected.algorithm(), content);
+    if actual == *expected { Ok(actual) } else { Err(Error::ManifestDigest { expected: expected.clone(), actual }) }
+}
+
+/// A manifest whose content is not here could not be pulled, so it is not taken. Layers that live elsewhere by their very type are
+/// not asked for, nor is the subject, which may come later.
+async fn require_references(registry: &Registry, name: &RepositoryName, manifest: &Manifest) -> Result<(), Error> {
+    let needed = manifest.blobs().filter(|blob| !media_type::is_nondistributable(&blob.media_type));
+    let blobs: BTreeSet<Digest> = needed.map(|blob| blob.digest.clone()).collect();
+    let children: BTreeSet<Digest> = manifest.children().iter().map(|child| child.digest.clone()).collect();
+    let (blobs, children) = (Vec::from_iter(blobs), Vec::from_iter(children));
+    let missing = registry.state.missing(name, &blobs, &children).await?;
+    if missing.is_empty() { Ok(()) } else { Err(Error::ReferencesMissing(missing)) }
+}
+
+/// Writes the change beside the blobs, then into the database.
+async fn keep(registry: &Registry, repository: RepositoryName, push: RestoredPush, tags: Vec<Tag>) -> Result<(), Error> {
+    let revision = registry.state.next_revision().await?;
+    let key = ObjectKey::Record(repository.clone(), revision);
+    registry.store.put(&key, record::of_push(revision, push.pushed_at, &push, &tags)).await?;
+    let RestoredPush { digest, manifest, platform, content, pushed_at } = push;
+    let put = PutManifest { repository: repository.clone(), digest, manifest, platform, content, tags, revision, pushed_at };
+    let outcome = registry.state.put_manifest(put).await;
+    registry.changed(&repository);
+    Ok(outcome?)
+}

@@ -1,0 +1,132 @@
+//! The distribution API and our extension of it: a request's path is parsed once into a [`Route`], and each operation is a file.
+
+mod blob_delete;
+mod blob_get;
+mod catalog;
+mod image;
+mod images;
+mod manifest_delete;
+mod manifest_get;
+mod manifest_put;
+mod metainfo;
+mod page;
+mod platform;
+mod referrers;
+mod refusal;
+mod reply;
+mod tags;
+mod upload_append;
+mod upload_body;
+mod upload_cancel;
+mod upload_finish;
+mod upload_start;
+mod upload_status;
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, request::Parts};
+use longshore_oci::{Query, Route};
+
+use crate::{error::Error, registry::Registry};
+
+pub use refusal::refuse;
+
+/// What an operation comes to.
+type Outcome = Result<Response<Body>, Error>;
+
+/// A request as an operation sees it.
+pub struct Call<B> {
+    /// Everything but path and body.
+    pub parts: Parts,
+    /// The body.
+    pub body: B,
+    /// The client's address.
+    pub client: IpAddr,
+}
+
+impl<B> Call<B> {
+    fn query(&self) -> Query<'_> {
+        Query::new(self.parts.uri.query().unwrap_or_default())
+    }
+
+    /// A header's value where it is there and text.
+    fn header(&self, name: http::HeaderName) -> Option<&str> {
+        self.parts.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body's length where it was announced.
+    fn content_length(&self) -> Option<u64> {
+        self.header(http::header::CONTENT_LENGTH)?.parse().ok()
+    }
+}
+
+/// A body as it comes from a connection.
+pub trait Incoming: http_body::Body<Data = Bytes, Error: std::fmt::Display + Send> + Send + Unpin + 'static {}
+impl<B: http_body::Body<Data = Bytes, Error: std::fmt::Display + Send> + Send + Unpin + 'static> Incoming for B {}
+
+/// Does what a request asks. The label names the route for logs and metrics.
+pub async fn handle<B: Incoming>(
+    registry: &Arc<Registry>,
+    request: Request<B>,
+    client: IpAddr,
+) -> (&'static str, Result<Response<Body>, Error>) {
+    let (parts, body) = request.into_parts();
+    let route = match Route::parse(parts.uri.path()) {
+        Ok(route) => route,
+        Err(error) => return ("unknown", Err(error.into())),
+    };
+    let label = route.label();
+    let Ok(_in_flight) = registry.in_flight.try_acquire() else { return (label, Err(Error::Overloaded)) };
+    let outcome = operate(registry, route, Call { parts, body, client }).await;
+    (label, outcome.map(mark))
+}
+
+/// What every answer of the API bears.
+fn mark(mut response: Response<Body>) -> Response<Body> {
+    let version = HeaderValue::from_static("registry/2.0");
+    response.headers_mut().insert("docker-distribution-api-version", version);
+    response
+}
+
+async fn operate<B: Incoming>(registry: &Arc<Registry>, route: Route, call: Call<B>) -> Outcome {
+    let method = call.parts.method.clone();
+    let is_read = method == Method::GET || method == Method::HEAD;
+    match (route, &method) {
+        (Route::Base, _) if is_read => Ok(reply::json_bytes(Bytes::from_static(b"{}"))),
+        (Route::Manifest(name, reference), _) if is_read => manifest_get::manifest_get(registry, name, reference, &call).await,
+        (Route::Manifest(name, reference), &Method::PUT) => manifest_put::manifest_put(registry, name, reference, call).await,
+        (Route::Manifest(name, reference), &Method::DELETE) => manifest_delete::manifest_delete(registry, name, reference).await,
+        (Route::Blob(name, digest), _) if is_read => blob_get::blob_get(registry, name, digest, &call).await,
+        (Route::Blob(name, digest), &Method::DELETE) => blob_delete::blob_delete(registry, name, digest).await,
+        (Route::Uploads(name), &Method::POST) => upload_start::upload_start(registry, name, call).await,
+        (Route::Upload(name, id), &Method::PATCH) => upload_append::upload_append(registry, name, id, call).await,
+        (Route::Upload(name, id), &Method::PUT) => upload_finish::upload_finish(registry, name, id, call).await,
+        (Route::Upload(name, id), &Method::DELETE) => upload_cancel::upload_cancel(registry, name, id).await,
+        (Route::Upload(name, id), _) if is_read => upload_status::upload_status(registry, name, id).await,
+        (Route::Tags(name), _) if is_read => tags::tags(registry, name, &call).await,
+        (Route::Catalog, _) if is_read => catalog::catalog(registry, &call).await,
+        (Route::Referrers(name, digest), _) if is_read => referrers::referrers(registry, name, digest, &call).await,
+        (Route::Images, _) if is_read => images::images(registry, &call).await,
+        (Route::Image(name, reference), _) if is_read => image::image(registry, name, reference).await,
+        (Route::Metainfo(name, digest), _) if is_read => metainfo::metainfo(registry, name, digest).await,
+        (route, _) => Err(Error::Method { method, allowed: allowed(&route) }),
+    }
+}
+
+/// The methods that a path has.
+fn allowed(route: &Route) -> &'static str {
+    match route {
+        Route::Manifest(..) => "GET, HEAD, PUT, DELETE",
+        Route::Blob(..) => "GET, HEAD, DELETE",
+        Route::Uploads(_) => "POST",
+        Route::Upload(..) => "GET, HEAD, PATCH, PUT, DELETE",
+        _ => "GET, HEAD",
+    }
+}
+
+/// How an upload's offset is told: the range of the bytes it has, which for none is written as for one.
+fn upload_range(offset_bytes: u64) -> String {
+    format!("0-{}", offset_bytes.saturating_sub(1))
+}

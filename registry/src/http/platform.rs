@@ -1,0 +1,30 @@
+//! What an image runs on, which only its configuration says.
+
+use bytes::BytesMut;
+use http_body_util::BodyExt as _;
+use longshore_oci::{Manifest, ManifestKind, Platform, RepositoryName, media_type};
+
+use crate::registry::Registry;
+
+/// The largest configuration that is looked into, in bytes.
+const MAX_CONFIG_BYTES: u64 = 4 << 20;
+
+/// The platform of an image, from its configuration, where it has one that can be read. Not knowing it is no reason to refuse a push.
+pub async fn of(registry: &Registry, name: &RepositoryName, manifest: &Manifest) -> Option<String> {
+    let ManifestKind::Image { config, .. } = &manifest.kind else { return None };
+    let is_image = config.media_type == media_type::OCI_CONFIG || config.media_type == "application/vnd.docker.container.image.v1+json";
+    if !is_image {
+        return None;
+    }
+    let blob = registry.memory.blob((name.clone(), config.digest.clone())).await.ok()??;
+    if blob.size_bytes > MAX_CONFIG_BYTES {
+        return None;
+    }
+    let mut body = registry.delivery.open(&config.digest, &blob, 0..blob.size_bytes).await.ok()?;
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        bytes.extend_from_slice(&frame.ok()?.into_data().ok()?);
+    }
+    let platform: Platform = serde_json::from_slice(&bytes).ok()?;
+    (!platform.os.is_empty() || !platform.architecture.is_empty()).then(|| platform.to_string())
+}

@@ -1,0 +1,53 @@
+//! Answers, as far as several operations give the same.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use longshore_oci::Digest;
+use serde::Serialize;
+
+/// 200 with JSON.
+pub fn json(value: &impl Serialize) -> Response<Body> {
+    json_bytes(serde_json::to_vec(value).expect("what we answer is always JSON").into())
+}
+
+/// 200 with bytes that are JSON.
+pub fn json_bytes(bytes: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(bytes));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A status alone.
+pub fn status(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// 201: content is where the location says.
+pub fn created(location: HeaderValue, digest: &Digest) -> Response<Body> {
+    let mut response = status(StatusCode::CREATED);
+    response.headers_mut().insert(header::LOCATION, location);
+    response.headers_mut().insert("docker-content-digest", digest_value(digest));
+    response
+}
+
+/// A digest as a header's value.
+pub fn digest_value(digest: &Digest) -> HeaderValue {
+    HeaderValue::from_str(digest.as_str()).expect("a digest is plain ASCII")
+}
+
+/// A digest as an entity tag.
+pub fn entity_tag(digest: &Digest) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{digest}\"")).expect("a digest is plain ASCII")
+}
+
+/// Whether an `If-None-Match` names this content (RFC 9110, 13.1.2).
+pub fn is_known(if_none_match: Option<&str>, digest: &Digest) -> bool {
+    let Some(tags) = if_none_match else { return false };
+    tags.split(',').map(str::trim).any(|tag| {
+        let tag = tag.strip_prefix("W/").unwrap_or(tag);
+        tag == "*" || tag.trim_matches('"') == digest.as_str()
+    })
+}

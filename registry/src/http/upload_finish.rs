@@ -1,0 +1,59 @@
+//! `PUT /v2/<name>/blobs/uploads/<id>?digest=`: the upload's last bytes, if there are more, and its digest.
+
+use std::sync::Arc;
+
+use longshore_oci::{Digest, RepositoryName, Route};
+use uuid::Uuid;
+
+use super::{Call, Incoming, Outcome, reply, upload_body};
+use crate::{
+    error::Error,
+    registry::Registry,
+    storage::StorageError,
+    upload::{UploadError, Writer},
+};
+
+pub async fn upload_finish<B: Incoming>(registry: &Arc<Registry>, name: RepositoryName, id: String, call: Call<B>) -> Outcome {
+    let digest = call.query().get("digest").filter(|digest| !digest.is_empty()).ok_or(Error::DigestMissing)?;
+    let digest: Digest = digest.parse().map_err(|reason| Error::DigestParameter { parameter: "digest", reason })?;
+    let (range, length) = upload_body::chunk(&call)?;
+    let claimed = upload_body::claim(registry, &name, &id, Some(digest.algorithm())).await?;
+    let held = (claimed.id, claimed.claim);
+    let mut writer = upload_body::writer(registry, claimed)?;
+    if let Err(error) = upload_body::require_order(registry, range, &writer, &name, held.0) {
+        upload_body::release(registry, held).await?;
+        return Err(error);
+    }
+    let (worker, repository, content_digest) = (registry.clone(), name.clone(), digest.clone());
+    let work = async move {
+        if !call.body.is_end_stream() && let Err(error) = upload_body::take_in(&worker, &mut writer, call.body, length).await {
+            return Err(upload_body::settle(&worker, writer, held, error).await);
+        }
+        commit(&worker, writer, &repository, held, &content_digest).await
+    };
+    registry.tasks.spawn(work).await.map_err(UploadError::Task)??;
+    Ok(reply::created(registry.location(Route::Blob(name, digest.clone())), &digest))
+}
+
+/// Makes the upload a blob. One whose digest is wrong, or whose stored bytes are, ends here and leaves nothing behind; one that
+/// could not be noted can be finished again.
+pub async fn commit(registry: &Registry, writer: Writer, name: &RepositoryName, held: (Uuid, Uuid), digest: &Digest) -> Result<(), Error> {
+    let outcome = writer.commit(digest).await;
+    registry.changed(name);
+    registry.garbage.notify_one();
+    match outcome {
+        Err(
+            error @ (UploadError::DigestMismatch { .. }
+            | UploadError::Damaged { .. }
+            | UploadError::Storage(StorageError::NotFound { .. } | StorageError::Length { .. })),
+        ) => {
+            registry.state.cancel_upload(name, held.0, Some(held.1)).await?;
+            Err(error.into())
+        }
+        Err(error @ (UploadError::Storage(_) | UploadError::NoBudget(_))) => {
+            upload_body::release(registry, held).await?;
+            Err(error.into())
+        }
+        outcome => Ok(outcome?),
+    }
+}

@@ -1,0 +1,26 @@
+//! The registry: keeps images and vouches for them.
+//!
+//! A request's path becomes a route in `http/`; its bytes go through `upload/` to a store in `storage/`, or come from one through
+//! `delivery/`; what is where stands in the database behind `state/`, and beside the blobs as a `record`. [`build`] puts these
+//! together from a [`Config`], [`App::run`] serves until it is told to stop, and [`reindex`] rebuilds the database from the store.
+
+mod app;
+mod config;
+mod delivery;
+mod error;
+mod http;
+mod memory;
+mod record;
+mod redirect;
+mod registry;
+mod reindex;
+mod start;
+mod state;
+mod storage;
+mod sweep;
+mod upload;
+
+pub use app::{App, Drained};
+pub use config::{Config, DAEMON, StorageKind};
+pub use reindex::{ReindexError, ReindexProgress, ReindexReport, reindex};
+pub use start::{StartError, build};

@@ -1,0 +1,80 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use longshore_oci::RepositoryName;
+use prometheus::{IntCounter, IntGauge};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    delivery::Delivery,
+    memory::Memory,
+    redirect::Redirect,
+    state::SharedState,
+    storage::SharedStore,
+    upload::{Budget, UploadSettings},
+};
+
+/// A registry at work.
+pub struct Registry {
+    /// The database.
+    pub state: SharedState,
+    /// The bytes.
+    pub store: SharedStore,
+    /// What the database said.
+    pub memory: Memory,
+    /// Blobs on their way out.
+    pub delivery: Delivery,
+    /// Memory for bytes on their way in.
+    pub budget: Budget,
+    /// When blobs are fetched from the store itself.
+    pub redirect: Redirect,
+    /// Requests at work; over its permits they are sent away.
+    pub in_flight: Semaphore,
+    /// Work that outlives the request that began it, for as long as the drain waits.
+    pub tasks: TaskTracker,
+    /// Wakes the sweeper.
+    pub garbage: Arc<Notify>,
+    /// Bodies' bytes, received and sent.
+    pub traffic: Traffic,
+    /// How many uploads are open, as the sweeper last counted.
+    pub uploads_open: IntGauge,
+    /// What may be set.
+    pub limits: Limits,
+}
+
+/// Counters of bodies' bytes.
+pub struct Traffic {
+    /// From clients.
+    pub received: IntCounter,
+    /// To clients.
+    pub sent: IntCounter,
+}
+
+/// What may be set.
+pub struct Limits {
+    /// What bounds an upload.
+    pub uploads: UploadSettings,
+    /// The largest manifest, in bytes.
+    pub max_manifest_bytes: u64,
+    /// Whether a manifest may name what is not here.
+    pub allows_missing_references: bool,
+    /// The longest page of a list.
+    pub max_page: u32,
+    /// What `Location` headers begin with; empty for paths alone.
+    pub public_url: String,
+}
+
+impl Registry {
+    /// A `Location`: the path, behind the public URL where there is one.
+    pub fn location(&self, path: impl std::fmt::Display) -> HeaderValue {
+        HeaderValue::try_from(format!("{}{path}", self.limits.public_url)).expect("a path of ours is plain ASCII")
+    }
+
+    /// Notes that a repository changed, or may have.
+    pub fn changed(&self, repository: &RepositoryName) {
+        self.memory.changed(repository);
+    }
+}

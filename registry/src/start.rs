@@ -1,0 +1,233 @@
+//! From a configuration to a registry that is ready to serve.
+
+use std::{sync::Arc, time::Duration};
+
+use longshore_service::{
+    admin::{Admin, Readiness},
+    listener::{BindError, Certificates, Limits as ListenerLimits, Listener, TlsError},
+    metrics::{HttpMetrics, Metrics},
+};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    app::{App, ROUTES},
+    config::{Config, DatabaseKind, MissingReferences, Redirect as RedirectWhen, StorageKind},
+    delivery::Delivery,
+    memory::Memory,
+    redirect::Redirect,
+    registry::{Limits, Registry, Traffic},
+    state::{PostgresState, SharedState, SqliteState, StateError},
+    storage::{Backoff, FolderStore, Metered, ObjectKey, PIECE_BYTES, Retrying, S3Settings, S3Store, SharedStore, StorageError},
+    sweep::Sweeper,
+    upload::{Budget, UploadSettings},
+};
+
+/// How long a readiness check may take.
+const READINESS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a registry could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address can't be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The certificate or its key can't be read.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The database can't be opened.
+    #[error("the database could not be opened")]
+    State(#[from] StateError),
+    /// The store can't be opened.
+    #[error("the storage could not be opened")]
+    Storage(#[from] StorageError),
+    /// The folder of the database file can't be made.
+    #[error("the folder {path} could not be made")]
+    Folder {
+        /// The folder.
+        path: String,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The metrics are there already.
+    #[error("the metrics could not be set up")]
+    Metrics(#[from] prometheus::Error),
+    /// There are images in the store that the database knows nothing of.
+    #[error(
+        "the database is empty, but the storage is not: if the database was lost, `longshore registry reindex` rebuilds it from the storage"
+    )]
+    NeedsReindex,
+}
+
+/// Opens the store and the database, and takes the addresses.
+pub async fn build(config: Config) -> Result<App, StartError> {
+    raise_descriptor_limit();
+    let certificates = config.listen.tls_files().map(|(certificate, key)| Certificates::read(certificate, key)).transpose()?;
+    let allows = config.listen.allow_plain_http;
+    let listener = Listener::bind(config.listen.address, certificates.clone(), allows, config.listen.limits()).await?;
+    let admin_listener = match config.listen.admin_address {
+        Some(address) => {
+            Some(Listener::bind(address, None, allows, ListenerLimits { max_connections: 64, ..ListenerLimits::default() }).await?)
+        }
+        None => None,
+    };
+    let metrics = Metrics::new();
+    let http_metrics = Arc::new(HttpMetrics::new(&metrics, ROUTES));
+    let store = open_store(&config, &metrics)?;
+    let state = open_state(&config).await?;
+    if state.is_empty().await? && !store.list(ObjectKey::PREFIX, None).await?.objects.is_empty() {
+        return Err(StartError::NeedsReindex);
+    }
+    let registry = Arc::new(assemble(&config, store, state, &metrics, &http_metrics));
+    watch_gauges(&registry, &metrics);
+    let draining = CancellationToken::new();
+    let admin = Admin::new(readiness(&registry, draining.clone()), metrics);
+    let sweeper = Sweeper::new(registry.clone(), config.sweep.interval.get(), config.uploads.idle_timeout.get());
+    Ok(App {
+        summary: summary(&config),
+        certificates,
+        listener: listener.counted_in(http_metrics.connections_open.clone()),
+        admin: admin_listener.map(|listener| (listener, admin)),
+        drain_timeout: config.listen.drain_timeout.get(),
+        registry,
+        http_metrics,
+        sweeper,
+        draining,
+    })
+}
+
+/// The store that the configuration names, with its wrappers.
+pub(crate) fn open_store(config: &Config, metrics: &Metrics) -> Result<SharedStore, StartError> {
+    let storage = &config.storage;
+    match storage.kind {
+        StorageKind::Folder => {
+            Ok(Arc::new(Metered::new(FolderStore::open(&storage.folder, PIECE_BYTES)?, metrics.registry())?))
+        }
+        StorageKind::S3 => {
+            let store = S3Store::new(S3Settings {
+                bucket: storage.bucket.clone(),
+                prefix: storage.prefix.clone(),
+                endpoint: storage.endpoint.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default(),
+                region: storage.region.clone(),
+                access_key_id: storage.access_key_id.clone(),
+                secret_access_key: storage.secret_access_key.reveal().to_owned(),
+                session_token: storage.session_token.reveal().to_owned(),
+                force_path_style: storage.force_path_style,
+                part_bytes: storage.part_size.as_bytes(),
+                connect_timeout: storage.connect_timeout.get(),
+            });
+            let backoff =
+                Backoff { min: storage.backoff_min.get(), max: storage.backoff_max.get(), max_attempts: storage.max_attempts };
+            Ok(Arc::new(Retrying::new(Metered::new(store, metrics.registry())?, backoff, storage.call_timeout.get())))
+        }
+    }
+}
+
+/// The database that the configuration names.
+pub(crate) async fn open_state(config: &Config) -> Result<SharedState, StartError> {
+    let database = &config.database;
+    match database.kind {
+        DatabaseKind::Sqlite => {
+            if let Some(folder) = database.file.parent() {
+                let failed = |source| StartError::Folder { path: folder.display().to_string(), source };
+                std::fs::create_dir_all(folder).map_err(failed)?;
+            }
+            Ok(Arc::new(SqliteState::open(&database.file, database.max_connections).await?))
+        }
+        DatabaseKind::Postgres => {
+            let (url, wait) = (database.url.reveal(), database.acquire_timeout.get());
+            Ok(Arc::new(PostgresState::connect(url, database.max_connections, wait).await?))
+        }
+    }
+}
+
+fn assemble(config: &Config, store: SharedStore, state: SharedState, metrics: &Metrics, http: &HttpMetrics) -> Registry {
+    let damaged = metrics.counter("longshore_content_damaged_total", "Stored pieces found damaged, and so not served.");
+    let budget = || Budget::new(config.uploads.memory_budget.as_bytes(), config.uploads.budget_wait.get());
+    let uploads = UploadSettings {
+        claim_lease: config.uploads.claim_lease.get(),
+        body_idle_timeout: config.listen.body_idle_timeout.get(),
+        max_blob_bytes: config.max_blob_size().as_bytes(),
+        garbage_grace: config.sweep.garbage_grace.get(),
+    };
+    Registry {
+        memory: Memory::new(state.clone(), config.manifests.cache_size.as_bytes()),
+        delivery: Delivery::new(store.clone(), budget(), damaged),
+        budget: budget(),
+        redirect: redirect(config),
+        in_flight: Semaphore::new(config.requests.max_in_flight),
+        tasks: TaskTracker::new(),
+        garbage: Arc::new(Notify::new()),
+        traffic: Traffic { received: http.received_bytes.clone(), sent: http.sent_bytes.clone() },
+        uploads_open: metrics.gauge("longshore_uploads_open", "Uploads begun and not ended, as of the last sweep."),
+        limits: Limits {
+            uploads,
+            max_manifest_bytes: config.manifests.max_size.as_bytes(),
+            allows_missing_references: config.manifests.missing_references == MissingReferences::Allow,
+            max_page: config.lists.max_page,
+            public_url: config.listen.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned()).unwrap_or_default(),
+        },
+        state,
+        store,
+    }
+}
+
+fn redirect(config: &Config) -> Redirect {
+    let storage = &config.storage;
+    Redirect {
+        min_bytes: match storage.redirect {
+            RedirectWhen::Never => None,
+            RedirectWhen::Always => Some(0),
+            RedirectWhen::Large => Some(storage.redirect_min_size.as_bytes()),
+        },
+        networks: storage.redirect_networks.clone(),
+        valid_for: storage.redirect_expiry.get(),
+    }
+}
+
+/// Gauges that are read when somebody asks for them.
+fn watch_gauges(registry: &Arc<Registry>, metrics: &Metrics) {
+    let connections = metrics.gauges("longshore_database_connections", "Connections to the database, by state.", &["state"]);
+    let registry = registry.clone();
+    metrics.refresh_before_render(move || {
+        let (open, idle) = registry.state.connections();
+        let idle = i64::try_from(idle).unwrap_or(i64::MAX);
+        connections.with_label_values(&["idle"]).set(idle);
+        connections.with_label_values(&["busy"]).set(i64::from(open) - idle);
+    });
+}
+
+fn readiness(registry: &Arc<Registry>, draining: CancellationToken) -> Readiness {
+    let (for_state, for_store) = (registry.clone(), registry.clone());
+    Readiness::new(READINESS_TIMEOUT, draining)
+        .check("database", move || {
+            let registry = for_state.clone();
+            async move { Ok(registry.state.probe().await?) }
+        })
+        .check("storage", move || {
+            let registry = for_store.clone();
+            async move { Ok(registry.store.probe().await?) }
+        })
+}
+
+fn summary(config: &Config) -> String {
+    let store = match config.storage.kind {
+        StorageKind::Folder => "folder",
+        StorageKind::S3 => "S3",
+    };
+    let database = match config.database.kind {
+        DatabaseKind::Sqlite => "SQLite",
+        DatabaseKind::Postgres => "PostgreSQL",
+    };
+    format!("{store}, {database}")
+}
+
+/// Mapped files and connections each keep a descriptor; the usual soft limit is too low for both.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}

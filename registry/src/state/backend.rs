@@ -1,0 +1,200 @@
+//! The one implementation of [`super::State`], for each database by a macro: it hands every call to the statements, in a transaction
+//! of the database's own kind.
+
+/// Implements `State` for a backend that has `read` and `write`, in a module that has `statements`.
+macro_rules! implement_state {
+    ($backend:ty) => {
+        #[async_trait::async_trait]
+        impl $crate::state::State for $backend {
+            fn is_exclusive(&self) -> bool {
+                self.is_exclusive()
+            }
+            async fn probe(&self) -> Result<(), StateError> {
+                read!(self, |connection| statements::lists::repositories(connection, "", 1)).map(|_| ())
+            }
+            fn connections(&self) -> (u32, usize) {
+                (self.pool().size(), self.pool().num_idle())
+            }
+            async fn create_upload(&self, upload: NewUpload) -> Result<(), StateError> {
+                write!(self, Passing, [upload], |connection| statements::uploads::create(connection, &upload))
+            }
+            async fn claim_upload(&self, wish: ClaimWish) -> Result<Claim, StateError> {
+                write!(self, Passing, [wish], |connection| statements::uploads::claim(connection, &wish))
+            }
+            async fn renew_claim(&self, id: Uuid, claim: Uuid, lease_us: i64) -> Result<bool, StateError> {
+                write!(self, Passing, [], |connection| statements::uploads::renew(connection, id, claim, lease_us))
+            }
+            async fn checkpoint_upload(&self, id: Uuid, claim: Uuid, checkpoint: Checkpoint) -> Result<bool, StateError> {
+                write!(self, Passing, [checkpoint], |connection| statements::uploads::checkpoint(connection, id, claim, &checkpoint))
+            }
+            async fn commit_blob(&self, commit: BlobCommit) -> Result<bool, StateError> {
+                write!(self, Durable, [commit], |connection| statements::blobs::commit(connection, &commit))
+            }
+            async fn upload_status(&self, repository: &RepositoryName, id: Uuid) -> Result<Option<UploadStatus>, StateError> {
+                read!(self, |connection| statements::uploads::status(connection, repository, id))
+            }
+            async fn cancel_upload(&self, repository: &RepositoryName, id: Uuid, claim: Option<Uuid>) -> Result<Cancelled, StateError> {
+                write!(self, Passing, [repository], |connection| statements::uploads::cancel(connection, &repository, id, claim))
+            }
+            async fn expire_uploads(&self, before: Timestamp, limit: u32) -> Result<u64, StateError> {
+                write!(self, Passing, [], |connection| statements::uploads::expire(connection, before, limit))
+            }
+            async fn count_uploads(&self) -> Result<u64, StateError> {
+                read!(self, |connection| statements::uploads::count(connection))
+            }
+            async fn is_upload_open(&self, id: Uuid) -> Result<bool, StateError> {
+                read!(self, |connection| statements::uploads::is_open(connection, id))
+            }
+            async fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<StoredBlob>, StateError> {
+                read!(self, |connection| statements::blobs::find(connection, repository, digest))
+            }
+            async fn mount_blob(
+                &self,
+                repository: &RepositoryName,
+                from: Option<&RepositoryName>,
+                digest: &Digest,
+            ) -> Result<bool, StateError> {
+                let from = from.cloned();
+                write!(self, Durable, [repository, from, digest], |connection| {
+                    statements::blobs::mount(connection, &repository, (*from).as_ref(), &digest)
+                })
+            }
+            async fn delete_blob(
+                &self,
+                repository: &RepositoryName,
+                digest: &Digest,
+                due_at: Timestamp,
+            ) -> Result<BlobDeletion, StateError> {
+                write!(self, Durable, [repository, digest], |connection| {
+                    statements::blobs::delete(connection, &repository, &digest, due_at)
+                })
+            }
+            async fn next_revision(&self) -> Result<u64, StateError> {
+                self.next_revision().await
+            }
+            async fn manifest(&self, repository: &RepositoryName, reference: &Reference) -> Result<Option<StoredManifest>, StateError> {
+                read!(self, |connection| statements::manifests::find(connection, repository, reference))
+            }
+            async fn missing(
+                &self,
+                repository: &RepositoryName,
+                blobs: &[Digest],
+                manifests: &[Digest],
+            ) -> Result<Vec<Digest>, StateError> {
+                read!(self, |connection| statements::manifests::missing(connection, repository, blobs, manifests))
+            }
+            async fn put_manifest(&self, put: PutManifest) -> Result<(), StateError> {
+                write!(self, Durable, [put], |connection| statements::manifests::put(connection, &put))
+            }
+            async fn tags_of(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<Vec<Tag>>, StateError> {
+                read!(self, |connection| statements::manifests::tags_of(connection, repository, digest))
+            }
+            async fn delete_manifest(&self, deletion: DeleteManifest) -> Result<(), StateError> {
+                write!(self, Durable, [deletion], |connection| statements::manifests::delete(connection, &deletion))
+            }
+            async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag, revision: u64) -> Result<bool, StateError> {
+                write!(self, Durable, [repository, tag], |connection| {
+                    statements::manifests::delete_tag(connection, &repository, &tag, revision)
+                })
+            }
+            async fn tags(&self, repository: &RepositoryName, after: &str, limit: u32) -> Result<Option<Vec<String>>, StateError> {
+                read!(self, |connection| statements::lists::tags(connection, repository, after, limit))
+            }
+            async fn repositories(&self, after: &str, limit: u32) -> Result<Vec<String>, StateError> {
+                read!(self, |connection| statements::lists::repositories(connection, after, limit))
+            }
+            async fn referrers(
+                &self,
+                repository: &RepositoryName,
+                subject: &Digest,
+                artifact_type: Option<&str>,
+                after: &str,
+                limit: u32,
+            ) -> Result<Vec<Referrer>, StateError> {
+                read!(self, |connection| {
+                    statements::lists::referrers(connection, repository, subject, artifact_type, after, limit)
+                })
+            }
+            async fn images(&self, filter: ImageFilter) -> Result<Vec<ImageSummary>, StateError> {
+                read!(self, |connection| statements::images::list(connection, &filter))
+            }
+            async fn image(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<ImageDetail>, StateError> {
+                read!(self, |connection| statements::images::inspect(connection, repository, digest))
+            }
+            async fn due_garbage(&self, limit: u32) -> Result<Vec<Garbage>, StateError> {
+                read!(self, |connection| statements::garbage::due(connection, limit))
+            }
+            async fn forget_garbage(&self, deleted: Vec<Garbage>) -> Result<(), StateError> {
+                write!(self, Passing, [deleted], |connection| statements::garbage::forget(connection, &deleted))
+            }
+            async fn retire_records(&self, limit: u32) -> Result<u64, StateError> {
+                write!(self, Durable, [], |connection| statements::records::retire(connection, limit))
+            }
+            async fn is_empty(&self) -> Result<bool, StateError> {
+                read!(self, |connection| statements::restore::is_empty(connection))
+            }
+            async fn clear(&self) -> Result<(), StateError> {
+                write!(self, Durable, [], |connection| statements::restore::clear(connection))
+            }
+            async fn restore_blob(&self, blob: RestoredBlob) -> Result<(), StateError> {
+                write!(self, Passing, [blob], |connection| statements::restore::blob(connection, &blob))
+            }
+            async fn relink_blobs(&self) -> Result<u64, StateError> {
+                write!(self, Durable, [], |connection| statements::restore::relink(connection))
+            }
+            async fn restore_record(&self, record: RestoredRecord) -> Result<(), StateError> {
+                write!(self, Passing, [record], |connection| statements::restore::record(connection, &record))
+            }
+            async fn resume_revisions(&self, highest: u64) -> Result<(), StateError> {
+                self.resume_revisions(highest).await
+            }
+        }
+    };
+}
+
+/// Runs statements on a connection for reading, again on another where the first one broke.
+macro_rules! read {
+    ($self:ident, |$connection:ident| $statements:expr) => {{
+        let mut attempts_left = READ_ATTEMPTS;
+        loop {
+            let outcome = async {
+                let mut pooled = $self.reader().await?;
+                let $connection = &mut *pooled;
+                $statements.await
+            }
+            .await;
+            attempts_left -= 1;
+            match outcome {
+                Err(StateError::Unavailable(sqlx::Error::Io(_) | sqlx::Error::Protocol(_))) if attempts_left > 0 => {}
+                outcome => break outcome,
+            }
+        }
+    }};
+}
+
+/// Runs statements in a transaction, with the named values cloned into it, since it may have to be run again.
+macro_rules! write {
+    ($self:ident, $durability:ident, [$($value:ident),*], |$connection:ident| $statements:expr) => {{
+        $(let $value = std::sync::Arc::new($value.clone());)*
+        $self
+            .write(Durability::$durability, move |$connection| {
+                $(let $value = $value.clone();)*
+                Box::pin(async move { $statements.await })
+            })
+            .await
+    }};
+}
+
+/// How many connections a read tries before it gives up.
+pub(super) const READ_ATTEMPTS: u32 = 3;
+
+/// What a transaction must survive when it is acknowledged.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Durability {
+    /// The end of this process; a power failure may undo it, and nothing acknowledged depends on it.
+    Passing,
+    /// A power failure.
+    Durable,
+}
+
+pub(super) use {implement_state, read, write};

@@ -1,0 +1,187 @@
+//! What the registry knows: repositories, blobs, manifests, tags, uploads, and the outbox of their changes.
+//!
+//! One trait, two databases behind it. Every method is one transaction; when a method that changes something has returned, the
+//! change is durable, whole, and seen by every later read on any replica. The statements are the same for both databases and are
+//! written once, in `statements/`.
+
+mod backend;
+mod error;
+mod event;
+mod image;
+mod manifest;
+mod migrations;
+mod postgres;
+mod restore;
+mod sqlite;
+#[cfg(test)]
+mod suite;
+mod upload;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use longshore_oci::{Digest, Reference, RepositoryName, Tag};
+use uuid::Uuid;
+
+use crate::storage::{ObjectKey, PartsId};
+
+pub use error::StateError;
+pub use event::EventKind;
+pub use image::{ImageDetail, ImageFilter, ImageSummary, LayerDetail, ManifestDetail};
+pub use manifest::{DeleteManifest, Edge, PutManifest, Referrer, StoredManifest};
+pub use postgres::PostgresState;
+pub use restore::{RestoredBlob, RestoredPush, RestoredRecord};
+pub use sqlite::SqliteState;
+pub use upload::{Assembly, BlobCommit, Checkpoint, Claim, ClaimWish, Claimed, NewUpload, Tail, UploadPart, UploadStatus};
+
+/// A handle on the state that a registry was given.
+pub type SharedState = Arc<dyn State>;
+
+/// The registry's database.
+#[async_trait]
+pub trait State: Send + Sync + 'static {
+    /// Whether this process alone changes the database, so that what it has read stays true until it writes.
+    fn is_exclusive(&self) -> bool;
+
+    /// Proves that the database answers.
+    async fn probe(&self) -> Result<(), StateError>;
+
+    /// Connections open and idle, for metrics.
+    fn connections(&self) -> (u32, usize);
+
+    // Uploads.
+
+    /// Begins an upload.
+    async fn create_upload(&self, upload: NewUpload) -> Result<(), StateError>;
+    /// Takes an upload for one writer, until its lease ends.
+    async fn claim_upload(&self, wish: ClaimWish) -> Result<Claim, StateError>;
+    /// Keeps a claim for longer. False when it was lost.
+    async fn renew_claim(&self, id: Uuid, claim: Uuid, lease_us: i64) -> Result<bool, StateError>;
+    /// Notes where an upload stands, and the part that brought it there, if one did; `release` gives up the claim. False when it was lost.
+    async fn checkpoint_upload(&self, id: Uuid, claim: Uuid, checkpoint: Checkpoint) -> Result<bool, StateError>;
+    /// Turns an upload into a blob of its repository. False when the claim was lost.
+    async fn commit_blob(&self, commit: BlobCommit) -> Result<bool, StateError>;
+    /// How far an upload has come.
+    async fn upload_status(&self, repository: &RepositoryName, id: Uuid) -> Result<Option<UploadStatus>, StateError>;
+    /// Ends an upload and gives up its bytes. With a claim, only while that is held; without, only while nobody holds one.
+    async fn cancel_upload(&self, repository: &RepositoryName, id: Uuid, claim: Option<Uuid>) -> Result<Cancelled, StateError>;
+    /// Ends uploads that nobody has touched since `before`; how many.
+    async fn expire_uploads(&self, before: Timestamp, limit: u32) -> Result<u64, StateError>;
+    /// How many uploads are open.
+    async fn count_uploads(&self) -> Result<u64, StateError>;
+    /// Whether an upload, open now, may still need this object in parts.
+    async fn is_upload_open(&self, id: Uuid) -> Result<bool, StateError>;
+
+    // Blobs.
+
+    /// A blob of a repository.
+    async fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<StoredBlob>, StateError>;
+    /// Makes another repository's blob one of `repository`'s too: `from`'s, or any's where that is `None`. False where there is none.
+    async fn mount_blob(&self, repository: &RepositoryName, from: Option<&RepositoryName>, digest: &Digest) -> Result<bool, StateError>;
+    /// Takes a blob from a repository; where no other has it, its bytes may go at `due_at`.
+    async fn delete_blob(&self, repository: &RepositoryName, digest: &Digest, due_at: Timestamp) -> Result<BlobDeletion, StateError>;
+
+    // Manifests and tags.
+
+    /// A number greater than that of every change acknowledged so far.
+    async fn next_revision(&self) -> Result<u64, StateError>;
+    /// A manifest by tag or digest.
+    async fn manifest(&self, repository: &RepositoryName, reference: &Reference) -> Result<Option<StoredManifest>, StateError>;
+    /// Which of these are not in the repository: blobs, then manifests.
+    async fn missing(&self, repository: &RepositoryName, blobs: &[Digest], manifests: &[Digest]) -> Result<Vec<Digest>, StateError>;
+    /// Keeps a manifest and moves tags to it.
+    async fn put_manifest(&self, put: PutManifest) -> Result<(), StateError>;
+    /// The tags at a manifest, or `None` where there is no such manifest.
+    async fn tags_of(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<Vec<Tag>>, StateError>;
+    /// Deletes a manifest and the tags at it; [`StateError::Changed`] where those are not the ones the caller has seen.
+    async fn delete_manifest(&self, deletion: DeleteManifest) -> Result<(), StateError>;
+    /// Deletes a tag. False where there is none.
+    async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag, revision: u64) -> Result<bool, StateError>;
+
+    // Lists, each in the byte order of its names, after `after`, at most `limit`.
+
+    /// A repository's tags; `None` where there is no such repository.
+    async fn tags(&self, repository: &RepositoryName, after: &str, limit: u32) -> Result<Option<Vec<String>>, StateError>;
+    /// The repositories.
+    async fn repositories(&self, after: &str, limit: u32) -> Result<Vec<String>, StateError>;
+    /// Manifests whose subject is `subject`, by digest.
+    async fn referrers(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Referrer>, StateError>;
+    /// Tagged images with their sizes, by repository and tag.
+    async fn images(&self, filter: ImageFilter) -> Result<Vec<ImageSummary>, StateError>;
+    /// One image, manifest by manifest and layer by layer.
+    async fn image(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<ImageDetail>, StateError>;
+
+    // What is left to delete.
+
+    /// Objects due for deletion by now, the longest due first.
+    async fn due_garbage(&self, limit: u32) -> Result<Vec<Garbage>, StateError>;
+    /// Strikes off objects that have been deleted.
+    async fn forget_garbage(&self, deleted: Vec<Garbage>) -> Result<(), StateError>;
+    /// Hands records that no rebuilding needs any more over to the garbage; how many.
+    async fn retire_records(&self, limit: u32) -> Result<u64, StateError>;
+
+    // Rebuilding.
+
+    /// Whether the database knows nothing at all.
+    async fn is_empty(&self) -> Result<bool, StateError>;
+    /// Empties the database.
+    async fn clear(&self) -> Result<(), StateError>;
+    /// Takes in a blob that was found in the store.
+    async fn restore_blob(&self, blob: RestoredBlob) -> Result<(), StateError>;
+    /// Makes every blob that a manifest of a repository names one of that repository's; how many links were made.
+    async fn relink_blobs(&self) -> Result<u64, StateError>;
+    /// Plays back one record. Records come in the order of their revisions.
+    async fn restore_record(&self, record: RestoredRecord) -> Result<(), StateError>;
+    /// Sets the sequence of revisions past `highest`.
+    async fn resume_revisions(&self, highest: u64) -> Result<(), StateError>;
+}
+
+/// A blob and where its bytes are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredBlob {
+    /// Its length.
+    pub size_bytes: u64,
+    /// Its object.
+    pub key: ObjectKey,
+    /// BLAKE3 of each piece, 32 bytes each.
+    pub pieces: Arc<[u8]>,
+}
+
+/// What became of a blob that was to be deleted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum BlobDeletion {
+    /// It is gone from the repository.
+    Deleted,
+    /// The repository had no such blob.
+    Unknown,
+    /// This manifest of the repository is made of it.
+    Needed(String),
+}
+
+/// What became of an upload that was to be cancelled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cancelled {
+    /// It is gone.
+    Done,
+    /// There is none.
+    Unknown,
+    /// Another request is writing to it.
+    Busy,
+}
+
+/// An object that nothing needs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Garbage {
+    /// Its key.
+    pub key: ObjectKey,
+    /// For an object in parts, its name to the store.
+    pub parts: Option<PartsId>,
+}

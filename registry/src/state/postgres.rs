@@ -1,0 +1,131 @@
+//! PostgreSQL (13 and later): for registries of several replicas.
+//!
+//! Transactions are READ COMMITTED; what must not happen at once is kept apart by keys, foreign keys and conditions in the statements
+//! themselves. A transaction that met another is run again.
+
+#[path = "statements/mod.rs"]
+mod statements;
+
+use std::{str::FromStr as _, time::Duration};
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use longshore_oci::{Digest, Reference, RepositoryName, Tag};
+use sqlx::{
+    ConnectOptions as _, Connection as _,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions},
+};
+use uuid::Uuid;
+
+use super::backend::{Durability, READ_ATTEMPTS, implement_state, read, write};
+use super::*;
+
+/// The database that the statements are compiled for.
+pub type Db = sqlx::Postgres;
+
+/// How often a transaction that met another, or lost its connection before it was to commit, is tried.
+const WRITE_ATTEMPTS: u32 = 8;
+
+/// The state in a PostgreSQL database.
+pub struct PostgresState {
+    pool: PgPool,
+}
+
+impl PostgresState {
+    /// Connects, and brings the database to this program's schema; replicas that start together wait for each other.
+    pub async fn connect(url: &str, max_connections: u32, acquire_timeout: Duration) -> Result<Self, StateError> {
+        let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(acquire_timeout)
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await?;
+        super::migrations::postgres().run(&pool).await?;
+        Ok(Self { pool })
+    }
+
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+
+    fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    async fn reader(&self) -> Result<PoolConnection<Db>, StateError> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    async fn next_revision(&self) -> Result<u64, StateError> {
+        let row = read!(self, |connection| async move {
+            Ok(sqlx::query("SELECT nextval('revisions') AS revision").fetch_one(&mut *connection).await?)
+        })?;
+        statements::unsigned(&row, "revision")
+    }
+
+    async fn resume_revisions(&self, highest: u64) -> Result<(), StateError> {
+        let mut connection = self.reader().await?;
+        sqlx::query("SELECT setval('revisions', GREATEST($1, (SELECT last_value FROM revisions)))")
+            .bind(statements::signed(highest.max(1)))
+            .execute(&mut *connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn write<T, F>(&self, _: Durability, run: F) -> Result<T, StateError>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StateError>> + Send + Sync + 'static,
+    {
+        let mut attempts_left = WRITE_ATTEMPTS;
+        loop {
+            attempts_left -= 1;
+            match self.attempt(&run).await {
+                Attempt::Done(outcome) => return outcome,
+                Attempt::Undone(error) if attempts_left == 0 => return Err(error),
+                Attempt::Undone(_) => {}
+            }
+        }
+    }
+
+    async fn attempt<T, F>(&self, run: &F) -> Attempt<T>
+    where
+        F: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StateError>>,
+    {
+        let is_broken = |error: &StateError| {
+            matches!(error, StateError::Unavailable(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)))
+        };
+        let mut connection = match self.reader().await {
+            Ok(connection) => connection,
+            Err(error) => return Attempt::Done(Err(error)),
+        };
+        let mut transaction = match connection.begin().await.map_err(StateError::from) {
+            Ok(transaction) => transaction,
+            Err(error) if is_broken(&error) => return Attempt::Undone(error),
+            Err(error) => return Attempt::Done(Err(error)),
+        };
+        let value = match run(&mut transaction).await {
+            Ok(value) => value,
+            // Not committed, so not done: trying again can't do it twice.
+            Err(error) if error.is_conflict() || is_broken(&error) => return Attempt::Undone(error),
+            Err(error) => return Attempt::Done(Err(error)),
+        };
+        match transaction.commit().await.map_err(StateError::from) {
+            Ok(()) => Attempt::Done(Ok(value)),
+            Err(error) if error.is_conflict() => Attempt::Undone(error),
+            Err(error) => Attempt::Done(Err(error)),
+        }
+    }
+}
+
+/// What came of one try of a transaction.
+enum Attempt<T> {
+    /// It is decided, for better or worse.
+    Done(Result<T, StateError>),
+    /// Nothing was done.
+    Undone(StateError),
+}
+
+implement_state!(PostgresState);

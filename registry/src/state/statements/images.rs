@@ -1,0 +1,199 @@
+//! Images as people see them: with sizes, platforms, and what they share.
+
+use std::collections::BTreeMap;
+
+use longshore_oci::{Digest, RepositoryName, media_type};
+use sqlx::Row as _;
+
+use super::super::super::{ImageDetail, ImageFilter, ImageSummary, LayerDetail, ManifestDetail};
+use super::{Connection, Result, Row, find_repository, timestamp, unsigned};
+
+/// Tagged images with their sizes, by repository and tag.
+pub async fn list(connection: &mut Connection, filter: &ImageFilter) -> Result<Vec<ImageSummary>> {
+    let rows = sqlx::query(
+        "SELECT r.id, r.name AS repository, t.name AS tag, t.digest, t.updated_at, m.media_type, m.artifact_type
+         FROM repositories r
+         JOIN tags t ON t.repository_id = r.id
+         JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest
+         WHERE ($1 IS NULL OR r.name = $1) AND r.name >= $2 AND (r.name > $2 OR t.name > $3)
+         ORDER BY r.name, t.name LIMIT $4",
+    )
+    .bind(filter.repository.as_ref().map(RepositoryName::as_str))
+    .bind(filter.after.0.as_str())
+    .bind(filter.after.1.as_str())
+    .bind(i64::from(filter.limit))
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut images = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let digest: String = row.try_get("digest")?;
+        let members = members(connection, row.try_get("id")?, &digest).await?;
+        let (size_bytes, shared_bytes) = sizes(connection, row.try_get("id")?, &members).await?;
+        images.push(ImageSummary {
+            repository: row.try_get("repository")?,
+            tag: row.try_get("tag")?,
+            digest,
+            media_type: row.try_get("media_type")?,
+            artifact_type: shown_artifact_type(row)?,
+            platforms: platforms(&members),
+            size_bytes,
+            shared_bytes,
+            pushed_at: timestamp(row, "updated_at")?,
+        });
+    }
+    Ok(images)
+}
+
+/// One image, manifest by manifest and layer by layer.
+pub async fn inspect(connection: &mut Connection, repository: &RepositoryName, digest: &Digest) -> Result<Option<ImageDetail>> {
+    let Some(id) = find_repository(connection, repository).await? else { return Ok(None) };
+    let row = sqlx::query("SELECT media_type, artifact_type, pushed_at FROM manifests WHERE repository_id = $1 AND digest = $2")
+        .bind(id)
+        .bind(digest.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let tags = sqlx::query("SELECT name FROM tags WHERE repository_id = $1 AND digest = $2 ORDER BY name")
+        .bind(id)
+        .bind(digest.as_str())
+        .fetch_all(&mut *connection)
+        .await?;
+    let members = members(connection, id, digest.as_str()).await?;
+    let (size_bytes, shared_bytes) = sizes(connection, id, &members).await?;
+    let mut manifests = Vec::new();
+    for member in members.iter().filter(|member| !member.is_index) {
+        manifests.push(detail(connection, id, member).await?);
+    }
+    Ok(Some(ImageDetail {
+        repository: repository.to_string(),
+        digest: digest.to_string(),
+        media_type: row.try_get("media_type")?,
+        artifact_type: shown_artifact_type(&row)?,
+        size_bytes,
+        shared_bytes,
+        pushed_at: timestamp(&row, "pushed_at")?,
+        tags: tags.iter().map(|row| Ok(row.try_get("name")?)).collect::<Result<_>>()?,
+        manifests,
+    }))
+}
+
+/// A manifest of an image: itself, or an index's entry that is here.
+struct Member {
+    digest: String,
+    media_type: String,
+    platform: Option<String>,
+    size_bytes: u64,
+    is_index: bool,
+}
+
+/// The image's manifest, and where that is an index its entries and theirs, as far as they are here.
+async fn members(connection: &mut Connection, repository: i64, digest: &str) -> Result<Vec<Member>> {
+    let rows = sqlx::query(
+        "WITH RECURSIVE members (digest, platform, depth) AS (
+             SELECT digest, platform, 0 FROM manifests WHERE repository_id = $1 AND digest = $2
+             UNION
+             SELECT e.child, e.platform, m.depth + 1 FROM members m
+             JOIN manifest_edges e ON e.repository_id = $1 AND e.parent = m.digest AND e.kind = 'manifest'
+             WHERE m.depth < 4
+         )
+         SELECT m.digest, MAX(COALESCE(x.platform, m.platform)) AS platform, m.media_type, LENGTH(m.content) AS size_bytes
+         FROM members x JOIN manifests m ON m.repository_id = $1 AND m.digest = x.digest
+         GROUP BY m.digest, m.media_type, LENGTH(m.content) ORDER BY MIN(x.depth), m.digest",
+    )
+    .bind(repository)
+    .bind(digest)
+    .fetch_all(&mut *connection)
+    .await?;
+    let read = |row: &Row| {
+        let kind: String = row.try_get("media_type")?;
+        Ok(Member {
+            digest: row.try_get("digest")?,
+            platform: row.try_get("platform")?,
+            size_bytes: unsigned(row, "size_bytes")?,
+            is_index: kind == media_type::OCI_INDEX || kind == media_type::DOCKER_MANIFEST_LIST,
+            media_type: kind,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// The bytes of the members and their blobs, each counted once, and how many of them manifests outside use too.
+async fn sizes(connection: &mut Connection, repository: i64, members: &[Member]) -> Result<(u64, u64)> {
+    let mut blobs: BTreeMap<String, u64> = BTreeMap::new();
+    for member in members {
+        for row in edges(connection, repository, &member.digest).await? {
+            blobs.insert(row.try_get("child")?, unsigned(&row, "size_bytes")?);
+        }
+    }
+    let mut shared_bytes = 0;
+    for (blob, size_bytes) in &blobs {
+        if users(connection, blob).await?.iter().any(|user| !members.iter().any(|member| member.digest == *user)) {
+            shared_bytes += size_bytes;
+        }
+    }
+    let own_bytes: u64 = members.iter().map(|member| member.size_bytes).sum();
+    Ok((own_bytes + blobs.values().sum::<u64>(), shared_bytes))
+}
+
+async fn edges(connection: &mut Connection, repository: i64, parent: &str) -> Result<Vec<Row>> {
+    let rows = sqlx::query(
+        "SELECT child, kind, media_type, size_bytes FROM manifest_edges
+         WHERE repository_id = $1 AND parent = $2 AND kind <> 'manifest' ORDER BY position",
+    )
+    .bind(repository)
+    .bind(parent)
+    .fetch_all(&mut *connection)
+    .await?;
+    Ok(rows)
+}
+
+/// The manifests, of any repository, that are made of a blob; the first hundred tell enough.
+async fn users(connection: &mut Connection, blob: &str) -> Result<Vec<String>> {
+    let rows = sqlx::query("SELECT DISTINCT parent FROM manifest_edges WHERE child = $1 ORDER BY parent LIMIT 100")
+        .bind(blob)
+        .fetch_all(&mut *connection)
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get("parent")?)).collect()
+}
+
+async fn detail(connection: &mut Connection, repository: i64, member: &Member) -> Result<ManifestDetail> {
+    let (mut config, mut layers) = (None, Vec::new());
+    for row in edges(connection, repository, &member.digest).await? {
+        let child: String = row.try_get("child")?;
+        let users = users(connection, &child).await?;
+        let layer = LayerDetail {
+            shared_with: users.iter().filter(|user| **user != member.digest).count() as u64,
+            digest: child,
+            media_type: row.try_get("media_type")?,
+            size_bytes: unsigned(&row, "size_bytes")?,
+        };
+        if row.try_get::<String, _>("kind")? == "config" {
+            config = Some(layer);
+        } else {
+            layers.push(layer);
+        }
+    }
+    Ok(ManifestDetail {
+        digest: member.digest.clone(),
+        media_type: member.media_type.clone(),
+        platform: member.platform.clone(),
+        size_bytes: member.size_bytes,
+        config,
+        layers,
+    })
+}
+
+/// An image's configuration type says nothing that its media type does not; an artifact's type does.
+fn shown_artifact_type(row: &Row) -> Result<Option<String>> {
+    let artifact_type: Option<String> = row.try_get("artifact_type")?;
+    let is_image = |kind: &String| kind == media_type::OCI_CONFIG || kind == "application/vnd.docker.container.image.v1+json";
+    Ok(artifact_type.filter(|kind| !is_image(kind)))
+}
+
+fn platforms(members: &[Member]) -> Vec<String> {
+    let is_told = |platform: &&String| !platform.is_empty() && !platform.starts_with("unknown/");
+    let mut platforms: Vec<String> = members.iter().filter_map(|member| member.platform.as_ref()).filter(is_told).cloned().collect();
+    platforms.sort_unstable();
+    platforms.dedup();
+    platforms
+}

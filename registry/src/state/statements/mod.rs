@@ -1,0 +1,109 @@
+//! The statements, written once and compiled for each database: this folder is a module of `sqlite` and of `postgres`, and
+//! `super::Db` is the database of whichever it is in.
+//!
+//! What is SQL here both databases understand; where one needs more (a lock, a sequence), its own file says so. Counts of bytes and
+//! times are `i64`, as the databases keep them.
+
+pub mod blobs;
+pub mod garbage;
+pub mod images;
+pub mod lists;
+pub mod manifests;
+pub mod records;
+pub mod restore;
+pub mod uploads;
+
+use jiff::Timestamp;
+use longshore_oci::{Digest, RepositoryName};
+use sqlx::{Database, Row as _};
+
+use super::super::{EventKind, StateError};
+pub use super::Db;
+
+/// A connection, inside a transaction or not.
+pub type Connection = <Db as Database>::Connection;
+/// A row of an answer.
+pub type Row = <Db as Database>::Row;
+/// What a statement comes to.
+pub type Result<T> = std::result::Result<T, StateError>;
+
+/// The repository's row, made if there is none yet.
+pub async fn ensure_repository(connection: &mut Connection, name: &RepositoryName) -> Result<i64> {
+    if let Some(id) = find_repository(connection, name).await? {
+        return Ok(id);
+    }
+    sqlx::query("INSERT INTO repositories (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+        .bind(name.as_str())
+        .bind(Timestamp::now().as_microsecond())
+        .execute(&mut *connection)
+        .await?;
+    find_repository(connection, name).await?.ok_or(StateError::Refused(sqlx::Error::RowNotFound))
+}
+
+/// The repository's row.
+pub async fn find_repository(connection: &mut Connection, name: &RepositoryName) -> Result<Option<i64>> {
+    let row = sqlx::query("SELECT id FROM repositories WHERE name = $1")
+        .bind(name.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    row.map(|row| Ok(row.try_get("id")?)).transpose()
+}
+
+/// Puts a change into the outbox.
+pub async fn emit(
+    connection: &mut Connection,
+    kind: EventKind,
+    repository: &RepositoryName,
+    digest: Option<&Digest>,
+    tag: Option<&str>,
+) -> Result<()> {
+    sqlx::query("INSERT INTO events (kind, repository, digest, tag, happened_at) VALUES ($1, $2, $3, $4, $5)")
+        .bind(kind.as_str())
+        .bind(repository.as_str())
+        .bind(digest.map(Digest::as_str))
+        .bind(tag)
+        .bind(Timestamp::now().as_microsecond())
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
+
+/// Reads a column that this program wrote from a typed value.
+pub fn parse<T: std::str::FromStr>(row: &Row, column: &'static str) -> Result<T> {
+    let text: String = row.try_get(column)?;
+    text.parse().map_err(|_| StateError::Unreadable { column, value: text })
+}
+
+/// Reads a count or a length.
+pub fn unsigned(row: &Row, column: &'static str) -> Result<u64> {
+    let value: i64 = row.try_get(column)?;
+    u64::try_from(value).map_err(|_| StateError::Unreadable { column, value: value.to_string() })
+}
+
+/// Writes a count, a length or a revision; none comes near the limit of 8 EiB.
+pub fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Reads a time.
+pub fn timestamp(row: &Row, column: &'static str) -> Result<Timestamp> {
+    let value: i64 = row.try_get(column)?;
+    Timestamp::from_microsecond(value).map_err(|_| StateError::Unreadable { column, value: value.to_string() })
+}
+
+/// `($1, $2), ($3, $4)…` for an insert of several rows.
+pub fn rows(count: usize, columns: usize) -> String {
+    let mut text = String::new();
+    for row in 0..count {
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 1..=columns {
+            if column > 1 {
+                text.push_str(", ");
+            }
+            text.push('$');
+            text.push_str(&(row * columns + column).to_string());
+        }
+        text.push(')');
+    }
+    text
+}

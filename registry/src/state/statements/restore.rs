@@ -1,0 +1,129 @@
+//! Rebuilding the database from what lies in the store.
+
+use sqlx::AssertSqlSafe;
+
+use super::super::super::{PutManifest, RestoredBlob, RestoredPush, RestoredRecord};
+use super::{Connection, Result, blobs, ensure_repository, manifests, records, signed};
+
+/// Every table, those that others point at last.
+const TABLES: [&str; 13] = [
+    "garbage",
+    "record_subjects",
+    "records",
+    "events",
+    "upload_parts",
+    "uploads",
+    "referrers",
+    "tag_history",
+    "tags",
+    "manifest_edges",
+    "manifests",
+    "repository_blobs",
+    "blobs",
+];
+
+/// Whether the database knows nothing at all.
+pub async fn is_empty(connection: &mut Connection) -> Result<bool> {
+    for table in ["repositories", "uploads", "garbage"] {
+        let row = sqlx::query(AssertSqlSafe(format!("SELECT 1 FROM {table} LIMIT 1"))).fetch_optional(&mut *connection).await?;
+        if row.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Empties the database.
+pub async fn clear(connection: &mut Connection) -> Result<()> {
+    for table in TABLES.iter().chain(&["repositories"]) {
+        sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Takes in a blob that was found in the store; a second object of the same content becomes garbage.
+pub async fn blob(connection: &mut Connection, blob: &RestoredBlob) -> Result<()> {
+    let repository = ensure_repository(connection, &blob.repository).await?;
+    let inserted = sqlx::query(
+        "INSERT INTO blobs (digest, size_bytes, object_key, pieces, created_at) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (digest) DO NOTHING",
+    )
+    .bind(blob.digest.as_str())
+    .bind(signed(blob.size_bytes))
+    .bind(blob.key.to_string())
+    .bind(blob.pieces.as_slice())
+    .bind(blob.created_at.as_microsecond())
+    .execute(&mut *connection)
+    .await?;
+    if inserted.rows_affected() == 0 {
+        super::garbage::add(connection, &blob.key, None, blob.created_at).await?;
+    }
+    blobs::link(connection, repository, &blob.digest).await?;
+    Ok(())
+}
+
+/// Makes every blob that a manifest of a repository names one of that repository's. What was restored is no news, so the outbox
+/// is emptied.
+pub async fn relink(connection: &mut Connection) -> Result<u64> {
+    let linked = sqlx::query(
+        "INSERT INTO repository_blobs (repository_id, digest, created_at)
+         SELECT DISTINCT e.repository_id, b.digest, b.created_at FROM manifest_edges e JOIN blobs b ON b.digest = e.child
+         WHERE e.kind <> 'manifest'
+         ON CONFLICT DO NOTHING",
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("DELETE FROM events").execute(&mut *connection).await?;
+    Ok(linked.rows_affected())
+}
+
+/// Plays back one record.
+pub async fn record(connection: &mut Connection, record: &RestoredRecord) -> Result<()> {
+    if let Some(push) = &record.push {
+        return push_again(connection, record, push).await;
+    }
+    let repository = ensure_repository(connection, &record.repository).await?;
+    // A deletion may name tags that went their way in records since retired; it must be noted all the same.
+    let mut gone = record.tags.clone();
+    if let Some(digest) = &record.removed {
+        for tag in manifests::tags_of(connection, &record.repository, digest).await?.unwrap_or_default() {
+            if !gone.contains(&tag) {
+                gone.push(tag);
+            }
+        }
+    }
+    for tag in &gone {
+        sqlx::query("DELETE FROM tags WHERE repository_id = $1 AND name = $2")
+            .bind(repository)
+            .bind(tag.as_str())
+            .execute(&mut *connection)
+            .await?;
+        manifests::note_history(connection, repository, tag, record.revision, None, record.at).await?;
+    }
+    if let Some(digest) = &record.removed {
+        manifests::remove(connection, repository, digest, record.revision).await?;
+    }
+    records::add(connection, repository, record.revision, record.removed.as_ref(), &gone).await
+}
+
+async fn push_again(connection: &mut Connection, record: &RestoredRecord, push: &RestoredPush) -> Result<()> {
+    let put = PutManifest {
+        repository: record.repository.clone(),
+        digest: push.digest.clone(),
+        manifest: push.manifest.clone(),
+        platform: push.platform.clone(),
+        content: push.content.clone(),
+        tags: record.tags.clone(),
+        revision: record.revision,
+        pushed_at: record.at,
+    };
+    manifests::put(connection, &put).await?;
+    let repository = ensure_repository(connection, &record.repository).await?;
+    sqlx::query("UPDATE manifests SET pushed_at = $3 WHERE repository_id = $1 AND digest = $2")
+        .bind(repository)
+        .bind(push.digest.as_str())
+        .bind(push.pushed_at.as_microsecond())
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}

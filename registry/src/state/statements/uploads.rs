@@ -1,0 +1,253 @@
+//! Uploads: begun, claimed, checkpointed, and ended one way or another.
+
+use jiff::Timestamp;
+use longshore_oci::{Algorithm, HashState, RepositoryName};
+use sqlx::Row as _;
+use uuid::Uuid;
+
+use super::super::super::{
+    Assembly, Cancelled, Checkpoint, Claim, ClaimWish, Claimed, Garbage, NewUpload, StateError, Tail, UploadPart, UploadStatus,
+    upload::{parts_key, tail_key},
+};
+use super::{Connection, Result, Row, garbage, parse, signed, unsigned};
+use crate::storage::{PartTag, PartsId};
+
+/// Begins an upload.
+pub async fn create(connection: &mut Connection, upload: &NewUpload) -> Result<()> {
+    let now = Timestamp::now().as_microsecond();
+    sqlx::query(
+        "INSERT INTO uploads (id, repository, algorithm, part_bytes, generation, claim, claimed_until, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+    )
+    .bind(upload.id.simple().to_string())
+    .bind(upload.repository.as_str())
+    .bind(upload.algorithm.name())
+    .bind(signed(upload.part_bytes))
+    .bind(i64::from(upload.claim.is_some()))
+    .bind(upload.claim.map(|(claim, _)| claim.simple().to_string()))
+    .bind(upload.claim.map_or(0, |(_, lease_us)| now + lease_us))
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes an upload for one writer, where nobody holds it.
+pub async fn claim(connection: &mut Connection, wish: &ClaimWish) -> Result<Claim> {
+    let now = Timestamp::now().as_microsecond();
+    let row = sqlx::query(
+        "UPDATE uploads SET claim = $1, claimed_until = $2, generation = generation + 1, updated_at = $3,
+             algorithm = CASE WHEN offset_bytes = 0 THEN COALESCE($6, algorithm) ELSE algorithm END
+         WHERE id = $4 AND repository = $5 AND (claim IS NULL OR claimed_until < $3)
+         RETURNING algorithm, part_bytes, offset_bytes, hash_state, generation, parts_generation, parts_id, is_sealed, tail_generation,
+             tail_bytes, pieces",
+    )
+    .bind(wish.claim.simple().to_string())
+    .bind(now + wish.lease_us)
+    .bind(now)
+    .bind(wish.id.simple().to_string())
+    .bind(wish.repository.as_str())
+    .bind(wish.algorithm.map(Algorithm::name))
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = row else {
+        let is_there = status(connection, &wish.repository, wish.id).await?.is_some();
+        return Ok(if is_there { Claim::Busy } else { Claim::Unknown });
+    };
+    let hash_state: Vec<u8> = row.try_get("hash_state")?;
+    Ok(Claim::Taken(Box::new(Claimed {
+        id: wish.id,
+        repository: wish.repository.clone(),
+        claim: wish.claim,
+        generation: generation(&row, "generation")?.unwrap_or_default(),
+        algorithm: parse(&row, "algorithm")?,
+        part_bytes: unsigned(&row, "part_bytes")?,
+        offset_bytes: unsigned(&row, "offset_bytes")?,
+        hash_state: (!hash_state.is_empty()).then_some(HashState(hash_state)),
+        assembly: assembly(connection, wish.id, &row).await?,
+        tail: generation(&row, "tail_generation")?
+            .map(|generation| Ok::<_, StateError>(Tail { generation, size_bytes: unsigned(&row, "tail_bytes")? }))
+            .transpose()?,
+        pieces: row.try_get("pieces")?,
+    })))
+}
+
+async fn assembly(connection: &mut Connection, id: Uuid, row: &Row) -> Result<Option<Assembly>> {
+    let Some(begun_by) = generation(row, "parts_generation")? else { return Ok(None) };
+    let rows = sqlx::query("SELECT number, tag, pieces FROM upload_parts WHERE upload_id = $1 ORDER BY number")
+        .bind(id.simple().to_string())
+        .fetch_all(&mut *connection)
+        .await?;
+    let parts = rows.iter().map(|row| {
+        let number = generation(row, "number")?.unwrap_or_default();
+        Ok(UploadPart { number, tag: PartTag(row.try_get("tag")?), pieces: row.try_get("pieces")? })
+    });
+    Ok(Some(Assembly {
+        generation: begun_by,
+        id: PartsId(row.try_get("parts_id")?),
+        parts: parts.collect::<Result<_>>()?,
+        is_sealed: row.try_get("is_sealed")?,
+    }))
+}
+
+fn generation(row: &Row, column: &'static str) -> Result<Option<u32>> {
+    let value: Option<i64> = row.try_get(column)?;
+    let unreadable = |value: i64| StateError::Unreadable { column, value: value.to_string() };
+    value.map(|value| u32::try_from(value).map_err(|_| unreadable(value))).transpose()
+}
+
+/// Keeps a claim for longer.
+pub async fn renew(connection: &mut Connection, id: Uuid, claim: Uuid, lease_us: i64) -> Result<bool> {
+    let now = Timestamp::now().as_microsecond();
+    let answer = sqlx::query("UPDATE uploads SET claimed_until = $1, updated_at = $2 WHERE id = $3 AND claim = $4")
+        .bind(now + lease_us)
+        .bind(now)
+        .bind(id.simple().to_string())
+        .bind(claim.simple().to_string())
+        .execute(&mut *connection)
+        .await?;
+    Ok(answer.rows_affected() == 1)
+}
+
+/// Notes where an upload stands.
+pub async fn checkpoint(connection: &mut Connection, id: Uuid, claim: Uuid, at: &Checkpoint) -> Result<bool> {
+    let now = Timestamp::now().as_microsecond();
+    let (begun_by, parts_id, is_sealed) = match &at.assembly {
+        Some((generation, id, is_sealed)) => (Some(i64::from(*generation)), Some(id.0.as_str()), *is_sealed),
+        None => (None, None, false),
+    };
+    let answer = sqlx::query(
+        "UPDATE uploads SET offset_bytes = $1, hash_state = $2, parts_generation = $3, parts_id = $4, is_sealed = $5,
+             tail_generation = $6, tail_bytes = $7, pieces = $8, claimed_until = $9, updated_at = $10,
+             claim = CASE WHEN $11 THEN NULL ELSE claim END
+         WHERE id = $12 AND claim = $13",
+    )
+    .bind(signed(at.offset_bytes))
+    .bind(at.hash_state.0.as_slice())
+    .bind(begun_by)
+    .bind(parts_id)
+    .bind(is_sealed)
+    .bind(at.tail.map(|tail| i64::from(tail.generation)))
+    .bind(at.tail.map_or(0, |tail| signed(tail.size_bytes)))
+    .bind(at.pieces.as_slice())
+    .bind(now + at.lease_us)
+    .bind(now)
+    .bind(at.release)
+    .bind(id.simple().to_string())
+    .bind(claim.simple().to_string())
+    .execute(&mut *connection)
+    .await?;
+    if answer.rows_affected() != 1 {
+        return Ok(false);
+    }
+    if at.replaces_parts {
+        sqlx::query("DELETE FROM upload_parts WHERE upload_id = $1")
+            .bind(id.simple().to_string())
+            .execute(&mut *connection)
+            .await?;
+    }
+    for part in &at.new_parts {
+        note_part(connection, id, part).await?;
+    }
+    for Garbage { key, parts } in &at.garbage {
+        garbage::add(connection, key, parts.as_ref(), at.garbage_due_at).await?;
+    }
+    Ok(true)
+}
+
+async fn note_part(connection: &mut Connection, id: Uuid, part: &UploadPart) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO upload_parts (upload_id, number, tag, pieces) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (upload_id, number) DO UPDATE SET tag = excluded.tag, pieces = excluded.pieces",
+    )
+    .bind(id.simple().to_string())
+    .bind(i64::from(part.number))
+    .bind(part.tag.0.as_str())
+    .bind(part.pieces.as_slice())
+    .execute(&mut *connection)
+    .await?;
+    Ok(())
+}
+
+/// How far an upload has come.
+pub async fn status(connection: &mut Connection, repository: &RepositoryName, id: Uuid) -> Result<Option<UploadStatus>> {
+    let row = sqlx::query("SELECT offset_bytes FROM uploads WHERE id = $1 AND repository = $2")
+        .bind(id.simple().to_string())
+        .bind(repository.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    row.map(|row| Ok(UploadStatus { offset_bytes: unsigned(&row, "offset_bytes")? })).transpose()
+}
+
+/// Ends an upload and gives up its bytes.
+pub async fn cancel(
+    connection: &mut Connection,
+    repository: &RepositoryName,
+    id: Uuid,
+    claim: Option<Uuid>,
+) -> Result<Cancelled> {
+    let sql = "DELETE FROM uploads WHERE id = $1 AND repository = $2
+             AND (claim = $3 OR ($3 IS NULL AND (claim IS NULL OR claimed_until < $4)))
+         RETURNING id, repository, algorithm, generation, parts_generation, parts_id";
+    let row = sqlx::query(sql)
+        .bind(id.simple().to_string())
+        .bind(repository.as_str())
+        .bind(claim.map(|claim| claim.simple().to_string()))
+        .bind(Timestamp::now().as_microsecond())
+        .fetch_optional(&mut *connection)
+        .await?;
+    match row {
+        Some(row) => give_up(connection, &row).await.map(|()| Cancelled::Done),
+        None if status(connection, repository, id).await?.is_some() => Ok(Cancelled::Busy),
+        None => Ok(Cancelled::Unknown),
+    }
+}
+
+/// Ends uploads that nobody has touched for long.
+pub async fn expire(connection: &mut Connection, before: Timestamp, limit: u32) -> Result<u64> {
+    let rows = sqlx::query(
+        "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE updated_at < $1 ORDER BY updated_at LIMIT $2)
+             AND updated_at < $1 AND (claim IS NULL OR claimed_until < $3)
+         RETURNING id, repository, algorithm, generation, parts_generation, parts_id",
+    )
+    .bind(before.as_microsecond())
+    .bind(i64::from(limit))
+    .bind(Timestamp::now().as_microsecond())
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in &rows {
+        give_up(connection, row).await?;
+    }
+    Ok(rows.len() as u64)
+}
+
+/// Everything that the claims of an ended upload may have written becomes garbage.
+async fn give_up(connection: &mut Connection, row: &Row) -> Result<()> {
+    let (upload, repository, algorithm) = (parse(row, "id")?, parse(row, "repository")?, parse(row, "algorithm")?);
+    if let Some(begun_by) = generation(row, "parts_generation")? {
+        let parts_id = PartsId(row.try_get("parts_id")?);
+        let key = parts_key(&repository, upload, algorithm, begun_by);
+        garbage::add(connection, &key, Some(&parts_id), Timestamp::now()).await?;
+    }
+    for generation in 1..=generation(row, "generation")?.unwrap_or_default() {
+        for key in [parts_key, tail_key] {
+            garbage::add(connection, &key(&repository, upload, algorithm, generation), None, Timestamp::now()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How many uploads are open.
+pub async fn count(connection: &mut Connection) -> Result<u64> {
+    let row = sqlx::query("SELECT COUNT(*) AS uploads FROM uploads").fetch_one(&mut *connection).await?;
+    unsigned(&row, "uploads")
+}
+
+/// Whether an upload is open.
+pub async fn is_open(connection: &mut Connection, id: Uuid) -> Result<bool> {
+    let row = sqlx::query("SELECT id FROM uploads WHERE id = $1")
+        .bind(id.simple().to_string())
+        .fetch_optional(&mut *connection)
+        .await?;
+    Ok(row.is_some())
+}

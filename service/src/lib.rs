@@ -1,0 +1,12 @@
+//! What every Longshore daemon does alike: configuration, logs and traces, metrics, listening, health, shutdown.
+//!
+//! Nothing here knows what a daemon serves. A daemon reads its [`config`], starts [`telemetry`], binds a
+//! [`listener`] for its clients and another for its [`admin`], and serves both until [`shutdown`] is asked for.
+
+pub mod admin;
+pub mod config;
+pub mod listener;
+pub mod metrics;
+pub mod request_id;
+pub mod shutdown;
+pub mod telemetry;

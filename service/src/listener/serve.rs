@@ -1,0 +1,158 @@
+//! Accepting connections, and ending them all.
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Buf;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::server::conn::auto::Builder;
+use prometheus::IntGauge;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::bind::{Listener, Parts};
+use super::connection::{self, Endings};
+use super::{Certificates, ConnectionInfo, Limits};
+
+/// How long to wait after an accept that failed for want of file descriptors or memory, so as not to spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How a listener's drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// Every connection finished.
+    Finished,
+    /// So many connections were still open at the limit, and were cut.
+    Cut(usize),
+}
+
+/// What every connection of one listener gets.
+struct Common<H> {
+    handler: H,
+    protocols: Builder<TokioExecutor>,
+    limits: Limits,
+    endings: Endings,
+    certificates: Option<Certificates>,
+    gauge: Option<IntGauge>,
+}
+
+/// A connection that counts as open for as long as it lives, even where its task panics.
+struct Counted {
+    gauge: Option<IntGauge>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Counted {
+    fn new(gauge: Option<IntGauge>, permit: OwnedSemaphorePermit) -> Self {
+        gauge.iter().for_each(IntGauge::inc);
+        Self { gauge, _permit: permit }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.gauge.iter().for_each(IntGauge::dec);
+    }
+}
+
+impl Listener {
+    /// Serves until `shutdown` is cancelled, then drains: accepts no more, lets what runs finish within
+    /// `limits.drain_timeout`, and cuts the rest.
+    ///
+    /// `handler` is cloned for each connection and called for each request. A panic in it closes its connection only.
+    pub async fn serve<H, F, B>(self, handler: H, shutdown: CancellationToken) -> Drained
+    where
+        H: Fn(Request<Incoming>, ConnectionInfo) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data: Buf + Send, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin + Send + 'static,
+    {
+        let Parts { tcp, certificates, limits, open: gauge } = self.into_parts();
+        let most = u32::try_from(limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        let open = Arc::new(Semaphore::new(most as usize));
+        let endings = Endings { drain: shutdown.clone(), cut: CancellationToken::new() };
+        let protocols = connection::protocols();
+        let common = Arc::new(Common { handler, protocols, limits, endings, certificates, gauge });
+        let accepting = async {
+            loop {
+                // The permit comes first: over the limit nothing is accepted, and clients wait in the kernel's backlog.
+                let Ok(permit) = Arc::clone(&open).acquire_owned().await else {
+                    return;
+                };
+                match tcp.accept().await {
+                    Ok((stream, peer)) => common.spawn(stream, peer, permit),
+                    Err(error) => pause_after(&error).await,
+                }
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = accepting => {}
+        }
+        drop(tcp);
+        let all_closed = tokio::time::timeout(limits.drain_timeout, open.acquire_many(most)).await.is_ok();
+        if all_closed {
+            return Drained::Finished;
+        }
+        let left = most as usize - open.available_permits();
+        common.endings.cut.cancel();
+        Drained::Cut(left)
+    }
+}
+
+impl<H, F, B> Common<H>
+where
+    H: Fn(Request<Incoming>, ConnectionInfo) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data: Buf + Send, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin + Send + 'static,
+{
+    fn spawn(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+        let common = Arc::clone(self);
+        let counted = Counted::new(self.gauge.clone(), permit);
+        tokio::spawn(async move {
+            common.run(stream, peer).await;
+            drop(counted);
+        });
+    }
+
+    async fn run(&self, stream: TcpStream, peer: SocketAddr) {
+        // Nagle's algorithm would hold a small answer back until the client acknowledges the one before.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "the connection was gone before it was served");
+            return;
+        }
+        let info = ConnectionInfo { peer, tls: self.certificates.is_some() };
+        let (handler, protocols) = (self.handler.clone(), self.protocols.clone());
+        let (limits, endings) = (self.limits, self.endings.clone());
+        let Some(certificates) = &self.certificates else {
+            return connection::run(stream, info, handler, protocols, limits, endings).await;
+        };
+        let handshake = tokio::time::timeout(limits.handshake_timeout, certificates.acceptor().accept(stream));
+        tokio::select! {
+            shaken = handshake => match shaken {
+                Ok(Ok(stream)) => connection::run(stream, info, handler, protocols, limits, endings).await,
+                Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
+                Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
+            },
+            () = endings.drain.cancelled() => {}
+        }
+    }
+}
+
+/// Waits where the machine is short of something; a client that gave up before it was accepted is no reason to.
+async fn pause_after(error: &io::Error) {
+    let client_left = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    );
+    if !client_left {
+        tracing::warn!(%error, "cannot accept a connection");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
