@@ -126,7 +126,11 @@ async fn answer(
     let elapsed = begun.elapsed();
     let route = ROUTES.iter().position(|route| *route == label).unwrap_or(ROUTES.len() - 1);
     metrics.observe(route, &method, response.status(), elapsed);
-    log(&method, path.as_deref().unwrap_or_default(), &response, id.as_str(), elapsed);
+    if span.is_disabled() {
+        log_alone(&method, path.as_deref().unwrap_or_default(), &response, id.as_str(), elapsed);
+    } else {
+        log_in_span(&method, &response, elapsed);
+    }
     response
 }
 
@@ -144,14 +148,30 @@ fn span(request: &Request<Incoming>, method: &Method, id: &RequestId) -> tracing
     span
 }
 
-/// One line a request: refusals and changes at info, reads that went well at debug.
-fn log(method: &Method, path: &str, response: &Response<Body>, request_id: &str, elapsed: Duration) {
-    let status = response.status();
-    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-    let is_read = matches!(*method, Method::GET | Method::HEAD);
-    if is_read && (status.is_success() || status.is_redirection() || status == 404) {
-        tracing::debug!(request_id, %method, path, status = status.as_u16(), elapsed_us, "answered");
+/// One line a request, whose span says the rest: refusals and changes at info, reads that went well at debug.
+fn log_in_span(method: &Method, response: &Response<Body>, elapsed: Duration) {
+    let (status, elapsed_us) = (response.status().as_u16(), microseconds(elapsed));
+    if is_usual(method, response) {
+        tracing::debug!(status, elapsed_us, "answered");
     } else {
-        tracing::info!(request_id, %method, path, status = status.as_u16(), elapsed_us, "answered");
+        tracing::info!(status, elapsed_us, "answered");
     }
+}
+
+/// One line for a refused read, which has no span.
+fn log_alone(method: &Method, path: &str, response: &Response<Body>, request_id: &str, elapsed: Duration) {
+    if !is_usual(method, response) {
+        let (status, elapsed_us) = (response.status().as_u16(), microseconds(elapsed));
+        tracing::info!(request_id, %method, path, status, elapsed_us, "answered");
+    }
+}
+
+/// Whether a read went as reads mostly do; looking for what is not there is part of every push.
+fn is_usual(method: &Method, response: &Response<Body>) -> bool {
+    let status = response.status();
+    matches!(*method, Method::GET | Method::HEAD) && (status.is_success() || status.is_redirection() || status == 404)
+}
+
+fn microseconds(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
 }

@@ -106,15 +106,14 @@ pub async fn reindex(config: Config, mut report: impl FnMut(&ReindexProgress)) -
 
 /// No upload is open any more, so nothing will finish these.
 async fn drop_unfinished(store: &SharedStore) -> Result<(), ReindexError> {
-    let mut after = None;
     loop {
-        let page = store.list_unfinished(after.as_ref()).await?;
+        // From the start each time: what was dropped is no place to go on from.
+        let page = store.list_unfinished(None).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
         for unfinished in &page {
             store.abort(&unfinished.key, &unfinished.id).await?;
-        }
-        match page.into_iter().next_back() {
-            Some(last) => after = Some(last),
-            None => return Ok(()),
         }
     }
 }

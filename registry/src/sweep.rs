@@ -50,8 +50,8 @@ impl Sweeper {
                 }
                 self.delete_garbage().await?;
                 if Instant::now() >= strays_at {
-                    self.drop_strays().await?;
                     strays_at = Instant::now() + STRAYS_PERIOD;
+                    self.drop_strays().await?;
                 }
                 Ok::<(), Error>(())
             };
@@ -61,6 +61,10 @@ impl Sweeper {
             };
             if let Err(error) = stopped {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a sweep was not finished, and will be tried again");
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    () = tokio::time::sleep(self.interval) => {}
+                }
             }
             if is_full {
                 full_sweep_at = Instant::now() + self.interval;
@@ -112,18 +116,22 @@ impl Sweeper {
     /// never will have one.
     async fn drop_strays(&self) -> Result<(), Error> {
         let mut after: Option<Unfinished> = None;
+        let mut strays = Vec::new();
         loop {
             let page = self.registry.store.list_unfinished(after.as_ref()).await?;
-            for Unfinished { key, id } in &page {
-                let ObjectKey::Blob(_, name) = key else { continue };
+            let Some(last) = page.last().cloned() else { break };
+            for unfinished in page {
+                let ObjectKey::Blob(_, name) = &unfinished.key else { continue };
                 if !self.registry.state.is_upload_open(name.upload).await? {
-                    self.registry.store.abort(key, id).await?;
+                    strays.push(unfinished);
                 }
             }
-            match page.into_iter().next_back() {
-                Some(last) => after = Some(last),
-                None => return Ok(()),
-            }
+            after = Some(last);
         }
+        // Only now, since a listing goes on from an object that must still be there.
+        for Unfinished { key, id } in strays {
+            self.registry.store.abort(&key, &id).await?;
+        }
+        Ok(())
     }
 }

@@ -48,7 +48,7 @@ impl RmArguments {
             match self.remove(connection, image, reference).await {
                 Ok(removal) if connection.output == Format::Json => array.write(&mut out, &[removal])?,
                 Ok(removal) => writeln!(out, "{removal}")?,
-                Err(failure @ Failure::Usage(_)) => return Err(failure),
+                Err(failure) if images.len() == 1 || matches!(failure, Failure::Usage(_)) => return Err(failure),
                 Err(failure) => {
                     eprintln!("longshore: {image}: {failure}");
                     failed_count += 1;

@@ -5,6 +5,7 @@ mod blob_get;
 mod catalog;
 mod image;
 mod images;
+mod lingering;
 mod manifest_delete;
 mod manifest_get;
 mod manifest_put;
@@ -31,6 +32,7 @@ use longshore_oci::{Query, Route};
 
 use crate::{error::Error, registry::Registry};
 
+use lingering::Lingering;
 pub use refusal::refuse;
 
 /// What an operation comes to.
@@ -73,6 +75,7 @@ pub async fn handle<B: Incoming>(
     client: IpAddr,
 ) -> (&'static str, Result<Response<Body>, Error>) {
     let (parts, body) = request.into_parts();
+    let body = Lingering::new(body);
     let route = match Route::parse(parts.uri.path()) {
         Ok(route) => route,
         Err(error) => return ("unknown", Err(error.into())),

@@ -96,7 +96,7 @@ async fn members(connection: &mut Connection, repository: i64, digest: &str) -> 
              JOIN manifest_edges e ON e.repository_id = $1 AND e.parent = m.digest AND e.kind = 'manifest'
              WHERE m.depth < 4
          )
-         SELECT m.digest, MAX(COALESCE(x.platform, m.platform)) AS platform, m.media_type, LENGTH(m.content) AS size_bytes
+         SELECT m.digest, MAX(COALESCE(x.platform, m.platform)) AS platform, m.media_type, CAST(LENGTH(m.content) AS BIGINT) AS size_bytes
          FROM members x JOIN manifests m ON m.repository_id = $1 AND m.digest = x.digest
          GROUP BY m.digest, m.media_type, LENGTH(m.content) ORDER BY MIN(x.depth), m.digest",
     )

@@ -39,7 +39,7 @@ pub async fn referrers(
 ) -> Result<Vec<Referrer>> {
     let Some(id) = find_repository(connection, repository).await? else { return Ok(Vec::new()) };
     let rows = sqlx::query(
-        "SELECT m.digest, m.media_type, LENGTH(m.content) AS size_bytes, m.artifact_type, m.annotations FROM referrers f
+        "SELECT m.digest, m.media_type, CAST(LENGTH(m.content) AS BIGINT) AS size_bytes, m.artifact_type, m.annotations FROM referrers f
          JOIN manifests m ON m.repository_id = f.repository_id AND m.digest = f.digest
          WHERE f.repository_id = $1 AND f.subject = $2 AND f.digest > $3 AND ($4 IS NULL OR f.artifact_type = $4)
          ORDER BY f.digest LIMIT $5",

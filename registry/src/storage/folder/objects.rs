@@ -38,7 +38,7 @@ impl Folder {
     /// Maps an object of known length.
     pub(super) fn map(&self, key: String, size_bytes: u64) -> Result<Arc<Mapping>, StorageError> {
         let path = self.root.join(&key);
-        let mapping = File::open(&path).and_then(Mapping::of).map_err(|error| self.absent_or_file("open", &key, &path, error))?;
+        let mapping = File::open(&path).and_then(Mapping::of).map_err(|error| absent_or_file("open", &key, &path, error))?;
         if mapping.size_bytes() != size_bytes {
             return Err(StorageError::Length { key, expected_bytes: size_bytes, actual_bytes: mapping.size_bytes() });
         }
@@ -72,14 +72,14 @@ impl Folder {
         let removed = fs::remove_file(&path);
         written.and(removed).map_err(StorageError::file("write", &path))
     }
+}
 
-    /// A missing file is a missing object; anything else is the file system's fault.
-    pub(super) fn absent_or_file(&self, operation: &'static str, key: &str, path: &Path, error: io::Error) -> StorageError {
-        if error.kind() == io::ErrorKind::NotFound {
-            StorageError::NotFound { key: key.to_owned() }
-        } else {
-            StorageError::file(operation, path)(error)
-        }
+/// A missing file is a missing object; anything else is the file system's fault.
+pub(super) fn absent_or_file(operation: &'static str, key: &str, path: &Path, error: io::Error) -> StorageError {
+    if error.kind() == io::ErrorKind::NotFound {
+        StorageError::NotFound { key: key.to_owned() }
+    } else {
+        StorageError::file(operation, path)(error)
     }
 }
 

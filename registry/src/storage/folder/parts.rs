@@ -18,6 +18,7 @@ use super::{
     super::{PartTag, PartsId, Reopened},
     Folder, StorageError, WrittenPart,
     lengths::total_bytes,
+    objects::absent_or_file,
 };
 
 /// Every file in parts has the same name to the store: its key says all.
@@ -41,7 +42,7 @@ impl Folder {
 
     pub(super) fn put_part(&self, key: String, number: u32, content: &[Bytes]) -> Result<PartTag, StorageError> {
         let path = self.unfinished.join(&key);
-        let file = File::options().write(true).open(&path).map_err(|error| self.absent_or_file("open", &key, &path, error))?;
+        let file = File::options().write(true).open(&path).map_err(|error| absent_or_file("open", &key, &path, error))?;
         file.lock_shared().map_err(StorageError::file("lock", &path))?;
         if !is_at(&file, &path).map_err(StorageError::file("look at", &path))? {
             return Err(StorageError::NotFound { key });
@@ -82,7 +83,7 @@ impl Folder {
 
     /// Completing twice is completing once: the object is there then, as long as it should be.
     fn completed_before(&self, key: String, place: &Path, size_bytes: u64) -> Result<(), StorageError> {
-        let found = fs::metadata(place).map_err(|error| self.absent_or_file("look at", &key, place, error))?;
+        let found = fs::metadata(place).map_err(|error| absent_or_file("look at", &key, place, error))?;
         if found.len() != size_bytes {
             return Err(StorageError::Length { key, expected_bytes: size_bytes, actual_bytes: found.len() });
         }
