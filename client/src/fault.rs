@@ -1,5 +1,7 @@
 use std::{error::Error, fmt, io};
 
+use rustls::CertificateError;
+
 /// Why no answer came from where a registry should be.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Fault {
@@ -9,7 +11,9 @@ pub enum Fault {
     TimedOut,
     /// The host's name is not known.
     UnknownHost,
-    /// The server's certificate is not trusted, or not for this host; with the reason.
+    /// The server's certificate is from an authority that is not trusted.
+    UnknownAuthority,
+    /// The server's certificate is not for this host, not for this time, or wrong otherwise; with the reason.
     Certificate(String),
     /// What answered does not speak TLS.
     NotTls,
@@ -45,7 +49,8 @@ impl Fault {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return Some(match tls {
                 rustls::Error::InvalidMessage(_) => Self::NotTls,
-                rustls::Error::InvalidCertificate(_) => Self::Certificate(tls.to_string()),
+                rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => Self::UnknownAuthority,
+                rustls::Error::InvalidCertificate(reason) => Self::Certificate(untrusted(reason)),
                 _ => Self::Broken(tls.to_string()),
             });
         }
@@ -64,9 +69,24 @@ impl fmt::Display for Fault {
             Self::ConnectionRefused => formatter.write_str("connection refused"),
             Self::TimedOut => formatter.write_str("no answer in time"),
             Self::UnknownHost => formatter.write_str("the host's name is not known"),
+            Self::UnknownAuthority => formatter.write_str("its certificate is from an authority that is not trusted here"),
             Self::NotTls => formatter.write_str("what answers there does not speak TLS"),
             Self::NotHttp => formatter.write_str("what answers there does not speak plain HTTP"),
             Self::Certificate(reason) | Self::Broken(reason) => formatter.write_str(reason),
         }
+    }
+}
+
+/// Why a certificate is not trusted: the usual reasons in a person's words, the rest in the verifier's.
+fn untrusted(reason: &CertificateError) -> String {
+    match reason {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired".to_owned(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet".to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another host".to_owned()
+        }
+        other => format!("its certificate can't be trusted: {other}"),
     }
 }

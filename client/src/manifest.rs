@@ -74,12 +74,9 @@ impl RegistryClient {
         reference: &Reference,
     ) -> Result<Response, ClientError> {
         let mut request = self.request(method, self.url(&Route::Manifest(repository.clone(), reference.clone())));
-        for accepted in [
-            media_type::OCI_MANIFEST,
-            media_type::OCI_INDEX,
-            media_type::DOCKER_MANIFEST,
-            media_type::DOCKER_MANIFEST_LIST,
-        ] {
+        for accepted in
+            [media_type::OCI_MANIFEST, media_type::OCI_INDEX, media_type::DOCKER_MANIFEST, media_type::DOCKER_MANIFEST_LIST]
+        {
             request = request.header(ACCEPT, accepted);
         }
         self.send(request).await

@@ -11,7 +11,9 @@ pub struct RegistryUrl(Arc<Url>);
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidRegistryUrl {
     /// It can't be read, has no host, or has a path or query.
-    #[error("{0:?} is not a registry's URL; one is written http://127.0.0.1:5000, https://registry.example.org or localhost:5000")]
+    #[error(
+        "{0:?} is not a registry's URL; one is written http://127.0.0.1:5000, https://registry.example.org or localhost:5000"
+    )]
     Malformed(String),
     /// It is for another protocol.
     #[error("a registry's URL begins with http:// or https://, not {0}://")]

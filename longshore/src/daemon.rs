@@ -58,7 +58,7 @@ async fn serve(config: Config, telling: Telling) -> Result<(), Failure> {
 fn not_started(error: &StartError, telling: &Telling) -> Failure {
     let reason = with_sources(error);
     Failure::Failed(match error {
-        StartError::NeedsReindex => format!("{reason}: {}", telling.reindex_command),
+        StartError::NeedsReindex => format!("{reason}; here that is `{}`", telling.reindex_command),
         _ if is_address_taken(error) => format!("{reason}; {}", telling.on_taken_address),
         _ => reason,
     })

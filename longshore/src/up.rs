@@ -37,7 +37,11 @@ impl FromStr for AdminListen {
     type Err = InvalidAdminListen;
 
     fn from_str(text: &str) -> Result<Self, InvalidAdminListen> {
-        if text == "off" { Ok(Self(None)) } else { text.parse().map(|address| Self(Some(address))).map_err(|_| InvalidAdminListen) }
+        if text == "off" {
+            Ok(Self(None))
+        } else {
+            text.parse().map(|address| Self(Some(address))).map_err(|_| InvalidAdminListen)
+        }
     }
 }
 

@@ -3,6 +3,9 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::{Algorithm, Digest};
 
+/// More blocks than any content has. Past the algorithms' own limits, which are higher, counting them would overflow.
+const MAX_BLOCKS: u128 = 1 << 54;
+
 /// A digest in the making, which can be laid down and taken up again elsewhere.
 #[derive(Clone, Debug)]
 pub enum Hasher {
@@ -68,10 +71,24 @@ impl Hasher {
             let state = bytes.try_into().map_err(|_| InvalidHashState)?;
             H::deserialize(&state).map_err(|DeserializeStateError| InvalidHashState)
         }
+        if state.blocks(algorithm).is_none_or(|blocks| blocks > MAX_BLOCKS) {
+            return Err(InvalidHashState);
+        }
         Ok(match algorithm {
             Algorithm::Sha256 => Self::Sha256(restore(&state.0)?),
             Algorithm::Sha512 => Self::Sha512(restore(&state.0)?),
         })
+    }
+}
+
+impl HashState {
+    /// How many blocks were taken in, which stands after the chaining value, the least byte first.
+    fn blocks(&self, algorithm: Algorithm) -> Option<u128> {
+        let count = match algorithm {
+            Algorithm::Sha256 => self.0.get(32..40)?,
+            Algorithm::Sha512 => self.0.get(64..80)?,
+        };
+        Some(count.iter().rev().fold(0, |blocks, &byte| (blocks << 8) | u128::from(byte)))
     }
 }
 
@@ -93,8 +110,25 @@ mod tests {
         }
 
         #[test]
+        fn knows_how_much_it_has_seen(blocks in 0_usize..100, long: bool) {
+            let (algorithm, block_bytes) = if long { (Algorithm::Sha512, 128) } else { (Algorithm::Sha256, 64) };
+            let mut hasher = Hasher::new(algorithm);
+            hasher.update(&vec![0; blocks * block_bytes + 1]);
+            prop_assert_eq!(hasher.state().blocks(algorithm), Some(blocks as u128));
+        }
+
+        #[test]
         fn refuses_what_is_no_state(bytes: Vec<u8>) {
             let _ = Hasher::resume(Algorithm::Sha256, &HashState(bytes));
+        }
+    }
+
+    #[test]
+    fn refuses_a_state_that_has_seen_more_than_can_be_counted() {
+        for (algorithm, last_of_count) in [(Algorithm::Sha256, 39), (Algorithm::Sha512, 79)] {
+            let mut state = Hasher::new(algorithm).state();
+            state.0[last_of_count] = 128;
+            assert_eq!(Hasher::resume(algorithm, &state).err(), Some(InvalidHashState));
         }
     }
 }

@@ -25,7 +25,7 @@ pub enum ManifestKind {
     /// One image or artifact: a configuration and layers.
     Image {
         /// The image's configuration.
-        config: Descriptor,
+        config: Box<Descriptor>,
         /// The image's layers, the lowest first; or an artifact's content.
         layers: Vec<Descriptor>,
     },
@@ -100,7 +100,7 @@ impl Manifest {
         let media_type = settle_media_type(fields.media_type, content_type, manifests.is_some())?;
         let kind = match media_type.as_str() {
             media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => ManifestKind::Image {
-                config: config.ok_or(InvalidManifest::NoConfig)?,
+                config: Box::new(config.ok_or(InvalidManifest::NoConfig)?),
                 layers: layers.unwrap_or_default(),
             },
             media_type::OCI_INDEX | media_type::DOCKER_MANIFEST_LIST => {
@@ -120,7 +120,7 @@ impl Manifest {
     /// The blobs that it is made of: an image's configuration, then its layers.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
         let (config, layers) = match &self.kind {
-            ManifestKind::Image { config, layers } => (Some(config), layers.as_slice()),
+            ManifestKind::Image { config, layers } => (Some(config.as_ref()), layers.as_slice()),
             ManifestKind::Index { .. } => (None, [].as_slice()),
         };
         config.into_iter().chain(layers)
@@ -150,5 +150,56 @@ fn settle_media_type(
         (Some(declared), _) => Ok(declared),
         (None, Some(content_type)) => Ok(content_type),
         (None, None) => Ok(if has_manifests { media_type::OCI_INDEX } else { media_type::OCI_MANIFEST }.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const SHA: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn descriptor(kind: &str) -> serde_json::Value {
+        json!({ "mediaType": kind, "digest": SHA, "size": 2 })
+    }
+
+    fn parse(manifest: &serde_json::Value, content_type: Option<&str>) -> Result<Manifest, InvalidManifest> {
+        Manifest::parse(manifest.to_string().as_bytes(), content_type)
+    }
+
+    #[test]
+    fn reads_an_image_and_its_artifact_type() {
+        let mut image = json!({ "schemaVersion": 2, "config": descriptor("application/x"), "layers": [descriptor("l")] });
+        let manifest = parse(&image, Some("application/vnd.oci.image.manifest.v1+json; charset=utf-8")).unwrap();
+        assert_eq!(manifest.media_type, media_type::OCI_MANIFEST);
+        assert_eq!(manifest.artifact_type.as_deref(), Some("application/x"));
+        assert_eq!(manifest.blobs().count(), 2);
+        image["artifactType"] = json!("application/sbom");
+        assert_eq!(parse(&image, None).unwrap().artifact_type.as_deref(), Some("application/sbom"));
+    }
+
+    #[test]
+    fn reads_an_index() {
+        let index = json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [descriptor("m")] });
+        let manifest = parse(&index, None).unwrap();
+        assert_eq!((manifest.children().len(), manifest.blobs().count(), manifest.artifact_type), (1, 0, None));
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        let refuse = |manifest: serde_json::Value, content_type| parse(&manifest, content_type).unwrap_err();
+        let config = descriptor("c");
+        assert!(matches!(refuse(json!([]), None), InvalidManifest::Json(_)));
+        assert!(matches!(refuse(json!({ "schemaVersion": 1 }), None), InvalidManifest::SchemaVersion(1)));
+        assert!(matches!(refuse(json!({ "layers": [], "manifests": [] }), None), InvalidManifest::Ambiguous));
+        assert!(matches!(refuse(json!({ "layers": [] }), None), InvalidManifest::NoConfig));
+        assert!(matches!(refuse(json!({}), Some(media_type::OCI_INDEX)), InvalidManifest::NoManifests));
+        assert!(matches!(refuse(json!({ "config": config }), Some("text/plain")), InvalidManifest::MediaType(_)));
+        let lying = json!({ "mediaType": media_type::OCI_INDEX, "manifests": [] });
+        let mismatch = refuse(lying, Some(media_type::OCI_MANIFEST));
+        assert!(matches!(mismatch, InvalidManifest::MediaTypeMismatch { .. }));
+        let traversal = json!({ "config": { "mediaType": "c", "digest": "sha256:../../x", "size": 1 } });
+        assert!(matches!(refuse(traversal, None), InvalidManifest::Json(_)));
     }
 }

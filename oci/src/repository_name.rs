@@ -83,7 +83,8 @@ mod tests {
     proptest! {
         #[test]
         fn round_trips(name in "[a-z0-9]{1,5}(([._]|__|-{1,3})[a-z0-9]{1,5}){0,3}(/[a-z0-9]{1,5}){0,3}") {
-            prop_assert_eq!(name.parse::<RepositoryName>().unwrap().as_str(), name);
+            let parsed: RepositoryName = name.parse().unwrap();
+            prop_assert_eq!(parsed.as_str(), name);
         }
     }
 }

@@ -1,6 +1,9 @@
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::{Digest, InvalidDigest, InvalidReference, InvalidRepositoryName, Reference, RepositoryName};
+
+/// What of an upload's id a path keeps as it is; our own ids are made of nothing else.
+const ID: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A path of the distribution API, or of our extension to it, parsed once.
 ///
@@ -127,7 +130,7 @@ impl std::fmt::Display for Route {
             Self::Manifest(name, reference) => write!(formatter, "/v2/{name}/manifests/{reference}"),
             Self::Blob(name, digest) => write!(formatter, "/v2/{name}/blobs/{digest}"),
             Self::Uploads(name) => write!(formatter, "/v2/{name}/blobs/uploads/"),
-            Self::Upload(name, id) => write!(formatter, "/v2/{name}/blobs/uploads/{id}"),
+            Self::Upload(name, id) => write!(formatter, "/v2/{name}/blobs/uploads/{}", utf8_percent_encode(id, ID)),
             Self::Referrers(name, digest) => write!(formatter, "/v2/{name}/referrers/{digest}"),
             Self::Images => formatter.write_str("/v2/_longshore/images"),
             Self::Image(name, reference) => write!(formatter, "/v2/{name}/_longshore/images/{reference}"),
@@ -175,6 +178,13 @@ mod tests {
             Route::parse("/v2/blobs/uploads/manifests/manifests/tags"),
             Ok(Route::Manifest(name, "tags".parse().unwrap()))
         );
+    }
+
+    #[test]
+    fn writes_an_id_so_that_it_reads_back() {
+        let route = Route::parse("/v2/a/blobs/uploads/%2541%C3%A9%20b").unwrap();
+        assert_eq!(route, Route::Upload("a".parse().unwrap(), "%41é b".to_owned()));
+        assert_eq!(route.to_string(), "/v2/a/blobs/uploads/%2541%C3%A9%20b");
     }
 
     #[test]

@@ -93,9 +93,9 @@ fn remedy(registry: &RegistryUrl, fault: &Fault) -> String {
     match fault {
         Fault::ConnectionRefused if registry.is_loopback() => "; is `longshore up` running?".to_owned(),
         Fault::ConnectionRefused | Fault::UnknownHost => "; are the host and the port right?".to_owned(),
-        Fault::Certificate(_) => "; --ca-file FILE trusts an authority of your own".to_owned(),
+        Fault::UnknownAuthority => "; --ca-file FILE trusts an authority of your own".to_owned(),
         Fault::NotTls => other_scheme("http"),
         Fault::NotHttp => other_scheme("https"),
-        Fault::TimedOut | Fault::Broken(_) => String::new(),
+        Fault::TimedOut | Fault::Certificate(_) | Fault::Broken(_) => String::new(),
     }
 }

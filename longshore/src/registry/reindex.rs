@@ -1,6 +1,7 @@
 use std::{
     io::{IsTerminal as _, Write as _, stderr},
     path::PathBuf,
+    time::{Duration, Instant},
 };
 
 use clap::Args;
@@ -9,6 +10,9 @@ use longshore_service::telemetry::Telemetry;
 
 use super::source::ConfigSource;
 use crate::{failure::Failure, output::ByteCount};
+
+/// How often a terminal is told of the progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 #[derive(Args)]
 pub struct ReindexArguments {
@@ -25,8 +29,10 @@ impl ReindexArguments {
         let telemetry = Telemetry::start(&config.telemetry_settings());
         let telemetry = telemetry.map_err(|error| Failure::because("the logs can't be set up", &error))?;
         let shows_progress = stderr().is_terminal();
+        let mut shown_at: Option<Instant> = None;
         let report = reindex(config, |progress| {
-            if shows_progress {
+            if shows_progress && shown_at.is_none_or(|at| at.elapsed() >= PROGRESS_INTERVAL) {
+                shown_at = Some(Instant::now());
                 // That a progress line can't be written is no reason to stop.
                 let ReindexProgress { records, blobs, blob_bytes } = *progress;
                 let read = ByteCount(blob_bytes);

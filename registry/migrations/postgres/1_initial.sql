@@ -10,7 +10,7 @@ CREATE TABLE repositories (
 CREATE TABLE blobs (
     digest TEXT COLLATE "C" PRIMARY KEY,
     size_bytes BIGINT NOT NULL,
-    object_key TEXT COLLATE "C" NOT NULL UNIQUE,
+    object_key TEXT COLLATE "C" NOT NULL,
     -- BLAKE3 of each 1 MiB piece, 32 bytes each, in order.
     pieces BYTEA NOT NULL,
     created_at BIGINT NOT NULL
@@ -113,7 +113,6 @@ CREATE TABLE uploads (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
-CREATE INDEX uploads_by_update ON uploads (updated_at);
 
 CREATE TABLE upload_parts (
     upload_id TEXT COLLATE "C" NOT NULL REFERENCES uploads (id) ON DELETE CASCADE,

@@ -10,11 +10,11 @@ CREATE TABLE repositories (
 CREATE TABLE blobs (
     digest TEXT PRIMARY KEY,
     size_bytes INTEGER NOT NULL,
-    object_key TEXT NOT NULL UNIQUE,
+    object_key TEXT NOT NULL,
     -- BLAKE3 of each 1 MiB piece, 32 bytes each, in order.
     pieces BLOB NOT NULL,
     created_at INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE repository_blobs (
     repository_id INTEGER NOT NULL REFERENCES repositories (id),
@@ -113,7 +113,6 @@ CREATE TABLE uploads (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX uploads_by_update ON uploads (updated_at);
 
 CREATE TABLE upload_parts (
     upload_id TEXT NOT NULL REFERENCES uploads (id) ON DELETE CASCADE,
@@ -141,7 +140,7 @@ CREATE TABLE records (
     is_dead INTEGER NOT NULL,
     PRIMARY KEY (repository_id, revision)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX records_dead ON records (repository_id, revision) WHERE is_dead = 1;
+CREATE INDEX records_dead ON records (repository_id, revision) WHERE is_dead;
 
 -- The digests and tags that a record speaks of, as it names them: a digest has a colon, a tag has none.
 CREATE TABLE record_subjects (

@@ -99,7 +99,8 @@ impl Delivery {
         let suspect = Suspect { digest: digest.clone(), key: blob.key.clone(), damaged: self.damaged.clone() };
         let first_piece = range.start / PIECE_BYTES;
         let aligned = first_piece * PIECE_BYTES..range.end.next_multiple_of(PIECE_BYTES).min(blob.size_bytes);
-        let permit = self.budget.take((aligned.end - aligned.start).min(PIECE_BYTES)).await?;
+        // A piece that is being checked, and as much again on its way in and out.
+        let permit = self.budget.take(2 * (aligned.end - aligned.start).min(PIECE_BYTES)).await?;
         let opened = self.store.read(&blob.key, blob.size_bytes, aligned.clone()).await;
         let content = opened.map_err(|source| match source {
             StorageError::Length { .. } => {

@@ -13,12 +13,14 @@ use crate::{
     error::Error,
     record,
     registry::Registry,
-    state::{PutManifest, RestoredPush},
+    state::{PutManifest, RestoredPush, StateError},
     storage::ObjectKey,
 };
 
 /// How many tags one request may set.
 const MAX_TAGS: usize = 100;
+/// How often a push is begun anew because a deletion came between.
+const ATTEMPTS: u32 = 8;
 
 pub async fn manifest_put<B: Incoming>(registry: &Arc<Registry>, name: RepositoryName, reference: Reference, mut call: Call<B>) -> Outcome {
     let tags = wanted_tags(&reference, &call)?;
@@ -101,14 +103,21 @@ async fn require_references(registry: &Registry, name: &RepositoryName, manifest
     if missing.is_empty() { Ok(()) } else { Err(Error::ReferencesMissing(missing)) }
 }
 
-/// Writes the change beside the blobs, then into the database.
+/// Writes the change beside the blobs, then into the database; anew where a deletion that began later was done sooner.
 async fn keep(registry: &Registry, repository: RepositoryName, push: RestoredPush, tags: Vec<Tag>) -> Result<(), Error> {
-    let revision = registry.state.next_revision().await?;
-    let key = ObjectKey::Record(repository.clone(), revision);
-    registry.store.put(&key, record::of_push(revision, push.pushed_at, &push, &tags)).await?;
-    let RestoredPush { digest, manifest, platform, content, pushed_at } = push;
-    let put = PutManifest { repository: repository.clone(), digest, manifest, platform, content, tags, revision, pushed_at };
-    let outcome = registry.state.put_manifest(put).await;
-    registry.changed(&repository);
-    Ok(outcome?)
+    for _ in 0..ATTEMPTS {
+        let revision = registry.state.next_revision().await?;
+        let key = ObjectKey::Record(repository.clone(), revision);
+        registry.store.put(&key, record::of_push(revision, push.pushed_at, &push, &tags)).await?;
+        let tags = tags.clone();
+        let RestoredPush { digest, manifest, platform, content, pushed_at } = push.clone();
+        let put = PutManifest { repository: repository.clone(), digest, manifest, platform, content, tags, revision, pushed_at };
+        let outcome = registry.state.put_manifest(put).await;
+        registry.changed(&repository);
+        match outcome {
+            Err(StateError::Changed) => registry.store.delete(&[key]).await?,
+            outcome => return Ok(outcome?),
+        }
+    }
+    Err(StateError::Changed.into())
 }

@@ -13,7 +13,7 @@ pub async fn upload_append<B: Incoming>(registry: &Arc<Registry>, name: Reposito
     let held = (claimed.id, claimed.claim);
     let mut writer = upload_body::writer(registry, claimed)?;
     if let Err(error) = upload_body::require_order(registry, range, &writer, &name, held.0) {
-        upload_body::release(registry, held).await?;
+        upload_body::release(registry, held).await;
         return Err(error);
     }
     // What came is kept even if the client goes away, so this does not end with its request.

@@ -47,10 +47,11 @@ pub async fn claim(registry: &Registry, name: &RepositoryName, id: &str, algorit
     }
 }
 
-/// Gives a claim up without having changed anything.
-pub async fn release(registry: &Registry, (id, claim): (Uuid, Uuid)) -> Result<(), Error> {
-    registry.state.renew_claim(id, claim, -1).await?;
-    Ok(())
+/// Gives a claim up without having changed anything. Where that fails, the lease's end does it.
+pub async fn release(registry: &Registry, (id, claim): (Uuid, Uuid)) {
+    if let Err(failure) = registry.state.renew_claim(id, claim, -1).await {
+        tracing::warn!(upload = %id, error = &failure as &dyn std::error::Error, "a claim could not be given up");
+    }
 }
 
 /// The chunk's announced place, and how many bytes are to come, where either was said.
@@ -96,7 +97,10 @@ pub async fn settle(registry: &Arc<Registry>, writer: Writer, held: (Uuid, Uuid)
             | UploadError::Storage(StorageError::NotFound { .. } | StorageError::Length { .. }),
         ) => writer.abandon().await,
         // The database and the store go on from the last checkpoint.
-        _ => return release(registry, held).await.err().unwrap_or(error),
+        _ => {
+            release(registry, held).await;
+            return error;
+        }
     };
     registry.garbage.notify_one();
     if let Err(failure) = settled {

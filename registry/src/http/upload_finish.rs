@@ -21,7 +21,7 @@ pub async fn upload_finish<B: Incoming>(registry: &Arc<Registry>, name: Reposito
     let held = (claimed.id, claimed.claim);
     let mut writer = upload_body::writer(registry, claimed)?;
     if let Err(error) = upload_body::require_order(registry, range, &writer, &name, held.0) {
-        upload_body::release(registry, held).await?;
+        upload_body::release(registry, held).await;
         return Err(error);
     }
     let (worker, repository, content_digest) = (registry.clone(), name.clone(), digest.clone());
@@ -50,10 +50,10 @@ pub async fn commit(registry: &Registry, writer: Writer, name: &RepositoryName, 
             registry.state.cancel_upload(name, held.0, Some(held.1)).await?;
             Err(error.into())
         }
-        Err(error @ (UploadError::Storage(_) | UploadError::NoBudget(_))) => {
-            upload_body::release(registry, held).await?;
+        Err(error) => {
+            upload_body::release(registry, held).await;
             Err(error.into())
         }
-        outcome => Ok(outcome?),
+        Ok(()) => Ok(()),
     }
 }

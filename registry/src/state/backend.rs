@@ -16,16 +16,20 @@ macro_rules! implement_state {
                 (self.pool().size(), self.pool().num_idle())
             }
             async fn create_upload(&self, upload: NewUpload) -> Result<(), StateError> {
-                write!(self, Passing, [upload], |connection| statements::uploads::create(connection, &upload))
+                write!(self, Light, [upload], |connection| statements::uploads::create(connection, &upload))
             }
             async fn claim_upload(&self, wish: ClaimWish) -> Result<Claim, StateError> {
-                write!(self, Passing, [wish], |connection| statements::uploads::claim(connection, &wish))
+                write!(self, Light, [wish], |connection| statements::uploads::claim(connection, &wish))
             }
             async fn renew_claim(&self, id: Uuid, claim: Uuid, lease_us: i64) -> Result<bool, StateError> {
-                write!(self, Passing, [], |connection| statements::uploads::renew(connection, id, claim, lease_us))
+                write!(self, Light, [], |connection| statements::uploads::renew(connection, id, claim, lease_us))
             }
             async fn checkpoint_upload(&self, id: Uuid, claim: Uuid, checkpoint: Checkpoint) -> Result<bool, StateError> {
-                write!(self, Passing, [checkpoint], |connection| statements::uploads::checkpoint(connection, id, claim, &checkpoint))
+                if checkpoint.is_one_statement() {
+                    write!(self, Light, [checkpoint], |connection| statements::uploads::checkpoint(connection, id, claim, &checkpoint))
+                } else {
+                    write!(self, Passing, [checkpoint], |connection| statements::uploads::checkpoint(connection, id, claim, &checkpoint))
+                }
             }
             async fn commit_blob(&self, commit: BlobCommit) -> Result<bool, StateError> {
                 write!(self, Durable, [commit], |connection| statements::blobs::commit(connection, &commit))
@@ -185,12 +189,14 @@ macro_rules! write {
     }};
 }
 
-/// How many connections a read tries before it gives up.
-pub(super) const READ_ATTEMPTS: u32 = 3;
+/// How many connections a read tries before it gives up: a server that was restarted leaves a pool of broken ones.
+pub(super) const READ_ATTEMPTS: u32 = 20;
 
-/// What a transaction must survive when it is acknowledged.
+/// What a change must survive when it is acknowledged.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Durability {
+    /// As `Passing`; and it is one statement, which is all or nothing without a transaction around it.
+    Light,
     /// The end of this process; a power failure may undo it, and nothing acknowledged depends on it.
     Passing,
     /// A power failure.

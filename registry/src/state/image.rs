@@ -55,7 +55,7 @@ pub struct ImageDetail {
     pub size_bytes: u64,
     /// How much of that other images use too.
     pub shared_bytes: u64,
-    /// When the manifest was first pushed.
+    /// When the manifest was last pushed.
     pub pushed_at: Timestamp,
     /// The tags at it.
     pub tags: Vec<String>,

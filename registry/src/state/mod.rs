@@ -90,7 +90,8 @@ pub trait State: Send + Sync + 'static {
     async fn manifest(&self, repository: &RepositoryName, reference: &Reference) -> Result<Option<StoredManifest>, StateError>;
     /// Which of these are not in the repository: blobs, then manifests.
     async fn missing(&self, repository: &RepositoryName, blobs: &[Digest], manifests: &[Digest]) -> Result<Vec<Digest>, StateError>;
-    /// Keeps a manifest and moves tags to it.
+    /// Keeps a manifest and moves tags to it; [`StateError::Changed`] where a deletion of one of them has a greater revision, so that the
+    /// push must be made again with a revision of its own.
     async fn put_manifest(&self, put: PutManifest) -> Result<(), StateError>;
     /// The tags at a manifest, or `None` where there is no such manifest.
     async fn tags_of(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<Vec<Tag>>, StateError>;

@@ -4,6 +4,7 @@
 //! themselves. A transaction that met another is run again.
 
 #[path = "statements/mod.rs"]
+#[allow(clippy::duplicate_mod, reason = "the statements are compiled once for each database")]
 mod statements;
 
 use std::{str::FromStr as _, time::Duration};
@@ -25,7 +26,7 @@ use super::*;
 pub type Db = sqlx::Postgres;
 
 /// How often a transaction that met another, or lost its connection before it was to commit, is tried.
-const WRITE_ATTEMPTS: u32 = 8;
+const WRITE_ATTEMPTS: u32 = 20;
 
 /// The state in a PostgreSQL database.
 pub struct PostgresState {

@@ -32,7 +32,7 @@ pub struct RestoredPush {
     pub platform: Option<String>,
     /// Its bytes.
     pub content: Bytes,
-    /// When it was first pushed.
+    /// When it was pushed.
     pub pushed_at: Timestamp,
 }
 

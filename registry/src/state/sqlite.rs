@@ -5,6 +5,7 @@
 //! own, so that one which fails takes no other with it.
 
 #[path = "statements/mod.rs"]
+#[allow(clippy::duplicate_mod, reason = "the statements are compiled once for each database")]
 mod statements;
 
 use std::{
@@ -150,15 +151,20 @@ async fn write_group(
     durability: Durability,
     group: &mut Vec<Change>,
 ) {
+    if durability == Durability::Light && group.len() == 1 {
+        return write_alone(connection, synced, group).await;
+    }
     let begun = begin(connection, synced, durability).await;
     let mut done = Vec::with_capacity(group.len());
     let is_alone = group.len() == 1;
-    for Change { run, fail, .. } in group.drain(..) {
+    for Change { durability, run, fail } in group.drain(..) {
         if let Err(error) = &begun {
             fail(again(error));
             continue;
         }
-        match apply(connection, is_alone, run).await {
+        // A change alone in its transaction goes with it where it fails, and one statement undoes itself.
+        let needs_savepoint = !is_alone && durability != Durability::Light;
+        match apply(connection, needs_savepoint, run).await {
             Ok(reply) => done.push((reply, fail)),
             Err(error) => fail(error),
         }
@@ -166,7 +172,6 @@ async fn write_group(
     if begun.is_err() {
         return;
     }
-    // A change that fails alone has nothing to keep; its transaction goes with it.
     let ended = if done.is_empty() { "ROLLBACK" } else { "COMMIT" };
     let outcome = sqlx::query(ended).execute(&mut *connection).await.map_err(StateError::from);
     for (reply, fail) in done {
@@ -181,31 +186,55 @@ async fn write_group(
     }
 }
 
-async fn begin(connection: &mut SqliteConnection, synced: &mut Durability, durability: Durability) -> Result<(), StateError> {
-    if *synced != durability {
-        let pragma = match durability {
-            Durability::Passing => "PRAGMA synchronous = NORMAL",
-            Durability::Durable => "PRAGMA synchronous = FULL",
+/// One statement, which commits itself.
+async fn write_alone(connection: &mut SqliteConnection, synced: &mut Durability, group: &mut Vec<Change>) {
+    for Change { run, fail, .. } in group.drain(..) {
+        let applied = match synchronize(connection, synced, Durability::Light).await {
+            Ok(()) => run(connection).await,
+            Err(error) => Err(error),
         };
+        match applied {
+            Ok(reply) => reply(),
+            Err(error) => fail(error),
+        }
+    }
+}
+
+async fn begin(connection: &mut SqliteConnection, synced: &mut Durability, durability: Durability) -> Result<(), StateError> {
+    synchronize(connection, synced, durability).await?;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    Ok(())
+}
+
+/// Has commits reach the disk, or not, from here on.
+async fn synchronize(
+    connection: &mut SqliteConnection,
+    synced: &mut Durability,
+    durability: Durability,
+) -> Result<(), StateError> {
+    let is_durable = durability == Durability::Durable;
+    if (*synced == Durability::Durable) != is_durable {
+        let pragma = if is_durable { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
         sqlx::query(pragma).execute(&mut *connection).await?;
         *synced = durability;
     }
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     Ok(())
 }
 
 async fn apply(
     connection: &mut SqliteConnection,
-    is_alone: bool,
+    needs_savepoint: bool,
     run: Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<Reply, StateError>> + Send>,
 ) -> Result<Reply, StateError> {
-    if is_alone {
+    if !needs_savepoint {
         return run(connection).await;
     }
     sqlx::query("SAVEPOINT change").execute(&mut *connection).await?;
     let outcome = run(connection).await;
-    let end = if outcome.is_ok() { "RELEASE change" } else { "ROLLBACK TO change; RELEASE change" };
-    sqlx::raw_sql(end).execute(&mut *connection).await?;
+    if outcome.is_err() {
+        sqlx::query("ROLLBACK TO change").execute(&mut *connection).await?;
+    }
+    sqlx::query("RELEASE change").execute(&mut *connection).await?;
     outcome
 }
 

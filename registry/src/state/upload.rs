@@ -133,6 +133,13 @@ pub struct Checkpoint {
     pub garbage_due_at: Timestamp,
 }
 
+impl Checkpoint {
+    /// Whether the upload's row says it all.
+    pub fn is_one_statement(&self) -> bool {
+        self.new_parts.is_empty() && !self.replaces_parts && self.garbage.is_empty()
+    }
+}
+
 /// A whole upload whose digest was found right.
 #[derive(Clone, Debug)]
 pub struct BlobCommit {

@@ -10,7 +10,10 @@ mod directories;
 mod lengths;
 mod objects;
 mod parts;
+#[cfg(test)]
+mod tests;
 mod walk;
+mod write_back;
 
 use std::{
     fs::{self, File, TryLockError},
@@ -26,6 +29,7 @@ use std::ops::Range;
 use super::{Content, ObjectKey, Page, PartTag, PartsId, Reopened, StorageError, Store, Unfinished};
 use directories::Directories;
 use lengths::WrittenPart;
+use write_back::WriteBack;
 
 const INCOMING: &str = "incoming";
 const UNFINISHED: &str = "unfinished";
@@ -41,6 +45,7 @@ struct Folder {
     incoming: PathBuf,
     unfinished: PathBuf,
     directories: Directories,
+    write_back: WriteBack,
     part_bytes: u64,
     /// Names files in `incoming/`.
     next_incoming: AtomicU64,
@@ -65,14 +70,24 @@ impl FolderStore {
             fs::create_dir_all(directory).map_err(StorageError::file("create the folder", directory))?;
         }
         for directory in root.ancestors().take(2) {
-            directories.sync(directory).map_err(StorageError::file("sync the folder", directory))?;
+            directories::sync(directory).map_err(StorageError::file("sync the folder", directory))?;
         }
         for entry in fs::read_dir(&incoming).map_err(StorageError::file("list", &incoming))? {
             let path = entry.map_err(StorageError::file("list", &incoming))?.path();
             fs::remove_file(&path).map_err(StorageError::file("remove", &path))?;
         }
         let next_incoming = AtomicU64::new(0);
-        Ok(Self(Arc::new(Folder { root, incoming, unfinished, directories, part_bytes, next_incoming, boot: boot(), _lock: lock })))
+        Ok(Self(Arc::new(Folder {
+            root,
+            incoming,
+            unfinished,
+            directories,
+            write_back: WriteBack::default(),
+            part_bytes,
+            next_incoming,
+            boot: boot(),
+            _lock: lock,
+        })))
     }
 
     /// Runs work with files off the runtime's own threads.

@@ -28,7 +28,8 @@ impl<S: Store> Metered<S> {
     pub fn new(store: S, registry: &Registry) -> prometheus::Result<Self> {
         let calls = Opts::new("longshore_storage_calls_total", "Calls to the store, by operation and outcome.");
         let calls = IntCounterVec::new(calls, &["operation", "outcome"])?;
-        let durations = HistogramOpts::new("longshore_storage_call_duration_seconds", "How long calls to the store took, by operation.");
+        let durations =
+            HistogramOpts::new("longshore_storage_call_duration_seconds", "How long calls to the store took, by operation.");
         let durations = HistogramVec::new(durations.buckets(BUCKETS_SECONDS.to_vec()), &["operation"])?;
         registry.register(Box::new(calls.clone()))?;
         registry.register(Box::new(durations.clone()))?;
@@ -145,5 +146,30 @@ impl<S: Store> Store for Metered<S> {
 
     async fn probe(&self) -> Result<(), StorageError> {
         self.count("probe", self.store.probe()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::FolderStore;
+
+    #[tokio::test]
+    async fn counts_calls_by_operation_and_outcome() {
+        let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::new());
+        let store = Metered::new(FolderStore::open(folder.path(), 1 << 20).unwrap(), &registry).unwrap();
+        let key = ObjectKey::Record("a".parse().unwrap(), 1);
+        store.put(&key, vec![Bytes::from_static(b"record")]).await.unwrap();
+        for size_bytes in [6, 7, 6] {
+            let _ = store.read(&key, size_bytes, 0..size_bytes).await;
+        }
+        store.delete(std::slice::from_ref(&key)).await.unwrap();
+        assert!(store.read(&key, 6, 0..6).await.is_err());
+        drop(store.probe());
+        let calls = |operation, outcome| store.calls.with_label_values(&[operation, outcome]).get();
+        assert_eq!([calls("put", "ok"), calls("read", "ok"), calls("delete", "ok")], [1, 2, 1]);
+        assert_eq!([calls("read", "wrong_length"), calls("read", "not_found"), calls("probe", "ok")], [1, 1, 0]);
+        assert_eq!(store.durations.with_label_values(&["read"]).get_sample_count(), 4);
+        assert_eq!(registry.gather().len(), 2);
     }
 }

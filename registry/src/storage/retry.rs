@@ -5,7 +5,11 @@
 //! object in parts that nobody knows, which [`Store::list_unfinished`] finds.
 
 mod backoff;
+#[cfg(test)]
+mod faulty;
 mod resume;
+#[cfg(test)]
+mod tests;
 
 use std::{ops::Range, pin::Pin, sync::Arc, time::Duration};
 

@@ -116,7 +116,8 @@ impl Store for S3Store {
     }
 
     async fn presign(&self, key: &ObjectKey, valid_for: Duration) -> Result<Option<String>, StorageError> {
-        let refused = |message: String| StorageError::S3 { operation: "presign", key: key.to_string(), message, is_transient: false };
+        let refused =
+            |message: String| StorageError::S3 { operation: "presign", key: key.to_string(), message, is_transient: false };
         let presigning = PresigningConfig::expires_in(valid_for).map_err(|error| refused(error.to_string()))?;
         let request = self.client.get_object().bucket(&*self.bucket).key(self.key(key));
         let presigned = request.presigned(presigning).await.map_err(|error| failed("presign", key, &error))?;

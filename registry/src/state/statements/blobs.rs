@@ -26,8 +26,10 @@ pub async fn commit(connection: &mut Connection, commit: &BlobCommit) -> Result<
     for Garbage { key, parts } in &commit.garbage {
         garbage::add(connection, key, parts.as_ref(), commit.garbage_due_at).await?;
     }
-    let repository = ensure_repository(connection, &commit.repository).await?;
-    link(connection, repository, &commit.digest).await?;
+    if !link_by_name(connection, &commit.repository, &commit.digest).await? {
+        let repository = ensure_repository(connection, &commit.repository).await?;
+        link(connection, repository, &commit.digest).await?;
+    }
     emit(connection, EventKind::BlobPushed, &commit.repository, Some(&commit.digest), None).await?;
     Ok(true)
 }
@@ -54,6 +56,20 @@ pub async fn link(connection: &mut Connection, repository: i64, digest: &Digest)
          ON CONFLICT (repository_id, digest) DO NOTHING",
     )
     .bind(repository)
+    .bind(digest.as_str())
+    .bind(Timestamp::now().as_microsecond())
+    .execute(&mut *connection)
+    .await?;
+    Ok(linked.rows_affected() == 1)
+}
+
+/// As [`link`], for a repository that is most likely there: false where it is not, or where it has the blob already.
+async fn link_by_name(connection: &mut Connection, repository: &RepositoryName, digest: &Digest) -> Result<bool> {
+    let linked = sqlx::query(
+        "INSERT INTO repository_blobs (repository_id, digest, created_at) SELECT id, $2, $3 FROM repositories WHERE name = $1
+         ON CONFLICT (repository_id, digest) DO NOTHING",
+    )
+    .bind(repository.as_str())
     .bind(digest.as_str())
     .bind(Timestamp::now().as_microsecond())
     .execute(&mut *connection)
@@ -130,6 +146,9 @@ pub async fn delete(
         let is_linked = find(connection, repository, digest).await?.is_some();
         return Ok(if is_linked { BlobDeletion::Needed(user.try_get("parent")?) } else { BlobDeletion::Unknown });
     }
+    // Two repositories that give it up at once would each see the other's link, and neither would take the bytes along; so the second
+    // waits here for the first.
+    sqlx::query("UPDATE blobs SET created_at = created_at WHERE digest = $1").bind(digest.as_str()).execute(&mut *connection).await?;
     if unlinked.execute(&mut *connection).await?.rows_affected() != 1 {
         return Ok(BlobDeletion::Unknown);
     }

@@ -10,27 +10,61 @@ use super::{Connection, Result, Row, find_repository, timestamp, unsigned};
 
 /// Tagged images with their sizes, by repository and tag.
 pub async fn list(connection: &mut Connection, filter: &ImageFilter) -> Result<Vec<ImageSummary>> {
+    let mut images = Vec::new();
+    for (id, repository) in repositories(connection, filter).await? {
+        let after = if repository == filter.after.0 { filter.after.1.as_str() } else { "" };
+        let limit = i64::from(filter.limit) - i64::try_from(images.len()).unwrap_or(i64::MAX);
+        if limit <= 0 {
+            break;
+        }
+        list_one(connection, (id, &repository), after, limit, &mut images).await?;
+    }
+    Ok(images)
+}
+
+/// The repositories that a page may touch. Each is then a range of an index, where one query for all would sort what it skips.
+async fn repositories(connection: &mut Connection, filter: &ImageFilter) -> Result<Vec<(i64, String)>> {
+    if let Some(only) = &filter.repository {
+        let id = find_repository(connection, only).await?.filter(|_| only.as_str() >= filter.after.0.as_str());
+        return Ok(id.map(|id| (id, only.to_string())).into_iter().collect());
+    }
     let rows = sqlx::query(
-        "SELECT r.id, r.name AS repository, t.name AS tag, t.digest, t.updated_at, m.media_type, m.artifact_type
-         FROM repositories r
-         JOIN tags t ON t.repository_id = r.id
-         JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest
-         WHERE ($1 IS NULL OR r.name = $1) AND r.name >= $2 AND (r.name > $2 OR t.name > $3)
-         ORDER BY r.name, t.name LIMIT $4",
+        "SELECT id, name FROM repositories r
+         WHERE name >= $1 AND EXISTS (SELECT 1 FROM tags t WHERE t.repository_id = r.id)
+         ORDER BY name LIMIT $2",
     )
-    .bind(filter.repository.as_ref().map(RepositoryName::as_str))
     .bind(filter.after.0.as_str())
-    .bind(filter.after.1.as_str())
-    .bind(i64::from(filter.limit))
+    // The first of them may have nothing left.
+    .bind(i64::from(filter.limit) + 1)
     .fetch_all(&mut *connection)
     .await?;
-    let mut images = Vec::with_capacity(rows.len());
+    rows.iter().map(|row| Ok((row.try_get("id")?, row.try_get("name")?))).collect()
+}
+
+/// A repository's images after a tag.
+async fn list_one(
+    connection: &mut Connection,
+    (id, repository): (i64, &str),
+    after: &str,
+    limit: i64,
+    images: &mut Vec<ImageSummary>,
+) -> Result<()> {
+    let rows = sqlx::query(
+        "SELECT t.name AS tag, t.digest, t.updated_at, m.media_type, m.artifact_type
+         FROM tags t JOIN manifests m ON m.repository_id = t.repository_id AND m.digest = t.digest
+         WHERE t.repository_id = $1 AND t.name > $2 ORDER BY t.name LIMIT $3",
+    )
+    .bind(id)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(&mut *connection)
+    .await?;
     for row in &rows {
         let digest: String = row.try_get("digest")?;
-        let members = members(connection, row.try_get("id")?, &digest).await?;
-        let (size_bytes, shared_bytes) = sizes(connection, row.try_get("id")?, &members).await?;
+        let members = members(connection, id, &digest).await?;
+        let (size_bytes, shared_bytes) = sizes(connection, id, &members).await?;
         images.push(ImageSummary {
-            repository: row.try_get("repository")?,
+            repository: repository.to_owned(),
             tag: row.try_get("tag")?,
             digest,
             media_type: row.try_get("media_type")?,
@@ -41,7 +75,7 @@ pub async fn list(connection: &mut Connection, filter: &ImageFilter) -> Result<V
             pushed_at: timestamp(row, "updated_at")?,
         });
     }
-    Ok(images)
+    Ok(())
 }
 
 /// One image, manifest by manifest and layer by layer.

@@ -8,7 +8,7 @@ use longshore_oci::{Digest, Reference, RepositoryName, Tag};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::super::super::{DeleteManifest, Edge, EventKind, PutManifest, StateError, StoredManifest};
-use super::{Connection, Result, emit, ensure_repository, find_repository, parse, records, rows, signed};
+use super::{Connection, Result, emit, ensure_repository, find_repository, parse, records, rows, signed, unsigned};
 
 /// A manifest by tag or digest.
 pub async fn find(connection: &mut Connection, repository: &RepositoryName, reference: &Reference) -> Result<Option<StoredManifest>> {
@@ -59,32 +59,45 @@ pub async fn missing(connection: &mut Connection, repository: &RepositoryName, b
     Ok(missing)
 }
 
-/// Keeps a manifest and moves tags to it.
+/// Keeps a manifest and moves tags to it. `Changed`, and nothing done, where a deletion with a greater revision came through first.
 pub async fn put(connection: &mut Connection, put: &PutManifest) -> Result<()> {
     let repository = ensure_repository(connection, &put.repository).await?;
-    keep(connection, repository, put).await?;
+    let is_newest = keep(connection, repository, put).await?;
     emit(connection, EventKind::ManifestPushed, &put.repository, Some(&put.digest), None).await?;
+    let mut made: Vec<&str> = if is_newest { vec![put.digest.as_str()] } else { Vec::new() };
     for tag in &put.tags {
-        set_tag(connection, repository, put, tag).await?;
-        emit(connection, EventKind::TagSet, &put.repository, Some(&put.digest), Some(tag.as_str())).await?;
+        if set_tag(connection, repository, put, tag).await? {
+            emit(connection, EventKind::TagSet, &put.repository, Some(&put.digest), Some(tag.as_str())).await?;
+            made.push(tag.as_str());
+        }
+    }
+    // What a newer push made was there, and was left alone. Where a change is newer and nothing was there, it was a deletion.
+    if records::are_outrun(connection, repository, put.revision, &made).await? {
+        return Err(StateError::Changed);
     }
     records::add(connection, repository, put.revision, Some(&put.digest), &put.tags).await
 }
 
-/// Writes the manifest's row, and where it is new what follows from its bytes.
-async fn keep(connection: &mut Connection, repository: i64, put: &PutManifest) -> Result<()> {
+/// Writes the manifest's row, and where it is new what follows from its bytes. What does not follow from them is the newest push's;
+/// false where that is another.
+async fn keep(connection: &mut Connection, repository: i64, put: &PutManifest) -> Result<bool> {
     let renewed = sqlx::query(
-        "UPDATE manifests SET revision = CASE WHEN revision < $3 THEN $3 ELSE revision END, media_type = $4
-         WHERE repository_id = $1 AND digest = $2",
+        "UPDATE manifests SET revision = CASE WHEN revision < $3 THEN $3 ELSE revision END,
+             media_type = CASE WHEN revision < $3 THEN $4 ELSE media_type END,
+             platform = CASE WHEN revision < $3 THEN $5 ELSE platform END,
+             pushed_at = CASE WHEN revision < $3 THEN $6 ELSE pushed_at END
+         WHERE repository_id = $1 AND digest = $2 RETURNING revision",
     )
     .bind(repository)
     .bind(put.digest.as_str())
     .bind(signed(put.revision))
     .bind(put.manifest.media_type.as_str())
-    .execute(&mut *connection)
+    .bind(put.platform.as_deref())
+    .bind(put.pushed_at.as_microsecond())
+    .fetch_optional(&mut *connection)
     .await?;
-    if renewed.rows_affected() == 1 {
-        return Ok(());
+    if let Some(row) = renewed {
+        return Ok(unsigned(&row, "revision")? == put.revision);
     }
     sqlx::query(
         "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, annotations, platform, content, revision,
@@ -113,7 +126,7 @@ async fn keep(connection: &mut Connection, repository: i64, put: &PutManifest) -
             .execute(&mut *connection)
             .await?;
     }
-    Ok(())
+    Ok(true)
 }
 
 async fn insert_edges(connection: &mut Connection, repository: i64, put: &PutManifest) -> Result<()> {
@@ -140,8 +153,9 @@ async fn insert_edges(connection: &mut Connection, repository: i64, put: &PutMan
     Ok(())
 }
 
-async fn set_tag(connection: &mut Connection, repository: i64, put: &PutManifest, tag: &Tag) -> Result<()> {
-    sqlx::query(
+/// Moves a tag. False where a newer change has moved it already.
+async fn set_tag(connection: &mut Connection, repository: i64, put: &PutManifest, tag: &Tag) -> Result<bool> {
+    let set = sqlx::query(
         "INSERT INTO tags (repository_id, name, digest, revision, updated_at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (repository_id, name) DO UPDATE
          SET digest = excluded.digest, revision = excluded.revision, updated_at = excluded.updated_at
@@ -154,7 +168,8 @@ async fn set_tag(connection: &mut Connection, repository: i64, put: &PutManifest
     .bind(put.pushed_at.as_microsecond())
     .execute(&mut *connection)
     .await?;
-    note_history(connection, repository, tag, put.revision, Some(&put.digest), put.pushed_at).await
+    note_history(connection, repository, tag, put.revision, Some(&put.digest), put.pushed_at).await?;
+    Ok(set.rows_affected() == 1)
 }
 
 /// Notes where a tag went, or that it was deleted.
@@ -202,6 +217,7 @@ pub async fn tags_of(connection: &mut Connection, repository: &RepositoryName, d
 /// Deletes a manifest and the tags at it. `Changed`, and nothing done, where those are not the ones the caller has seen.
 pub async fn delete(connection: &mut Connection, deletion: &DeleteManifest) -> Result<()> {
     let repository = find_repository(connection, &deletion.repository).await?.ok_or(StateError::Changed)?;
+    lock(connection, repository, &deletion.digest).await?;
     let tags = sqlx::query("DELETE FROM tags WHERE repository_id = $1 AND digest = $2 RETURNING name")
         .bind(repository)
         .bind(deletion.digest.as_str())
@@ -219,6 +235,17 @@ pub async fn delete(connection: &mut Connection, deletion: &DeleteManifest) -> R
     }
     emit(connection, EventKind::ManifestDeleted, &deletion.repository, Some(&deletion.digest), None).await?;
     records::add(connection, repository, deletion.revision, Some(&deletion.digest), &gone).await
+}
+
+/// Has whoever else would change a manifest wait. A push takes the manifest before its tags, and so must a deletion, lest each wait
+/// for the other.
+async fn lock(connection: &mut Connection, repository: i64, digest: &Digest) -> Result<()> {
+    sqlx::query("UPDATE manifests SET revision = revision WHERE repository_id = $1 AND digest = $2")
+        .bind(repository)
+        .bind(digest.as_str())
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
 }
 
 /// Deletes a manifest that no tag is at. False where there is none, or where it came again after this revision.

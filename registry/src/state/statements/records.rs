@@ -1,7 +1,8 @@
 //! What has been written beside the blobs, and when it may go.
 //!
 //! A record is live while a manifest or a tag has its revision. A dead one may go only if playing back the rest gives the same
-//! result: for each digest and tag that it speaks of, either a newer record speaks of it too, or no older one does.
+//! result: for each digest and tag that it speaks of, either a newer record speaks of it too, or no older one does. An older one that
+//! is garbage still lies in the store until it is deleted, so while any of the repository's does, the newest ones stay.
 
 use jiff::Timestamp;
 use longshore_oci::{Digest, RepositoryName, Tag};
@@ -35,6 +36,25 @@ pub async fn add(
     bury(connection, repository, digest, tags).await
 }
 
+/// Whether a record with a greater revision speaks of one of these digests and tags.
+pub async fn are_outrun(connection: &mut Connection, repository: i64, revision: u64, subjects: &[&str]) -> Result<bool> {
+    for chunk in subjects.chunks(1000) {
+        let places: Vec<String> = (3..chunk.len() + 3).map(|place| format!("${place}")).collect();
+        let sql = format!(
+            "SELECT 1 FROM record_subjects WHERE repository_id = $1 AND revision > $2 AND subject IN ({}) LIMIT 1",
+            places.join(", ")
+        );
+        let mut newer = sqlx::query(AssertSqlSafe(sql)).bind(repository).bind(signed(revision));
+        for subject in chunk {
+            newer = newer.bind(*subject);
+        }
+        if newer.fetch_optional(&mut *connection).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Marks as dead the records of these subjects that no manifest and no tag has its revision from any more.
 async fn bury(connection: &mut Connection, repository: i64, digest: Option<&Digest>, tags: &[Tag]) -> Result<()> {
     for subject in digest.iter().map(|digest| digest.as_str()).chain(tags.iter().map(Tag::as_str)) {
@@ -56,14 +76,18 @@ async fn bury(connection: &mut Connection, repository: i64, digest: Option<&Dige
 /// Hands dead records over to the garbage where no rebuilding needs them any more.
 pub async fn retire(connection: &mut Connection, limit: u32) -> Result<u64> {
     let dead = sqlx::query(
-        "SELECT r.repository_id, n.name, r.revision FROM records r JOIN repositories n ON n.id = r.repository_id
-         WHERE r.is_dead AND NOT EXISTS (
+        // The cross join has SQLite begin with the few dead records, not with all repositories. A repository's record keys lie
+        // between `/_records/` and `/_records0`, which is the next text of that length.
+        "SELECT r.repository_id, n.name, r.revision FROM records r CROSS JOIN repositories n
+         WHERE r.is_dead AND n.id = r.repository_id AND NOT EXISTS (
              SELECT 1 FROM record_subjects s
              WHERE s.repository_id = r.repository_id AND s.revision = r.revision
-                 AND EXISTS (SELECT 1 FROM record_subjects o
-                     WHERE o.repository_id = s.repository_id AND o.subject = s.subject AND o.revision < s.revision)
                  AND NOT EXISTS (SELECT 1 FROM record_subjects o
-                     WHERE o.repository_id = s.repository_id AND o.subject = s.subject AND o.revision > s.revision))
+                     WHERE o.repository_id = s.repository_id AND o.subject = s.subject AND o.revision > s.revision)
+                 AND (EXISTS (SELECT 1 FROM record_subjects o
+                         WHERE o.repository_id = s.repository_id AND o.subject = s.subject AND o.revision < s.revision)
+                     OR EXISTS (SELECT 1 FROM garbage g WHERE g.object_key > 'repositories/' || n.name || '/_records/'
+                         AND g.object_key < 'repositories/' || n.name || '/_records0')))
          ORDER BY r.repository_id, r.revision LIMIT $1",
     )
     .bind(i64::from(limit))

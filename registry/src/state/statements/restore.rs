@@ -115,15 +115,7 @@ async fn push_again(connection: &mut Connection, record: &RestoredRecord, push: 
         content: push.content.clone(),
         tags: record.tags.clone(),
         revision: record.revision,
-        pushed_at: record.at,
+        pushed_at: push.pushed_at,
     };
-    manifests::put(connection, &put).await?;
-    let repository = ensure_repository(connection, &record.repository).await?;
-    sqlx::query("UPDATE manifests SET pushed_at = $3 WHERE repository_id = $1 AND digest = $2")
-        .bind(repository)
-        .bind(push.digest.as_str())
-        .bind(push.pushed_at.as_microsecond())
-        .execute(&mut *connection)
-        .await?;
-    Ok(())
+    manifests::put(connection, &put).await
 }

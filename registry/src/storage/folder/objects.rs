@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{super::Mapping, Folder, StorageError};
+use super::{super::Mapping, Folder, StorageError, directories};
 
 impl Folder {
     /// Writes a whole object: its bytes reach the disk under a passing name, then the rename does.
@@ -32,7 +32,7 @@ impl Folder {
         let parent = path.parent().unwrap_or(&self.root);
         self.directories.ensure(&self.root, parent)?;
         fs::rename(from, path)?;
-        self.directories.sync(parent)
+        directories::sync(parent)
     }
 
     /// Maps an object of known length.
@@ -57,7 +57,7 @@ impl Folder {
             }
         }
         for parent in parents {
-            self.directories.sync(&parent).map_err(StorageError::file("sync", &parent))?;
+            directories::sync(&parent).map_err(StorageError::file("sync", &parent))?;
         }
         Ok(())
     }

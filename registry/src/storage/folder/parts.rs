@@ -2,8 +2,9 @@
 //!
 //! Two writers of one upload are told apart by their keys, and must never share a file. So whoever reopens a file first seals it:
 //! renames it to `<key>.sealed`, where no part is ever written, and links it at the new key. A file has one name that takes parts at
-//! most; where a sealed one is linked already (somebody reopened it and was not heard of again), it is copied instead. A lock on the
-//! file keeps a late write of a part from falling into a file that was sealed or completed meanwhile.
+//! most. Who writes after its full parts begins with the tail that was handed out, so the sealed one still says what it said. Where
+//! it is linked already (somebody reopened it and was not heard of again), it is copied instead. A lock on the file keeps a late
+//! write of a part from falling into a file that was sealed or completed meanwhile.
 
 use std::{
     fs::{self, File},
@@ -16,7 +17,7 @@ use bytes::Bytes;
 
 use super::{
     super::{PartTag, PartsId, Reopened},
-    Folder, StorageError, WrittenPart,
+    Folder, StorageError, WrittenPart, directories,
     lengths::total_bytes,
     objects::absent_or_file,
 };
@@ -27,7 +28,7 @@ pub(super) const ID: &str = "file";
 /// What the name of a reopened file ends with. No key does.
 pub(super) const SEALED: &str = ".sealed";
 
-/// After how many bytes a part is synced, in order not to leave it all to `complete`.
+/// After how many bytes a file is synced while more come.
 const WRITE_BACK_BYTES: u64 = 16 << 20;
 
 /// How often making a file is tried while others remove its empty directory.
@@ -54,7 +55,7 @@ impl Folder {
             at += chunk.len() as u64;
         }
         if start / WRITE_BACK_BYTES != at / WRITE_BACK_BYTES {
-            file.sync_data().map_err(StorageError::file("sync", &path))?;
+            self.write_back.begin(&key, &file).map_err(|error| doomed(&path, error))?;
         }
         Ok(PartTag(WrittenPart { size_bytes: at - start, boot: self.boot.clone() }.to_string()))
     }
@@ -69,14 +70,12 @@ impl Folder {
         if written < size_bytes {
             return Err(StorageError::Length { key, expected_bytes: size_bytes, actual_bytes: written });
         }
-        let finished = (|| {
-            if written > size_bytes {
-                file.set_len(size_bytes)?;
-            }
-            file.sync_data()?;
-            self.place(&path, &place)
-        })();
-        finished.map_err(StorageError::file("complete", &path))?;
+        if written > size_bytes {
+            file.set_len(size_bytes).map_err(StorageError::file("cut", &path))?;
+        }
+        let synced = self.write_back.settle(&key).and_then(|()| file.sync_data());
+        synced.map_err(|error| doomed(&path, error))?;
+        self.place(&path, &place).map_err(StorageError::file("complete", &path))?;
         self.prune(&path);
         Ok(())
     }
@@ -89,11 +88,13 @@ impl Folder {
         }
         // The rename may have been another's that has not synced it yet.
         let parent = place.parent().unwrap_or(&self.root);
-        self.directories.sync(parent).map_err(StorageError::file("sync", parent))
+        directories::sync(parent).map_err(StorageError::file("sync", parent))
     }
 
     pub(super) fn abort(&self, key: &str) -> Result<(), StorageError> {
         let path = self.unfinished.join(key);
+        // Whatever became of bytes that nobody wants any more.
+        self.write_back.settle(key).ok();
         for path in [&path, &sealed(&path)] {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StorageError::file("remove", path)(error)),
@@ -116,6 +117,7 @@ impl Folder {
             parts.pop();
         }
         let (path, new_path) = (self.unfinished.join(&key), self.unfinished.join(new_key));
+        self.write_back.settle(&key).map_err(|error| doomed(&path, error))?;
         let Some(file) = seal(&path).map_err(StorageError::file("seal", &path))? else {
             return Err(StorageError::NotFound { key });
         };
@@ -149,6 +151,15 @@ fn sealed(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(SEALED);
     PathBuf::from(name)
+}
+
+/// Empties and removes a file that could not be synced: the kernel forgets bytes that it failed to write, and the next sync would
+/// succeed. A sealed name of the same file is then too short for anything.
+fn doomed(path: &Path, error: io::Error) -> StorageError {
+    // Where this fails too the disk is gone, and nothing can be completed on it.
+    File::options().write(true).open(path).and_then(|file| file.set_len(0)).ok();
+    fs::remove_file(path).ok();
+    StorageError::file("sync", path)(error)
 }
 
 /// Makes a file whose directory may be missing, or be removed by [`Folder::prune`] at any moment.

@@ -20,9 +20,8 @@ struct Chunks {
 pub(super) fn of(content: Vec<Bytes>) -> (ByteStream, i64) {
     let chunks: Arc<[Bytes]> = content.into_iter().filter(|chunk| !chunk.is_empty()).collect();
     let size_bytes: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-    let body = SdkBody::retryable(move || {
-        SdkBody::from_body_1_x(Chunks { content: chunks.clone(), next: 0, left_bytes: size_bytes })
-    });
+    let body =
+        SdkBody::retryable(move || SdkBody::from_body_1_x(Chunks { content: chunks.clone(), next: 0, left_bytes: size_bytes }));
     (ByteStream::new(body), i64::try_from(size_bytes).expect("what is in memory is shorter than 8 EiB"))
 }
 

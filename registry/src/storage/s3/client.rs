@@ -3,8 +3,8 @@ use std::env;
 use aws_sdk_s3::{
     Client, Config,
     config::{
-        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
-        retry::RetryConfig, timeout::TimeoutConfig,
+        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+        StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
     },
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};

@@ -5,8 +5,15 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use super::super::{ObjectKey, StorageError};
 
 /// Codes of refusals that pass, whatever status they come with.
-const TRANSIENT_CODES: [&str; 7] =
-    ["InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling", "ThrottlingException"];
+const TRANSIENT_CODES: [&str; 7] = [
+    "InternalError",
+    "OperationAborted",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+];
 
 /// Codes of an absent object; an answer to HEAD has no body, and its code is made from the status.
 const ABSENT_CODES: [&str; 3] = ["NoSuchKey", "NoSuchUpload", "NotFound"];

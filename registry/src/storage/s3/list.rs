@@ -1,10 +1,6 @@
 use aws_sdk_s3::types::{MultipartUpload, Object};
 
-use super::{
-    super::Listed,
-    ObjectKey, Page, PartsId, S3Store, StorageError, Unfinished,
-    error::failed_bucket,
-};
+use super::{super::Listed, ObjectKey, Page, PartsId, S3Store, StorageError, Unfinished, error::failed_bucket};
 
 impl S3Store {
     pub(super) async fn list_objects(&self, prefix: &str, after: Option<&str>) -> Result<Page, StorageError> {
@@ -25,24 +21,22 @@ impl S3Store {
         Some(Listed { key, size_bytes, modified_at })
     }
 
+    /// A page goes on after a key and not after an upload of it: servers differ in what the marker of an upload means. Two uploads of
+    /// one key, of a `begin` that was repeated, may be cut apart so; the second is found once the first is dropped.
     pub(super) async fn list_uploads(&self, after: Option<&Unfinished>) -> Result<Vec<Unfinished>, StorageError> {
-        let mut marker = after.map(|after| (self.key(&after.key), after.id.0.clone()));
+        let mut marker = after.map(|after| self.key(&after.key));
         // A page may hold nothing of ours and still not be the last.
         loop {
-            let mut request = self.client.list_multipart_uploads().bucket(&*self.bucket);
-            request = request.prefix(format!("{}{}", self.prefix, ObjectKey::PREFIX));
-            if let Some((key, id)) = &marker {
-                request = request.key_marker(key).upload_id_marker(id);
-            }
+            let request = self.client.list_multipart_uploads().bucket(&*self.bucket);
+            let request = request.prefix(format!("{}{}", self.prefix, ObjectKey::PREFIX)).set_key_marker(marker.clone());
             let sent = request.send().await;
             let answer = sent.map_err(|error| failed_bucket("ListMultipartUploads", &self.bucket, &error))?;
             let page: Vec<_> = answer.uploads().iter().filter_map(|upload| self.unfinished(upload)).collect();
-            let next = answer.next_key_marker().zip(answer.next_upload_id_marker());
-            let next = next.map(|(key, id)| (key.to_owned(), id.to_owned())).filter(|next| Some(next) != marker.as_ref());
+            let next = answer.next_key_marker().filter(|next| marker.as_deref() != Some(*next));
             if !page.is_empty() || !answer.is_truncated().unwrap_or(false) || next.is_none() {
                 return Ok(page);
             }
-            marker = next;
+            marker = next.map(str::to_owned);
         }
     }
 

@@ -41,7 +41,8 @@ impl S3Store {
     pub(super) async fn begin_parts(&self, key: &ObjectKey) -> Result<PartsId, StorageError> {
         let sent = self.client.create_multipart_upload().bucket(&*self.bucket).key(self.key(key)).send().await;
         let answer = sent.map_err(|error| failed("CreateMultipartUpload", key, &error))?;
-        let id = answer.upload_id().ok_or_else(|| answered("CreateMultipartUpload", key.to_string(), "no id", "in the answer"))?;
+        let id =
+            answer.upload_id().ok_or_else(|| answered("CreateMultipartUpload", key.to_string(), "no id", "in the answer"))?;
         Ok(PartsId(id.to_owned()))
     }
 

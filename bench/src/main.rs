@@ -1,0 +1,70 @@
+//! `bench`: starts Longshore's registry and its peers, and compares them.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use longshore_bench::cases::CASES;
+use longshore_bench::error::BenchError;
+use longshore_bench::options::{Options, STORAGE_CALLS};
+use longshore_bench::{report, run};
+
+/// Exit codes: 0 the run is complete, 1 it failed, 2 the command line is wrong, 130 interrupted.
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if options.list {
+        for case in CASES {
+            println!("{:16} {}", case.name, case.title());
+        }
+        println!("{STORAGE_CALLS:16} S3 calls of each operation, with --store s3");
+        return ExitCode::SUCCESS;
+    }
+    match compare(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(130),
+        Err(error) => {
+            eprintln!("bench: {}", in_full(&error));
+            ExitCode::from(if matches!(error, BenchError::Usage(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+/// Runs everything on this thread: one thread of load is enough, and leaves the rest of the machine to the servers. False when
+/// interrupted; the servers are ended and their data removed either way.
+fn compare(options: &Options) -> Result<bool, BenchError> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BenchError::io("start the runtime"))?;
+    let tasks = tokio::task::LocalSet::new();
+    let measured = tasks.block_on(&runtime, async {
+        tokio::select! {
+            measured = run::run(options) => measured.map(Some),
+            ended = interrupted() => ended.map(|()| None),
+        }
+    })?;
+    let Some(measured) = measured else {
+        return Ok(false);
+    };
+    let files = report::write(&measured, &options.results)?;
+    println!("{}", report::table::render(&measured));
+    eprintln!("bench: wrote {} and {}", files.json.display(), files.chart.display());
+    Ok(true)
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn interrupted() -> Result<(), BenchError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(BenchError::io("listen for SIGTERM"))?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupt = tokio::signal::ctrl_c() => interrupt.map_err(BenchError::io("listen for SIGINT")),
+    }
+}
+
+fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
