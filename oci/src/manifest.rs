@@ -65,6 +65,9 @@ pub enum InvalidManifest {
     /// An index whose `manifests` is missing.
     #[error("the index has no manifests")]
     NoManifests,
+    /// It names content of a size that nothing can have.
+    #[error("the manifest names content of {0} bytes, more than there can be")]
+    Size(u64),
     /// It names more content than is taken.
     #[error("the manifest names {0} blobs and manifests, more than {MAX_DESCRIPTORS}")]
     TooMany(usize),
@@ -72,6 +75,9 @@ pub enum InvalidManifest {
 
 /// How many descriptors a manifest may have: what it costs to keep one is bounded by this.
 pub const MAX_DESCRIPTORS: usize = 20_000;
+
+/// The largest size that a descriptor may give, in bytes: sums of as many as there may be stay within 64 bits.
+const MAX_SIZE_BYTES: u64 = 1 << 48;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -114,7 +120,15 @@ impl Manifest {
         });
         let manifest = Self { media_type, kind, artifact_type, subject, annotations: annotations.unwrap_or_default() };
         let count = manifest.blobs().count() + manifest.children().len();
-        if count > MAX_DESCRIPTORS { Err(InvalidManifest::TooMany(count)) } else { Ok(manifest) }
+        if count > MAX_DESCRIPTORS {
+            return Err(InvalidManifest::TooMany(count));
+        }
+        let mut sizes = manifest.blobs().chain(manifest.children()).chain(&manifest.subject).map(|content| content.size);
+        if let Some(size) = sizes.find(|&size| size > MAX_SIZE_BYTES) {
+            return Err(InvalidManifest::Size(size));
+        }
+        drop(sizes);
+        Ok(manifest)
     }
 
     /// The blobs that it is made of: an image's configuration, then its layers.
@@ -199,6 +213,8 @@ mod tests {
         let lying = json!({ "mediaType": media_type::OCI_INDEX, "manifests": [] });
         let mismatch = refuse(lying, Some(media_type::OCI_MANIFEST));
         assert!(matches!(mismatch, InvalidManifest::MediaTypeMismatch { .. }));
+        let huge = json!({ "config": { "mediaType": "c", "digest": SHA, "size": u64::MAX } });
+        assert!(matches!(refuse(huge, None), InvalidManifest::Size(u64::MAX)));
         let traversal = json!({ "config": { "mediaType": "c", "digest": "sha256:../../x", "size": 1 } });
         assert!(matches!(refuse(traversal, None), InvalidManifest::Json(_)));
     }

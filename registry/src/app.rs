@@ -122,6 +122,7 @@ async fn answer(
     let (label, outcome) = http::handle(&registry, request, info.peer.ip()).instrument(span.clone()).await;
     let _in_span = span.enter();
     let mut response = outcome.unwrap_or_else(|error| http::refuse(&error, id.as_str()));
+    http::mark(&mut response);
     response.headers_mut().insert(request_id::HEADER, id.header_value());
     let elapsed = begun.elapsed();
     let route = ROUTES.iter().position(|route| *route == label).unwrap_or(ROUTES.len() - 1);

@@ -26,6 +26,9 @@ pub enum Error {
     /// No such blob here.
     #[error("the repository has no blob {0}")]
     BlobUnknown(Digest),
+    /// The blob was here, and its bytes have gone bad.
+    #[error("the stored bytes of blob {0} are damaged; push it again to replace them")]
+    BlobDamaged(Digest),
     /// A manifest is made of the blob.
     #[error("blob {digest} is part of manifest {manifest}; delete that first")]
     BlobNeeded {

@@ -81,6 +81,13 @@ impl Memory {
         self.changes(repository).fetch_add(1, Ordering::SeqCst);
     }
 
+    /// Notes that something changed which any repository may have.
+    pub fn all_changed(&self) {
+        for changes in &self.changes {
+            changes.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     fn changes(&self, repository: &RepositoryName) -> &AtomicU64 {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(repository);
         &self.changes[usize::try_from(hash % COUNTERS as u64).unwrap_or_default()]

@@ -87,7 +87,11 @@ pub async fn reindex(config: Config, mut report: impl FnMut(&ReindexProgress)) -
     let mut highest = 0;
     for key in record_keys(&store, &mut found).await? {
         highest = highest.max(key.1);
-        match read_record(&store, &key).await? {
+        let read = match read_record(&store, &key).await {
+            Err(ReindexError::Storage(error)) if !error.is_transient() => Err(error.to_string()),
+            read => read?,
+        };
+        match read {
             Ok(record) => {
                 long_digests.extend(long_digests_of(&record));
                 state.restore_record(record).await?;
@@ -101,6 +105,7 @@ pub async fn reindex(config: Config, mut report: impl FnMut(&ReindexProgress)) -
     state.relink_blobs().await?;
     state.resume_revisions(highest).await?;
     drop_unfinished(&store).await?;
+    state.finish_rebuilding().await?;
     Ok(found)
 }
 
@@ -184,7 +189,7 @@ async fn restore_blobs(
                     found.done.blob_bytes += blob.size_bytes;
                     state.restore_blob(blob).await?;
                 }
-                Err((key, ReindexError::Storage(reason))) => found.skipped.push((key, reason.to_string())),
+                Err((key, ReindexError::Storage(reason))) if !reason.is_transient() => found.skipped.push((key, reason.to_string())),
                 Err((_, error)) => return Err(error),
             }
             report(&found.done);

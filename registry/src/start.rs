@@ -53,9 +53,9 @@ pub enum StartError {
     /// The metrics are there already.
     #[error("the metrics could not be set up")]
     Metrics(#[from] prometheus::Error),
-    /// There are images in the store that the database knows nothing of.
+    /// There is content in the store that the database knows nothing of.
     #[error(
-        "the database is empty, but the storage is not: if the database was lost, `longshore registry reindex` rebuilds it from the storage"
+        "the database is empty or half rebuilt, and the storage is not empty: `longshore registry reindex` rebuilds the database from it"
     )]
     NeedsReindex,
 }
@@ -76,7 +76,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     let http_metrics = Arc::new(HttpMetrics::new(&metrics, ROUTES));
     let store = open_store(&config, &metrics)?;
     let state = open_state(&config).await?;
-    if state.is_empty().await? && !store.list(ObjectKey::PREFIX, None).await?.objects.is_empty() {
+    if state.needs_rebuilding().await? && !store.list(ObjectKey::PREFIX, None).await?.objects.is_empty() {
         return Err(StartError::NeedsReindex);
     }
     let registry = Arc::new(assemble(&config, store, state, &metrics, &http_metrics));

@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     error::Error,
     registry::Registry,
-    state::Garbage,
     storage::{ObjectKey, Unfinished},
 };
 
@@ -97,18 +96,28 @@ impl Sweeper {
             if due.is_empty() {
                 return Ok(());
             }
-            let mut whole: Vec<ObjectKey> = Vec::new();
-            for Garbage { key, parts } in &due {
-                self.registry.delivery.forget(key);
-                match parts {
-                    Some(id) => self.registry.store.abort(key, id).await?,
-                    None => whole.push(key.clone()),
+            for garbage in &due {
+                self.registry.delivery.forget(&garbage.key);
+            }
+            // What can't be deleted now stays for the next sweep, and does not keep the rest.
+            let (in_parts, whole): (Vec<_>, Vec<_>) = due.into_iter().partition(|garbage| garbage.parts.is_some());
+            let (mut gone, mut failure) = (Vec::new(), None);
+            let keys: Vec<ObjectKey> = whole.iter().map(|garbage| garbage.key.clone()).collect();
+            match self.registry.store.delete(&keys).await {
+                Ok(()) => gone.extend(whole),
+                Err(error) => failure = Some(error),
+            }
+            for garbage in in_parts {
+                let Some(id) = &garbage.parts else { continue };
+                match self.registry.store.abort(&garbage.key, id).await {
+                    Ok(()) => gone.push(garbage),
+                    Err(error) => failure = Some(error),
                 }
             }
-            if !whole.is_empty() {
-                self.registry.store.delete(&whole).await?;
+            self.registry.state.forget_garbage(gone).await?;
+            if let Some(error) = failure {
+                return Err(error.into());
             }
-            self.registry.state.forget_garbage(due).await?;
         }
     }
 

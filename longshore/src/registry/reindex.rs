@@ -46,7 +46,11 @@ impl ReindexArguments {
         telemetry.shutdown().await;
         let report = report.map_err(|error| Failure::because("the database can't be rebuilt", &error))?;
         eprintln!("longshore: {report}");
-        Ok(())
+        if report.skipped.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::Failed("the database is rebuilt, but without what could not be used".to_owned()))
+        }
     }
 
     /// With `--data` the environment is left out, as `longshore up` leaves it out.

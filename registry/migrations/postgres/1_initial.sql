@@ -100,6 +100,8 @@ CREATE TABLE uploads (
     generation BIGINT NOT NULL DEFAULT 0,
     claim TEXT COLLATE "C",
     claimed_until BIGINT NOT NULL DEFAULT 0,
+    -- Whether the claim before the present one ran out, and was not given up.
+    is_taken_over BOOLEAN NOT NULL DEFAULT FALSE,
     -- The object in parts: the claim that began it, and its name to the store.
     parts_generation BIGINT,
     parts_id TEXT COLLATE "C",
@@ -150,7 +152,7 @@ CREATE TABLE record_subjects (
     PRIMARY KEY (repository_id, subject, revision),
     FOREIGN KEY (repository_id, revision) REFERENCES records (repository_id, revision) ON DELETE CASCADE
 );
-CREATE INDEX record_subjects_by_revision ON record_subjects (repository_id, revision);
+CREATE INDEX record_subjects_by_revision ON record_subjects (repository_id, revision, subject);
 
 -- Objects that nothing needs, to be deleted when due.
 CREATE TABLE garbage (
@@ -161,6 +163,11 @@ CREATE TABLE garbage (
     PRIMARY KEY (object_key, parts_id)
 );
 CREATE INDEX garbage_by_due ON garbage (due_at);
+
+-- Has a row while the database is being rebuilt from the store, and still has it where that was broken off.
+CREATE TABLE rebuilding (
+    begun_at BIGINT NOT NULL
+);
 
 -- Orders every change of manifests and tags, over all repositories and replicas.
 CREATE SEQUENCE revisions;

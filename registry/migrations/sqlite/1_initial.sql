@@ -1,4 +1,7 @@
 -- Times are microseconds since 1970, UTC. Digests and names are text; the default collation compares bytes.
+--
+-- A table that is also looked up by another index beginning with the same column keeps its rowid: without one, SQLite would rather walk
+-- everything of a repository in the primary key than use that index.
 
 CREATE TABLE repositories (
     id INTEGER PRIMARY KEY,
@@ -53,7 +56,7 @@ CREATE TABLE manifest_edges (
     platform TEXT,
     PRIMARY KEY (repository_id, parent, position),
     FOREIGN KEY (repository_id, parent) REFERENCES manifests (repository_id, digest) ON DELETE CASCADE
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX manifest_edges_by_child ON manifest_edges (child, repository_id);
 
 CREATE TABLE tags (
@@ -64,7 +67,7 @@ CREATE TABLE tags (
     updated_at INTEGER NOT NULL,
     PRIMARY KEY (repository_id, name),
     FOREIGN KEY (repository_id, digest) REFERENCES manifests (repository_id, digest)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX tags_by_digest ON tags (repository_id, digest);
 CREATE INDEX tags_by_revision ON tags (repository_id, revision);
 
@@ -85,7 +88,7 @@ CREATE TABLE referrers (
     artifact_type TEXT,
     PRIMARY KEY (repository_id, subject, digest),
     FOREIGN KEY (repository_id, digest) REFERENCES manifests (repository_id, digest) ON DELETE CASCADE
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX referrers_by_digest ON referrers (repository_id, digest);
 
 CREATE TABLE uploads (
@@ -100,6 +103,8 @@ CREATE TABLE uploads (
     generation INTEGER NOT NULL DEFAULT 0,
     claim TEXT,
     claimed_until INTEGER NOT NULL DEFAULT 0,
+    -- Whether the claim before the present one ran out, and was not given up.
+    is_taken_over INTEGER NOT NULL DEFAULT 0,
     -- The object in parts: the claim that began it, and its name to the store.
     parts_generation INTEGER,
     parts_id TEXT,
@@ -149,8 +154,8 @@ CREATE TABLE record_subjects (
     revision INTEGER NOT NULL,
     PRIMARY KEY (repository_id, subject, revision),
     FOREIGN KEY (repository_id, revision) REFERENCES records (repository_id, revision) ON DELETE CASCADE
-) STRICT, WITHOUT ROWID;
-CREATE INDEX record_subjects_by_revision ON record_subjects (repository_id, revision);
+) STRICT;
+CREATE INDEX record_subjects_by_revision ON record_subjects (repository_id, revision, subject);
 
 -- Objects that nothing needs, to be deleted when due.
 CREATE TABLE garbage (
@@ -161,3 +166,8 @@ CREATE TABLE garbage (
     PRIMARY KEY (object_key, parts_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX garbage_by_due ON garbage (due_at);
+
+-- Has a row while the database is being rebuilt from the store, and still has it where that was broken off.
+CREATE TABLE rebuilding (
+    begun_at INTEGER NOT NULL
+) STRICT;

@@ -26,7 +26,7 @@ pub struct Database {
     pub file: PathBuf,
     /// The PostgreSQL URL, when `kind` is `postgres`: `postgres://user:password@host:port/database`.
     pub url: Secret,
-    /// Connections open at once, at least 2.
+    /// Connections open at once, from 2 to 1000.
     pub max_connections: u32,
     /// How long a request may wait for a connection before it is answered with 503.
     pub acquire_timeout: Duration,
@@ -49,8 +49,8 @@ longshore_service::settings!(Database { kind, file, url, max_connections, acquir
 impl Database {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
         check_not_zero("database.acquire_timeout", self.acquire_timeout, problems);
-        if self.max_connections < 2 {
-            problems.add(&["database.max_connections"], "must be at least 2");
+        if !(2..=1000).contains(&self.max_connections) {
+            problems.add(&["database.max_connections"], "must be from 2 to 1000");
         }
         if self.kind == DatabaseKind::Sqlite {
             return;

@@ -66,8 +66,8 @@ longshore_service::settings!(Lists { max_page });
 
 impl Lists {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
-        if self.max_page == 0 {
-            problems.add(&["lists.max_page"], "must be at least 1");
+        if !(1..=100_000).contains(&self.max_page) {
+            problems.add(&["lists.max_page"], "must be from 1 to 100000");
         }
     }
 }
@@ -112,8 +112,8 @@ longshore_service::settings!(Requests { max_in_flight });
 
 impl Requests {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
-        if self.max_in_flight == 0 {
-            problems.add(&["requests.max_in_flight"], "must be at least 1");
+        if !(1..=1_000_000).contains(&self.max_in_flight) {
+            problems.add(&["requests.max_in_flight"], "must be from 1 to 1000000");
         }
     }
 }

@@ -37,6 +37,9 @@ impl Uploads {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
         check_not_zero("uploads.idle_timeout", self.idle_timeout, problems);
         check_not_zero("uploads.claim_lease", self.claim_lease, problems);
+        if self.claim_lease > Duration::seconds(3600) {
+            problems.add(&["uploads.claim_lease"], "must be at most 1h: a client waits so long where a replica was lost");
+        }
         if self.memory_budget < ByteSize::mebibytes(1) {
             problems.add(&["uploads.memory_budget"], "must be at least 1MiB");
         }

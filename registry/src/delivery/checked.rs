@@ -92,7 +92,8 @@ impl CheckedStream {
             self.unchecked.push(head);
             if self.unchecked_bytes == piece_bytes {
                 if expected_hash(&self.pieces, piece) != Some(self.hasher.finalize()) {
-                    return Err(self.give_up("its hash is wrong"));
+                    self.suspect.report_damaged(piece, "its hash is wrong");
+                    return Err(self.stop());
                 }
                 self.hasher.reset();
                 self.pass_on(piece * PIECE_BYTES);
@@ -119,6 +120,10 @@ impl CheckedStream {
 
     fn give_up(&mut self, what: &str) -> std::io::Error {
         self.suspect.report(self.aligned.start / PIECE_BYTES, what);
+        self.stop()
+    }
+
+    fn stop(&mut self) -> std::io::Error {
         self.range.end = self.range.start;
         std::io::Error::other("the stored content is damaged, or the store broke off")
     }

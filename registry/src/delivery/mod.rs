@@ -26,12 +26,22 @@ use crate::{
 /// How many files stay mapped; each keeps a descriptor open.
 const MAPPED_FILES: u64 = 2048;
 
+/// How many blobs are remembered to be damaged.
+const DAMAGED_BLOBS: u64 = 100_000;
+
 /// Opens blobs for reading.
 pub struct Delivery {
     store: SharedStore,
     warm: moka::sync::Cache<ObjectKey, Arc<Warm>>,
     budget: Budget,
-    damaged: IntCounter,
+    damage: Damage,
+}
+
+/// What was found damaged, as far back as it is remembered, and how often something was.
+#[derive(Clone)]
+struct Damage {
+    found: IntCounter,
+    objects: moka::sync::Cache<Digest, ObjectKey>,
 }
 
 /// Why a blob could not be opened.
@@ -64,21 +74,33 @@ pub enum DeliveryError {
 pub(crate) struct Suspect {
     digest: Digest,
     key: ObjectKey,
-    damaged: IntCounter,
+    damage: Damage,
 }
 
 impl Suspect {
-    /// Counts and logs a piece that can't be served.
+    /// Counts and logs a piece whose stored bytes are wrong, and has the blob count as gone until it is pushed again.
+    fn report_damaged(&self, piece: u64, what: &str) {
+        self.damage.objects.insert(self.digest.clone(), self.key.clone());
+        self.report(piece, what);
+    }
+
+    /// Counts and logs a piece that could not be served.
     fn report(&self, piece: u64, what: &str) {
-        self.damaged.inc();
-        tracing::error!(digest = %self.digest, key = %self.key, piece, "stored content is damaged and was not served: {what}");
+        self.damage.found.inc();
+        tracing::error!(digest = %self.digest, key = %self.key, piece, "stored content could not be served: {what}");
     }
 }
 
 impl Delivery {
     /// A delivery from this store. `damaged` counts what was found wrong.
     pub fn new(store: SharedStore, budget: Budget, damaged: IntCounter) -> Self {
-        Self { store, warm: moka::sync::Cache::new(MAPPED_FILES), budget, damaged }
+        let damage = Damage { found: damaged, objects: moka::sync::Cache::new(DAMAGED_BLOBS) };
+        Self { store, warm: moka::sync::Cache::new(MAPPED_FILES), budget, damage }
+    }
+
+    /// The object of a blob that was found damaged, if it was.
+    pub fn damaged_object(&self, digest: &Digest) -> Option<ObjectKey> {
+        self.damage.objects.get(digest)
     }
 
     /// Opens `range` of a blob.
@@ -96,7 +118,7 @@ impl Delivery {
         if range.is_empty() {
             return Ok(BlobBody::empty());
         }
-        let suspect = Suspect { digest: digest.clone(), key: blob.key.clone(), damaged: self.damaged.clone() };
+        let suspect = Suspect { digest: digest.clone(), key: blob.key.clone(), damage: self.damage.clone() };
         let first_piece = range.start / PIECE_BYTES;
         let aligned = first_piece * PIECE_BYTES..range.end.next_multiple_of(PIECE_BYTES).min(blob.size_bytes);
         // A piece that is being checked, and as much again on its way in and out.
@@ -104,7 +126,7 @@ impl Delivery {
         let opened = self.store.read(&blob.key, blob.size_bytes, aligned.clone()).await;
         let content = opened.map_err(|source| match source {
             StorageError::Length { .. } => {
-                suspect.report(first_piece, &source.to_string());
+                suspect.report_damaged(first_piece, &source.to_string());
                 DeliveryError::Damaged { digest: digest.clone(), key: blob.key.clone() }
             }
             source => DeliveryError::Storage { digest: digest.clone(), source },

@@ -108,7 +108,7 @@ impl WarmBody {
     }
 
     fn give_up(&mut self, what: &str) -> std::io::Error {
-        self.warm.suspect.report(self.range.start / PIECE_BYTES, what);
+        self.warm.suspect.report_damaged(self.range.start / PIECE_BYTES, what);
         self.range.end = self.range.start;
         std::io::Error::other("the stored content is damaged")
     }

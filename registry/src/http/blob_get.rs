@@ -13,6 +13,9 @@ pub async fn blob_get<B>(registry: &Arc<Registry>, name: RepositoryName, digest:
     let Some(blob) = registry.memory.blob((name, digest.clone())).await? else {
         return Err(Error::BlobUnknown(digest));
     };
+    if registry.delivery.damaged_object(&digest).is_some_and(|key| key == blob.key) {
+        return Err(Error::BlobDamaged(digest));
+    }
     let mut response = if reply::is_known(call.header(header::IF_NONE_MATCH), &digest) {
         reply::status(StatusCode::NOT_MODIFIED)
     } else if let Some(response) = redirect(registry, &blob, call).await? {
@@ -71,8 +74,11 @@ async fn content<B>(registry: &Registry, digest: &Digest, blob: &StoredBlob, cal
     Ok(response)
 }
 
-/// The range asked for; all of it where an `If-Range` names other content (RFC 9110, 13.1.5).
+/// The range asked for; all of it where an `If-Range` names other content (RFC 9110, 13.1.5). Only a GET has one (14.2).
 fn wanted<B>(digest: &Digest, call: &Call<B>) -> RangeRequest {
+    if call.parts.method != Method::GET {
+        return RangeRequest::Whole;
+    }
     match (call.header(header::RANGE), call.header(header::IF_RANGE)) {
         (Some(_), Some(tag)) if tag.trim_matches('"') != digest.as_str() => RangeRequest::Whole,
         (Some(range), _) => RangeRequest::parse(range),

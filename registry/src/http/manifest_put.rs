@@ -116,6 +116,11 @@ async fn keep(registry: &Registry, repository: RepositoryName, push: RestoredPus
         registry.changed(&repository);
         match outcome {
             Err(StateError::Changed) => registry.store.delete(&[key]).await?,
+            Err(error @ StateError::Refused(_)) => {
+                // Not done, and never will be: its record must not bring it about some day.
+                registry.store.delete(&[key]).await?;
+                return Err(error.into());
+            }
             outcome => return Ok(outcome?),
         }
     }

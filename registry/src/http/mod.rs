@@ -83,14 +83,12 @@ pub async fn handle<B: Incoming>(
     let label = route.label();
     let Ok(_in_flight) = registry.in_flight.try_acquire() else { return (label, Err(Error::Overloaded)) };
     let outcome = operate(registry, route, Call { parts, body, client }).await;
-    (label, outcome.map(mark))
+    (label, outcome)
 }
 
-/// What every answer of the API bears.
-fn mark(mut response: Response<Body>) -> Response<Body> {
-    let version = HeaderValue::from_static("registry/2.0");
-    response.headers_mut().insert("docker-distribution-api-version", version);
-    response
+/// What every answer of the API bears, a refusal too.
+pub fn mark(response: &mut Response<Body>) {
+    response.headers_mut().insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
 }
 
 async fn operate<B: Incoming>(registry: &Arc<Registry>, route: Route, call: Call<B>) -> Outcome {

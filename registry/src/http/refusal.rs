@@ -79,7 +79,7 @@ fn judge(error: &Error) -> Refusal {
     match error {
         Error::Route(route) => judge_route(*route),
         Error::Method { allowed, .. } => Refusal::new(ErrorCode::Unsupported).header(header::ALLOW, allowed),
-        Error::BlobUnknown(digest) => Refusal::new(ErrorCode::BlobUnknown).detail(json!({ "digest": digest })),
+        Error::BlobUnknown(digest) | Error::BlobDamaged(digest) => Refusal::new(ErrorCode::BlobUnknown).detail(json!({ "digest": digest })),
         Error::BlobNeeded { digest, manifest } => Refusal::new(ErrorCode::Denied)
             .status(StatusCode::METHOD_NOT_ALLOWED)
             .detail(json!({ "digest": digest, "manifest": manifest }))
@@ -115,7 +115,7 @@ fn judge(error: &Error) -> Refusal {
         Error::Overloaded | Error::NoBudget(_) => Refusal::later(ErrorCode::Unavailable),
         Error::Upload(error) => judge_upload(error),
         Error::Delivery(DeliveryError::NoBudget(_)) => Refusal::later(ErrorCode::Unavailable),
-        Error::Delivery(DeliveryError::Damaged { .. }) => Refusal::new(ErrorCode::Unknown),
+        Error::Delivery(DeliveryError::Damaged { .. }) => Refusal::new(ErrorCode::BlobUnknown),
         Error::Delivery(DeliveryError::Storage { source, .. }) | Error::Storage(source) => judge_storage(source),
         Error::State(error) => judge_state(error),
     }

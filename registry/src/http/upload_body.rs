@@ -98,6 +98,7 @@ pub async fn settle(registry: &Arc<Registry>, writer: Writer, held: (Uuid, Uuid)
         ) => writer.abandon().await,
         // The database and the store go on from the last checkpoint.
         _ => {
+            writer.let_go().await;
             release(registry, held).await;
             return error;
         }

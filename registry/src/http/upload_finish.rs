@@ -38,8 +38,13 @@ pub async fn upload_finish<B: Incoming>(registry: &Arc<Registry>, name: Reposito
 /// Makes the upload a blob. One whose digest is wrong, or whose stored bytes are, ends here and leaves nothing behind; one that
 /// could not be noted can be finished again.
 pub async fn commit(registry: &Registry, writer: Writer, name: &RepositoryName, held: (Uuid, Uuid), digest: &Digest) -> Result<(), Error> {
-    let outcome = writer.commit(digest).await;
+    let damaged = registry.delivery.damaged_object(digest);
+    let was_damaged = damaged.is_some();
+    let outcome = writer.commit(digest, damaged).await;
     registry.changed(name);
+    if was_damaged {
+        registry.memory.all_changed();
+    }
     registry.garbage.notify_one();
     match outcome {
         Err(

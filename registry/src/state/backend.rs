@@ -134,8 +134,8 @@ macro_rules! implement_state {
             async fn retire_records(&self, limit: u32) -> Result<u64, StateError> {
                 write!(self, Durable, [], |connection| statements::records::retire(connection, limit))
             }
-            async fn is_empty(&self) -> Result<bool, StateError> {
-                read!(self, |connection| statements::restore::is_empty(connection))
+            async fn needs_rebuilding(&self) -> Result<bool, StateError> {
+                read!(self, |connection| statements::restore::needs_rebuilding(connection))
             }
             async fn clear(&self) -> Result<(), StateError> {
                 write!(self, Durable, [], |connection| statements::restore::clear(connection))
@@ -148,6 +148,9 @@ macro_rules! implement_state {
             }
             async fn restore_record(&self, record: RestoredRecord) -> Result<(), StateError> {
                 write!(self, Passing, [record], |connection| statements::restore::record(connection, &record))
+            }
+            async fn finish_rebuilding(&self) -> Result<(), StateError> {
+                write!(self, Durable, [], |connection| statements::restore::finish(connection))
             }
             async fn resume_revisions(&self, highest: u64) -> Result<(), StateError> {
                 self.resume_revisions(highest).await

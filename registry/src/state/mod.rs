@@ -56,7 +56,7 @@ pub trait State: Send + Sync + 'static {
     async fn create_upload(&self, upload: NewUpload) -> Result<(), StateError>;
     /// Takes an upload for one writer, until its lease ends.
     async fn claim_upload(&self, wish: ClaimWish) -> Result<Claim, StateError>;
-    /// Keeps a claim for longer. False when it was lost.
+    /// Keeps a claim for longer, or gives it up where the lease is negative. False when it was lost.
     async fn renew_claim(&self, id: Uuid, claim: Uuid, lease_us: i64) -> Result<bool, StateError>;
     /// Notes where an upload stands, and the part that brought it there, if one did; `release` gives up the claim. False when it was lost.
     async fn checkpoint_upload(&self, id: Uuid, claim: Uuid, checkpoint: Checkpoint) -> Result<bool, StateError>;
@@ -131,9 +131,9 @@ pub trait State: Send + Sync + 'static {
 
     // Rebuilding.
 
-    /// Whether the database knows nothing at all.
-    async fn is_empty(&self) -> Result<bool, StateError>;
-    /// Empties the database.
+    /// Whether the database knows nothing at all, or not all since a rebuilding was broken off.
+    async fn needs_rebuilding(&self) -> Result<bool, StateError>;
+    /// Empties the database, to be rebuilt.
     async fn clear(&self) -> Result<(), StateError>;
     /// Takes in a blob that was found in the store.
     async fn restore_blob(&self, blob: RestoredBlob) -> Result<(), StateError>;
@@ -141,6 +141,8 @@ pub trait State: Send + Sync + 'static {
     async fn relink_blobs(&self) -> Result<u64, StateError>;
     /// Plays back one record. Records come in the order of their revisions.
     async fn restore_record(&self, record: RestoredRecord) -> Result<(), StateError>;
+    /// Notes that the rebuilding is done.
+    async fn finish_rebuilding(&self) -> Result<(), StateError>;
     /// Sets the sequence of revisions past `highest`.
     async fn resume_revisions(&self, highest: u64) -> Result<(), StateError>;
 }

@@ -14,7 +14,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use jiff::Timestamp;
 use longshore_oci::{Digest, Reference, RepositoryName, Tag};
 use sqlx::{
@@ -41,6 +41,8 @@ pub struct SqliteState {
     readers: SqlitePool,
     writer: mpsc::Sender<Change>,
     last_revision: AtomicU64,
+    /// Held, not read: a second process on the file would trust a memory that this one makes false.
+    _lock: std::fs::File,
 }
 
 /// A change on its way to the writer.
@@ -56,6 +58,7 @@ type Reply = Box<dyn FnOnce() + Send>;
 impl SqliteState {
     /// Opens the file, makes it where there is none, and brings it to this program's schema.
     pub async fn open(file: &Path, max_connections: u32) -> Result<Self, StateError> {
+        let lock = lock(file)?;
         let options = SqliteConnectOptions::from_str("sqlite:")?
             .filename(file)
             .create_if_missing(true)
@@ -75,7 +78,7 @@ impl SqliteState {
         let readers = readers.connect_with(options.read_only(true).create_if_missing(false)).await?;
         let (writer, changes) = mpsc::channel(QUEUE_LENGTH);
         tokio::spawn(write_all(connection, changes));
-        Ok(Self { readers, writer, last_revision })
+        Ok(Self { readers, writer, last_revision, _lock: lock })
     }
 
     fn is_exclusive(&self) -> bool {
@@ -135,6 +138,18 @@ impl SqliteState {
 
 implement_state!(SqliteState);
 
+/// Locks `<file>.lock`, which the kernel lets go of with the process however that ends. SQLite locks the file itself its own way.
+fn lock(file: &Path) -> Result<std::fs::File, StateError> {
+    let refused = |error| StateError::Unavailable(sqlx::Error::Io(error));
+    let path = file.with_added_extension("lock");
+    let lock = std::fs::File::options().create(true).truncate(false).write(true).open(&path).map_err(refused)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StateError::InUse(file.display().to_string())),
+        Err(std::fs::TryLockError::Error(error)) => Err(refused(error)),
+    }
+}
+
 /// The one task that changes the database.
 async fn write_all(mut connection: SqliteConnection, mut changes: mpsc::Receiver<Change>) {
     let mut group = Vec::with_capacity(GROUP_LENGTH);
@@ -190,7 +205,7 @@ async fn write_group(
 async fn write_alone(connection: &mut SqliteConnection, synced: &mut Durability, group: &mut Vec<Change>) {
     for Change { run, fail, .. } in group.drain(..) {
         let applied = match synchronize(connection, synced, Durability::Light).await {
-            Ok(()) => run(connection).await,
+            Ok(()) => run_whole(connection, run).await,
             Err(error) => Err(error),
         };
         match applied {
@@ -227,15 +242,24 @@ async fn apply(
     run: Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<Reply, StateError>> + Send>,
 ) -> Result<Reply, StateError> {
     if !needs_savepoint {
-        return run(connection).await;
+        return run_whole(connection, run).await;
     }
     sqlx::query("SAVEPOINT change").execute(&mut *connection).await?;
-    let outcome = run(connection).await;
+    let outcome = run_whole(connection, run).await;
     if outcome.is_err() {
         sqlx::query("ROLLBACK TO change").execute(&mut *connection).await?;
     }
     sqlx::query("RELEASE change").execute(&mut *connection).await?;
     outcome
+}
+
+/// Runs a change. One that panics fails alone: the writer is everybody's, and must go on.
+async fn run_whole(
+    connection: &mut SqliteConnection,
+    run: Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<Reply, StateError>> + Send>,
+) -> Result<Reply, StateError> {
+    let ran = std::panic::AssertUnwindSafe(async { run(connection).await }).catch_unwind().await;
+    ran.unwrap_or_else(|_| Err(StateError::Refused(sqlx::Error::Protocol("a change panicked".to_owned()))))
 }
 
 /// The same failure, for one more of those it hit.

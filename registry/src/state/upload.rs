@@ -57,6 +57,8 @@ pub struct Claimed {
     pub claim: Uuid,
     /// Which of the upload's claims this is, from 1; what is written under it has keys of its own.
     pub generation: u32,
+    /// Whether the writer before never gave it up: it may be late, not dead, and must find nothing left to write to.
+    pub is_taken_over: bool,
     /// How its content is hashed as it comes.
     pub algorithm: Algorithm,
     /// How long its parts are.
@@ -157,6 +159,8 @@ pub struct BlobCommit {
     pub key: ObjectKey,
     /// All of its piece hashes.
     pub pieces: Vec<u8>,
+    /// An object of this digest that is known to be damaged: the upload's takes its place.
+    pub damaged: Option<ObjectKey>,
     /// Objects that the upload leaves behind.
     pub garbage: Vec<Garbage>,
     /// When the garbage may go, and the object too should the digest be known already.
@@ -178,6 +182,7 @@ impl NewUpload {
             repository: self.repository,
             claim,
             generation: 1,
+            is_taken_over: false,
             algorithm: self.algorithm,
             part_bytes: self.part_bytes,
             offset_bytes: 0,

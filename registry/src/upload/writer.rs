@@ -330,6 +330,10 @@ impl Writer {
             return Ok(());
         }
         self.is_tail_loaded = true;
+        if self.claimed.is_taken_over && self.assembly.as_ref().is_some_and(|assembly| !assembly.is_sealed) {
+            // The writer before may still write to its object, so this one goes on in another.
+            self.reopen().await?;
+        }
         let (content, size_bytes, key) = match (self.tail, &self.assembly) {
             (Some(tail), _) => {
                 let key = self.claimed.tail_key(tail.generation);
@@ -337,7 +341,7 @@ impl Writer {
                 (read_all(&self.store, &key, tail.size_bytes).await?, tail.size_bytes, key)
             }
             (None, Some(assembly)) if assembly.is_sealed => self.reopen().await?,
-            _ => return Ok(()),
+            _ => (Vec::new(), 0, self.claimed.parts_key(self.claimed.generation)),
         };
         for bytes in &content {
             self.pieces.update(bytes);
@@ -352,17 +356,18 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes up an object whose last part is short: its full parts go into a new one, its short one into the buffer.
+    /// Goes on in a new object: the full parts of the one before go into it, the short one, if there is one, into the buffer.
     async fn reopen(&mut self) -> Result<(Vec<Bytes>, u64, ObjectKey), UploadError> {
-        let mut assembly = self.assembly.take().expect("only an object in parts is sealed");
-        let last = assembly.parts.pop().expect("what is sealed has a last part");
-        let tail_bytes = self.offset_bytes - assembly.parts.len() as u64 * self.claimed.part_bytes;
+        let mut assembly = self.assembly.take().expect("only an object in parts is reopened");
+        let last = if assembly.is_sealed { assembly.parts.pop() } else { None };
+        let full_bytes = assembly.parts.len() as u64 * self.claimed.part_bytes;
+        let tail_bytes = if last.is_some() { self.offset_bytes - full_bytes } else { 0 };
         self.permits.push(self.budget.take(tail_bytes).await?);
         let old_key = self.claimed.parts_key(assembly.generation);
         let new_key = self.claimed.parts_key(self.claimed.generation);
         let unfinished = Unfinished { key: old_key.clone(), id: assembly.id };
         let mut tags: Vec<PartTag> = assembly.parts.iter().map(|part| part.tag.clone()).collect();
-        tags.push(last.tag);
+        tags.extend(last.map(|part| part.tag));
         let reopened = self.store.reopen(&unfinished, &tags, tail_bytes, &new_key).await?;
         for (part, tag) in assembly.parts.iter_mut().zip(reopened.parts) {
             part.tag = tag;
@@ -452,8 +457,8 @@ impl Writer {
         self.assembly.as_ref().map_or(0, |assembly| assembly.parts.len())
     }
 
-    /// Makes the upload a blob, if its digest is `expected`.
-    pub async fn commit(mut self, expected: &Digest) -> Result<(), UploadError> {
+    /// Makes the upload a blob, if its digest is `expected`. Where the blob is there already its object stays, unless that is `damaged`.
+    pub async fn commit(mut self, expected: &Digest, damaged: Option<ObjectKey>) -> Result<(), UploadError> {
         self.await_part().await?;
         let actual = self.hasher.digest();
         if actual.algorithm() == expected.algorithm() && actual != *expected {
@@ -472,6 +477,7 @@ impl Writer {
             size_bytes: self.offset_bytes,
             key,
             pieces,
+            damaged,
             garbage: self.garbage,
             garbage_due_at: Timestamp::now().saturating_add(grace).unwrap_or(Timestamp::MAX),
         };
@@ -483,7 +489,7 @@ impl Writer {
         if self.assembly.is_none() {
             return self.assemble_whole().await;
         }
-        if self.tail.is_some() && self.buffered_bytes == 0 {
+        if self.tail.is_some() && self.buffered_bytes == 0 || self.claimed.is_taken_over {
             self.load_tail().await?;
         }
         if self.buffered_bytes > 0 {
@@ -538,6 +544,13 @@ impl Writer {
         }
         let actual = hasher.digest();
         if actual == *expected { Ok(()) } else { Err(UploadError::DigestMismatch { expected: expected.clone(), actual }) }
+    }
+
+    /// Lets go of the upload as the database knows it. What was under way is waited for, since it must not land any later.
+    pub async fn let_go(mut self) {
+        if let Err(error) = self.await_part().await {
+            tracing::debug!(upload = %self.claimed.id, %error, "the last part was not written");
+        }
     }
 
     /// Ends the upload, whose bytes nobody will want.

@@ -18,8 +18,7 @@ pub async fn commit(connection: &mut Connection, commit: &BlobCommit) -> Result<
     if ended.rows_affected() != 1 {
         return Ok(false);
     }
-    let is_new = insert(connection, commit).await?;
-    if !is_new {
+    if !insert(connection, commit).await? && !replace_damaged(connection, commit).await? {
         // Somebody else's object has these bytes already, and this one is not needed.
         garbage::add(connection, &commit.key, None, commit.garbage_due_at).await?;
     }
@@ -47,6 +46,24 @@ async fn insert(connection: &mut Connection, commit: &BlobCommit) -> Result<bool
     .execute(&mut *connection)
     .await?;
     Ok(inserted.rows_affected() == 1)
+}
+
+/// Puts the upload's object in the place of one that is known to be damaged. False where that is not the one there.
+async fn replace_damaged(connection: &mut Connection, commit: &BlobCommit) -> Result<bool> {
+    let Some(damaged) = &commit.damaged else { return Ok(false) };
+    let replaced = sqlx::query("UPDATE blobs SET object_key = $1, size_bytes = $2, pieces = $3 WHERE digest = $4 AND object_key = $5")
+        .bind(commit.key.to_string())
+        .bind(signed(commit.size_bytes))
+        .bind(commit.pieces.as_slice())
+        .bind(commit.digest.as_str())
+        .bind(damaged.to_string())
+        .execute(&mut *connection)
+        .await?;
+    if replaced.rows_affected() != 1 {
+        return Ok(false);
+    }
+    garbage::add(connection, damaged, None, commit.garbage_due_at).await?;
+    Ok(true)
 }
 
 /// Makes a blob one of a repository's.

@@ -162,11 +162,12 @@ async fn sizes(connection: &mut Connection, repository: i64, members: &[Member])
     let mut shared_bytes = 0;
     for (blob, size_bytes) in &blobs {
         if users(connection, blob).await?.iter().any(|user| !members.iter().any(|member| member.digest == *user)) {
-            shared_bytes += size_bytes;
+            shared_bytes = size_bytes.saturating_add(shared_bytes);
         }
     }
-    let own_bytes: u64 = members.iter().map(|member| member.size_bytes).sum();
-    Ok((own_bytes + blobs.values().sum::<u64>(), shared_bytes))
+    // The sizes of content that is not here are whatever the manifest says.
+    let all = members.iter().map(|member| member.size_bytes).chain(blobs.into_values());
+    Ok((all.fold(0, u64::saturating_add), shared_bytes))
 }
 
 async fn edges(connection: &mut Connection, repository: i64, parent: &str) -> Result<Vec<Row>> {

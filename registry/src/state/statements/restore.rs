@@ -22,8 +22,12 @@ const TABLES: [&str; 13] = [
     "blobs",
 ];
 
-/// Whether the database knows nothing at all.
-pub async fn is_empty(connection: &mut Connection) -> Result<bool> {
+/// Whether the database knows nothing at all, or not all since a rebuilding was broken off.
+pub async fn needs_rebuilding(connection: &mut Connection) -> Result<bool> {
+    let begun = sqlx::query("SELECT 1 FROM rebuilding LIMIT 1").fetch_optional(&mut *connection).await?;
+    if begun.is_some() {
+        return Ok(true);
+    }
     for table in ["repositories", "uploads", "garbage"] {
         let row = sqlx::query(AssertSqlSafe(format!("SELECT 1 FROM {table} LIMIT 1"))).fetch_optional(&mut *connection).await?;
         if row.is_some() {
@@ -33,9 +37,21 @@ pub async fn is_empty(connection: &mut Connection) -> Result<bool> {
     Ok(true)
 }
 
-/// Empties the database.
+/// Empties the database, to be rebuilt.
 pub async fn clear(connection: &mut Connection) -> Result<()> {
     for table in TABLES.iter().chain(&["repositories"]) {
+        sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *connection).await?;
+    }
+    sqlx::query("INSERT INTO rebuilding (begun_at) VALUES ($1)")
+        .bind(jiff::Timestamp::now().as_microsecond())
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
+
+/// Notes that the rebuilding is done. What was restored is no news, so the outbox is emptied.
+pub async fn finish(connection: &mut Connection) -> Result<()> {
+    for table in ["events", "rebuilding"] {
         sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *connection).await?;
     }
     Ok(())
@@ -62,8 +78,7 @@ pub async fn blob(connection: &mut Connection, blob: &RestoredBlob) -> Result<()
     Ok(())
 }
 
-/// Makes every blob that a manifest of a repository names one of that repository's. What was restored is no news, so the outbox
-/// is emptied.
+/// Makes every blob that a manifest of a repository names one of that repository's.
 pub async fn relink(connection: &mut Connection) -> Result<u64> {
     let linked = sqlx::query(
         "INSERT INTO repository_blobs (repository_id, digest, created_at)
@@ -73,7 +88,6 @@ pub async fn relink(connection: &mut Connection) -> Result<u64> {
     )
     .execute(&mut *connection)
     .await?;
-    sqlx::query("DELETE FROM events").execute(&mut *connection).await?;
     Ok(linked.rows_affected())
 }
 

@@ -37,9 +37,10 @@ pub async fn claim(connection: &mut Connection, wish: &ClaimWish) -> Result<Clai
     let now = Timestamp::now().as_microsecond();
     let row = sqlx::query(
         "UPDATE uploads SET claim = $1, claimed_until = $2, generation = generation + 1, updated_at = $3,
-             algorithm = CASE WHEN offset_bytes = 0 THEN COALESCE($6, algorithm) ELSE algorithm END
+             is_taken_over = CASE WHEN claim IS NULL THEN FALSE ELSE TRUE END,
+             algorithm = CASE WHEN offset_bytes = 0 AND parts_id IS NULL THEN COALESCE($6, algorithm) ELSE algorithm END
          WHERE id = $4 AND repository = $5 AND (claim IS NULL OR claimed_until < $3)
-         RETURNING algorithm, part_bytes, offset_bytes, hash_state, generation, parts_generation, parts_id, is_sealed, tail_generation,
+         RETURNING algorithm, part_bytes, offset_bytes, hash_state, generation, is_taken_over, parts_generation, parts_id, is_sealed, tail_generation,
              tail_bytes, pieces",
     )
     .bind(wish.claim.simple().to_string())
@@ -60,6 +61,7 @@ pub async fn claim(connection: &mut Connection, wish: &ClaimWish) -> Result<Clai
         repository: wish.repository.clone(),
         claim: wish.claim,
         generation: generation(&row, "generation")?.unwrap_or_default(),
+        is_taken_over: row.try_get("is_taken_over")?,
         algorithm: parse(&row, "algorithm")?,
         part_bytes: unsigned(&row, "part_bytes")?,
         offset_bytes: unsigned(&row, "offset_bytes")?,
@@ -96,10 +98,13 @@ fn generation(row: &Row, column: &'static str) -> Result<Option<u32>> {
     value.map(|value| u32::try_from(value).map_err(|_| unreadable(value))).transpose()
 }
 
-/// Keeps a claim for longer.
+/// Keeps a claim for longer; or for no longer, where the lease is negative.
 pub async fn renew(connection: &mut Connection, id: Uuid, claim: Uuid, lease_us: i64) -> Result<bool> {
     let now = Timestamp::now().as_microsecond();
-    let answer = sqlx::query("UPDATE uploads SET claimed_until = $1, updated_at = $2 WHERE id = $3 AND claim = $4")
+    let answer = sqlx::query(
+        "UPDATE uploads SET claimed_until = $1, updated_at = $2, claim = CASE WHEN $1 < $2 THEN NULL ELSE claim END
+         WHERE id = $3 AND claim = $4",
+    )
         .bind(now + lease_us)
         .bind(now)
         .bind(id.simple().to_string())

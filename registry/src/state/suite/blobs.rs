@@ -79,9 +79,8 @@ async fn what_a_manifest_is_made_of_stays(subject: Subject) {
         state.mount_blob(&repository("a/c"), None, &digest(content)).await.unwrap();
     }
     let manifest = put(state, "a/b", &image("config", &["layer"]), &["latest"]).await;
-    let delete = async |name: &str, content: &str| {
-        state.delete_blob(&repository(name), &digest(content), Timestamp::now()).await.unwrap()
-    };
+    let delete =
+        async |name: &str, content: &str| state.delete_blob(&repository(name), &digest(content), Timestamp::now()).await.unwrap();
     for content in ["config", "layer"] {
         assert_eq!(delete("a/b", content).await, BlobDeletion::Needed(manifest.to_string()));
     }

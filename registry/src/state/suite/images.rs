@@ -48,7 +48,8 @@ async fn tells_sizes_and_what_is_shared(subject: Subject) {
     let manifest = &detail.manifests[0];
     assert_eq!((manifest.platform.as_deref(), manifest.size_bytes), (Some("linux/arm64"), one.len() as u64));
     assert_eq!(manifest.config.as_ref().unwrap().digest, digest("config one").as_str());
-    let layers: Vec<_> = manifest.layers.iter().map(|layer| (layer.digest.as_str(), layer.size_bytes, layer.shared_with)).collect();
+    let layers: Vec<_> =
+        manifest.layers.iter().map(|layer| (layer.digest.as_str(), layer.size_bytes, layer.shared_with)).collect();
     let (base, top) = (digest("base layer"), digest("top"));
     assert_eq!(layers, [(base.as_str(), 10, 1), (top.as_str(), 3, 0), (base.as_str(), 10, 1)]);
     assert!(state.image(&repository("a/c"), &first_digest).await.unwrap().is_none());
@@ -57,7 +58,8 @@ async fn tells_sizes_and_what_is_shared(subject: Subject) {
 
 async fn an_index_is_the_sum_of_its_members(subject: Subject) {
     let state = &subject.state;
-    let (amd, arm, absent) = (image("amd", &["shared", "amd64"]), image("arm", &["shared", "arm64"]), image("absent", &["absent"]));
+    let (amd, arm, absent) =
+        (image("amd", &["shared", "amd64"]), image("arm", &["shared", "arm64"]), image("absent", &["absent"]));
     put(state, "a/b", &amd, &[]).await;
     put(state, "a/b", &arm, &[]).await;
     let members = index(&[(&amd, "amd64"), (&arm, "arm64"), (&absent, "s390x")]);

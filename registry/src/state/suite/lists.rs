@@ -27,7 +27,8 @@ async fn tags_come_in_byte_order(subject: Subject) {
     }
     assert_eq!(list("A!", 1).await, ["B-1"], "the last need not be a tag");
     assert!(list("", 0).await.is_empty());
-    let by_digest = state.tags_of(&repository("a/b"), &longshore_oci::Digest::of(longshore_oci::Algorithm::Sha256, &content)).await;
+    let by_digest =
+        state.tags_of(&repository("a/b"), &longshore_oci::Digest::of(longshore_oci::Algorithm::Sha256, &content)).await;
     assert_eq!(by_digest.unwrap().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>(), TAGS);
 }
 

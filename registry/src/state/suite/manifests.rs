@@ -96,7 +96,8 @@ async fn a_manifest_takes_its_tags_along(subject: Subject) {
     assert!(has(state, "a/b", &kept).await);
     assert_eq!(at_tag(state, "a/c", "a").await, Some(gone.clone()), "another repository's is another");
     let short = short(&gone);
-    let expected = [format!("tag.deleted a/b {short} a"), format!("tag.deleted a/b {short} b"), format!("manifest.deleted a/b {short}")];
+    let expected =
+        [format!("tag.deleted a/b {short} a"), format!("tag.deleted a/b {short} b"), format!("manifest.deleted a/b {short}")];
     assert_eq!(subject.events().await[events..], expected);
     put(state, "a/b", &image("two", &["layer"]), &["a"]).await;
     assert_eq!(at_tag(state, "a/b", "a").await, Some(gone), "it can come back");

@@ -121,11 +121,14 @@ async fn a_blob_deleted_everywhere_at_once_is_gone(subject: Subject) {
             commit(&subject.state, &format!("team/{number}"), &content).await;
         }
         let content = &content;
-        let deletions = together(&subject, 8, |number, state| {
-            let digest = digest(content);
-            async move { state.delete_blob(&repository(&format!("team/{}", number % 4)), &digest, Timestamp::now()).await.unwrap() }
-        })
-        .await;
+        let deletions =
+            together(&subject, 8, |number, state| {
+                let digest = digest(content);
+                async move {
+                    state.delete_blob(&repository(&format!("team/{}", number % 4)), &digest, Timestamp::now()).await.unwrap()
+                }
+            })
+            .await;
         assert_eq!(deletions.iter().filter(|deletion| **deletion == BlobDeletion::Deleted).count(), 4);
         assert_eq!(subject.count("blobs").await, 0, "the last one out takes the bytes along");
     }
@@ -153,7 +156,10 @@ async fn a_blob_pushed_while_it_is_deleted_is_whole(subject: Subject) {
             let found = subject.state.blob(name, &digest("content")).await.unwrap();
             assert!(found.is_none_or(|blob| !left.contains(&blob.key)), "a blob whose bytes are to go");
         }
-        assert!(subject.state.blob(&repository("c"), &digest("content")).await.unwrap().is_some(), "what was pushed there is there");
+        assert!(
+            subject.state.blob(&repository("c"), &digest("content")).await.unwrap().is_some(),
+            "what was pushed there is there"
+        );
         subject.state.clear().await.unwrap();
     }
 }

@@ -16,7 +16,11 @@ use super::{
 };
 use crate::state::{DeleteManifest, PutManifest};
 
-on_every_database!(a_tag_that_moves_leaves_few_records, pushes_and_deletions_leave_few_records, tags_that_come_and_go_leave_few_records);
+on_every_database!(
+    a_tag_that_moves_leaves_few_records,
+    pushes_and_deletions_leave_few_records,
+    tags_that_come_and_go_leave_few_records
+);
 
 const REPOSITORIES: [&str; 2] = ["a/b", "c"];
 const TAGS: [&str; 3] = ["latest", "v1", "v2"];
@@ -25,14 +29,34 @@ const TAGS: [&str; 3] = ["latest", "v1", "v2"];
 #[derive(Clone, Debug)]
 enum Step {
     /// A push, with a set of tags as bits. A late one has its record written now, and reaches the database at a later `Arrive`.
-    Push { repository: usize, manifest: usize, tags: usize, is_late: bool, platform: Option<&'static str> },
-    Untag { repository: usize, tag: usize, is_late: bool },
-    Delete { repository: usize, manifest: usize, is_late: bool },
+    Push {
+        repository: usize,
+        manifest: usize,
+        tags: usize,
+        is_late: bool,
+        platform: Option<&'static str>,
+    },
+    Untag {
+        repository: usize,
+        tag: usize,
+        is_late: bool,
+    },
+    Delete {
+        repository: usize,
+        manifest: usize,
+        is_late: bool,
+    },
     /// The late change of this turn reaches the database.
-    Arrive { turn: usize },
-    Retire { limit: u32 },
+    Arrive {
+        turn: usize,
+    },
+    Retire {
+        limit: u32,
+    },
     /// Garbage is deleted, but for the turns in this set of bits.
-    Sweep { spared: u8 },
+    Sweep {
+        spared: u8,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -75,7 +99,8 @@ impl World<'_> {
                 self.change(Change::Untag(repository(REPOSITORIES[at]), tag(TAGS[which]), revision), is_late).await;
             }
             Step::Delete { repository: at, manifest, is_late } => {
-                let (repository, digest) = (repository(REPOSITORIES[at]), Digest::of(Algorithm::Sha256, &self.manifests[manifest]));
+                let (repository, digest) =
+                    (repository(REPOSITORIES[at]), Digest::of(Algorithm::Sha256, &self.manifests[manifest]));
                 let Some(tags) = state.tags_of(&repository, &digest).await.unwrap() else { return };
                 let revision = state.next_revision().await.unwrap();
                 self.change(Change::Delete(DeleteManifest { repository, digest, tags, revision }), is_late).await;

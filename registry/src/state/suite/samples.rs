@@ -60,6 +60,7 @@ pub fn whole(upload: &NewUpload, claim: Uuid, content: &str) -> BlobCommit {
         size_bytes: content.len() as u64,
         key: tail_key(&upload.repository, upload.id, upload.algorithm, 1),
         pieces: vec![7; 32],
+        damaged: None,
         garbage: Vec::new(),
         garbage_due_at: Timestamp::now(),
     }

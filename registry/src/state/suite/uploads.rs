@@ -21,6 +21,7 @@ on_every_database!(
     a_cancelled_upload_gives_up_its_bytes,
     idle_uploads_expire,
     a_commit_makes_a_blob,
+    a_commit_replaces_what_is_damaged,
 );
 
 fn wish(upload: &NewUpload, lease_us: i64) -> ClaimWish {
@@ -192,7 +193,8 @@ async fn a_cancelled_upload_gives_up_its_bytes(subject: Subject) {
     assert_eq!(cancel(upload.id, None).await, Cancelled::Busy);
     assert_eq!(cancel(Uuid::now_v7(), None).await, Cancelled::Unknown);
     assert_eq!(state.cancel_upload(&repository("a/c"), upload.id, None).await.unwrap(), Cancelled::Unknown);
-    let at = Checkpoint { assembly: Some((1, PartsId("many".to_owned()), false)), new_parts: vec![part(1)], ..checkpoint(8 << 20) };
+    let at =
+        Checkpoint { assembly: Some((1, PartsId("many".to_owned()), false)), new_parts: vec![part(1)], ..checkpoint(8 << 20) };
     state.checkpoint_upload(upload.id, claim, at).await.unwrap();
     let held = take(state, &upload, LEASE_US).await;
     assert_eq!(cancel(upload.id, Some(held.claim)).await, Cancelled::Done);
@@ -248,4 +250,22 @@ async fn a_commit_makes_a_blob(subject: Subject) {
     lost.sort();
     assert_eq!(garbage(state).await, lost);
     assert_eq!(subject.count("blobs").await, 1);
+}
+
+async fn a_commit_replaces_what_is_damaged(subject: Subject) {
+    let state = &subject.state;
+    let damaged = commit(state, "a/b", "content").await;
+    let again = async |damaged: &ObjectKey| {
+        let (upload, claim) = begin(state, "a/b").await;
+        let commit = crate::state::BlobCommit { damaged: Some(damaged.clone()), ..whole(&upload, claim, "content") };
+        let key = commit.key.clone();
+        assert!(state.commit_blob(commit).await.unwrap());
+        key
+    };
+    let sound = again(&damaged).await;
+    let there = async || state.blob(&repository("a/b"), &super::samples::digest("content")).await.unwrap().unwrap().key;
+    assert_eq!((there().await, garbage(state).await), (sound.clone(), vec![damaged.clone()]));
+    let late = again(&damaged).await;
+    assert_eq!(there().await, sound, "somebody else has replaced it already");
+    assert!(garbage(state).await.contains(&late));
 }

@@ -112,10 +112,12 @@ impl S3Store {
         }
         self.complete_parts(key, &unfinished.id, parts).await?;
         let full_parts = parts.len() - usize::from(tail_bytes > 0);
-        let full_bytes = full_parts as u64 * self.part_bytes;
+        // As long as they were made, whatever the configuration says today.
+        let part_bytes = if full_parts > 0 { UploadedPart::parse(&parts[0], key)?.size_bytes } else { 0 };
+        let full_bytes = full_parts as u64 * part_bytes;
         let tail = self.tail(key, full_bytes, tail_bytes).await?;
         let id = self.begin_parts(new_key).await?;
-        let copies = (0..full_parts).map(|index| self.copy_part(key, new_key, &id, index));
+        let copies = (0..full_parts).map(|index| self.copy_part((key, new_key), &id, index, part_bytes));
         match stream::iter(copies).buffered(COPIES_AT_ONCE).try_collect().await {
             Ok(parts) => Ok(Reopened { id, parts, tail }),
             Err(error) => {
@@ -131,17 +133,23 @@ impl S3Store {
         self.download(key, size_bytes, full_bytes..size_bytes).await?.try_collect().await
     }
 
-    async fn copy_part(&self, from: &ObjectKey, to: &ObjectKey, id: &PartsId, index: usize) -> Result<PartTag, StorageError> {
+    async fn copy_part(
+        &self,
+        (from, to): (&ObjectKey, &ObjectKey),
+        id: &PartsId,
+        index: usize,
+        part_bytes: u64,
+    ) -> Result<PartTag, StorageError> {
         let source = format!("{}/{}", self.bucket, self.key(from));
-        let first = index as u64 * self.part_bytes;
+        let first = index as u64 * part_bytes;
         let request = self.client.upload_part_copy().bucket(&*self.bucket).key(self.key(to)).upload_id(&id.0);
         let request = request
             .part_number(number(index))
             .copy_source(utf8_percent_encode(&source, COPY_SOURCE).to_string())
-            .copy_source_range(format!("bytes={first}-{}", first + self.part_bytes - 1));
+            .copy_source_range(format!("bytes={first}-{}", first + part_bytes - 1));
         let answer = request.send().await.map_err(|error| failed("UploadPartCopy", from, &error))?;
         let e_tag = answer.copy_part_result().and_then(|result| result.e_tag());
         let e_tag = e_tag.ok_or_else(|| answered("UploadPartCopy", from.to_string(), "no ETag", "in the answer"))?;
-        Ok(UploadedPart { size_bytes: self.part_bytes, e_tag }.tag())
+        Ok(UploadedPart { size_bytes: part_bytes, e_tag }.tag())
     }
 }

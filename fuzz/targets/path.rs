@@ -1,0 +1,37 @@
+//! Paths: what is a route is written back as a path, and that path is the same route.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use longshore_oci::{RepositoryName, Route};
+
+fuzz_target!(|path: &str| {
+    check(path);
+    // Spares the search from finding the prefix again and again.
+    check(&format!("/v2/{path}"));
+});
+
+fn check(path: &str) {
+    let Ok(route) = Route::parse(path) else { return };
+    let written = route.to_string();
+    assert!(written.starts_with("/v2/") && written.is_ascii(), "{written:?} can't stand in a Location header");
+    assert_eq!(Route::parse(&written).as_ref(), Ok(&route), "{path:?} was written as {written:?}");
+    assert!(!route.label().is_empty() && route.label().bytes().all(|byte| byte.is_ascii_lowercase()));
+    if let Some(name) = name(&route) {
+        assert!(name.as_str().len() <= RepositoryName::MAX_LENGTH);
+        // Keys of objects and paths of files begin with the name: nothing in it may lead elsewhere.
+        assert!(name.as_str().split('/').all(|component| !component.is_empty() && !component.starts_with(['.', '_'])));
+    }
+}
+
+fn name(route: &Route) -> Option<&RepositoryName> {
+    match route {
+        Route::Base | Route::Catalog | Route::Images => None,
+        Route::Tags(name) | Route::Uploads(name) => Some(name),
+        Route::Manifest(name, _) | Route::Image(name, _) => Some(name),
+        Route::Blob(name, _) | Route::Referrers(name, _) | Route::Metainfo(name, _) => Some(name),
+        Route::Upload(name, id) => {
+            assert!(!id.is_empty() && !id.contains('/'));
+            Some(name)
+        }
+    }
+}
