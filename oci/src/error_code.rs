@@ -50,9 +50,11 @@ impl ErrorCode {
     /// The status that bears the code where an operation does not call for another.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::BlobUnknown | Self::BlobUploadUnknown | Self::ManifestUnknown | Self::NameUnknown | Self::ManifestBlobUnknown => {
-                StatusCode::NOT_FOUND
-            }
+            Self::BlobUnknown
+            | Self::BlobUploadUnknown
+            | Self::ManifestUnknown
+            | Self::NameUnknown
+            | Self::ManifestBlobUnknown => StatusCode::NOT_FOUND,
             Self::BlobUploadInvalid
             | Self::DigestInvalid
             | Self::ManifestInvalid

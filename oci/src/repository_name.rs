@@ -49,9 +49,9 @@ fn is_component(text: &str) -> bool {
     if !bytes.first().is_some_and(|&byte| is_alphanumeric(byte)) || !bytes.last().is_some_and(|&byte| is_alphanumeric(byte)) {
         return false;
     }
-    bytes.split(|&byte| is_alphanumeric(byte)).all(|separator| {
-        matches!(separator, [] | [b'.' | b'_'] | [b'_', b'_']) || separator.iter().all(|&byte| byte == b'-')
-    })
+    bytes
+        .split(|&byte| is_alphanumeric(byte))
+        .all(|separator| matches!(separator, [] | [b'.' | b'_'] | [b'_', b'_']) || separator.iter().all(|&byte| byte == b'-'))
 }
 
 impl fmt::Display for RepositoryName {

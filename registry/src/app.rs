@@ -2,8 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::body::Body;
 use ::http::{Method, Request, Response};
+use axum::body::Body;
 use hyper::body::Incoming;
 use longshore_service::{
     admin::Admin,
@@ -19,9 +19,8 @@ use tracing::Instrument as _;
 use crate::{http, registry::Registry, sweep::Sweeper};
 
 /// The routes' labels, by their position in the metrics; the last stands for paths that are none.
-pub(crate) const ROUTES: &[&str] = &[
-    "base", "manifest", "blob", "uploads", "upload", "tags", "catalog", "referrers", "images", "image", "metainfo", "unknown",
-];
+pub(crate) const ROUTES: &[&str] =
+    &["base", "manifest", "blob", "uploads", "upload", "tags", "catalog", "referrers", "images", "image", "metainfo", "unknown"];
 
 /// How often the certificate's files are looked at.
 const CERTIFICATES_PERIOD: Duration = Duration::from_secs(2);

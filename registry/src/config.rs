@@ -53,18 +53,7 @@ pub struct Config {
     pub telemetry: Telemetry,
 }
 
-longshore_service::sections!(Config {
-    listen,
-    storage,
-    database,
-    uploads,
-    manifests,
-    lists,
-    sweep,
-    requests,
-    log,
-    telemetry,
-});
+longshore_service::sections!(Config { listen, storage, database, uploads, manifests, lists, sweep, requests, log, telemetry });
 
 impl Config {
     /// Reads the configuration from a file, the environment and flags; see [`longshore_service::config::load`].

@@ -1,6 +1,8 @@
 //! What can go wrong with a request; `http/refusal.rs` says it to the client.
 
-use longshore_oci::{ContentRange, Digest, InvalidContentRange, InvalidDigest, InvalidManifest, InvalidTag, RepositoryName, RouteError};
+use longshore_oci::{
+    ContentRange, Digest, InvalidContentRange, InvalidDigest, InvalidManifest, InvalidTag, RepositoryName, RouteError,
+};
 
 use crate::{
     delivery::DeliveryError,

@@ -33,7 +33,7 @@ mod tests {
         let redirect = Redirect {
             min_bytes: Some(1000),
             networks: vec![network("10.1.0.0/16"), network("fd00::/8")],
-            valid_for: Duration::from_secs(60),
+            valid_for: Duration::from_mins(1),
         };
         let applies = |client: &str, size| redirect.applies(client.parse().unwrap(), size);
         assert!(applies("10.1.255.1", 1000) && applies("fd12::1", 1000));

@@ -147,7 +147,10 @@ async fn record_keys(store: &SharedStore, found: &mut ReindexReport) -> Result<V
     }
 }
 
-async fn read_record(store: &SharedStore, (key, _, size_bytes): &RecordKey) -> Result<Result<RestoredRecord, String>, ReindexError> {
+async fn read_record(
+    store: &SharedStore,
+    (key, _, size_bytes): &RecordKey,
+) -> Result<Result<RestoredRecord, String>, ReindexError> {
     let mut bytes = BytesMut::new();
     match store.read(key, *size_bytes, 0..*size_bytes).await? {
         Content::Mapped(mapping) => bytes.extend_from_slice(&mapping.slice(0..*size_bytes)),
@@ -181,7 +184,8 @@ async fn restore_blobs(
             Some(key @ ObjectKey::Blob(..)) => Some((key, listed)),
             _ => None,
         });
-        let mut restored = stream::iter(blobs).map(|(key, listed)| read_blob(store, key, listed, long_digests)).buffer_unordered(READERS);
+        let mut restored =
+            stream::iter(blobs).map(|(key, listed)| read_blob(store, key, listed, long_digests)).buffer_unordered(READERS);
         while let Some(blob) = restored.next().await {
             match blob {
                 Ok(blob) => {
@@ -189,7 +193,9 @@ async fn restore_blobs(
                     found.done.blob_bytes += blob.size_bytes;
                     state.restore_blob(blob).await?;
                 }
-                Err((key, ReindexError::Storage(reason))) if !reason.is_transient() => found.skipped.push((key, reason.to_string())),
+                Err((key, ReindexError::Storage(reason))) if !reason.is_transient() => {
+                    found.skipped.push((key, reason.to_string()));
+                }
                 Err((_, error)) => return Err(error),
             }
             report(&found.done);

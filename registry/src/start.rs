@@ -67,9 +67,9 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     let allows = config.listen.allow_plain_http;
     let listener = Listener::bind(config.listen.address, certificates.clone(), allows, config.listen.limits()).await?;
     let admin_listener = match config.listen.admin_address {
-        Some(address) => {
-            Some(Listener::bind(address, None, allows, ListenerLimits { max_connections: 64, ..ListenerLimits::default() }).await?)
-        }
+        Some(address) => Some(
+            Listener::bind(address, None, allows, ListenerLimits { max_connections: 64, ..ListenerLimits::default() }).await?,
+        ),
         None => None,
     };
     let metrics = Metrics::new();
@@ -101,9 +101,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
 pub(crate) fn open_store(config: &Config, metrics: &Metrics) -> Result<SharedStore, StartError> {
     let storage = &config.storage;
     match storage.kind {
-        StorageKind::Folder => {
-            Ok(Arc::new(Metered::new(FolderStore::open(&storage.folder, PIECE_BYTES)?, metrics.registry())?))
-        }
+        StorageKind::Folder => Ok(Arc::new(Metered::new(FolderStore::open(&storage.folder, PIECE_BYTES)?, metrics.registry())?)),
         StorageKind::S3 => {
             let store = S3Store::new(S3Settings {
                 bucket: storage.bucket.clone(),
@@ -166,7 +164,12 @@ fn assemble(config: &Config, store: SharedStore, state: SharedState, metrics: &M
             max_manifest_bytes: config.manifests.max_size.as_bytes(),
             allows_missing_references: config.manifests.missing_references == MissingReferences::Allow,
             max_page: config.lists.max_page,
-            public_url: config.listen.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned()).unwrap_or_default(),
+            public_url: config
+                .listen
+                .public_url
+                .as_ref()
+                .map(|url| url.as_str().trim_end_matches('/').to_owned())
+                .unwrap_or_default(),
         },
         state,
         store,

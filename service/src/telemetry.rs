@@ -76,8 +76,7 @@ impl Telemetry {
             Some(endpoint) => Some(otlp::provider(endpoint, &settings.service_name)?),
             None => None,
         };
-        let to_collector =
-            traces.as_ref().map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("longshore")));
+        let to_collector = traces.as_ref().map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("longshore")));
         let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
         let lines = match settings.format {
             Format::Pretty => lines.boxed(),

@@ -31,11 +31,7 @@ pub struct Manifests {
 
 impl Default for Manifests {
     fn default() -> Self {
-        Self {
-            max_size: LEAST_MANIFEST,
-            missing_references: MissingReferences::Reject,
-            cache_size: ByteSize::mebibytes(16),
-        }
+        Self { max_size: LEAST_MANIFEST, missing_references: MissingReferences::Reject, cache_size: ByteSize::mebibytes(16) }
     }
 }
 

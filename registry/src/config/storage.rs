@@ -135,10 +135,10 @@ impl Storage {
         self.check_part_size(problems);
         self.check_calls(problems);
         match self.kind {
-            StorageKind::Folder if self.redirect != Redirect::Never => problems.add(
-                &["storage.redirect", "storage.kind"],
-                "a folder has no URL to redirect to; only kind = \"s3\" does",
-            ),
+            StorageKind::Folder if self.redirect != Redirect::Never => {
+                problems
+                    .add(&["storage.redirect", "storage.kind"], "a folder has no URL to redirect to; only kind = \"s3\" does");
+            }
             StorageKind::Folder => {}
             StorageKind::S3 => self.check_bucket(problems),
         }

@@ -42,8 +42,7 @@ impl Warm {
     fn check(&self, piece: u64) -> bool {
         let start = piece * PIECE_BYTES;
         let range = start..(start + PIECE_BYTES).min(self.mapping.size_bytes());
-        let is_right = self.is_intact()
-            && expected_hash(&self.pieces, piece) == Some(blake3::hash(&self.mapping.slice(range)));
+        let is_right = self.is_intact() && expected_hash(&self.pieces, piece) == Some(blake3::hash(&self.mapping.slice(range)));
         if let Some(checked) = usize::try_from(piece).ok().and_then(|piece| self.is_checked.get(piece)) {
             checked.store(is_right, Ordering::Release);
         }

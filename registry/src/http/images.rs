@@ -19,11 +19,8 @@ pub async fn images<B>(registry: &Arc<Registry>, call: &Call<B>) -> Outcome {
         query.get("repository").map(|name| name.parse()).transpose().map_err(RouteError::from)?;
     // A tag has no colon, so the last one parts it from its repository.
     let after = page.after.rsplit_once(':').unwrap_or((&page.after, ""));
-    let filter = ImageFilter {
-        repository: repository.clone(),
-        after: (after.0.to_owned(), after.1.to_owned()),
-        limit: page.probe(),
-    };
+    let filter =
+        ImageFilter { repository: repository.clone(), after: (after.0.to_owned(), after.1.to_owned()), limit: page.probe() };
     let mut images = registry.state.images(filter).await?;
     let has_more = page.cut(&mut images);
     let mut response = reply::json(&json!({ "images": images }));

@@ -19,10 +19,17 @@ use crate::{
 
 /// How many tags one request may set.
 const MAX_TAGS: usize = 100;
+/// How many tags are told in one header line: clients limit how many lines they take, and how long these are.
+const TAGS_A_LINE: usize = 10;
 /// How often a push is begun anew because a deletion came between.
 const ATTEMPTS: u32 = 8;
 
-pub async fn manifest_put<B: Incoming>(registry: &Arc<Registry>, name: RepositoryName, reference: Reference, mut call: Call<B>) -> Outcome {
+pub async fn manifest_put<B: Incoming>(
+    registry: &Arc<Registry>,
+    name: RepositoryName,
+    reference: Reference,
+    mut call: Call<B>,
+) -> Outcome {
     let tags = wanted_tags(&reference, &call)?;
     let content = read_body(registry, &mut call).await?;
     let digest = settle_digest(&reference, &content)?;
@@ -35,16 +42,19 @@ pub async fn manifest_put<B: Incoming>(registry: &Arc<Registry>, name: Repositor
     // What the client is told does not hang on its waiting for it: once begun, this is done whole.
     let (keeper, repository, moved) = (registry.clone(), name.clone(), tags.clone());
     let push = RestoredPush { digest: digest.clone(), manifest, platform, content, pushed_at: Timestamp::now() };
-    registry.tasks.spawn(async move { keep(&keeper, repository, push, moved).await }).await.map_err(|error| {
-        Error::Upload(crate::upload::UploadError::Task(error))
-    })??;
+    registry
+        .tasks
+        .spawn(async move { keep(&keeper, repository, push, moved).await })
+        .await
+        .map_err(|error| Error::Upload(crate::upload::UploadError::Task(error)))??;
     let mut response = reply::created(registry.location(Route::Manifest(name, Reference::Digest(digest.clone()))), &digest);
     if let Some(subject) = subject {
         response.headers_mut().insert("oci-subject", subject);
     }
     if matches!(reference, Reference::Digest(_)) {
-        for tag in &tags {
-            response.headers_mut().append("oci-tag", HeaderValue::from_str(tag.as_str()).expect("a tag is plain ASCII"));
+        for line in tags.chunks(TAGS_A_LINE) {
+            let line = line.iter().map(Tag::as_str).collect::<Vec<_>>().join(", ");
+            response.headers_mut().append("oci-tag", HeaderValue::try_from(line).expect("tags are plain ASCII"));
         }
     }
     Ok(response)

@@ -12,8 +12,8 @@ pub async fn metainfo(registry: &Arc<Registry>, name: RepositoryName, digest: Di
     let Some(blob) = registry.memory.blob((name, digest.clone())).await? else {
         return Err(Error::BlobUnknown(digest));
     };
-    let hash = |piece: &[u8]| piece.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let pieces: Vec<String> = blob.pieces.chunks(32).map(hash).collect();
+    let hash = |piece: &[u8]| piece.try_into().map(|bytes: [u8; 32]| blake3::Hash::from_bytes(bytes).to_hex().to_string());
+    let pieces: Vec<String> = blob.pieces.chunks(32).flat_map(hash).collect();
     Ok(reply::json(&json!({
         "digest": digest,
         "sizeBytes": blob.size_bytes,

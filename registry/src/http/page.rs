@@ -1,5 +1,7 @@
 //! Pages of lists: `n`, `last`, and the `Link` to the next.
 
+use std::fmt::Write as _;
+
 use http::{HeaderValue, Response, header};
 use longshore_oci::Query;
 
@@ -54,7 +56,7 @@ pub fn encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            write!(encoded, "%{byte:02X}").expect("a text takes all");
         }
     }
     encoded

@@ -12,7 +12,8 @@ const MAX_CONFIG_BYTES: u64 = 4 << 20;
 /// The platform of an image, from its configuration, where it has one that can be read. Not knowing it is no reason to refuse a push.
 pub async fn of(registry: &Registry, name: &RepositoryName, manifest: &Manifest) -> Option<String> {
     let ManifestKind::Image { config, .. } = &manifest.kind else { return None };
-    let is_image = config.media_type == media_type::OCI_CONFIG || config.media_type == "application/vnd.docker.container.image.v1+json";
+    let is_image =
+        config.media_type == media_type::OCI_CONFIG || config.media_type == "application/vnd.docker.container.image.v1+json";
     if !is_image {
         return None;
     }

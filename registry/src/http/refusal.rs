@@ -5,13 +5,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use longshore_oci::{ErrorBody, ErrorCode, ErrorEntry, RouteError};
 use serde_json::{Value, json};
 
-use crate::{
-    delivery::DeliveryError,
-    error::Error,
-    state::StateError,
-    storage::StorageError,
-    upload::UploadError,
-};
+use crate::{delivery::DeliveryError, error::Error, state::StateError, storage::StorageError, upload::UploadError};
 
 /// What a client is told.
 struct Refusal {
@@ -34,8 +28,8 @@ impl Refusal {
         Self { detail, ..self }
     }
 
-    fn header(mut self, name: header::HeaderName, value: impl ToString) -> Self {
-        self.headers.push((name, value.to_string()));
+    fn header(mut self, name: header::HeaderName, value: impl std::fmt::Display) -> Self {
+        self.headers.push((name, format!("{value}")));
         self
     }
 
@@ -79,7 +73,9 @@ fn judge(error: &Error) -> Refusal {
     match error {
         Error::Route(route) => judge_route(*route),
         Error::Method { allowed, .. } => Refusal::new(ErrorCode::Unsupported).header(header::ALLOW, allowed),
-        Error::BlobUnknown(digest) | Error::BlobDamaged(digest) => Refusal::new(ErrorCode::BlobUnknown).detail(json!({ "digest": digest })),
+        Error::BlobUnknown(digest) | Error::BlobDamaged(digest) => {
+            Refusal::new(ErrorCode::BlobUnknown).detail(json!({ "digest": digest }))
+        }
         Error::BlobNeeded { digest, manifest } => Refusal::new(ErrorCode::Denied)
             .status(StatusCode::METHOD_NOT_ALLOWED)
             .detail(json!({ "digest": digest, "manifest": manifest }))
@@ -93,28 +89,26 @@ fn judge(error: &Error) -> Refusal {
             Refusal::new(ErrorCode::DigestInvalid).detail(json!({ "expected": expected, "actual": actual }))
         }
         Error::ManifestInvalid(_) => Refusal::new(ErrorCode::ManifestInvalid),
-        Error::ReferencesMissing(digests) => {
-            Refusal::new(ErrorCode::ManifestBlobUnknown).detail(json!({ "digests": digests }))
-        }
+        Error::ReferencesMissing(digests) => Refusal::new(ErrorCode::ManifestBlobUnknown).detail(json!({ "digests": digests })),
         Error::ManifestTooLarge { .. } => Refusal::new(ErrorCode::SizeInvalid).status(StatusCode::PAYLOAD_TOO_LARGE),
-        Error::NotAcceptable(media_type) => Refusal::new(ErrorCode::ManifestUnknown)
-            .status(StatusCode::NOT_ACCEPTABLE)
-            .detail(json!({ "mediaType": media_type })),
+        Error::NotAcceptable(media_type) => {
+            Refusal::new(ErrorCode::ManifestUnknown).status(StatusCode::NOT_ACCEPTABLE).detail(json!({ "mediaType": media_type }))
+        }
         Error::TooManyTags { .. } => Refusal::new(ErrorCode::TagInvalid).status(StatusCode::URI_TOO_LONG),
         Error::TagInvalid(_) => Refusal::new(ErrorCode::TagInvalid),
         Error::ChunkOutOfOrder { offset_bytes, location, .. } => Refusal::new(ErrorCode::RangeInvalid)
             .header(header::LOCATION, location)
             .header(header::RANGE, super::upload_range(*offset_bytes)),
         Error::ContentRange(_) => Refusal::new(ErrorCode::RangeInvalid).status(StatusCode::BAD_REQUEST),
-        Error::ChunkLength { .. } => Refusal::new(ErrorCode::SizeInvalid),
+        Error::ChunkLength { .. } | Error::Body(_) => Refusal::new(ErrorCode::SizeInvalid),
         Error::RangeNotSatisfiable { size_bytes } => {
             Refusal::new(ErrorCode::RangeInvalid).header(header::CONTENT_RANGE, format!("bytes */{size_bytes}"))
         }
         Error::Page(_) => Refusal::new(ErrorCode::PaginationNumberInvalid),
-        Error::Body(_) => Refusal::new(ErrorCode::SizeInvalid),
-        Error::Overloaded | Error::NoBudget(_) => Refusal::later(ErrorCode::Unavailable),
+        Error::Overloaded | Error::NoBudget(_) | Error::Delivery(DeliveryError::NoBudget(_)) => {
+            Refusal::later(ErrorCode::Unavailable)
+        }
         Error::Upload(error) => judge_upload(error),
-        Error::Delivery(DeliveryError::NoBudget(_)) => Refusal::later(ErrorCode::Unavailable),
         Error::Delivery(DeliveryError::Damaged { .. }) => Refusal::new(ErrorCode::BlobUnknown),
         Error::Delivery(DeliveryError::Storage { source, .. }) | Error::Storage(source) => judge_storage(source),
         Error::State(error) => judge_state(error),

@@ -33,13 +33,8 @@ pub fn parse_id(id: &str) -> Result<Uuid, Error> {
 
 /// Takes the upload for this request.
 pub async fn claim(registry: &Registry, name: &RepositoryName, id: &str, algorithm: Option<Algorithm>) -> Result<Claimed, Error> {
-    let wish = ClaimWish {
-        id: parse_id(id)?,
-        repository: name.clone(),
-        algorithm,
-        claim: Uuid::new_v4(),
-        lease_us: lease_us(registry),
-    };
+    let wish =
+        ClaimWish { id: parse_id(id)?, repository: name.clone(), algorithm, claim: Uuid::new_v4(), lease_us: lease_us(registry) };
     match registry.state.claim_upload(wish).await? {
         Claim::Taken(claimed) => Ok(*claimed),
         Claim::Busy => Err(Error::UploadBusy(id.to_owned())),
@@ -66,7 +61,13 @@ pub fn chunk<B>(call: &Call<B>) -> Result<(Option<ContentRange>, Option<u64>), E
 }
 
 /// Refuses a chunk that does not begin where the upload stands.
-pub fn require_order(registry: &Registry, range: Option<ContentRange>, writer: &Writer, name: &RepositoryName, id: Uuid) -> Result<(), Error> {
+pub fn require_order(
+    registry: &Registry,
+    range: Option<ContentRange>,
+    writer: &Writer,
+    name: &RepositoryName,
+    id: Uuid,
+) -> Result<(), Error> {
     let offset_bytes = writer.offset_bytes();
     match range {
         Some(range) if range.first != offset_bytes => Err(Error::ChunkOutOfOrder {

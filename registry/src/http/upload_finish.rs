@@ -26,7 +26,9 @@ pub async fn upload_finish<B: Incoming>(registry: &Arc<Registry>, name: Reposito
     }
     let (worker, repository, content_digest) = (registry.clone(), name.clone(), digest.clone());
     let work = async move {
-        if !call.body.is_end_stream() && let Err(error) = upload_body::take_in(&worker, &mut writer, call.body, length).await {
+        if !call.body.is_end_stream()
+            && let Err(error) = upload_body::take_in(&worker, &mut writer, call.body, length).await
+        {
             return Err(upload_body::settle(&worker, writer, held, error).await);
         }
         commit(&worker, writer, &repository, held, &content_digest).await
@@ -37,7 +39,13 @@ pub async fn upload_finish<B: Incoming>(registry: &Arc<Registry>, name: Reposito
 
 /// Makes the upload a blob. One whose digest is wrong, or whose stored bytes are, ends here and leaves nothing behind; one that
 /// could not be noted can be finished again.
-pub async fn commit(registry: &Registry, writer: Writer, name: &RepositoryName, held: (Uuid, Uuid), digest: &Digest) -> Result<(), Error> {
+pub async fn commit(
+    registry: &Registry,
+    writer: Writer,
+    name: &RepositoryName,
+    held: (Uuid, Uuid),
+    digest: &Digest,
+) -> Result<(), Error> {
     let damaged = registry.delivery.damaged_object(digest);
     let was_damaged = damaged.is_some();
     let outcome = writer.commit(digest, damaged).await;

@@ -24,7 +24,9 @@ pub async fn upload_start<B: Incoming>(registry: &Arc<Registry>, name: Repositor
         return take_whole(registry, name, digest, call).await;
     }
     let algorithm = match query.get("digest-algorithm") {
-        Some(algorithm) => algorithm.parse().map_err(|reason| Error::DigestParameter { parameter: "digest-algorithm", reason })?,
+        Some(algorithm) => {
+            algorithm.parse().map_err(|reason| Error::DigestParameter { parameter: "digest-algorithm", reason })?
+        }
         None => Algorithm::Sha256,
     };
     begin(registry, name, algorithm).await

@@ -3,11 +3,11 @@
 
 /// Implements `State` for a backend that has `read` and `write`, in a module that has `statements`.
 macro_rules! implement_state {
-    ($backend:ty) => {
+    ($backend:ty, is_exclusive: $is_exclusive:literal) => {
         #[async_trait::async_trait]
         impl $crate::state::State for $backend {
             fn is_exclusive(&self) -> bool {
-                self.is_exclusive()
+                $is_exclusive
             }
             async fn probe(&self) -> Result<(), StateError> {
                 read!(self, |connection| statements::lists::repositories(connection, "", 1)).map(|_| ())
@@ -26,9 +26,19 @@ macro_rules! implement_state {
             }
             async fn checkpoint_upload(&self, id: Uuid, claim: Uuid, checkpoint: Checkpoint) -> Result<bool, StateError> {
                 if checkpoint.is_one_statement() {
-                    write!(self, Light, [checkpoint], |connection| statements::uploads::checkpoint(connection, id, claim, &checkpoint))
+                    write!(self, Light, [checkpoint], |connection| statements::uploads::checkpoint(
+                        connection,
+                        id,
+                        claim,
+                        &checkpoint
+                    ))
                 } else {
-                    write!(self, Passing, [checkpoint], |connection| statements::uploads::checkpoint(connection, id, claim, &checkpoint))
+                    write!(self, Passing, [checkpoint], |connection| statements::uploads::checkpoint(
+                        connection,
+                        id,
+                        claim,
+                        &checkpoint
+                    ))
                 }
             }
             async fn commit_blob(&self, commit: BlobCommit) -> Result<bool, StateError> {
@@ -37,7 +47,12 @@ macro_rules! implement_state {
             async fn upload_status(&self, repository: &RepositoryName, id: Uuid) -> Result<Option<UploadStatus>, StateError> {
                 read!(self, |connection| statements::uploads::status(connection, repository, id))
             }
-            async fn cancel_upload(&self, repository: &RepositoryName, id: Uuid, claim: Option<Uuid>) -> Result<Cancelled, StateError> {
+            async fn cancel_upload(
+                &self,
+                repository: &RepositoryName,
+                id: Uuid,
+                claim: Option<Uuid>,
+            ) -> Result<Cancelled, StateError> {
                 write!(self, Passing, [repository], |connection| statements::uploads::cancel(connection, &repository, id, claim))
             }
             async fn expire_uploads(&self, before: Timestamp, limit: u32) -> Result<u64, StateError> {
@@ -74,9 +89,13 @@ macro_rules! implement_state {
                 })
             }
             async fn next_revision(&self) -> Result<u64, StateError> {
-                self.next_revision().await
+                Self::next_revision(self).await
             }
-            async fn manifest(&self, repository: &RepositoryName, reference: &Reference) -> Result<Option<StoredManifest>, StateError> {
+            async fn manifest(
+                &self,
+                repository: &RepositoryName,
+                reference: &Reference,
+            ) -> Result<Option<StoredManifest>, StateError> {
                 read!(self, |connection| statements::manifests::find(connection, repository, reference))
             }
             async fn missing(
@@ -101,7 +120,12 @@ macro_rules! implement_state {
                     statements::manifests::delete_tag(connection, &repository, &tag, revision)
                 })
             }
-            async fn tags(&self, repository: &RepositoryName, after: &str, limit: u32) -> Result<Option<Vec<String>>, StateError> {
+            async fn tags(
+                &self,
+                repository: &RepositoryName,
+                after: &str,
+                limit: u32,
+            ) -> Result<Option<Vec<String>>, StateError> {
                 read!(self, |connection| statements::lists::tags(connection, repository, after, limit))
             }
             async fn repositories(&self, after: &str, limit: u32) -> Result<Vec<String>, StateError> {
@@ -153,7 +177,7 @@ macro_rules! implement_state {
                 write!(self, Durable, [], |connection| statements::restore::finish(connection))
             }
             async fn resume_revisions(&self, highest: u64) -> Result<(), StateError> {
-                self.resume_revisions(highest).await
+                Self::resume_revisions(self, highest).await
             }
         }
     };

@@ -50,7 +50,7 @@ impl StateError {
     /// Whether another transaction got in the way, so that the same one can be tried again at once.
     pub fn is_conflict(&self) -> bool {
         let (Self::Refused(error) | Self::Unavailable(error)) = self else { return false };
-        let Some(code) = error.as_database_error().and_then(|refusal| refusal.code()) else { return false };
+        let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) else { return false };
         // PostgreSQL: serialization failure, deadlock, foreign key and unique violations, which a second look resolves.
         matches!(code.as_ref(), "40001" | "40P01" | "23503" | "23505")
     }

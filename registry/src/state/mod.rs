@@ -78,9 +78,19 @@ pub trait State: Send + Sync + 'static {
     /// A blob of a repository.
     async fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<StoredBlob>, StateError>;
     /// Makes another repository's blob one of `repository`'s too: `from`'s, or any's where that is `None`. False where there is none.
-    async fn mount_blob(&self, repository: &RepositoryName, from: Option<&RepositoryName>, digest: &Digest) -> Result<bool, StateError>;
+    async fn mount_blob(
+        &self,
+        repository: &RepositoryName,
+        from: Option<&RepositoryName>,
+        digest: &Digest,
+    ) -> Result<bool, StateError>;
     /// Takes a blob from a repository; where no other has it, its bytes may go at `due_at`.
-    async fn delete_blob(&self, repository: &RepositoryName, digest: &Digest, due_at: Timestamp) -> Result<BlobDeletion, StateError>;
+    async fn delete_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        due_at: Timestamp,
+    ) -> Result<BlobDeletion, StateError>;
 
     // Manifests and tags.
 
@@ -89,7 +99,12 @@ pub trait State: Send + Sync + 'static {
     /// A manifest by tag or digest.
     async fn manifest(&self, repository: &RepositoryName, reference: &Reference) -> Result<Option<StoredManifest>, StateError>;
     /// Which of these are not in the repository: blobs, then manifests.
-    async fn missing(&self, repository: &RepositoryName, blobs: &[Digest], manifests: &[Digest]) -> Result<Vec<Digest>, StateError>;
+    async fn missing(
+        &self,
+        repository: &RepositoryName,
+        blobs: &[Digest],
+        manifests: &[Digest],
+    ) -> Result<Vec<Digest>, StateError>;
     /// Keeps a manifest and moves tags to it; [`StateError::Changed`] where a deletion of one of them has a greater revision, so that the
     /// push must be made again with a revision of its own.
     async fn put_manifest(&self, put: PutManifest) -> Result<(), StateError>;

@@ -20,7 +20,11 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::backend::{Durability, READ_ATTEMPTS, implement_state, read, write};
-use super::*;
+use super::{
+    BlobCommit, BlobDeletion, Cancelled, Checkpoint, Claim, ClaimWish, DeleteManifest, Garbage, ImageDetail, ImageFilter,
+    ImageSummary, NewUpload, PutManifest, Referrer, RestoredBlob, RestoredRecord, StateError, StoredBlob, StoredManifest,
+    UploadStatus,
+};
 
 /// The database that the statements are compiled for.
 pub type Db = sqlx::Postgres;
@@ -45,10 +49,6 @@ impl PostgresState {
             .await?;
         super::migrations::postgres().run(&pool).await?;
         Ok(Self { pool })
-    }
-
-    fn is_exclusive(&self) -> bool {
-        false
     }
 
     fn pool(&self) -> &PgPool {
@@ -95,9 +95,8 @@ impl PostgresState {
     where
         F: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StateError>>,
     {
-        let is_broken = |error: &StateError| {
-            matches!(error, StateError::Unavailable(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)))
-        };
+        let is_broken =
+            |error: &StateError| matches!(error, StateError::Unavailable(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)));
         let mut connection = match self.reader().await {
             Ok(connection) => connection,
             Err(error) => return Attempt::Done(Err(error)),
@@ -129,4 +128,4 @@ enum Attempt<T> {
     Undone(StateError),
 }
 
-implement_state!(PostgresState);
+implement_state!(PostgresState, is_exclusive: false);

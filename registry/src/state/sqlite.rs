@@ -26,7 +26,11 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::backend::{Durability, READ_ATTEMPTS, implement_state, read, write};
-use super::*;
+use super::{
+    BlobCommit, BlobDeletion, Cancelled, Checkpoint, Claim, ClaimWish, DeleteManifest, Garbage, ImageDetail, ImageFilter,
+    ImageSummary, NewUpload, PutManifest, Referrer, RestoredBlob, RestoredRecord, StateError, StoredBlob, StoredManifest,
+    UploadStatus,
+};
 
 /// The database that the statements are compiled for.
 pub type Db = sqlx::Sqlite;
@@ -45,10 +49,13 @@ pub struct SqliteState {
     _lock: std::fs::File,
 }
 
+/// What a change does to the database.
+type Run = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<Reply, StateError>> + Send>;
+
 /// A change on its way to the writer.
 struct Change {
     durability: Durability,
-    run: Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<Reply, StateError>> + Send>,
+    run: Run,
     fail: Box<dyn FnOnce(StateError) + Send>,
 }
 
@@ -81,10 +88,6 @@ impl SqliteState {
         Ok(Self { readers, writer, last_revision, _lock: lock })
     }
 
-    fn is_exclusive(&self) -> bool {
-        true
-    }
-
     fn pool(&self) -> &SqlitePool {
         &self.readers
     }
@@ -94,13 +97,15 @@ impl SqliteState {
     }
 
     /// The clock, pushed on where it stands still or goes back: greater than every revision before, those of a former life included.
+    #[expect(clippy::unused_async, reason = "the other database has to be asked")]
     async fn next_revision(&self) -> Result<u64, StateError> {
         let now = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default();
         let next = |last: u64| now.max(last + 1);
         let last = self.last_revision.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(next(last)));
-        Ok(last.map(next).unwrap_or_else(next))
+        Ok(last.map_or_else(next, next))
     }
 
+    #[expect(clippy::unused_async, reason = "the other database has to be told")]
     async fn resume_revisions(&self, highest: u64) -> Result<(), StateError> {
         self.last_revision.fetch_max(highest, Ordering::SeqCst);
         Ok(())
@@ -136,7 +141,7 @@ impl SqliteState {
     }
 }
 
-implement_state!(SqliteState);
+implement_state!(SqliteState, is_exclusive: true);
 
 /// Locks `<file>.lock`, which the kernel lets go of with the process however that ends. SQLite locks the file itself its own way.
 fn lock(file: &Path) -> Result<std::fs::File, StateError> {
@@ -236,11 +241,7 @@ async fn synchronize(
     Ok(())
 }
 
-async fn apply(
-    connection: &mut SqliteConnection,
-    needs_savepoint: bool,
-    run: Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<Reply, StateError>> + Send>,
-) -> Result<Reply, StateError> {
+async fn apply(connection: &mut SqliteConnection, needs_savepoint: bool, run: Run) -> Result<Reply, StateError> {
     if !needs_savepoint {
         return run_whole(connection, run).await;
     }
@@ -254,10 +255,7 @@ async fn apply(
 }
 
 /// Runs a change. One that panics fails alone: the writer is everybody's, and must go on.
-async fn run_whole(
-    connection: &mut SqliteConnection,
-    run: Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<Reply, StateError>> + Send>,
-) -> Result<Reply, StateError> {
+async fn run_whole(connection: &mut SqliteConnection, run: Run) -> Result<Reply, StateError> {
     let ran = std::panic::AssertUnwindSafe(async { run(connection).await }).catch_unwind().await;
     ran.unwrap_or_else(|_| Err(StateError::Refused(sqlx::Error::Protocol("a change panicked".to_owned()))))
 }

@@ -74,8 +74,13 @@ pub trait Store: Send + Sync + 'static {
     /// handed out and not taken over. The unfinished one takes no more parts after this, and may have been completed; once the new
     /// one is on record the caller drops what is left of it with [`Store::abort`] and [`Store::delete`]. Until then it can be
     /// reopened again.
-    async fn reopen(&self, unfinished: &Unfinished, parts: &[PartTag], tail_bytes: u64, new_key: &ObjectKey)
-    -> Result<Reopened, StorageError>;
+    async fn reopen(
+        &self,
+        unfinished: &Unfinished,
+        parts: &[PartTag],
+        tail_bytes: u64,
+        new_key: &ObjectKey,
+    ) -> Result<Reopened, StorageError>;
 
     /// One page of the objects whose keys begin with `prefix`, in the keys' order, after `after`.
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, StorageError>;

@@ -428,7 +428,8 @@ impl Writer {
     }
 
     async fn checkpoint(&mut self, release: bool) -> Result<(), UploadError> {
-        let is_untouched = self.offset_bytes == self.claimed.offset_bytes && !self.replaces_parts && self.noted_parts == self.parts();
+        let is_untouched =
+            self.offset_bytes == self.claimed.offset_bytes && !self.replaces_parts && self.noted_parts == self.parts();
         let garbage = std::mem::take(&mut self.garbage);
         let assembly = self.assembly.as_ref();
         let checkpoint = Checkpoint {

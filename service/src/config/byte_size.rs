@@ -97,12 +97,8 @@ impl fmt::Display for ByteSize {
 impl Setting for ByteSize {
     fn set(&mut self, given: &Given) -> Result<(), String> {
         *self = match given {
-            Given::Integer(bytes) => {
-                Self(u64::try_from(*bytes).map_err(|_| "a size cannot be negative".to_owned())?)
-            }
-            Given::Word(text) | Given::Text(text) => {
-                text.parse().map_err(|error| format!("{text:?}: {error}"))?
-            }
+            Given::Integer(bytes) => Self(u64::try_from(*bytes).map_err(|_| "a size cannot be negative".to_owned())?),
+            Given::Word(text) | Given::Text(text) => text.parse().map_err(|error| format!("{text:?}: {error}"))?,
             other => return Err(format!("expected a size such as \"8MiB\", found {}", other.kind())),
         };
         Ok(())

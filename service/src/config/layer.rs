@@ -73,10 +73,7 @@ fn set(config: &mut impl Layout, entry: &Entry) -> Result<(), String> {
 }
 
 /// The secret whose twin `<key>_file` is named.
-fn twin<'a>(
-    settings: &'a mut [(&'static str, &mut dyn Setting)],
-    key: &str,
-) -> Option<&'a mut (dyn Setting + 'a)> {
+fn twin<'a>(settings: &'a mut [(&'static str, &mut dyn Setting)], key: &str) -> Option<&'a mut (dyn Setting + 'a)> {
     let of = key.strip_suffix("_file")?;
     let (_, setting) = settings.iter_mut().find(|(key, setting)| *key == of && setting.secret().is_some())?;
     Some(&mut **setting)

@@ -58,11 +58,7 @@ enum FileAccess {
     Denied,
 }
 
-fn settle<T: Layout>(
-    entries: Vec<Entry>,
-    mut reading: Reading,
-    access: FileAccess,
-) -> Result<Loaded<T>, Mistakes> {
+fn settle<T: Layout>(entries: Vec<Entry>, mut reading: Reading, access: FileAccess) -> Result<Loaded<T>, Mistakes> {
     let mut config = T::default();
     for entry in entries {
         reading.apply(&mut config, entry);
@@ -102,10 +98,5 @@ fn settle_secret(path: &str, setting: &mut dyn Setting, reading: &mut Reading, a
 
 fn flag_entry((path, value): (String, String)) -> Entry {
     let (section, key) = path.split_once('.').unwrap_or((&path, ""));
-    Entry {
-        section: section.to_owned(),
-        key: key.to_owned(),
-        source: Source::Flag(path.clone()),
-        given: Given::Word(value),
-    }
+    Entry { section: section.to_owned(), key: key.to_owned(), source: Source::Flag(path.clone()), given: Given::Word(value) }
 }

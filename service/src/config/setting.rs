@@ -131,9 +131,7 @@ impl Setting for bool {
     fn set(&mut self, given: &Given) -> Result<(), String> {
         *self = match given {
             Given::Boolean(value) => *value,
-            Given::Word(word) => {
-                word.trim().parse().map_err(|_| format!("expected true or false, found {word:?}"))?
-            }
+            Given::Word(word) => word.trim().parse().map_err(|_| format!("expected true or false, found {word:?}"))?,
             other => return Err(format!("expected true or false, found {}", other.kind())),
         };
         Ok(())
@@ -146,12 +144,12 @@ impl Setting for bool {
 
 impl Setting for SocketAddr {
     fn set(&mut self, given: &Given) -> Result<(), String> {
-        let text = given.as_text().ok_or_else(|| {
-            format!("expected an address such as \"127.0.0.1:5000\", found {}", given.kind())
-        })?;
-        *self = text.trim().parse().map_err(|_| {
-            format!("{text:?} is not an IP address and port such as \"127.0.0.1:5000\" or \"[::]:5000\"")
-        })?;
+        let text =
+            given.as_text().ok_or_else(|| format!("expected an address such as \"127.0.0.1:5000\", found {}", given.kind()))?;
+        *self = text
+            .trim()
+            .parse()
+            .map_err(|_| format!("{text:?} is not an IP address and port such as \"127.0.0.1:5000\" or \"[::]:5000\""))?;
         Ok(())
     }
 

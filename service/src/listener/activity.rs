@@ -71,9 +71,8 @@ impl Activity {
 
     /// Bytes came in. Between requests of HTTP/1 they begin the next head.
     pub fn bytes_arrived(&self) {
-        let begins_head = self.requests.load(Relaxed) == 0
-            && self.head_since_ms.load(Relaxed) == NEVER
-            && !self.is_http2.load(Relaxed);
+        let begins_head =
+            self.requests.load(Relaxed) == 0 && self.head_since_ms.load(Relaxed) == NEVER && !self.is_http2.load(Relaxed);
         if begins_head {
             self.head_since_ms.store(self.now_ms(), Relaxed);
         }

@@ -147,10 +147,8 @@ where
 
 /// Waits where the machine is short of something; a client that gave up before it was accepted is no reason to.
 async fn pause_after(error: &io::Error) {
-    let client_left = matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
-    );
+    let client_left =
+        matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted);
     if !client_left {
         tracing::warn!(%error, "cannot accept a connection");
         tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{Empty, Full, StreamBody, BodyExt as _, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -98,11 +98,8 @@ async fn serves_http1_and_http2_on_one_plain_port() {
 
 #[tokio::test]
 async fn a_silent_a_trickling_and_an_idle_client_are_closed_but_not_a_waiting_one() {
-    let limits = Limits {
-        header_timeout: Duration::from_millis(200),
-        idle_timeout: Duration::from_millis(600),
-        ..Limits::default()
-    };
+    let limits =
+        Limits { header_timeout: Duration::from_millis(200), idle_timeout: Duration::from_millis(600), ..Limits::default() };
     let server = serve(limits, None).await;
     let (mut silent, mut trickling, mut idle, mut waiting) =
         (connect(&server).await, connect(&server).await, connect(&server).await, connect(&server).await);
@@ -209,11 +206,7 @@ mod tls {
     impl Files {
         fn with(pair: &Pair) -> Self {
             let folder = tempfile::tempdir().expect("a folder");
-            let files = Self {
-                certificate: folder.path().join("tls.crt"),
-                key: folder.path().join("tls.key"),
-                _folder: folder,
-            };
+            let files = Self { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key"), _folder: folder };
             files.write(pair);
             files
         }

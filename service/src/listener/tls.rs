@@ -141,9 +141,7 @@ enum Broken {
 
 impl PairText {
     fn read(certificate_file: &Path, key_file: &Path) -> Result<Self, TlsError> {
-        let read = |path: &Path| {
-            std::fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })
-        };
+        let read = |path: &Path| std::fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source });
         Ok(Self { certificate: read(certificate_file)?, key: read(key_file)? })
     }
 }
@@ -158,20 +156,13 @@ impl Pair {
             .collect::<Result<_, _>>()
             .map_err(not_pem(certificate_file, "certificate"))?;
         let key = PrivateKeyDer::from_pem_slice(&text.key).map_err(not_pem(key_file, "private key"))?;
-        let unusable = |source| TlsError::Unusable {
-            certificate: certificate_file.to_owned(),
-            key: key_file.to_owned(),
-            source,
-        };
+        let unusable = |source| TlsError::Unusable { certificate: certificate_file.to_owned(), key: key_file.to_owned(), source };
         let config = server_config(chain, key).map_err(unusable)?;
         Ok(Self { text, config: Arc::new(config) })
     }
 }
 
-fn server_config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<ServerConfig, rustls::Error> {
+fn server_config(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<ServerConfig, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()

@@ -58,8 +58,7 @@ impl HttpMetrics {
             family,
             counters: (0..routes.len() * METHODS.len()).map(|_| OnceLock::new()).collect(),
             durations: routes.iter().map(|route| durations.with_label_values(&[route])).collect(),
-            received_bytes: metrics
-                .counter("longshore_http_received_bytes_total", "Bytes of request bodies read."),
+            received_bytes: metrics.counter("longshore_http_received_bytes_total", "Bytes of request bodies read."),
             sent_bytes: metrics.counter("longshore_http_sent_bytes_total", "Bytes of response bodies sent."),
             connections_open: metrics.gauge("longshore_http_connections_open", "Connections open now."),
         }
@@ -75,8 +74,8 @@ impl HttpMetrics {
     }
 
     fn counter(&self, route: usize, method: usize, status: StatusCode) -> &IntCounter {
-        let statuses = self.counters[route * METHODS.len() + method]
-            .get_or_init(|| (0..STATUSES).map(|_| OnceLock::new()).collect());
+        let statuses =
+            self.counters[route * METHODS.len() + method].get_or_init(|| (0..STATUSES).map(|_| OnceLock::new()).collect());
         let known = usize::from(status.as_u16()).checked_sub(100).filter(|position| *position < STATUSES - 1);
         statuses[known.unwrap_or(STATUSES - 1)].get_or_init(|| {
             let status = known.map_or("other", |_| status.as_str());

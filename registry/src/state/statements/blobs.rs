@@ -51,14 +51,15 @@ async fn insert(connection: &mut Connection, commit: &BlobCommit) -> Result<bool
 /// Puts the upload's object in the place of one that is known to be damaged. False where that is not the one there.
 async fn replace_damaged(connection: &mut Connection, commit: &BlobCommit) -> Result<bool> {
     let Some(damaged) = &commit.damaged else { return Ok(false) };
-    let replaced = sqlx::query("UPDATE blobs SET object_key = $1, size_bytes = $2, pieces = $3 WHERE digest = $4 AND object_key = $5")
-        .bind(commit.key.to_string())
-        .bind(signed(commit.size_bytes))
-        .bind(commit.pieces.as_slice())
-        .bind(commit.digest.as_str())
-        .bind(damaged.to_string())
-        .execute(&mut *connection)
-        .await?;
+    let replaced =
+        sqlx::query("UPDATE blobs SET object_key = $1, size_bytes = $2, pieces = $3 WHERE digest = $4 AND object_key = $5")
+            .bind(commit.key.to_string())
+            .bind(signed(commit.size_bytes))
+            .bind(commit.pieces.as_slice())
+            .bind(commit.digest.as_str())
+            .bind(damaged.to_string())
+            .execute(&mut *connection)
+            .await?;
     if replaced.rows_affected() != 1 {
         return Ok(false);
     }
@@ -149,13 +150,12 @@ pub async fn delete(
     due_at: Timestamp,
 ) -> Result<BlobDeletion> {
     let Some(repository_id) = find_repository(connection, repository).await? else { return Ok(BlobDeletion::Unknown) };
-    let user = sqlx::query(
-        "SELECT parent FROM manifest_edges WHERE child = $1 AND repository_id = $2 AND kind <> 'manifest' LIMIT 1",
-    )
-    .bind(digest.as_str())
-    .bind(repository_id)
-    .fetch_optional(&mut *connection)
-    .await?;
+    let user =
+        sqlx::query("SELECT parent FROM manifest_edges WHERE child = $1 AND repository_id = $2 AND kind <> 'manifest' LIMIT 1")
+            .bind(digest.as_str())
+            .bind(repository_id)
+            .fetch_optional(&mut *connection)
+            .await?;
     let unlinked = sqlx::query("DELETE FROM repository_blobs WHERE repository_id = $1 AND digest = $2")
         .bind(repository_id)
         .bind(digest.as_str());
@@ -165,7 +165,10 @@ pub async fn delete(
     }
     // Two repositories that give it up at once would each see the other's link, and neither would take the bytes along; so the second
     // waits here for the first.
-    sqlx::query("UPDATE blobs SET created_at = created_at WHERE digest = $1").bind(digest.as_str()).execute(&mut *connection).await?;
+    sqlx::query("UPDATE blobs SET created_at = created_at WHERE digest = $1")
+        .bind(digest.as_str())
+        .execute(&mut *connection)
+        .await?;
     if unlinked.execute(&mut *connection).await?.rows_affected() != 1 {
         return Ok(BlobDeletion::Unknown);
     }

@@ -227,7 +227,8 @@ fn shown_artifact_type(row: &Row) -> Result<Option<String>> {
 
 fn platforms(members: &[Member]) -> Vec<String> {
     let is_told = |platform: &&String| !platform.is_empty() && !platform.starts_with("unknown/");
-    let mut platforms: Vec<String> = members.iter().filter_map(|member| member.platform.as_ref()).filter(is_told).cloned().collect();
+    let mut platforms: Vec<String> =
+        members.iter().filter_map(|member| member.platform.as_ref()).filter(is_told).cloned().collect();
     platforms.sort_unstable();
     platforms.dedup();
     platforms

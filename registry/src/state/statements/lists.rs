@@ -7,7 +7,12 @@ use super::super::super::{Referrer, StateError};
 use super::{Connection, Result, find_repository, parse, unsigned};
 
 /// A repository's tags; `None` where there is no such repository.
-pub async fn tags(connection: &mut Connection, repository: &RepositoryName, after: &str, limit: u32) -> Result<Option<Vec<String>>> {
+pub async fn tags(
+    connection: &mut Connection,
+    repository: &RepositoryName,
+    after: &str,
+    limit: u32,
+) -> Result<Option<Vec<String>>> {
     let Some(id) = find_repository(connection, repository).await? else { return Ok(None) };
     let rows = sqlx::query("SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3")
         .bind(id)

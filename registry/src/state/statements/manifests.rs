@@ -11,7 +11,11 @@ use super::super::super::{DeleteManifest, Edge, EventKind, PutManifest, StateErr
 use super::{Connection, Result, emit, ensure_repository, find_repository, parse, records, rows, signed, unsigned};
 
 /// A manifest by tag or digest.
-pub async fn find(connection: &mut Connection, repository: &RepositoryName, reference: &Reference) -> Result<Option<StoredManifest>> {
+pub async fn find(
+    connection: &mut Connection,
+    repository: &RepositoryName,
+    reference: &Reference,
+) -> Result<Option<StoredManifest>> {
     let sql = match reference {
         Reference::Tag(_) => {
             "SELECT m.digest, m.media_type, m.content FROM repositories r
@@ -25,22 +29,19 @@ pub async fn find(connection: &mut Connection, repository: &RepositoryName, refe
              WHERE r.name = $1"
         }
     };
-    let row = sqlx::query(sql)
-        .bind(repository.as_str())
-        .bind(reference.as_str())
-        .fetch_optional(&mut *connection)
-        .await?;
+    let row = sqlx::query(sql).bind(repository.as_str()).bind(reference.as_str()).fetch_optional(&mut *connection).await?;
     let Some(row) = row else { return Ok(None) };
     let content: Vec<u8> = row.try_get("content")?;
-    Ok(Some(StoredManifest {
-        digest: parse(&row, "digest")?,
-        media_type: row.try_get("media_type")?,
-        content: content.into(),
-    }))
+    Ok(Some(StoredManifest { digest: parse(&row, "digest")?, media_type: row.try_get("media_type")?, content: content.into() }))
 }
 
 /// Which of these are not in the repository.
-pub async fn missing(connection: &mut Connection, repository: &RepositoryName, blobs: &[Digest], manifests: &[Digest]) -> Result<Vec<Digest>> {
+pub async fn missing(
+    connection: &mut Connection,
+    repository: &RepositoryName,
+    blobs: &[Digest],
+    manifests: &[Digest],
+) -> Result<Vec<Digest>> {
     let id = find_repository(connection, repository).await?;
     let mut missing = Vec::new();
     for (table, digests) in [("repository_blobs", blobs), ("manifests", manifests)] {

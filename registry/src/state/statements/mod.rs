@@ -42,10 +42,8 @@ pub async fn ensure_repository(connection: &mut Connection, name: &RepositoryNam
 
 /// The repository's row.
 pub async fn find_repository(connection: &mut Connection, name: &RepositoryName) -> Result<Option<i64>> {
-    let row = sqlx::query("SELECT id FROM repositories WHERE name = $1")
-        .bind(name.as_str())
-        .fetch_optional(&mut *connection)
-        .await?;
+    let row =
+        sqlx::query("SELECT id FROM repositories WHERE name = $1").bind(name.as_str()).fetch_optional(&mut *connection).await?;
     row.map(|row| Ok(row.try_get("id")?)).transpose()
 }
 

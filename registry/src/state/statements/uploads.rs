@@ -105,12 +105,12 @@ pub async fn renew(connection: &mut Connection, id: Uuid, claim: Uuid, lease_us:
         "UPDATE uploads SET claimed_until = $1, updated_at = $2, claim = CASE WHEN $1 < $2 THEN NULL ELSE claim END
          WHERE id = $3 AND claim = $4",
     )
-        .bind(now + lease_us)
-        .bind(now)
-        .bind(id.simple().to_string())
-        .bind(claim.simple().to_string())
-        .execute(&mut *connection)
-        .await?;
+    .bind(now + lease_us)
+    .bind(now)
+    .bind(id.simple().to_string())
+    .bind(claim.simple().to_string())
+    .execute(&mut *connection)
+    .await?;
     Ok(answer.rows_affected() == 1)
 }
 

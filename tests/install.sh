@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Installs what the tests need, by name, where it is missing: real servers and real clients. Runs again at no cost.
+#
+# As root on Debian, with apt and go. Ends with 1, and the names, when something could not be installed.
+set -uo pipefail
+
+CRANE=github.com/google/go-containerregistry/cmd/crane@v0.22.1
+VERSITYGW=github.com/versity/versitygw/cmd/versitygw@v1.8.0
+
+say() { printf 'install: %s\n' "$*" >&2; }
+
+has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+has_static_c() { command -v gcc >/dev/null && [ -n "$(gcc -print-file-name=libc.a | grep /)" ]; }
+go_bin() { printf '%s/bin' "${GOPATH:-$HOME/go}"; }
+has_go_program() { [ -x "$(go_bin)/$1" ] || command -v "$1" >/dev/null; }
+
+# What is missing, as the names of Debian's packages.
+missing_packages() {
+  command -v dockerd >/dev/null || echo docker.io
+  command -v docker >/dev/null || { apt-cache show docker-cli >/dev/null 2>&1 && echo docker-cli; }
+  command -v containerd >/dev/null || echo containerd
+  command -v runc >/dev/null || echo runc
+  command -v podman >/dev/null || echo podman
+  command -v skopeo >/dev/null || echo skopeo
+  command -v setpriv >/dev/null || echo util-linux
+  command -v tar >/dev/null || echo tar
+  has_postgres || echo postgresql
+  has_static_c || printf '%s\n' gcc libc6-dev
+}
+
+missing_go_programs() {
+  has_go_program crane || echo "$CRANE"
+  has_go_program versitygw || echo "$VERSITYGW"
+}
+
+packages=$(missing_packages)
+if [ -n "$packages" ]; then
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    say "missing: $(echo $packages); installing them takes root and apt-get"
+    exit 1
+  fi
+  say "installing $(echo $packages)"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq || say "apt-get update failed; trying with the lists at hand"
+  # Asked again, as an empty list of packages may have hidden a name.
+  packages=$(missing_packages)
+  # Services are the tests' to start; none may start by itself.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy
+    trap 'rm -f $policy' EXIT
+  fi
+  # shellcheck disable=SC2086
+  apt-get install -y -qq --no-install-recommends $packages >&2 || say "apt-get install failed"
+fi
+
+for program in $(missing_go_programs); do
+  if ! command -v go >/dev/null; then
+    say "missing: $program; installing it takes go"
+    continue
+  fi
+  say "installing $program"
+  GOFLAGS=-mod=mod go install "$program" >&2 || say "go install $program failed"
+done
+
+left="$(missing_packages) $(missing_go_programs)"
+if [ -n "${left// /}" ]; then
+  say "could not be installed: $(echo $left)"
+  exit 1
+fi
+say "everything the tests need is there"

@@ -1,0 +1,29 @@
+//! The integration tests: each drives the real `longshore` binary, most of them once on a folder with SQLite and once on S3 with
+//! PostgreSQL. What they need to be installed, `tests/install.sh` installs.
+#![allow(clippy::pedantic, clippy::large_futures, reason = "what these ask for is for code that others call and that runs long")]
+// A test's name says what it shows; its panics are its verdict.
+#![allow(missing_docs, clippy::missing_panics_doc)]
+
+mod architecture;
+mod clients;
+mod contention;
+mod crash;
+mod damage;
+mod deletes;
+mod drain;
+mod faults;
+mod harness;
+mod lies;
+mod lists;
+mod manifests;
+mod memory;
+mod model;
+mod operator;
+mod pull;
+mod push;
+mod referrers;
+mod refusals;
+mod reindex;
+mod replicas;
+mod s3_calls;
+mod scale;

@@ -1,0 +1,122 @@
+//! `longshore registry reindex`: losing the database loses nothing that was acknowledged.
+
+use std::time::Duration;
+
+use longshore_oci::{Algorithm, Digest};
+use longshore_tests::{Backend, Client, Image, Registry, artifact, image_index, on_both_backends};
+use serde_json::{Value, json};
+
+on_both_backends!(a_lost_database_is_rebuilt, what_was_deleted_stays_deleted);
+
+/// What a client can see of a registry.
+async fn seen(client: &Client, subject: &Digest) -> Value {
+    let mut seen = json!({});
+    for path in ["/v2/_catalog", "/v2/reindex/images/tags/list", "/v2/reindex/others/tags/list"] {
+        seen[path] = client.get(path).await.expect(200).json();
+    }
+    let path = format!("/v2/reindex/images/referrers/{subject}");
+    seen["referrers"] = client.get(&path).await.expect(200).json();
+    // With the dates of the pushes.
+    seen["images"] = client.get("/v2/_longshore/images").await.expect(200).json();
+    seen
+}
+
+async fn push_everything(client: &Client) -> (Vec<(&'static str, String, Digest)>, Image) {
+    let mut pushed = Vec::new();
+    let (amd, arm) = (Image::random(120, &[1000, 20_000]), Image::random(121, &[9 << 20]));
+    let index = image_index(&[("amd64", &amd), ("arm64", &arm)]);
+    for (tag, image) in [("amd", &amd), ("arm", &arm), ("all", &index)] {
+        client.push_image("reindex/images", tag, image).await;
+        pushed.push(("reindex/images", tag.to_owned(), image.digest.clone()));
+    }
+    for number in 0..5 {
+        let image = Image::random(130 + number, &[100]);
+        client.push_image("reindex/others", "moving", &image).await;
+        pushed.push(("reindex/others", image.digest.to_string(), image.digest.clone()));
+        if number == 4 {
+            pushed.push(("reindex/others", "moving".into(), image.digest));
+        }
+    }
+    for kind in ["application/x.sbom", "application/x.signature"] {
+        let referrer = artifact(kind, &amd.descriptor(), &json!({"kind": kind}));
+        client.push_image("reindex/images", referrer.digest.as_str(), &referrer).await;
+        pushed.push(("reindex/images", referrer.digest.to_string(), referrer.digest));
+    }
+    (pushed, amd)
+}
+
+async fn a_lost_database_is_rebuilt(backend: Backend) {
+    let mut registry = Registry::start(backend).await;
+    let client = registry.client();
+    let (pushed, subject) = push_everything(&client).await;
+    let layer = Digest::of(Algorithm::Sha256, &subject.blobs[2]);
+    client.post(&format!("/v2/reindex/mounted/blobs/uploads/?mount={layer}&from=reindex/images")).await.expect(201);
+    let mounted = Image::of(subject.blobs[0].clone(), vec![subject.blobs[2].clone()]);
+    client.push_blob("reindex/mounted", &subject.blobs[0]).await;
+    client.put_manifest("reindex/mounted", "v1", &mounted.media_type, &mounted.manifest).await.expect(201);
+    let (unnamed, unnamed_content) = {
+        let content = longshore_tests::Random::seeded(140).bytes(3000);
+        let long = Digest::of(Algorithm::Sha512, &content);
+        let upload = client.begin_upload("reindex/images", "?digest-algorithm=sha512").await;
+        client.close_upload(&upload, &long, &content).await.expect(201);
+        (long, content)
+    };
+    let before = seen(&client, &subject.digest).await;
+    let metainfo = format!("/v2/reindex/images/_longshore/metainfo/{layer}");
+    let pieces = client.get(&metainfo).await.expect(200).json();
+
+    registry.kill9();
+    registry.index().lose().await;
+    // So much later that a date taken from the clock would show.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let output = registry.reindex().await;
+    assert_eq!(output.code, Some(0), "{output}");
+    registry.restart().await;
+
+    assert_eq!(seen(&client, &subject.digest).await, before);
+    assert_eq!(client.get(&metainfo).await.expect(200).json(), pieces);
+    for (repository, reference, digest) in &pushed {
+        assert_eq!(&client.pull_image(repository, reference).await, digest);
+    }
+    assert_eq!(client.pull_image("reindex/mounted", "v1").await, mounted.digest);
+    assert_eq!(client.pull_blob("reindex/images", &unnamed).await, unnamed_content);
+    // And it is a registry like any other.
+    let image = Image::random(141, &[10]);
+    client.push_image("reindex/others", "moving", &image).await;
+    assert_eq!(client.pull_image("reindex/others", "moving").await, image.digest);
+    // Once more, on top of what is there.
+    let before = seen(&client, &subject.digest).await;
+    registry.kill9();
+    registry.index().lose().await;
+    assert_eq!(registry.reindex().await.code, Some(0));
+    registry.restart().await;
+    assert_eq!(seen(&client, &subject.digest).await, before);
+}
+
+async fn what_was_deleted_stays_deleted(backend: Backend) {
+    let values = [("sweep.interval", "200ms".into()), ("sweep.garbage_grace", "300ms".into())];
+    let mut registry = Registry::with(backend, &values).await;
+    let client = registry.client();
+    let images: Vec<Image> = (150..154).map(|seed| Image::random(seed, &[1000])).collect();
+    for (number, image) in images.iter().enumerate() {
+        client.push_image("reindex/deleted", &format!("t{number}"), image).await;
+    }
+    client.delete("/v2/reindex/deleted/manifests/t0").await.expect(202);
+    client.delete(&format!("/v2/reindex/deleted/manifests/{}", images[1].digest)).await.expect(202);
+    let layer = Digest::of(Algorithm::Sha256, &images[1].blobs[1]);
+    client.delete(&format!("/v2/reindex/deleted/blobs/{layer}")).await.expect(202);
+    longshore_tests::until("the deleted blob's bytes to go", Duration::from_secs(30), async || {
+        let known = registry.index().texts("SELECT object_key FROM blobs").await.len();
+        let blobs = registry.objects().keys().filter(|key| key.contains("/_blobs/")).count();
+        (blobs == known).then_some(())
+    })
+    .await;
+    registry.kill9();
+    registry.index().lose().await;
+    assert_eq!(registry.reindex().await.code, Some(0));
+    registry.restart().await;
+    assert_eq!(client.get("/v2/reindex/deleted/tags/list").await.expect(200).texts("tags"), ["t2", "t3"]);
+    client.get_manifest("reindex/deleted", images[0].digest.as_str()).await.expect(200);
+    client.get_manifest("reindex/deleted", images[1].digest.as_str()).await.expect(404);
+    client.get(&format!("/v2/reindex/deleted/blobs/{layer}")).await.expect(404);
+}

@@ -1,0 +1,63 @@
+use std::{path::PathBuf, time::Duration};
+
+use tempfile::TempDir;
+
+use crate::{Output, Process, run, temporary_folder, until};
+
+/// A Docker daemon of one test, apart from any other: its own data, socket and containerd.
+pub struct Docker {
+    process: Process,
+    folder: TempDir,
+}
+
+impl Docker {
+    /// A daemon that answers, with nothing in it. It reaches registries on loopback over plain HTTP, as any Docker daemon does.
+    pub async fn start() -> Self {
+        let folder = temporary_folder("docker");
+        let path = |name: &str| folder.path().join(name);
+        let process = Process::start("dockerd", "dockerd", |command| {
+            command
+                .args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--shutdown-timeout=2", "--data-root"])
+                .arg(path("data"));
+            command.arg("--exec-root").arg(path("exec")).arg("--pidfile").arg(path("pid"));
+            command.arg("--host").arg(format!("unix://{}", path("socket").display()));
+            for variable in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+                command.env_remove(variable);
+            }
+        });
+        let mut docker = Self { process, folder };
+        until("dockerd to answer", Duration::from_secs(60), async || {
+            let exit = docker.process.exit_status();
+            assert!(exit.is_none(), "dockerd ended ({exit:?}):\n{}", docker.process.output());
+            docker.run(&["version"]).await.code.filter(|code| *code == 0)
+        })
+        .await;
+        docker
+    }
+
+    /// Runs `docker` with these arguments.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        let host = format!("unix://{}", self.socket().display());
+        let config = self.folder.path().join("config");
+        let own = ["--config", config.to_str().expect("our folders' names are ASCII"), "--host", &host];
+        run("docker", [&own, arguments].concat()).await
+    }
+
+    /// Like [`Self::run`], for what has to succeed.
+    pub async fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments).await;
+        assert!(output.code == Some(0), "docker {arguments:?}: {output}");
+        output.stdout
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        // It has a containerd and mounts to take down with it.
+        self.process.terminate(Duration::from_secs(20));
+    }
+}

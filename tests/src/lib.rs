@@ -1,0 +1,57 @@
+//! The harness of the integration tests: real processes, real clients, and a wire that can be made to fail.
+//!
+//! Nothing here stands in for a part of the registry or of a client. [`Registry`] is the `longshore` binary, [`Postgres`] a
+//! cluster of its own, [`S3`] an S3 server over a folder, [`Docker`] and [`Containerd`] daemons of their own. [`Wire`] goes between
+//! two of them, counts what passes and, when told to, loses, delays, cuts or refuses it.
+//!
+//! Invariants: everything listens on loopback, on a port that was free. Every process is ended by its pid, at the latest when the
+//! test process ends. Every file lies below one folder, which is gone after that. Nothing waits for a fixed time: [`until`] asks
+//! again until an answer or a limit.
+//!
+//! Like any test, the harness says what is wrong by panicking.
+#![allow(clippy::pedantic, clippy::large_futures, reason = "what these ask for is for code that others call and that runs long")]
+#![allow(clippy::missing_panics_doc, clippy::missing_errors_doc)]
+
+mod backend;
+mod binary;
+mod client;
+mod command;
+mod containerd;
+mod docker;
+mod image;
+mod index;
+mod layout;
+mod podman;
+mod postgres;
+mod process;
+mod random;
+mod raw;
+mod registry;
+mod run_folder;
+mod s3;
+mod scale;
+mod settings;
+mod until;
+mod wire;
+
+pub use backend::{Backend, on_a_runtime};
+pub use binary::longshore;
+pub use client::{Answer, Client, Upload};
+pub use command::{Output, run, run_ok};
+pub use containerd::Containerd;
+pub use docker::Docker;
+pub use image::{Image, artifact, descriptor, image_index, media_type};
+pub use index::Index;
+pub use layout::{Layout, ROOT_FILE_SYSTEM_WORDS};
+pub use podman::Podman;
+pub use postgres::{Database, Postgres};
+pub use process::Process;
+pub use random::Random;
+pub use raw::RawAnswer;
+pub use registry::Registry;
+pub use run_folder::{run_folder, temporary_folder};
+pub use s3::{Bucket, S3, go_program};
+pub use scale::{is_soak, scaled};
+pub use settings::Settings;
+pub use until::until;
+pub use wire::{Call, Fault, Rule, Wire};
