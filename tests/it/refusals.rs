@@ -135,7 +135,8 @@ async fn malformed_requests_are_never_the_registrys_fault(backend: Backend) {
         let answer = RawAnswer::to(registry.authority(), request.as_bytes(), true).await;
         assert!(answer.status.is_none_or(|status| status < 500), "{request:?}: {}", answer.text);
     }
-    assert_eq!(client.pull_image("refusals/odd", "v1").await, image.digest);
+    // One of them was a well-formed deletion of the tag; all else is as it was.
+    assert_eq!(client.pull_image("refusals/odd", image.digest.as_str()).await, image.digest);
 }
 
 async fn every_answer_carries_a_request_id(backend: Backend) {
