@@ -8,7 +8,12 @@ use jiff::Timestamp;
 use longshore_oci::{Algorithm, Digest, Manifest, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
-use crate::state::{RestoredPush, RestoredRecord};
+use crate::{
+    error::Error,
+    registry::Registry,
+    state::{RestoredPush, RestoredRecord},
+    storage::ObjectKey,
+};
 
 /// The first line of a record.
 #[derive(Debug, Deserialize, Serialize)]
@@ -83,6 +88,12 @@ fn line(revision: u64, at: Timestamp, push: Option<PushHeader>, removed: Option<
     let mut line = serde_json::to_vec(&header).expect("a header is always JSON");
     line.push(b'\n');
     line.into()
+}
+
+/// Takes back the record of a change that was not made. Where that fails the change stays pending, and the sweeper sees to it.
+pub async fn withdraw(registry: &Registry, key: &ObjectKey, revision: u64) -> Result<(), Error> {
+    registry.store.delete(std::slice::from_ref(key)).await?;
+    Ok(registry.state.drop_change(revision).await?)
 }
 
 /// Reads a record back, and proves its manifest's digest.

@@ -14,7 +14,7 @@ use crate::{
     redirect::Redirect,
     state::SharedState,
     storage::SharedStore,
-    upload::{Budget, UploadSettings},
+    upload::{Begun, Budget, UploadSettings},
 };
 
 /// A registry at work.
@@ -29,6 +29,8 @@ pub struct Registry {
     pub delivery: Delivery,
     /// Memory for bytes on their way in.
     pub budget: Budget,
+    /// Uploads that were begun here and are still held for their first request; only where nobody else could come for them.
+    pub begun: Option<Begun>,
     /// When blobs are fetched from the store itself.
     pub redirect: Redirect,
     /// Requests at work; over its permits they are sent away.
@@ -71,6 +73,16 @@ impl Registry {
     /// A `Location`: the path, behind the public URL where there is one.
     pub fn location(&self, path: impl std::fmt::Display) -> HeaderValue {
         HeaderValue::try_from(format!("{}{path}", self.limits.public_url)).expect("a path of ours is plain ASCII")
+    }
+
+    /// Notes that a repository got a blob, or may have; and, where another object was damaged, that its place may be another one's now.
+    pub fn committed(&self, repository: &RepositoryName, was_damaged: bool) {
+        if was_damaged {
+            self.memory.all_changed();
+        } else {
+            self.memory.changed(repository);
+        }
+        self.garbage.notify_one();
     }
 
     /// Notes that a repository changed, or may have.

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use longshore_oci::{Algorithm, Digest, Hasher};
 use longshore_service::metrics::Metrics;
@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     record,
     start::{StartError, open_state, open_store},
-    state::{RestoredBlob, RestoredRecord, SharedState, StateError},
+    state::{RestoredBlob, RestoredRecord, SharedState, StateError, Tenancy},
     storage::{Content, Listed, ObjectKey, SharedStore, StorageError},
     upload::PieceHasher,
 };
@@ -80,7 +80,7 @@ impl fmt::Display for ReindexReport {
 /// Empties the database and fills it from the store. `report` is told of the progress now and then.
 pub async fn reindex(config: Config, mut report: impl FnMut(&ReindexProgress)) -> Result<ReindexReport, ReindexError> {
     let store = open_store(&config, &Metrics::new())?;
-    let state = open_state(&config).await?;
+    let state = open_state(&config, Tenancy::Sole).await?;
     state.clear().await?;
     let mut found = ReindexReport::default();
     let mut long_digests = BTreeSet::new();
@@ -151,16 +151,8 @@ async fn read_record(
     store: &SharedStore,
     (key, _, size_bytes): &RecordKey,
 ) -> Result<Result<RestoredRecord, String>, ReindexError> {
-    let mut bytes = BytesMut::new();
-    match store.read(key, *size_bytes, 0..*size_bytes).await? {
-        Content::Mapped(mapping) => bytes.extend_from_slice(&mapping.slice(0..*size_bytes)),
-        Content::Stream(mut stream) => {
-            while let Some(chunk) = stream.try_next().await? {
-                bytes.extend_from_slice(&chunk);
-            }
-        }
-    }
-    Ok(record::read(key.repository(), &bytes.freeze()).map_err(|reason| reason.to_string()))
+    let content = store.read(key, *size_bytes, 0..*size_bytes).await?.collect(0..*size_bytes).await?;
+    Ok(record::read(key.repository(), &content.concat().into()).map_err(|reason| reason.to_string()))
 }
 
 /// The digests in a manifest that are not of the canonical kind: an object's key tells its kind only where the upload did.

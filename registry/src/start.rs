@@ -17,10 +17,10 @@ use crate::{
     memory::Memory,
     redirect::Redirect,
     registry::{Limits, Registry, Traffic},
-    state::{PostgresState, SharedState, SqliteState, StateError},
+    state::{PostgresState, SharedState, SqliteState, StateError, Tenancy},
     storage::{Backoff, FolderStore, Metered, ObjectKey, PIECE_BYTES, Retrying, S3Settings, S3Store, SharedStore, StorageError},
-    sweep::Sweeper,
-    upload::{Budget, UploadSettings},
+    sweep::{Retention, Sweeper},
+    upload::{Begun, Budget, UploadSettings},
 };
 
 /// How long a readiness check may take.
@@ -75,7 +75,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     let metrics = Metrics::new();
     let http_metrics = Arc::new(HttpMetrics::new(&metrics, ROUTES));
     let store = open_store(&config, &metrics)?;
-    let state = open_state(&config).await?;
+    let state = open_state(&config, Tenancy::Shared).await?;
     if state.needs_rebuilding().await? && !store.list(ObjectKey::PREFIX, None).await?.objects.is_empty() {
         return Err(StartError::NeedsReindex);
     }
@@ -83,7 +83,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     watch_gauges(&registry, &metrics);
     let draining = CancellationToken::new();
     let admin = Admin::new(readiness(&registry, draining.clone()), metrics);
-    let sweeper = Sweeper::new(registry.clone(), config.sweep.interval.get(), config.uploads.idle_timeout.get());
+    let sweeper = Sweeper::new(registry.clone(), Retention::of(&config));
     Ok(App {
         summary: summary(&config),
         certificates,
@@ -122,8 +122,8 @@ pub(crate) fn open_store(config: &Config, metrics: &Metrics) -> Result<SharedSto
     }
 }
 
-/// The database that the configuration names.
-pub(crate) async fn open_state(config: &Config) -> Result<SharedState, StartError> {
+/// The database that the configuration names. An SQLite file is for one process anyway.
+pub(crate) async fn open_state(config: &Config, tenancy: Tenancy) -> Result<SharedState, StartError> {
     let database = &config.database;
     match database.kind {
         DatabaseKind::Sqlite => {
@@ -135,7 +135,7 @@ pub(crate) async fn open_state(config: &Config) -> Result<SharedState, StartErro
         }
         DatabaseKind::Postgres => {
             let (url, wait) = (database.url.reveal(), database.acquire_timeout.get());
-            Ok(Arc::new(PostgresState::connect(url, database.max_connections, wait).await?))
+            Ok(Arc::new(PostgresState::connect(url, tenancy, database.max_connections, wait).await?))
         }
     }
 }
@@ -153,6 +153,7 @@ fn assemble(config: &Config, store: SharedStore, state: SharedState, metrics: &M
         memory: Memory::new(state.clone(), config.manifests.cache_size.as_bytes()),
         delivery: Delivery::new(store.clone(), budget(), damaged),
         budget: budget(),
+        begun: state.is_exclusive().then(|| Begun::new(uploads.claim_lease)),
         redirect: redirect(config),
         in_flight: Semaphore::new(config.requests.max_in_flight),
         tasks: TaskTracker::new(),

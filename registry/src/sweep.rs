@@ -1,5 +1,6 @@
-//! The sweeper deletes what nothing needs: objects that the database has written off, uploads that nobody goes on with, records that
-//! no rebuilding needs, and parts that a crash left without an upload.
+//! The sweeper deletes what nothing needs: objects that the database has written off, uploads that nobody goes on with, records of
+//! changes that were never made or that no rebuilding needs, parts that a crash left without an upload, and what is kept for a time
+//! only.
 //!
 //! It never walks the store to find garbage: everything to be deleted was noted in the same transaction that made it garbage. Any
 //! number of replicas may sweep at once; deleting twice is deleting once.
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    config::Config,
     error::Error,
     registry::Registry,
     storage::{ObjectKey, Unfinished},
@@ -26,14 +28,41 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The task that deletes.
 pub struct Sweeper {
     registry: Arc<Registry>,
+    retention: Retention,
+}
+
+/// How often to sweep, and how long things stay.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// The time between two sweeps.
     interval: Duration,
-    upload_idle_timeout: Duration,
+    /// An upload that nobody goes on with.
+    idle_upload: Duration,
+    /// A change that was begun and not ended.
+    pending_change: Duration,
+    /// The outbox.
+    events: Duration,
+    /// The history of tags.
+    tag_history: Duration,
+}
+
+impl Retention {
+    /// As the configuration says.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            interval: config.sweep.interval.get(),
+            idle_upload: config.uploads.idle_timeout.get(),
+            pending_change: config.sweep.change_timeout.get(),
+            events: config.sweep.events_retention.get(),
+            tag_history: config.sweep.tag_history_retention.get(),
+        }
+    }
 }
 
 impl Sweeper {
-    /// A sweeper that looks every `interval`, and when it is woken.
-    pub fn new(registry: Arc<Registry>, interval: Duration, upload_idle_timeout: Duration) -> Self {
-        Self { registry, interval, upload_idle_timeout }
+    /// A sweeper that looks now and then, and when it is woken.
+    pub fn new(registry: Arc<Registry>, retention: Retention) -> Self {
+        Self { registry, retention }
     }
 
     /// Sweeps until told to stop.
@@ -44,7 +73,7 @@ impl Sweeper {
             let is_full = Instant::now() >= full_sweep_at;
             let swept = async {
                 if is_full {
-                    self.expire_uploads().await?;
+                    self.expire().await?;
                     self.retire_records().await?;
                 }
                 self.delete_garbage().await?;
@@ -62,11 +91,11 @@ impl Sweeper {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a sweep was not finished, and will be tried again");
                 tokio::select! {
                     () = shutdown.cancelled() => return,
-                    () = tokio::time::sleep(self.interval) => {}
+                    () = tokio::time::sleep(self.retention.interval) => {}
                 }
             }
             if is_full {
-                full_sweep_at = Instant::now() + self.interval;
+                full_sweep_at = Instant::now() + self.retention.interval;
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -76,11 +105,13 @@ impl Sweeper {
         }
     }
 
-    async fn expire_uploads(&self) -> Result<(), Error> {
-        let idle = SignedDuration::try_from(self.upload_idle_timeout).unwrap_or(SignedDuration::MAX);
-        let before = Timestamp::now().saturating_sub(idle).unwrap_or(Timestamp::MIN);
-        while self.registry.state.expire_uploads(before, BATCH).await? == u64::from(BATCH) {}
-        let open = self.registry.state.count_uploads().await?;
+    async fn expire(&self) -> Result<(), Error> {
+        let state = &self.registry.state;
+        while state.expire_uploads(ago(self.retention.idle_upload), BATCH).await? == u64::from(BATCH) {}
+        while state.abandon_changes(ago(self.retention.pending_change), BATCH).await? == u64::from(BATCH) {}
+        while state.expire_events(ago(self.retention.events), BATCH).await? == u64::from(BATCH) {}
+        while state.expire_tag_history(ago(self.retention.tag_history), BATCH).await? == u64::from(BATCH) {}
+        let open = state.count_uploads().await?;
         self.registry.uploads_open.set(i64::try_from(open).unwrap_or(i64::MAX));
         Ok(())
     }
@@ -143,4 +174,9 @@ impl Sweeper {
         }
         Ok(())
     }
+}
+
+fn ago(time: Duration) -> Timestamp {
+    let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+    Timestamp::now().saturating_sub(time).unwrap_or(Timestamp::MIN)
 }

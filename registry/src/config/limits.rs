@@ -75,19 +75,32 @@ pub struct Sweep {
     pub interval: Duration,
     /// How long bytes that nothing refers to are kept, for the sake of requests that began before.
     pub garbage_grace: Duration,
+    /// How long a change of manifests or tags may take before it is given up for one that a crash cut short.
+    pub change_timeout: Duration,
+    /// How long the outbox is kept for its readers.
+    pub events_retention: Duration,
+    /// How long it is kept where tags have been.
+    pub tag_history_retention: Duration,
 }
 
 impl Default for Sweep {
     fn default() -> Self {
-        Self { interval: Duration::seconds(10), garbage_grace: Duration::seconds(60) }
+        Self {
+            interval: Duration::seconds(10),
+            garbage_grace: Duration::seconds(60),
+            change_timeout: Duration::hours(1),
+            events_retention: Duration::days(7),
+            tag_history_retention: Duration::days(90),
+        }
     }
 }
 
-longshore_service::settings!(Sweep { interval, garbage_grace });
+longshore_service::settings!(Sweep { interval, garbage_grace, change_timeout, events_retention, tag_history_retention });
 
 impl Sweep {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
         check_not_zero("sweep.interval", self.interval, problems);
+        check_not_zero("sweep.change_timeout", self.change_timeout, problems);
     }
 }
 

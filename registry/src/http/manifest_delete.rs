@@ -37,14 +37,14 @@ async fn delete_tag(registry: &Registry, name: &RepositoryName, tag: &Tag) -> Re
     if registry.state.manifest(name, &Reference::Tag(tag.clone())).await?.is_none() {
         return Ok(false);
     }
-    let revision = registry.state.next_revision().await?;
+    let revision = registry.state.begin_change(name).await?;
     let tags = std::slice::from_ref(tag);
     let key = ObjectKey::Record(name.clone(), revision);
     registry.store.put(&key, record::of_deletion(revision, Timestamp::now(), None, tags)).await?;
     let is_deleted = registry.state.delete_tag(name, tag, revision).await?;
     if !is_deleted {
         // It went, or was set anew, meanwhile: this record must not undo that some day.
-        registry.store.delete(&[key]).await?;
+        record::withdraw(registry, &key, revision).await?;
     }
     Ok(is_deleted)
 }
@@ -52,12 +52,12 @@ async fn delete_tag(registry: &Registry, name: &RepositoryName, tag: &Tag) -> Re
 async fn delete_manifest(registry: &Registry, name: &RepositoryName, digest: &Digest) -> Result<bool, Error> {
     for _ in 0..ATTEMPTS {
         let Some(tags) = registry.state.tags_of(name, digest).await? else { return Ok(false) };
-        let revision = registry.state.next_revision().await?;
+        let revision = registry.state.begin_change(name).await?;
         let key = ObjectKey::Record(name.clone(), revision);
         registry.store.put(&key, record::of_deletion(revision, Timestamp::now(), Some(digest), &tags)).await?;
         let deletion = DeleteManifest { repository: name.clone(), digest: digest.clone(), tags, revision };
         match registry.state.delete_manifest(deletion).await {
-            Err(StateError::Changed) => registry.store.delete(&[key]).await?,
+            Err(StateError::Changed) => record::withdraw(registry, &key, revision).await?,
             outcome => return Ok(outcome.map(|()| true)?),
         }
     }

@@ -1,19 +1,19 @@
 //! `PUT /v2/<name>/manifests/<tag-or-digest>`: keeps a manifest, and moves tags to it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
-use longshore_oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, Route, Tag, media_type};
+use longshore_oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, Route, Tag};
 
 use super::{Call, Incoming, Outcome, platform, reply};
 use crate::{
     error::Error,
     record,
     registry::Registry,
-    state::{PutManifest, RestoredPush, StateError},
+    state::{PutManifest, RestoredPush, StateError, references},
     storage::ObjectKey,
 };
 
@@ -102,13 +102,10 @@ fn settle_digest(reference: &Reference, content: &[u8]) -> Result<Digest, Error>
     if actual == *expected { Ok(actual) } else { Err(Error::ManifestDigest { expected: expected.clone(), actual }) }
 }
 
-/// A manifest whose content is not here could not be pulled, so it is not taken. Layers that live elsewhere by their very type are
-/// not asked for, nor is the subject, which may come later.
+/// A manifest whose content is not here could not be pulled, so it is not taken. It is asked again in the push's own transaction; here
+/// it costs nothing to say no.
 async fn require_references(registry: &Registry, name: &RepositoryName, manifest: &Manifest) -> Result<(), Error> {
-    let needed = manifest.blobs().filter(|blob| !media_type::is_nondistributable(&blob.media_type));
-    let blobs: BTreeSet<Digest> = needed.map(|blob| blob.digest.clone()).collect();
-    let children: BTreeSet<Digest> = manifest.children().iter().map(|child| child.digest.clone()).collect();
-    let (blobs, children) = (Vec::from_iter(blobs), Vec::from_iter(children));
+    let (blobs, children) = references(manifest);
     let missing = registry.state.missing(name, &blobs, &children).await?;
     if missing.is_empty() { Ok(()) } else { Err(Error::ReferencesMissing(missing)) }
 }
@@ -116,21 +113,37 @@ async fn require_references(registry: &Registry, name: &RepositoryName, manifest
 /// Writes the change beside the blobs, then into the database; anew where a deletion that began later was done sooner.
 async fn keep(registry: &Registry, repository: RepositoryName, push: RestoredPush, tags: Vec<Tag>) -> Result<(), Error> {
     for _ in 0..ATTEMPTS {
-        let revision = registry.state.next_revision().await?;
+        let revision = registry.state.begin_change(&repository).await?;
         let key = ObjectKey::Record(repository.clone(), revision);
         registry.store.put(&key, record::of_push(revision, push.pushed_at, &push, &tags)).await?;
         let tags = tags.clone();
         let RestoredPush { digest, manifest, platform, content, pushed_at } = push.clone();
-        let put = PutManifest { repository: repository.clone(), digest, manifest, platform, content, tags, revision, pushed_at };
+        let must_be_whole = !registry.limits.allows_missing_references;
+        let put = PutManifest {
+            repository: repository.clone(),
+            digest,
+            manifest,
+            platform,
+            content,
+            tags,
+            revision,
+            pushed_at,
+            must_be_whole,
+        };
         let outcome = registry.state.put_manifest(put).await;
         registry.changed(&repository);
         match outcome {
-            Err(StateError::Changed) => registry.store.delete(&[key]).await?,
+            // Not done, and never will be: its record must not bring it about some day.
+            Err(StateError::Changed) => record::withdraw(registry, &key, revision).await?,
+            Err(StateError::Missing(missing)) => {
+                record::withdraw(registry, &key, revision).await?;
+                return Err(Error::ReferencesMissing(missing));
+            }
             Err(error @ StateError::Refused(_)) => {
-                // Not done, and never will be: its record must not bring it about some day.
-                registry.store.delete(&[key]).await?;
+                record::withdraw(registry, &key, revision).await?;
                 return Err(error.into());
             }
+            // Where it is not known whether it was done, the change's row knows, and the sweeper asks that.
             outcome => return Ok(outcome?),
         }
     }

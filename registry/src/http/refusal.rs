@@ -146,7 +146,9 @@ fn judge_storage(error: &StorageError) -> Refusal {
 
 fn judge_state(error: &StateError) -> Refusal {
     match error {
-        StateError::Unavailable(_) | StateError::Closed | StateError::Changed => Refusal::later(ErrorCode::Unavailable),
+        StateError::Unavailable(_) | StateError::Closed | StateError::Changed | StateError::Rebuilding => {
+            Refusal::later(ErrorCode::Unavailable)
+        }
         _ if error.is_conflict() => Refusal::later(ErrorCode::Unavailable),
         _ => Refusal::new(ErrorCode::Unknown),
     }

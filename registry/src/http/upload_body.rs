@@ -33,6 +33,9 @@ pub fn parse_id(id: &str) -> Result<Uuid, Error> {
 
 /// Takes the upload for this request.
 pub async fn claim(registry: &Registry, name: &RepositoryName, id: &str, algorithm: Option<Algorithm>) -> Result<Claimed, Error> {
+    if let Some(claimed) = held_from_the_start(registry, name, parse_id(id)?, algorithm).await? {
+        return Ok(claimed);
+    }
     let wish =
         ClaimWish { id: parse_id(id)?, repository: name.clone(), algorithm, claim: Uuid::new_v4(), lease_us: lease_us(registry) };
     match registry.state.claim_upload(wish).await? {
@@ -40,6 +43,23 @@ pub async fn claim(registry: &Registry, name: &RepositoryName, id: &str, algorit
         Claim::Busy => Err(Error::UploadBusy(id.to_owned())),
         Claim::Unknown => Err(Error::UploadUnknown(id.to_owned())),
     }
+}
+
+/// The claim under which the upload was begun here, for whoever asks first. It is given up where the content is to be hashed another
+/// way, which takes a claim of its own to say.
+async fn held_from_the_start(
+    registry: &Registry,
+    name: &RepositoryName,
+    id: Uuid,
+    algorithm: Option<Algorithm>,
+) -> Result<Option<Claimed>, Error> {
+    let Some((claimed, is_old)) = registry.begun.as_ref().and_then(|begun| begun.take(id, name)) else { return Ok(None) };
+    if algorithm.is_some_and(|algorithm| algorithm != claimed.algorithm) {
+        release(registry, (id, claimed.claim)).await;
+        return Ok(None);
+    }
+    let is_held = !is_old || registry.state.renew_claim(id, claimed.claim, lease_us(registry)).await?;
+    Ok(is_held.then_some(claimed))
 }
 
 /// Gives a claim up without having changed anything. Where that fails, the lease's end does it.

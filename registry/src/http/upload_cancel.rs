@@ -9,7 +9,9 @@ use super::{Outcome, reply, upload_body};
 use crate::{error::Error, registry::Registry, state::Cancelled};
 
 pub async fn upload_cancel(registry: &Arc<Registry>, name: RepositoryName, id: String) -> Outcome {
-    match registry.state.cancel_upload(&name, upload_body::parse_id(&id)?, None).await? {
+    let upload = upload_body::parse_id(&id)?;
+    let held = registry.begun.as_ref().and_then(|begun| begun.take(upload, &name)).map(|(claimed, _)| claimed.claim);
+    match registry.state.cancel_upload(&name, upload, held).await? {
         Cancelled::Done => {
             registry.garbage.notify_one();
             Ok(reply::status(StatusCode::NO_CONTENT))

@@ -9,6 +9,7 @@ use super::{Call, Incoming, Outcome, reply, upload_body};
 use crate::{
     error::Error,
     registry::Registry,
+    state::{FinishUpload, Finished},
     storage::StorageError,
     upload::{UploadError, Writer},
 };
@@ -17,6 +18,9 @@ pub async fn upload_finish<B: Incoming>(registry: &Arc<Registry>, name: Reposito
     let digest = call.query().get("digest").filter(|digest| !digest.is_empty()).ok_or(Error::DigestMissing)?;
     let digest: Digest = digest.parse().map_err(|reason| Error::DigestParameter { parameter: "digest", reason })?;
     let (range, length) = upload_body::chunk(&call)?;
+    if range.is_none() && call.body.is_end_stream() && finish_as_it_stands(registry, &name, &id, &digest).await? {
+        return Ok(reply::created(registry.location(Route::Blob(name, digest.clone())), &digest));
+    }
     let claimed = upload_body::claim(registry, &name, &id, Some(digest.algorithm())).await?;
     let held = (claimed.id, claimed.claim);
     let mut writer = upload_body::writer(registry, claimed)?;
@@ -37,6 +41,25 @@ pub async fn upload_finish<B: Incoming>(registry: &Arc<Registry>, name: Reposito
     Ok(reply::created(registry.location(Route::Blob(name, digest.clone())), &digest))
 }
 
+/// Makes the upload a blob in one step, as it is after a `PATCH` that brought all of it. False where it takes a writer.
+async fn finish_as_it_stands(registry: &Arc<Registry>, name: &RepositoryName, id: &str, digest: &Digest) -> Result<bool, Error> {
+    let damaged = registry.delivery.damaged_object(digest);
+    let (repository, digest) = (name.clone(), digest.clone());
+    let garbage_due_at = registry.limits.uploads.garbage_due_at();
+    let finish = FinishUpload { id: upload_body::parse_id(id)?, repository, digest, damaged, garbage_due_at };
+    let worker = registry.clone();
+    let work = async move {
+        let outcome = worker.state.finish_upload(finish.clone()).await;
+        worker.committed(&finish.repository, finish.damaged.is_some());
+        match outcome? {
+            Finished::Done => Ok(true),
+            Finished::Mismatch(actual) => Err(UploadError::DigestMismatch { expected: finish.digest, actual }.into()),
+            Finished::NotYet => Ok(false),
+        }
+    };
+    registry.tasks.spawn(work).await.map_err(UploadError::Task)?
+}
+
 /// Makes the upload a blob. One whose digest is wrong, or whose stored bytes are, ends here and leaves nothing behind; one that
 /// could not be noted can be finished again.
 pub async fn commit(
@@ -49,11 +72,7 @@ pub async fn commit(
     let damaged = registry.delivery.damaged_object(digest);
     let was_damaged = damaged.is_some();
     let outcome = writer.commit(digest, damaged).await;
-    registry.changed(name);
-    if was_damaged {
-        registry.memory.all_changed();
-    }
-    registry.garbage.notify_one();
+    registry.committed(name, was_damaged);
     match outcome {
         Err(
             error @ (UploadError::DigestMismatch { .. }

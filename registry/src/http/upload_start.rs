@@ -7,16 +7,19 @@ use longshore_oci::{Algorithm, Digest, RepositoryName, Route};
 use uuid::Uuid;
 
 use super::{Call, Incoming, Outcome, reply, upload_body, upload_finish, upload_range};
-use crate::{error::Error, registry::Registry, state::NewUpload, upload::Writer};
+use crate::{
+    error::Error,
+    registry::Registry,
+    state::NewUpload,
+    upload::{UploadError, Writer},
+};
 
 pub async fn upload_start<B: Incoming>(registry: &Arc<Registry>, name: RepositoryName, call: Call<B>) -> Outcome {
     let query = call.query();
-    if let Some(mount) = query.get("mount") {
-        let digest: Digest = mount.parse().map_err(|reason| Error::DigestParameter { parameter: "mount", reason })?;
+    if let Some(mounted) = query.get("mount") {
+        let digest: Digest = mounted.parse().map_err(|reason| Error::DigestParameter { parameter: "mount", reason })?;
         let from = query.get("from").map(|from| from.parse()).transpose().map_err(longshore_oci::RouteError::from)?;
-        let outcome = registry.state.mount_blob(&name, from.as_ref(), &digest).await;
-        registry.changed(&name);
-        if outcome? {
+        if mount(registry, &name, from, &digest).await? {
             return Ok(reply::created(registry.location(Route::Blob(name, digest.clone())), &digest));
         }
     } else if let Some(digest) = query.get("digest") {
@@ -32,11 +35,32 @@ pub async fn upload_start<B: Incoming>(registry: &Arc<Registry>, name: Repositor
     begin(registry, name, algorithm).await
 }
 
+/// Makes another repository's blob one of this one's. Once begun it is seen through, with or without the client.
+async fn mount(
+    registry: &Arc<Registry>,
+    name: &RepositoryName,
+    from: Option<RepositoryName>,
+    digest: &Digest,
+) -> Result<bool, Error> {
+    let (worker, name, digest) = (registry.clone(), name.clone(), digest.clone());
+    let work = async move {
+        let outcome = worker.state.mount_blob(&name, from.as_ref(), &digest).await;
+        worker.changed(&name);
+        outcome
+    };
+    Ok(registry.tasks.spawn(work).await.map_err(UploadError::Task)??)
+}
+
 async fn begin(registry: &Registry, name: RepositoryName, algorithm: Algorithm) -> Outcome {
     let id = Uuid::now_v7();
     let part_bytes = registry.store.part_bytes();
-    let upload = NewUpload { id, repository: name.clone(), algorithm, part_bytes, claim: None };
-    registry.state.create_upload(upload).await?;
+    let claim = registry.begun.is_some().then(Uuid::new_v4);
+    let held = claim.map(|claim| (claim, upload_body::lease_us(registry)));
+    let upload = NewUpload { id, repository: name.clone(), algorithm, part_bytes, claim: held };
+    registry.state.create_upload(upload.clone()).await?;
+    if let (Some(begun), Some(claim)) = (&registry.begun, claim) {
+        begun.keep(upload.claimed(claim));
+    }
     let mut response = accepted(registry, name, id, 0);
     if let Some(least) = registry.store.chunk_min_bytes() {
         response.headers_mut().insert("oci-chunk-min-length", least.into());
@@ -67,7 +91,7 @@ async fn take_whole<B: Incoming>(registry: &Arc<Registry>, name: RepositoryName,
         }
         upload_finish::commit(&worker, writer, &repository, (id, claim), &content_digest).await
     };
-    registry.tasks.spawn(work).await.map_err(crate::upload::UploadError::Task)??;
+    registry.tasks.spawn(work).await.map_err(UploadError::Task)??;
     Ok(reply::created(registry.location(Route::Blob(name, digest.clone())), &digest))
 }
 

@@ -41,6 +41,9 @@ macro_rules! implement_state {
                     ))
                 }
             }
+            async fn finish_upload(&self, finish: FinishUpload) -> Result<Finished, StateError> {
+                write!(self, Durable, [finish], |connection| statements::blobs::finish(connection, &finish))
+            }
             async fn commit_blob(&self, commit: BlobCommit) -> Result<bool, StateError> {
                 write!(self, Durable, [commit], |connection| statements::blobs::commit(connection, &commit))
             }
@@ -88,8 +91,14 @@ macro_rules! implement_state {
                     statements::blobs::delete(connection, &repository, &digest, due_at)
                 })
             }
-            async fn next_revision(&self) -> Result<u64, StateError> {
-                Self::next_revision(self).await
+            async fn begin_change(&self, repository: &RepositoryName) -> Result<u64, StateError> {
+                Self::begin_change(self, repository).await
+            }
+            async fn drop_change(&self, revision: u64) -> Result<(), StateError> {
+                write!(self, Light, [], |connection| statements::records::end(connection, revision)).map(drop)
+            }
+            async fn abandon_changes(&self, before: Timestamp, limit: u32) -> Result<u64, StateError> {
+                write!(self, Durable, [], |connection| statements::records::abandon(connection, before, limit))
             }
             async fn manifest(
                 &self,
@@ -154,6 +163,12 @@ macro_rules! implement_state {
             }
             async fn forget_garbage(&self, deleted: Vec<Garbage>) -> Result<(), StateError> {
                 write!(self, Passing, [deleted], |connection| statements::garbage::forget(connection, &deleted))
+            }
+            async fn expire_events(&self, before: Timestamp, limit: u32) -> Result<u64, StateError> {
+                write!(self, Light, [], |connection| statements::retention::expire_events(connection, before, limit))
+            }
+            async fn expire_tag_history(&self, before: Timestamp, limit: u32) -> Result<u64, StateError> {
+                write!(self, Light, [], |connection| statements::retention::expire_tag_history(connection, before, limit))
             }
             async fn retire_records(&self, limit: u32) -> Result<u64, StateError> {
                 write!(self, Durable, [], |connection| statements::records::retire(connection, limit))

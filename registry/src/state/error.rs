@@ -1,3 +1,5 @@
+use longshore_oci::Digest;
+
 /// Why the database could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -21,12 +23,18 @@ pub enum StateError {
     /// What the caller has seen is no longer so; nothing was done.
     #[error("it changed meanwhile")]
     Changed,
-    /// The one writer has ended.
-    #[error("the database's writer has ended")]
+    /// A manifest names these, and the repository does not have them; nothing was done.
+    #[error("the repository lacks {} of what the manifest names", .0.len())]
+    Missing(Vec<Digest>),
+    /// The one writer has ended, or the disk has failed it.
+    #[error("the database takes no more changes")]
     Closed,
     /// Several on one file would each trust its own memory.
     #[error("{0} is in use by another process")]
     InUse(String),
+    /// Another process may be emptying it to fill it anew.
+    #[error("the database is being rebuilt")]
+    Rebuilding,
 }
 
 impl From<sqlx::Error> for StateError {

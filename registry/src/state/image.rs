@@ -93,6 +93,6 @@ pub struct LayerDetail {
     pub media_type: String,
     /// Its length.
     pub size_bytes: u64,
-    /// How many other manifests use it.
+    /// How many other manifests use it; where more than a thousand do, a thousand.
     pub shared_with: u64,
 }

@@ -1,8 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use longshore_oci::{Digest, Manifest, RepositoryName, Tag};
+use longshore_oci::{Digest, Manifest, RepositoryName, Tag, media_type};
 
 /// A manifest as it came.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,6 +34,8 @@ pub struct PutManifest {
     pub revision: u64,
     /// When it was pushed.
     pub pushed_at: Timestamp,
+    /// Whether everything it names must be in the repository.
+    pub must_be_whole: bool,
 }
 
 /// A manifest to delete, with what has already been written beside the blobs.
@@ -120,4 +122,13 @@ pub struct Referrer {
     pub artifact_type: Option<String>,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
+}
+
+/// The blobs and the manifests that a manifest can't be pulled without. Layers that live elsewhere by their very type are not among
+/// them, nor is the subject, which may come later.
+pub fn references(manifest: &Manifest) -> (Vec<Digest>, Vec<Digest>) {
+    let needed = manifest.blobs().filter(|blob| !media_type::is_nondistributable(&blob.media_type));
+    let blobs: BTreeSet<Digest> = needed.map(|blob| blob.digest.clone()).collect();
+    let children: BTreeSet<Digest> = manifest.children().iter().map(|child| child.digest.clone()).collect();
+    (Vec::from_iter(blobs), Vec::from_iter(children))
 }

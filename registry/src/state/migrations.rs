@@ -9,12 +9,18 @@ use sqlx::{
 
 /// SQLite's steps.
 pub fn sqlite() -> Migrator {
-    migrator(&[("initial", include_str!("../../migrations/sqlite/1_initial.sql"))])
+    migrator(&[
+        ("initial", include_str!("../../migrations/sqlite/1_initial.sql")),
+        ("pending changes", include_str!("../../migrations/sqlite/2_pending_changes.sql")),
+    ])
 }
 
 /// PostgreSQL's steps.
 pub fn postgres() -> Migrator {
-    migrator(&[("initial", include_str!("../../migrations/postgres/1_initial.sql"))])
+    migrator(&[
+        ("initial", include_str!("../../migrations/postgres/1_initial.sql")),
+        ("pending changes", include_str!("../../migrations/postgres/2_pending_changes.sql")),
+    ])
 }
 
 fn migrator(steps: &[(&'static str, &'static str)]) -> Migrator {

@@ -29,11 +29,14 @@ use crate::storage::{ObjectKey, PartsId};
 pub use error::StateError;
 pub use event::EventKind;
 pub use image::{ImageDetail, ImageFilter, ImageSummary, LayerDetail, ManifestDetail};
-pub use manifest::{DeleteManifest, Edge, PutManifest, Referrer, StoredManifest};
-pub use postgres::PostgresState;
+pub use manifest::{DeleteManifest, Edge, PutManifest, Referrer, StoredManifest, references};
+pub use postgres::{PostgresState, Tenancy};
 pub use restore::{RestoredBlob, RestoredPush, RestoredRecord};
 pub use sqlite::SqliteState;
-pub use upload::{Assembly, BlobCommit, Checkpoint, Claim, ClaimWish, Claimed, NewUpload, Tail, UploadPart, UploadStatus};
+pub use upload::{
+    Assembly, BlobCommit, Checkpoint, Claim, ClaimWish, Claimed, FinishUpload, Finished, NewUpload, Tail, UploadPart,
+    UploadStatus,
+};
 
 /// A handle on the state that a registry was given.
 pub type SharedState = Arc<dyn State>;
@@ -60,6 +63,8 @@ pub trait State: Send + Sync + 'static {
     async fn renew_claim(&self, id: Uuid, claim: Uuid, lease_us: i64) -> Result<bool, StateError>;
     /// Notes where an upload stands, and the part that brought it there, if one did; `release` gives up the claim. False when it was lost.
     async fn checkpoint_upload(&self, id: Uuid, claim: Uuid, checkpoint: Checkpoint) -> Result<bool, StateError>;
+    /// Turns an upload that nobody holds into a blob, in one step, where nothing of it is left to write.
+    async fn finish_upload(&self, finish: FinishUpload) -> Result<Finished, StateError>;
     /// Turns an upload into a blob of its repository. False when the claim was lost.
     async fn commit_blob(&self, commit: BlobCommit) -> Result<bool, StateError>;
     /// How far an upload has come.
@@ -94,8 +99,13 @@ pub trait State: Send + Sync + 'static {
 
     // Manifests and tags.
 
-    /// A number greater than that of every change acknowledged so far.
-    async fn next_revision(&self) -> Result<u64, StateError>;
+    /// Begins a change of a repository's manifests or tags, whose record is written next: a number greater than that of every change
+    /// acknowledged so far. The change's own transaction ends it; [`StateError::Changed`] there where it was abandoned meanwhile.
+    async fn begin_change(&self, repository: &RepositoryName) -> Result<u64, StateError>;
+    /// Ends a change that was not made, whose record is gone.
+    async fn drop_change(&self, revision: u64) -> Result<(), StateError>;
+    /// Gives up changes that were begun before `before` and never ended; their records become garbage. How many.
+    async fn abandon_changes(&self, before: Timestamp, limit: u32) -> Result<u64, StateError>;
     /// A manifest by tag or digest.
     async fn manifest(&self, repository: &RepositoryName, reference: &Reference) -> Result<Option<StoredManifest>, StateError>;
     /// Which of these are not in the repository: blobs, then manifests.
@@ -106,7 +116,7 @@ pub trait State: Send + Sync + 'static {
         manifests: &[Digest],
     ) -> Result<Vec<Digest>, StateError>;
     /// Keeps a manifest and moves tags to it; [`StateError::Changed`] where a deletion of one of them has a greater revision, so that the
-    /// push must be made again with a revision of its own.
+    /// push must be made again with a revision of its own; [`StateError::Missing`] where it must be whole and is not.
     async fn put_manifest(&self, put: PutManifest) -> Result<(), StateError>;
     /// The tags at a manifest, or `None` where there is no such manifest.
     async fn tags_of(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<Vec<Tag>>, StateError>;
@@ -141,6 +151,10 @@ pub trait State: Send + Sync + 'static {
     async fn due_garbage(&self, limit: u32) -> Result<Vec<Garbage>, StateError>;
     /// Strikes off objects that have been deleted.
     async fn forget_garbage(&self, deleted: Vec<Garbage>) -> Result<(), StateError>;
+    /// Drops from the outbox what happened before `before`; how much.
+    async fn expire_events(&self, before: Timestamp, limit: u32) -> Result<u64, StateError>;
+    /// Drops from the history of tags what is older than `before`; how much.
+    async fn expire_tag_history(&self, before: Timestamp, limit: u32) -> Result<u64, StateError>;
     /// Hands records that no rebuilding needs any more over to the garbage; how many.
     async fn retire_records(&self, limit: u32) -> Result<u64, StateError>;
 

@@ -6,6 +6,7 @@
 #[path = "statements/mod.rs"]
 #[allow(clippy::duplicate_mod, reason = "the statements are compiled once for each database")]
 mod statements;
+mod tenure;
 
 use std::{str::FromStr as _, time::Duration};
 
@@ -19,15 +20,28 @@ use sqlx::{
 };
 use uuid::Uuid;
 
+use tenure::Tenure;
+
 use super::backend::{Durability, READ_ATTEMPTS, implement_state, read, write};
 use super::{
-    BlobCommit, BlobDeletion, Cancelled, Checkpoint, Claim, ClaimWish, DeleteManifest, Garbage, ImageDetail, ImageFilter,
-    ImageSummary, NewUpload, PutManifest, Referrer, RestoredBlob, RestoredRecord, StateError, StoredBlob, StoredManifest,
-    UploadStatus,
+    BlobCommit, BlobDeletion, Cancelled, Checkpoint, Claim, ClaimWish, DeleteManifest, FinishUpload, Finished, Garbage,
+    ImageDetail, ImageFilter, ImageSummary, NewUpload, PutManifest, Referrer, RestoredBlob, RestoredRecord, StateError,
+    StoredBlob, StoredManifest, UploadStatus,
 };
 
 /// The database that the statements are compiled for.
 pub type Db = sqlx::Postgres;
+/// What a `SELECT` ends with that keeps its rows as they are until the transaction ends.
+const FOR_SHARE: &str = " FOR SHARE";
+/// As [`FOR_SHARE`], and keeps them from being read so by others.
+const FOR_UPDATE: &str = " FOR UPDATE";
+
+pub use tenure::Tenancy;
+
+/// Statements that are run one after the other, with the same values.
+fn script(statements: &[&str]) -> Vec<String> {
+    statements.iter().map(ToString::to_string).collect()
+}
 
 /// How often a transaction that met another, or lost its connection before it was to commit, is tried.
 const WRITE_ATTEMPTS: u32 = 20;
@@ -35,12 +49,19 @@ const WRITE_ATTEMPTS: u32 = 20;
 /// The state in a PostgreSQL database.
 pub struct PostgresState {
     pool: PgPool,
+    tenure: Tenure,
 }
 
 impl PostgresState {
     /// Connects, and brings the database to this program's schema; replicas that start together wait for each other.
-    pub async fn connect(url: &str, max_connections: u32, acquire_timeout: Duration) -> Result<Self, StateError> {
+    pub async fn connect(
+        url: &str,
+        tenancy: Tenancy,
+        max_connections: u32,
+        acquire_timeout: Duration,
+    ) -> Result<Self, StateError> {
         let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
+        let tenure = Tenure::take(options.clone(), tenancy).await?;
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(acquire_timeout)
@@ -48,7 +69,7 @@ impl PostgresState {
             .connect_with(options)
             .await?;
         super::migrations::postgres().run(&pool).await?;
-        Ok(Self { pool })
+        Ok(Self { pool, tenure })
     }
 
     fn pool(&self) -> &PgPool {
@@ -59,9 +80,14 @@ impl PostgresState {
         Ok(self.pool.acquire().await?)
     }
 
-    async fn next_revision(&self) -> Result<u64, StateError> {
+    /// One statement, which commits itself. Run again where its answer got lost, it leaves a change behind that is never ended.
+    async fn begin_change(&self, repository: &RepositoryName) -> Result<u64, StateError> {
+        self.tenure.require()?;
+        let now = Timestamp::now().as_microsecond();
         let row = read!(self, |connection| async move {
-            Ok(sqlx::query("SELECT nextval('revisions') AS revision").fetch_one(&mut *connection).await?)
+            let sql = "INSERT INTO pending_changes (revision, repository, begun_at) VALUES (nextval('revisions'), $1, $2)
+                 RETURNING revision";
+            Ok(sqlx::query(sql).bind(repository.as_str()).bind(now).fetch_one(&mut *connection).await?)
         })?;
         statements::unsigned(&row, "revision")
     }
@@ -81,6 +107,7 @@ impl PostgresState {
         F: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StateError>> + Send + Sync + 'static,
     {
         let mut attempts_left = WRITE_ATTEMPTS;
+        self.tenure.require()?;
         loop {
             attempts_left -= 1;
             match self.attempt(&run).await {

@@ -1,6 +1,7 @@
 //! What every database must do, said once: each case runs on SQLite and on a real PostgreSQL.
 
 mod blobs;
+mod changes;
 mod cluster;
 mod garbage;
 mod images;
@@ -10,15 +11,17 @@ mod manifests;
 mod races;
 mod referrers;
 mod replay;
+mod retention;
 mod samples;
 mod scale;
+mod tenure;
 mod uploads;
 
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 
-use super::{PostgresState, SharedState, SqliteState};
+use super::{PostgresState, SharedState, SqliteState, Tenancy};
 
 /// A state of one test, and a way to look at its tables.
 struct Subject {
@@ -102,7 +105,7 @@ impl Subject {
 }
 
 async fn connect(url: &str) -> SharedState {
-    Arc::new(PostgresState::connect(url, 8, Duration::from_mins(1)).await.unwrap())
+    Arc::new(PostgresState::connect(url, Tenancy::Shared, 8, Duration::from_mins(1)).await.unwrap())
 }
 
 fn sqlite_url(folder: &tempfile::TempDir) -> String {
@@ -140,17 +143,18 @@ async fn answers_and_knows_whether_it_is_whole(subject: Subject) {
 
 async fn numbers_changes_upwards(subject: Subject) {
     let other = subject.replica().await;
+    let name = samples::repository("a/b");
     let mut last = 0;
     for _ in 0..50 {
         for state in [&subject.state, &other] {
-            let next = state.next_revision().await.unwrap();
+            let next = state.begin_change(&name).await.unwrap();
             assert!(next > last, "{next} after {last}");
             last = next;
         }
     }
     let far = last + 1_000_000_000_000;
     subject.state.resume_revisions(far).await.unwrap();
-    assert!(other.next_revision().await.unwrap() > far);
+    assert!(other.begin_change(&name).await.unwrap() > far);
     subject.state.resume_revisions(1).await.unwrap();
-    assert!(other.next_revision().await.unwrap() > far, "resuming never goes back");
+    assert!(other.begin_change(&name).await.unwrap() > far, "resuming never goes back");
 }

@@ -167,6 +167,32 @@ pub struct BlobCommit {
     pub garbage_due_at: Timestamp,
 }
 
+/// An upload to be turned into a blob as it stands.
+#[derive(Clone, Debug)]
+pub struct FinishUpload {
+    /// The upload.
+    pub id: Uuid,
+    /// The repository that the caller believes it is in.
+    pub repository: RepositoryName,
+    /// What the content's digest should be.
+    pub digest: Digest,
+    /// An object of this digest that is known to be damaged: the upload's takes its place.
+    pub damaged: Option<ObjectKey>,
+    /// When the object may go should the digest be known already.
+    pub garbage_due_at: Timestamp,
+}
+
+/// What came of wanting to finish an upload as it stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Finished {
+    /// It is a blob.
+    Done,
+    /// Its content has this digest instead, and it is gone.
+    Mismatch(Digest),
+    /// It is not one whole object, or somebody holds it, or it is none: it takes a claim to finish it, or to learn why not.
+    NotYet,
+}
+
 /// How far an upload has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UploadStatus {

@@ -21,7 +21,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use futures_util::{TryStreamExt as _, stream::BoxStream};
 
 pub use error::StorageError;
 pub use folder::FolderStore;
@@ -101,6 +101,16 @@ pub enum Content {
     Stream(BoxStream<'static, Result<Bytes, StorageError>>),
     /// The whole object in the address space; the range is the caller's to take.
     Mapped(Arc<Mapping>),
+}
+
+impl Content {
+    /// All the bytes of the range that was read, in memory.
+    pub async fn collect(self, range: Range<u64>) -> Result<Vec<Bytes>, StorageError> {
+        match self {
+            Self::Mapped(mapping) => Ok(vec![Bytes::copy_from_slice(&mapping.slice(range))]),
+            Self::Stream(stream) => stream.try_collect().await,
+        }
+    }
 }
 
 /// Names an object in parts to its store.

@@ -7,10 +7,16 @@
 //! Crash guarantees: every key that a writer may write follows from the upload's row, which is there before the first byte is; so
 //! whatever a crash leaves behind is found from the row, and goes when the upload ends or expires.
 
+mod begun;
 mod budget;
+mod error;
 mod pieces;
+mod settings;
 mod writer;
 
+pub use begun::Begun;
 pub use budget::{Budget, NoBudget};
+pub use error::UploadError;
 pub use pieces::PieceHasher;
-pub use writer::{UploadError, UploadSettings, Writer};
+pub use settings::UploadSettings;
+pub use writer::Writer;

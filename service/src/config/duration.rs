@@ -37,7 +37,17 @@ impl Duration {
 
     /// A duration of so many seconds. Panics where that is past 64 bits of milliseconds, so it is for constants.
     pub const fn seconds(seconds: u64) -> Self {
-        Self { milliseconds: seconds * 1_000 }
+        Self::milliseconds(seconds * 1000)
+    }
+
+    /// So many hours.
+    pub const fn hours(hours: u64) -> Self {
+        Self::seconds(hours * 3600)
+    }
+
+    /// So many days.
+    pub const fn days(days: u64) -> Self {
+        Self::hours(days * 24)
     }
 
     /// The number of milliseconds.

@@ -2,69 +2,120 @@
 
 use jiff::Timestamp;
 use longshore_oci::{Digest, RepositoryName};
-use sqlx::Row as _;
+use sqlx::{AssertSqlSafe, Row as _};
 
-use super::super::super::{BlobCommit, BlobDeletion, EventKind, Garbage, StateError, StoredBlob};
-use super::{Connection, Result, emit, ensure_repository, find_repository, garbage, signed, unsigned};
+use super::super::super::{BlobCommit, BlobDeletion, EventKind, FinishUpload, Finished, Garbage, StateError, StoredBlob};
+use super::super::{FOR_UPDATE, script};
+use super::{Connection, Result, emit, ensure_repository, find_repository, garbage, signed, unsigned, uploads};
 use crate::storage::ObjectKey;
 
 /// Turns an upload into a blob of its repository.
 pub async fn commit(connection: &mut Connection, commit: &BlobCommit) -> Result<bool> {
-    let ended = sqlx::query("DELETE FROM uploads WHERE id = $1 AND claim = $2")
-        .bind(commit.id.simple().to_string())
-        .bind(commit.claim.simple().to_string())
-        .execute(&mut *connection)
-        .await?;
-    if ended.rows_affected() != 1 {
-        return Ok(false);
-    }
-    if !insert(connection, commit).await? && !replace_damaged(connection, commit).await? {
-        // Somebody else's object has these bytes already, and this one is not needed.
-        garbage::add(connection, &commit.key, None, commit.garbage_due_at).await?;
-    }
+    let Some(ended) = uploads::end(connection, commit.id, commit.claim).await? else { return Ok(false) };
+    let stored = StoredBlob { size_bytes: commit.size_bytes, key: commit.key.clone(), pieces: commit.pieces.as_slice().into() };
+    let arrival = Arrival {
+        repository: &commit.repository,
+        digest: &commit.digest,
+        damaged: commit.damaged.as_ref(),
+        garbage_due_at: commit.garbage_due_at,
+    };
+    arrive(connection, &arrival, &stored).await?;
     for Garbage { key, parts } in &commit.garbage {
         garbage::add(connection, key, parts.as_ref(), commit.garbage_due_at).await?;
     }
-    if !link_by_name(connection, &commit.repository, &commit.digest).await? {
-        let repository = ensure_repository(connection, &commit.repository).await?;
-        link(connection, repository, &commit.digest).await?;
-    }
-    emit(connection, EventKind::BlobPushed, &commit.repository, Some(&commit.digest), None).await?;
+    ended.clear_strays(connection, &commit.key, commit.garbage_due_at).await?;
     Ok(true)
 }
 
-async fn insert(connection: &mut Connection, commit: &BlobCommit) -> Result<bool> {
+/// Turns an upload that lies whole in one object, and that nobody holds, into a blob of its repository.
+pub async fn finish(connection: &mut Connection, finish: &FinishUpload) -> Result<Finished> {
+    let algorithm = finish.digest.algorithm();
+    let Some((ended, whole)) = uploads::end_whole(connection, finish.id, &finish.repository, algorithm).await? else {
+        return Ok(Finished::NotYet);
+    };
+    if whole.digest != finish.digest {
+        ended.give_up(connection).await?;
+        return Ok(Finished::Mismatch(whole.digest));
+    }
+    let FinishUpload { repository, digest, damaged, garbage_due_at, .. } = finish;
+    let arrival = Arrival { repository, digest, damaged: damaged.as_ref(), garbage_due_at: *garbage_due_at };
+    arrive(connection, &arrival, &whole.stored).await?;
+    ended.clear_strays(connection, &whole.stored.key, *garbage_due_at).await?;
+    Ok(Finished::Done)
+}
+
+/// A blob that has been brought to a repository.
+struct Arrival<'a> {
+    repository: &'a RepositoryName,
+    digest: &'a Digest,
+    damaged: Option<&'a ObjectKey>,
+    garbage_due_at: Timestamp,
+}
+
+/// What has to be so when a blob has arrived. Values: digest, length, key, pieces, now, when garbage is due, repository, event.
+const ARRIVAL: [&str; 5] = [
+    "INSERT INTO blobs (digest, size_bytes, object_key, pieces, created_at) VALUES ($1, $2, $3, $4, $5)
+     ON CONFLICT (digest) DO NOTHING",
+    // Where somebody else's object has these bytes already, this one is not needed.
+    "INSERT INTO garbage (object_key, parts_id, due_at) SELECT $3, '', $6
+     WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE digest = $1 AND object_key = $3) ON CONFLICT DO NOTHING",
+    "INSERT INTO repositories (name, created_at) SELECT $7, $5
+     WHERE NOT EXISTS (SELECT 1 FROM repositories WHERE name = $7) ON CONFLICT (name) DO NOTHING",
+    "INSERT INTO repository_blobs (repository_id, digest, created_at) SELECT id, $1, $5 FROM repositories WHERE name = $7
+     ON CONFLICT (repository_id, digest) DO NOTHING",
+    "INSERT INTO events (kind, repository, digest, happened_at) VALUES ($8, $7, $1, $5)",
+];
+
+async fn arrive(connection: &mut Connection, arrival: &Arrival<'_>, stored: &StoredBlob) -> Result<()> {
+    replace_damaged(connection, arrival, stored).await?;
+    for statements in script(&ARRIVAL) {
+        sqlx::query(AssertSqlSafe(statements))
+            .bind(arrival.digest.as_str())
+            .bind(signed(stored.size_bytes))
+            .bind(stored.key.to_string())
+            .bind(stored.pieces.as_ref())
+            .bind(Timestamp::now().as_microsecond())
+            .bind(arrival.garbage_due_at.as_microsecond())
+            .bind(arrival.repository.as_str())
+            .bind(EventKind::BlobPushed.as_str())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Notes where a digest's bytes are. False where that is known already.
+pub async fn insert(connection: &mut Connection, digest: &Digest, stored: &StoredBlob, at: Timestamp) -> Result<bool> {
     let inserted = sqlx::query(
         "INSERT INTO blobs (digest, size_bytes, object_key, pieces, created_at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (digest) DO NOTHING",
     )
-    .bind(commit.digest.as_str())
-    .bind(signed(commit.size_bytes))
-    .bind(commit.key.to_string())
-    .bind(commit.pieces.as_slice())
-    .bind(Timestamp::now().as_microsecond())
+    .bind(digest.as_str())
+    .bind(signed(stored.size_bytes))
+    .bind(stored.key.to_string())
+    .bind(stored.pieces.as_ref())
+    .bind(at.as_microsecond())
     .execute(&mut *connection)
     .await?;
     Ok(inserted.rows_affected() == 1)
 }
 
-/// Puts the upload's object in the place of one that is known to be damaged. False where that is not the one there.
-async fn replace_damaged(connection: &mut Connection, commit: &BlobCommit) -> Result<bool> {
-    let Some(damaged) = &commit.damaged else { return Ok(false) };
+/// Puts the upload's object in the place of one that is known to be damaged, where that is the one there.
+async fn replace_damaged(connection: &mut Connection, arrival: &Arrival<'_>, stored: &StoredBlob) -> Result<()> {
+    let Some(damaged) = arrival.damaged else { return Ok(()) };
     let replaced =
         sqlx::query("UPDATE blobs SET object_key = $1, size_bytes = $2, pieces = $3 WHERE digest = $4 AND object_key = $5")
-            .bind(commit.key.to_string())
-            .bind(signed(commit.size_bytes))
-            .bind(commit.pieces.as_slice())
-            .bind(commit.digest.as_str())
+            .bind(stored.key.to_string())
+            .bind(signed(stored.size_bytes))
+            .bind(stored.pieces.as_ref())
+            .bind(arrival.digest.as_str())
             .bind(damaged.to_string())
             .execute(&mut *connection)
             .await?;
-    if replaced.rows_affected() != 1 {
-        return Ok(false);
+    if replaced.rows_affected() == 1 {
+        garbage::add(connection, damaged, None, arrival.garbage_due_at).await?;
     }
-    garbage::add(connection, damaged, None, commit.garbage_due_at).await?;
-    Ok(true)
+    Ok(())
 }
 
 /// Makes a blob one of a repository's.
@@ -74,20 +125,6 @@ pub async fn link(connection: &mut Connection, repository: i64, digest: &Digest)
          ON CONFLICT (repository_id, digest) DO NOTHING",
     )
     .bind(repository)
-    .bind(digest.as_str())
-    .bind(Timestamp::now().as_microsecond())
-    .execute(&mut *connection)
-    .await?;
-    Ok(linked.rows_affected() == 1)
-}
-
-/// As [`link`], for a repository that is most likely there: false where it is not, or where it has the blob already.
-async fn link_by_name(connection: &mut Connection, repository: &RepositoryName, digest: &Digest) -> Result<bool> {
-    let linked = sqlx::query(
-        "INSERT INTO repository_blobs (repository_id, digest, created_at) SELECT id, $2, $3 FROM repositories WHERE name = $1
-         ON CONFLICT (repository_id, digest) DO NOTHING",
-    )
-    .bind(repository.as_str())
     .bind(digest.as_str())
     .bind(Timestamp::now().as_microsecond())
     .execute(&mut *connection)
@@ -150,18 +187,21 @@ pub async fn delete(
     due_at: Timestamp,
 ) -> Result<BlobDeletion> {
     let Some(repository_id) = find_repository(connection, repository).await? else { return Ok(BlobDeletion::Unknown) };
+    // A manifest that comes in with this blob holds the link until its edges are there, so they are looked for when it can be had.
+    let sql = format!("SELECT digest FROM repository_blobs WHERE repository_id = $1 AND digest = $2{FOR_UPDATE}");
+    let is_linked =
+        sqlx::query(AssertSqlSafe(sql)).bind(repository_id).bind(digest.as_str()).fetch_optional(&mut *connection).await?;
+    if is_linked.is_none() {
+        return Ok(BlobDeletion::Unknown);
+    }
     let user =
         sqlx::query("SELECT parent FROM manifest_edges WHERE child = $1 AND repository_id = $2 AND kind <> 'manifest' LIMIT 1")
             .bind(digest.as_str())
             .bind(repository_id)
             .fetch_optional(&mut *connection)
             .await?;
-    let unlinked = sqlx::query("DELETE FROM repository_blobs WHERE repository_id = $1 AND digest = $2")
-        .bind(repository_id)
-        .bind(digest.as_str());
     if let Some(user) = user {
-        let is_linked = find(connection, repository, digest).await?.is_some();
-        return Ok(if is_linked { BlobDeletion::Needed(user.try_get("parent")?) } else { BlobDeletion::Unknown });
+        return Ok(BlobDeletion::Needed(user.try_get("parent")?));
     }
     // Two repositories that give it up at once would each see the other's link, and neither would take the bytes along; so the second
     // waits here for the first.
@@ -169,9 +209,11 @@ pub async fn delete(
         .bind(digest.as_str())
         .execute(&mut *connection)
         .await?;
-    if unlinked.execute(&mut *connection).await?.rows_affected() != 1 {
-        return Ok(BlobDeletion::Unknown);
-    }
+    sqlx::query("DELETE FROM repository_blobs WHERE repository_id = $1 AND digest = $2")
+        .bind(repository_id)
+        .bind(digest.as_str())
+        .execute(&mut *connection)
+        .await?;
     let orphan = sqlx::query(
         "DELETE FROM blobs WHERE digest = $1 AND NOT EXISTS (SELECT 1 FROM repository_blobs WHERE digest = $1)
          RETURNING object_key",

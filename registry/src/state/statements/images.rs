@@ -1,12 +1,13 @@
 //! Images as people see them: with sizes, platforms, and what they share.
 
-use std::collections::BTreeMap;
-
 use longshore_oci::{Digest, RepositoryName, media_type};
-use sqlx::Row as _;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::super::super::{ImageDetail, ImageFilter, ImageSummary, LayerDetail, ManifestDetail};
 use super::{Connection, Result, Row, find_repository, timestamp, unsigned};
+
+/// How many manifests that share a layer are counted at most.
+const MAX_SHARED_WITH: i64 = 1000;
 
 /// Tagged images with their sizes, by repository and tag.
 pub async fn list(connection: &mut Connection, filter: &ImageFilter) -> Result<Vec<ImageSummary>> {
@@ -62,7 +63,7 @@ async fn list_one(
     for row in &rows {
         let digest: String = row.try_get("digest")?;
         let members = members(connection, id, &digest).await?;
-        let (size_bytes, shared_bytes) = sizes(connection, id, &members).await?;
+        let (size_bytes, shared_bytes) = sizes(connection, id, &digest, &members).await?;
         images.push(ImageSummary {
             repository: repository.to_owned(),
             tag: row.try_get("tag")?,
@@ -93,7 +94,7 @@ pub async fn inspect(connection: &mut Connection, repository: &RepositoryName, d
         .fetch_all(&mut *connection)
         .await?;
     let members = members(connection, id, digest.as_str()).await?;
-    let (size_bytes, shared_bytes) = sizes(connection, id, &members).await?;
+    let (size_bytes, shared_bytes) = sizes(connection, id, digest.as_str(), &members).await?;
     let mut manifests = Vec::new();
     for member in members.iter().filter(|member| !member.is_index) {
         manifests.push(detail(connection, id, member).await?);
@@ -120,24 +121,24 @@ struct Member {
     is_index: bool,
 }
 
-/// The image's manifest, and where that is an index its entries and theirs, as far as they are here.
+/// The image's manifest ($2, of repository $1), and where that is an index its entries and theirs.
+const MEMBERS: &str = "WITH RECURSIVE members (digest, platform, depth, position) AS (
+         SELECT digest, platform, 0, CAST(0 AS BIGINT) FROM manifests WHERE repository_id = $1 AND digest = $2
+         UNION
+         SELECT e.child, e.platform, m.depth + 1, e.position FROM members m
+         JOIN manifest_edges e ON e.repository_id = $1 AND e.parent = m.digest AND e.kind = 'manifest'
+         WHERE m.depth < 4
+     )";
+
+/// The members of an image that are here, in the order in which it names them.
 async fn members(connection: &mut Connection, repository: i64, digest: &str) -> Result<Vec<Member>> {
-    let rows = sqlx::query(
-        "WITH RECURSIVE members (digest, platform, depth) AS (
-             SELECT digest, platform, 0 FROM manifests WHERE repository_id = $1 AND digest = $2
-             UNION
-             SELECT e.child, e.platform, m.depth + 1 FROM members m
-             JOIN manifest_edges e ON e.repository_id = $1 AND e.parent = m.digest AND e.kind = 'manifest'
-             WHERE m.depth < 4
-         )
+    let sql = format!(
+        "{MEMBERS}
          SELECT m.digest, MAX(COALESCE(x.platform, m.platform)) AS platform, m.media_type, CAST(LENGTH(m.content) AS BIGINT) AS size_bytes
          FROM members x JOIN manifests m ON m.repository_id = $1 AND m.digest = x.digest
-         GROUP BY m.digest, m.media_type, LENGTH(m.content) ORDER BY MIN(x.depth), m.digest",
-    )
-    .bind(repository)
-    .bind(digest)
-    .fetch_all(&mut *connection)
-    .await?;
+         GROUP BY m.digest, m.media_type, LENGTH(m.content) ORDER BY MIN(x.depth), MIN(x.position), m.digest"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(repository).bind(digest).fetch_all(&mut *connection).await?;
     let read = |row: &Row| {
         let kind: String = row.try_get("media_type")?;
         Ok(Member {
@@ -152,55 +153,47 @@ async fn members(connection: &mut Connection, repository: i64, digest: &str) -> 
 }
 
 /// The bytes of the members and their blobs, each counted once, and how many of them manifests outside use too.
-async fn sizes(connection: &mut Connection, repository: i64, members: &[Member]) -> Result<(u64, u64)> {
-    let mut blobs: BTreeMap<String, u64> = BTreeMap::new();
-    for member in members {
-        for row in edges(connection, repository, &member.digest).await? {
-            blobs.insert(row.try_get("child")?, unsigned(&row, "size_bytes")?);
-        }
-    }
-    let mut shared_bytes = 0;
-    for (blob, size_bytes) in &blobs {
-        if users(connection, blob).await?.iter().any(|user| !members.iter().any(|member| member.digest == *user)) {
-            shared_bytes = size_bytes.saturating_add(shared_bytes);
-        }
-    }
+async fn sizes(connection: &mut Connection, repository: i64, digest: &str, members: &[Member]) -> Result<(u64, u64)> {
+    let sql = format!(
+        "{MEMBERS}
+         SELECT e.child, MAX(e.size_bytes) AS size_bytes, MAX(CASE WHEN EXISTS (SELECT 1 FROM manifest_edges o
+             WHERE o.child = e.child AND o.parent NOT IN (SELECT digest FROM members)) THEN 1 ELSE 0 END) AS is_shared
+         FROM (SELECT DISTINCT digest FROM members) x
+         JOIN manifest_edges e ON e.repository_id = $1 AND e.parent = x.digest AND e.kind <> 'manifest'
+         GROUP BY e.child"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(repository).bind(digest).fetch_all(&mut *connection).await?;
     // The sizes of content that is not here are whatever the manifest says.
-    let all = members.iter().map(|member| member.size_bytes).chain(blobs.into_values());
-    Ok((all.fold(0, u64::saturating_add), shared_bytes))
-}
-
-async fn edges(connection: &mut Connection, repository: i64, parent: &str) -> Result<Vec<Row>> {
-    let rows = sqlx::query(
-        "SELECT child, kind, media_type, size_bytes FROM manifest_edges
-         WHERE repository_id = $1 AND parent = $2 AND kind <> 'manifest' ORDER BY position",
-    )
-    .bind(repository)
-    .bind(parent)
-    .fetch_all(&mut *connection)
-    .await?;
-    Ok(rows)
-}
-
-/// The manifests, of any repository, that are made of a blob; the first hundred tell enough.
-async fn users(connection: &mut Connection, blob: &str) -> Result<Vec<String>> {
-    let rows = sqlx::query("SELECT DISTINCT parent FROM manifest_edges WHERE child = $1 ORDER BY parent LIMIT 100")
-        .bind(blob)
-        .fetch_all(&mut *connection)
-        .await?;
-    rows.iter().map(|row| Ok(row.try_get("parent")?)).collect()
+    let mut all_bytes = members.iter().map(|member| member.size_bytes).fold(0, u64::saturating_add);
+    let mut shared_bytes = 0_u64;
+    for row in &rows {
+        let size_bytes = unsigned(row, "size_bytes")?;
+        all_bytes = all_bytes.saturating_add(size_bytes);
+        if row.try_get::<i32, _>("is_shared")? == 1 {
+            shared_bytes = shared_bytes.saturating_add(size_bytes);
+        }
+    }
+    Ok((all_bytes, shared_bytes))
 }
 
 async fn detail(connection: &mut Connection, repository: i64, member: &Member) -> Result<ManifestDetail> {
+    let rows = sqlx::query(
+        "SELECT child, kind, media_type, size_bytes, (SELECT COUNT(*) FROM (SELECT DISTINCT o.parent FROM manifest_edges o
+             WHERE o.child = e.child AND o.parent <> e.parent LIMIT $3) AS others) AS shared_with
+         FROM manifest_edges e WHERE repository_id = $1 AND parent = $2 AND kind <> 'manifest' ORDER BY position",
+    )
+    .bind(repository)
+    .bind(member.digest.as_str())
+    .bind(MAX_SHARED_WITH)
+    .fetch_all(&mut *connection)
+    .await?;
     let (mut config, mut layers) = (None, Vec::new());
-    for row in edges(connection, repository, &member.digest).await? {
-        let child: String = row.try_get("child")?;
-        let users = users(connection, &child).await?;
+    for row in &rows {
         let layer = LayerDetail {
-            shared_with: users.iter().filter(|user| **user != member.digest).count() as u64,
-            digest: child,
+            shared_with: unsigned(row, "shared_with")?,
+            digest: row.try_get("child")?,
             media_type: row.try_get("media_type")?,
-            size_bytes: unsigned(&row, "size_bytes")?,
+            size_bytes: unsigned(row, "size_bytes")?,
         };
         if row.try_get::<String, _>("kind")? == "config" {
             config = Some(layer);

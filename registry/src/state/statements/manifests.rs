@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use longshore_oci::{Digest, Reference, RepositoryName, Tag};
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::super::super::{DeleteManifest, Edge, EventKind, PutManifest, StateError, StoredManifest};
+use super::super::super::{DeleteManifest, Edge, EventKind, PutManifest, StateError, StoredManifest, references};
+use super::super::FOR_SHARE;
 use super::{Connection, Result, emit, ensure_repository, find_repository, parse, records, rows, signed, unsigned};
 
 /// A manifest by tag or digest.
@@ -42,13 +43,26 @@ pub async fn missing(
     blobs: &[Digest],
     manifests: &[Digest],
 ) -> Result<Vec<Digest>> {
-    let id = find_repository(connection, repository).await?;
+    match find_repository(connection, repository).await? {
+        Some(id) => missing_of(connection, id, blobs, manifests, "").await,
+        None => Ok(blobs.iter().chain(manifests).cloned().collect()),
+    }
+}
+
+/// As [`missing`]; `lock` is what holds the rows that were found, if anything is to.
+async fn missing_of(
+    connection: &mut Connection,
+    repository: i64,
+    blobs: &[Digest],
+    manifests: &[Digest],
+    lock: &str,
+) -> Result<Vec<Digest>> {
     let mut missing = Vec::new();
     for (table, digests) in [("repository_blobs", blobs), ("manifests", manifests)] {
         for chunk in digests.chunks(500) {
             let places: Vec<String> = (2..chunk.len() + 2).map(|place| format!("${place}")).collect();
-            let sql = format!("SELECT digest FROM {table} WHERE repository_id = $1 AND digest IN ({})", places.join(", "));
-            let mut query = sqlx::query(AssertSqlSafe(sql)).bind(id.unwrap_or(-1));
+            let sql = format!("SELECT digest FROM {table} WHERE repository_id = $1 AND digest IN ({}){lock}", places.join(", "));
+            let mut query = sqlx::query(AssertSqlSafe(sql)).bind(repository);
             for digest in chunk {
                 query = query.bind(digest.as_str());
             }
@@ -60,9 +74,26 @@ pub async fn missing(
     Ok(missing)
 }
 
-/// Keeps a manifest and moves tags to it. `Changed`, and nothing done, where a deletion with a greater revision came through first.
+/// Keeps a manifest and moves tags to it. `Changed`, and nothing done, where a deletion with a greater revision came through first;
+/// `Missing` where it must be whole and is not.
 pub async fn put(connection: &mut Connection, put: &PutManifest) -> Result<()> {
     let repository = ensure_repository(connection, &put.repository).await?;
+    if put.must_be_whole {
+        // Held until the edges are there, which a deletion of a blob looks for.
+        let (blobs, manifests) = references(&put.manifest);
+        let missing = missing_of(connection, repository, &blobs, &manifests, FOR_SHARE).await?;
+        if !missing.is_empty() {
+            return Err(StateError::Missing(missing));
+        }
+    }
+    if !records::end(connection, put.revision).await? {
+        return Err(StateError::Changed);
+    }
+    put_again(connection, repository, put).await
+}
+
+/// As [`put`], of a change that needs no leave: it was made before.
+pub async fn put_again(connection: &mut Connection, repository: i64, put: &PutManifest) -> Result<()> {
     let is_newest = keep(connection, repository, put).await?;
     emit(connection, EventKind::ManifestPushed, &put.repository, Some(&put.digest), None).await?;
     let mut made: Vec<&str> = if is_newest { vec![put.digest.as_str()] } else { Vec::new() };
@@ -235,7 +266,7 @@ pub async fn delete(connection: &mut Connection, deletion: &DeleteManifest) -> R
         emit(connection, EventKind::TagDeleted, &deletion.repository, Some(&deletion.digest), Some(tag.as_str())).await?;
     }
     emit(connection, EventKind::ManifestDeleted, &deletion.repository, Some(&deletion.digest), None).await?;
-    records::add(connection, repository, deletion.revision, Some(&deletion.digest), &gone).await
+    records::settle(connection, repository, deletion.revision, Some(&deletion.digest), &gone).await
 }
 
 /// Has whoever else would change a manifest wait. A push takes the manifest before its tags, and so must a deletion, lest each wait
@@ -274,6 +305,6 @@ pub async fn delete_tag(connection: &mut Connection, name: &RepositoryName, tag:
     }
     note_history(connection, repository, tag, revision, None, Timestamp::now()).await?;
     emit(connection, EventKind::TagDeleted, name, None, Some(tag.as_str())).await?;
-    records::add(connection, repository, revision, None, std::slice::from_ref(tag)).await?;
+    records::settle(connection, repository, revision, None, std::slice::from_ref(tag)).await?;
     Ok(true)
 }

@@ -11,6 +11,7 @@ pub mod lists;
 pub mod manifests;
 pub mod records;
 pub mod restore;
+pub mod retention;
 pub mod uploads;
 
 use jiff::Timestamp;

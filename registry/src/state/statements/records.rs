@@ -2,14 +2,55 @@
 //!
 //! A record is live while a manifest or a tag has its revision. A dead one may go only if playing back the rest gives the same
 //! result: for each digest and tag that it speaks of, either a newer record speaks of it too, or no older one does. An older one that
-//! is garbage still lies in the store until it is deleted, so while any of the repository's does, the newest ones stay.
+//! is garbage still lies in the store until it is deleted, so while any of the repository's does, the newest ones stay; and so they do
+//! while an older change is pending, whose record may lie there too.
 
 use jiff::Timestamp;
 use longshore_oci::{Digest, RepositoryName, Tag};
 use sqlx::{AssertSqlSafe, Row as _};
 
+use super::super::super::StateError;
 use super::{Connection, Result, garbage, parse, rows, signed, unsigned};
 use crate::storage::ObjectKey;
+
+/// Ends a change. False where it was abandoned.
+pub async fn end(connection: &mut Connection, revision: u64) -> Result<bool> {
+    let ended =
+        sqlx::query("DELETE FROM pending_changes WHERE revision = $1").bind(signed(revision)).execute(&mut *connection).await?;
+    Ok(ended.rows_affected() == 1)
+}
+
+/// Gives up changes that were begun long ago: one that is only late finds itself ended, and is not made.
+pub async fn abandon(connection: &mut Connection, before: Timestamp, limit: u32) -> Result<u64> {
+    let rows = sqlx::query(
+        "DELETE FROM pending_changes WHERE revision IN (
+             SELECT revision FROM pending_changes WHERE begun_at < $1 ORDER BY revision LIMIT $2)
+         RETURNING repository, revision",
+    )
+    .bind(before.as_microsecond())
+    .bind(i64::from(limit))
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in &rows {
+        let key = ObjectKey::Record(parse(row, "repository")?, unsigned(row, "revision")?);
+        garbage::add(connection, &key, None, Timestamp::now()).await?;
+    }
+    Ok(rows.len() as u64)
+}
+
+/// Ends a change, notes its record and what that speaks of, and buries those that it displaced. `Changed` where it was abandoned.
+pub async fn settle(
+    connection: &mut Connection,
+    repository: i64,
+    revision: u64,
+    digest: Option<&Digest>,
+    tags: &[Tag],
+) -> Result<()> {
+    if !end(connection, revision).await? {
+        return Err(StateError::Changed);
+    }
+    add(connection, repository, revision, digest, tags).await
+}
 
 /// Notes a record and what it speaks of, and buries those that it displaced.
 pub async fn add(
@@ -87,7 +128,8 @@ pub async fn retire(connection: &mut Connection, limit: u32) -> Result<u64> {
                  AND (EXISTS (SELECT 1 FROM record_subjects o
                          WHERE o.repository_id = s.repository_id AND o.subject = s.subject AND o.revision < s.revision)
                      OR EXISTS (SELECT 1 FROM garbage g WHERE g.object_key > 'repositories/' || n.name || '/_records/'
-                         AND g.object_key < 'repositories/' || n.name || '/_records0')))
+                         AND g.object_key < 'repositories/' || n.name || '/_records0')
+                     OR EXISTS (SELECT 1 FROM pending_changes p WHERE p.repository = n.name AND p.revision < s.revision)))
          ORDER BY r.repository_id, r.revision LIMIT $1",
     )
     .bind(i64::from(limit))

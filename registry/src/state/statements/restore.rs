@@ -2,12 +2,13 @@
 
 use sqlx::AssertSqlSafe;
 
-use super::super::super::{PutManifest, RestoredBlob, RestoredPush, RestoredRecord};
-use super::{Connection, Result, blobs, ensure_repository, manifests, records, signed};
+use super::super::super::{PutManifest, RestoredBlob, RestoredPush, RestoredRecord, StoredBlob};
+use super::{Connection, Result, blobs, ensure_repository, manifests, records};
 
 /// Every table, those that others point at last.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "garbage",
+    "pending_changes",
     "record_subjects",
     "records",
     "events",
@@ -60,18 +61,8 @@ pub async fn finish(connection: &mut Connection) -> Result<()> {
 /// Takes in a blob that was found in the store; a second object of the same content becomes garbage.
 pub async fn blob(connection: &mut Connection, blob: &RestoredBlob) -> Result<()> {
     let repository = ensure_repository(connection, &blob.repository).await?;
-    let inserted = sqlx::query(
-        "INSERT INTO blobs (digest, size_bytes, object_key, pieces, created_at) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (digest) DO NOTHING",
-    )
-    .bind(blob.digest.as_str())
-    .bind(signed(blob.size_bytes))
-    .bind(blob.key.to_string())
-    .bind(blob.pieces.as_slice())
-    .bind(blob.created_at.as_microsecond())
-    .execute(&mut *connection)
-    .await?;
-    if inserted.rows_affected() == 0 {
+    let stored = StoredBlob { size_bytes: blob.size_bytes, key: blob.key.clone(), pieces: blob.pieces.as_slice().into() };
+    if !blobs::insert(connection, &blob.digest, &stored, blob.created_at).await? {
         super::garbage::add(connection, &blob.key, None, blob.created_at).await?;
     }
     blobs::link(connection, repository, &blob.digest).await?;
@@ -130,6 +121,8 @@ async fn push_again(connection: &mut Connection, record: &RestoredRecord, push: 
         tags: record.tags.clone(),
         revision: record.revision,
         pushed_at: push.pushed_at,
+        must_be_whole: false,
     };
-    manifests::put(connection, &put).await
+    let repository = ensure_repository(connection, &record.repository).await?;
+    manifests::put_again(connection, repository, &put).await
 }

@@ -1,16 +1,17 @@
 //! Uploads: begun, claimed, checkpointed, and ended one way or another.
 
 use jiff::Timestamp;
-use longshore_oci::{Algorithm, HashState, RepositoryName};
+use longshore_oci::{Algorithm, Digest, HashState, Hasher, RepositoryName};
 use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::super::super::{
-    Assembly, Cancelled, Checkpoint, Claim, ClaimWish, Claimed, Garbage, NewUpload, StateError, Tail, UploadPart, UploadStatus,
+    Assembly, Cancelled, Checkpoint, Claim, ClaimWish, Claimed, Garbage, NewUpload, StateError, StoredBlob, Tail, UploadPart,
+    UploadStatus,
     upload::{parts_key, tail_key},
 };
 use super::{Connection, Result, Row, garbage, parse, signed, unsigned};
-use crate::storage::{PartTag, PartsId};
+use crate::storage::{ObjectKey, PartTag, PartsId};
 
 /// Begins an upload.
 pub async fn create(connection: &mut Connection, upload: &NewUpload) -> Result<()> {
@@ -38,6 +39,7 @@ pub async fn claim(connection: &mut Connection, wish: &ClaimWish) -> Result<Clai
     let row = sqlx::query(
         "UPDATE uploads SET claim = $1, claimed_until = $2, generation = generation + 1, updated_at = $3,
              is_taken_over = CASE WHEN claim IS NULL THEN FALSE ELSE TRUE END,
+             has_strays = CASE WHEN claim IS NULL THEN has_strays ELSE TRUE END,
              algorithm = CASE WHEN offset_bytes = 0 AND parts_id IS NULL THEN COALESCE($6, algorithm) ELSE algorithm END
          WHERE id = $4 AND repository = $5 AND (claim IS NULL OR claimed_until < $3)
          RETURNING algorithm, part_bytes, offset_bytes, hash_state, generation, is_taken_over, parts_generation, parts_id, is_sealed, tail_generation,
@@ -98,11 +100,12 @@ fn generation(row: &Row, column: &'static str) -> Result<Option<u32>> {
     value.map(|value| u32::try_from(value).map_err(|_| unreadable(value))).transpose()
 }
 
-/// Keeps a claim for longer; or for no longer, where the lease is negative.
+/// Keeps a claim for longer; or for no longer, where the lease is negative: what was written under it is then on no record.
 pub async fn renew(connection: &mut Connection, id: Uuid, claim: Uuid, lease_us: i64) -> Result<bool> {
     let now = Timestamp::now().as_microsecond();
     let answer = sqlx::query(
-        "UPDATE uploads SET claimed_until = $1, updated_at = $2, claim = CASE WHEN $1 < $2 THEN NULL ELSE claim END
+        "UPDATE uploads SET claimed_until = $1, updated_at = $2, claim = CASE WHEN $1 < $2 THEN NULL ELSE claim END,
+             has_strays = CASE WHEN $1 < $2 THEN TRUE ELSE has_strays END
          WHERE id = $3 AND claim = $4",
     )
     .bind(now + lease_us)
@@ -193,7 +196,7 @@ pub async fn cancel(
 ) -> Result<Cancelled> {
     let sql = "DELETE FROM uploads WHERE id = $1 AND repository = $2
              AND (claim = $3 OR ($3 IS NULL AND (claim IS NULL OR claimed_until < $4)))
-         RETURNING id, repository, algorithm, generation, parts_generation, parts_id";
+         RETURNING id, repository, algorithm, generation, has_strays, parts_generation, parts_id";
     let row = sqlx::query(sql)
         .bind(id.simple().to_string())
         .bind(repository.as_str())
@@ -202,7 +205,7 @@ pub async fn cancel(
         .fetch_optional(&mut *connection)
         .await?;
     match row {
-        Some(row) => give_up(connection, &row).await.map(|()| Cancelled::Done),
+        Some(row) => Ended::read(&row)?.give_up(connection).await.map(|()| Cancelled::Done),
         None if status(connection, repository, id).await?.is_some() => Ok(Cancelled::Busy),
         None => Ok(Cancelled::Unknown),
     }
@@ -213,7 +216,7 @@ pub async fn expire(connection: &mut Connection, before: Timestamp, limit: u32) 
     let rows = sqlx::query(
         "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE updated_at < $1 ORDER BY updated_at LIMIT $2)
              AND updated_at < $1 AND (claim IS NULL OR claimed_until < $3)
-         RETURNING id, repository, algorithm, generation, parts_generation, parts_id",
+         RETURNING id, repository, algorithm, generation, has_strays, parts_generation, parts_id",
     )
     .bind(before.as_microsecond())
     .bind(i64::from(limit))
@@ -221,25 +224,113 @@ pub async fn expire(connection: &mut Connection, before: Timestamp, limit: u32) 
     .fetch_all(&mut *connection)
     .await?;
     for row in &rows {
-        give_up(connection, row).await?;
+        Ended::read(row)?.give_up(connection).await?;
     }
     Ok(rows.len() as u64)
 }
 
-/// Everything that the claims of an ended upload may have written becomes garbage.
-async fn give_up(connection: &mut Connection, row: &Row) -> Result<()> {
-    let (upload, repository, algorithm) = (parse(row, "id")?, parse(row, "repository")?, parse(row, "algorithm")?);
-    if let Some(begun_by) = generation(row, "parts_generation")? {
-        let parts_id = PartsId(row.try_get("parts_id")?);
-        let key = parts_key(&repository, upload, algorithm, begun_by);
-        garbage::add(connection, &key, Some(&parts_id), Timestamp::now()).await?;
+/// Ends an upload that its writer has made whole. `None` where the claim was lost.
+pub async fn end(connection: &mut Connection, id: Uuid, claim: Uuid) -> Result<Option<Ended>> {
+    let row = sqlx::query(
+        "DELETE FROM uploads WHERE id = $1 AND claim = $2
+         RETURNING id, repository, algorithm, generation, has_strays, parts_generation, parts_id",
+    )
+    .bind(id.simple().to_string())
+    .bind(claim.simple().to_string())
+    .fetch_optional(&mut *connection)
+    .await?;
+    row.as_ref().map(Ended::read).transpose()
+}
+
+/// The content of an upload that lay whole in one object.
+pub struct Whole {
+    /// Its digest, by the algorithm that it was hashed with as it came.
+    pub digest: Digest,
+    /// Where it is.
+    pub stored: StoredBlob,
+}
+
+/// Ends an upload that nobody holds and that lies whole in one object. `None`, and nothing done, where it is not such a one.
+pub async fn end_whole(
+    connection: &mut Connection,
+    id: Uuid,
+    repository: &RepositoryName,
+    algorithm: Algorithm,
+) -> Result<Option<(Ended, Whole)>> {
+    let row = sqlx::query(
+        "DELETE FROM uploads WHERE id = $1 AND repository = $2 AND algorithm = $3 AND claim IS NULL AND parts_generation IS NULL
+             AND tail_generation IS NOT NULL AND tail_bytes = offset_bytes
+         RETURNING id, repository, algorithm, generation, has_strays, parts_generation, parts_id, hash_state, tail_generation,
+             tail_bytes, pieces",
+    )
+    .bind(id.simple().to_string())
+    .bind(repository.as_str())
+    .bind(algorithm.name())
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let (hash_state, pieces): (Vec<u8>, Vec<u8>) = (row.try_get("hash_state")?, row.try_get("pieces")?);
+    let hasher = Hasher::resume(algorithm, &HashState(hash_state))
+        .map_err(|reason| StateError::Unreadable { column: "hash_state", value: reason.to_string() })?;
+    let stored = StoredBlob {
+        size_bytes: unsigned(&row, "tail_bytes")?,
+        key: tail_key(repository, id, algorithm, generation(&row, "tail_generation")?.unwrap_or_default()),
+        pieces: pieces.into(),
+    };
+    Ok(Some((Ended::read(&row)?, Whole { digest: hasher.digest(), stored })))
+}
+
+/// An upload whose row is gone.
+pub struct Ended {
+    id: Uuid,
+    repository: RepositoryName,
+    algorithm: Algorithm,
+    generations: u32,
+    has_strays: bool,
+    parts: Option<(u32, PartsId)>,
+}
+
+impl Ended {
+    fn read(row: &Row) -> Result<Self> {
+        let begun_by = generation(row, "parts_generation")?;
+        Ok(Self {
+            id: parse(row, "id")?,
+            repository: parse(row, "repository")?,
+            algorithm: parse(row, "algorithm")?,
+            generations: generation(row, "generation")?.unwrap_or_default(),
+            has_strays: row.try_get("has_strays")?,
+            parts: begun_by.map(|begun_by| Ok::<_, StateError>((begun_by, PartsId(row.try_get("parts_id")?)))).transpose()?,
+        })
     }
-    for generation in 1..=generation(row, "generation")?.unwrap_or_default() {
-        for key in [parts_key, tail_key] {
-            garbage::add(connection, &key(&repository, upload, algorithm, generation), None, Timestamp::now()).await?;
+
+    /// Everything that the upload's claims may have written becomes garbage.
+    pub async fn give_up(&self, connection: &mut Connection) -> Result<()> {
+        if let Some((begun_by, parts_id)) = &self.parts {
+            let key = parts_key(&self.repository, self.id, self.algorithm, *begun_by);
+            garbage::add(connection, &key, Some(parts_id), Timestamp::now()).await?;
         }
+        for key in self.keys() {
+            garbage::add(connection, &key, None, Timestamp::now()).await?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// What claims may have written that were never noted becomes garbage; the blob's object stays.
+    pub async fn clear_strays(&self, connection: &mut Connection, kept: &ObjectKey, due_at: Timestamp) -> Result<()> {
+        if !self.has_strays {
+            return Ok(());
+        }
+        for key in self.keys().filter(|key| key != kept) {
+            garbage::add(connection, &key, None, due_at).await?;
+        }
+        Ok(())
+    }
+
+    /// Every key that a claim of the upload may have written to.
+    fn keys(&self) -> impl Iterator<Item = ObjectKey> {
+        let of_claim = |generation| [parts_key, tail_key].map(|key| key(&self.repository, self.id, self.algorithm, generation));
+        (1..=self.generations).flat_map(of_claim)
+    }
 }
 
 /// How many uploads are open.

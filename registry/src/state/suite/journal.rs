@@ -9,7 +9,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use longshore_oci::{Digest, RepositoryName, Tag};
 
-use super::{Subject, samples::push};
+use super::{
+    Subject,
+    samples::{push, repository},
+};
 use crate::{
     record,
     state::{DeleteManifest, Garbage, PutManifest, RestoredPush, SharedState, StateError},
@@ -34,10 +37,19 @@ pub enum Change {
 
 impl Change {
     fn key(&self) -> ObjectKey {
+        let repository = match self {
+            Self::Push(put) => &put.repository,
+            Self::Untag(name, ..) => name,
+            Self::Delete(deletion) => &deletion.repository,
+        };
+        ObjectKey::Record(repository.clone(), self.revision())
+    }
+
+    fn revision(&self) -> u64 {
         match self {
-            Self::Push(put) => ObjectKey::Record(put.repository.clone(), put.revision),
-            Self::Untag(name, _, revision) => ObjectKey::Record(name.clone(), *revision),
-            Self::Delete(deletion) => ObjectKey::Record(deletion.repository.clone(), deletion.revision),
+            Self::Push(put) => put.revision,
+            Self::Untag(_, _, revision) => *revision,
+            Self::Delete(deletion) => deletion.revision,
         }
     }
 
@@ -72,7 +84,7 @@ impl Journal {
 
     /// Brings a change into the database. Where that is refused its record goes, and the answer is false.
     pub async fn finish(&self, state: &SharedState, change: Change) -> bool {
-        let key = change.key();
+        let (key, revision) = (change.key(), change.revision());
         let is_done = match change {
             Change::Push(put) => state.put_manifest(*put).await.map(|()| true),
             Change::Untag(name, tag, revision) => state.delete_tag(&name, &tag, revision).await,
@@ -84,6 +96,7 @@ impl Journal {
         };
         if !is_done {
             self.change(|records| records.remove(&key));
+            state.drop_change(revision).await.unwrap();
         }
         is_done
     }
@@ -91,7 +104,7 @@ impl Journal {
     /// Pushes a manifest as a registry does: anew where a deletion came between.
     pub async fn push(&self, state: &SharedState, name: &str, content: &Bytes, tags: &[&str]) -> Digest {
         for _ in 0..ATTEMPTS {
-            let put = push(name, content, tags, state.next_revision().await.unwrap());
+            let put = push(name, content, tags, state.begin_change(&repository(name)).await.unwrap());
             let (digest, change) = (put.digest.clone(), Change::Push(Box::new(put)));
             self.begin(&change);
             if self.finish(state, change).await {
@@ -105,7 +118,7 @@ impl Journal {
     pub async fn delete(&self, state: &SharedState, name: &RepositoryName, digest: &Digest) -> bool {
         for _ in 0..ATTEMPTS {
             let Some(tags) = state.tags_of(name, digest).await.unwrap() else { return false };
-            let revision = state.next_revision().await.unwrap();
+            let revision = state.begin_change(name).await.unwrap();
             let change = Change::Delete(DeleteManifest { repository: name.clone(), digest: digest.clone(), tags, revision });
             self.begin(&change);
             if self.finish(state, change).await {
@@ -117,7 +130,7 @@ impl Journal {
 
     /// Deletes a tag as a registry does; false where there is none.
     pub async fn untag(&self, state: &SharedState, name: &RepositoryName, tag: &Tag) -> bool {
-        let change = Change::Untag(name.clone(), tag.clone(), state.next_revision().await.unwrap());
+        let change = Change::Untag(name.clone(), tag.clone(), state.begin_change(name).await.unwrap());
         self.begin(&change);
         self.finish(state, change).await
     }

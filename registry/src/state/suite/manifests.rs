@@ -18,7 +18,7 @@ on_every_database!(
 );
 
 async fn delete(state: &SharedState, name: &str, digest: &Digest, seen: &[&str]) -> Result<(), StateError> {
-    let revision = state.next_revision().await.unwrap();
+    let revision = state.begin_change(&repository(name)).await.unwrap();
     delete_at(state, name, digest, seen, revision).await
 }
 
@@ -28,7 +28,7 @@ async fn delete_at(state: &SharedState, name: &str, digest: &Digest, seen: &[&st
 }
 
 async fn untag(state: &SharedState, name: &str, at: &str) -> bool {
-    let revision = state.next_revision().await.unwrap();
+    let revision = state.begin_change(&repository(name)).await.unwrap();
     state.delete_tag(&repository(name), &tag(at), revision).await.unwrap()
 }
 
@@ -122,7 +122,7 @@ async fn an_older_change_never_undoes_a_newer_one(subject: Subject) {
     let (state, other) = (&subject.state, subject.replica().await);
     let mut revisions = Vec::new();
     for _ in 0..4 {
-        revisions.push(state.next_revision().await.unwrap());
+        revisions.push(state.begin_change(&repository("a/b")).await.unwrap());
     }
     let (one, two) = (image("one", &[]), image("two", &[]));
     let newer = push("a/b", &two, &["latest"], revisions[2]);
@@ -154,7 +154,7 @@ async fn a_late_push_is_not_lost_behind_a_deletion(subject: Subject) {
     let (state, other) = (&subject.state, subject.replica().await);
     let content = image("one", &[]);
     let digest = put(state, "a/b", &content, &["latest"]).await;
-    let early = state.next_revision().await.unwrap();
+    let early = state.begin_change(&repository("a/b")).await.unwrap();
     delete(state, "a/b", &digest, &["latest"]).await.unwrap();
     // The deletion has the greater number. Were the push taken, a rebuilding would lose what was acknowledged.
     let late = push("a/b", &content, &[], early);
@@ -163,11 +163,11 @@ async fn a_late_push_is_not_lost_behind_a_deletion(subject: Subject) {
     assert!(matches!(other.put_manifest(moved.clone()).await, Err(StateError::Changed)));
     assert!(!has(state, "a/b", &digest).await && !has(state, "a/b", &moved.digest).await);
     assert_eq!(at_tag(state, "a/b", "latest").await, None);
-    let revision = other.next_revision().await.unwrap();
+    let revision = other.begin_change(&repository("a/b")).await.unwrap();
     other.put_manifest(crate::state::PutManifest { revision, ..moved.clone() }).await.unwrap();
     assert_eq!(at_tag(state, "a/b", "latest").await, Some(moved.digest));
 
-    let early = state.next_revision().await.unwrap();
+    let early = state.begin_change(&repository("a/b")).await.unwrap();
     assert!(untag(state, "a/b", "latest").await);
     assert!(matches!(other.put_manifest(push("a/b", &content, &["latest"], early)).await, Err(StateError::Changed)));
     other.put_manifest(push("a/b", &content, &["free"], early)).await.unwrap();

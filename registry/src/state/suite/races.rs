@@ -13,7 +13,7 @@ use super::{
     on_every_database,
     samples::{at_tag, begin, commit, digest, garbage, image, push, put, repository, tag, whole},
 };
-use crate::state::{BlobDeletion, Claim, ClaimWish, SharedState};
+use crate::state::{BlobDeletion, Claim, ClaimWish, PutManifest, SharedState};
 
 on_every_database!(
     one_of_many_commits_is_kept,
@@ -23,6 +23,7 @@ on_every_database!(
     a_blob_deleted_everywhere_at_once_is_gone,
     a_blob_pushed_while_it_is_deleted_is_whole,
     a_blob_mounted_while_it_is_deleted_is_whole,
+    a_manifest_pushed_while_its_blob_is_deleted_is_whole,
     pushes_and_deletions_leave_what_can_be_played_back,
 );
 
@@ -72,7 +73,7 @@ async fn one_of_many_commits_is_kept(subject: Subject) {
 async fn the_greatest_revision_has_the_tag(subject: Subject) {
     let pushes = together(&subject, TASKS, |number, state| async move {
         let content = image(&format!("config {number}"), &[]);
-        let revision = state.next_revision().await.unwrap();
+        let revision = state.begin_change(&repository("a/b")).await.unwrap();
         // Some take long between their number and their transaction.
         for _ in 0..number % 7 {
             tokio::task::yield_now().await;
@@ -178,6 +179,27 @@ async fn a_blob_mounted_while_it_is_deleted_is_whole(subject: Subject) {
         let mounted = subject.state.blob(&repository("to"), &digest("content")).await.unwrap();
         assert_eq!(answers[0], mounted.is_some());
         assert_eq!(garbage(&subject.state).await.contains(&key), mounted.is_none());
+        subject.state.clear().await.unwrap();
+    }
+}
+
+async fn a_manifest_pushed_while_its_blob_is_deleted_is_whole(subject: Subject) {
+    let name = repository("a/b");
+    for _ in 0..20 {
+        for content in ["config", "layer"] {
+            commit(&subject.state, "a/b", content).await;
+        }
+        let revision = subject.state.begin_change(&name).await.unwrap();
+        let outcomes = together(&subject, 2, |number, state| async move {
+            if number == 0 {
+                let push = push("a/b", &image("config", &["layer"]), &["latest"], revision);
+                return state.put_manifest(PutManifest { must_be_whole: true, ..push }).await.is_ok();
+            }
+            state.delete_blob(&repository("a/b"), &digest("layer"), Timestamp::now()).await.unwrap() == BlobDeletion::Deleted
+        })
+        .await;
+        assert_ne!(outcomes[0], outcomes[1], "one of them came first, and the other was refused");
+        assert_eq!(at_tag(&subject.state, "a/b", "latest").await.is_some(), outcomes[0]);
         subject.state.clear().await.unwrap();
     }
 }

@@ -37,7 +37,7 @@ async fn lists_who_speaks_of_a_manifest(subject: Subject) {
     assert!(state.referrers(&repository("nowhere"), &about, None, "", 10).await.unwrap().is_empty());
 
     for gone in [&about, &signed] {
-        let revision = state.next_revision().await.unwrap();
+        let revision = state.begin_change(&repository("a/b")).await.unwrap();
         let deletion = DeleteManifest { repository: repository("a/b"), digest: gone.clone(), tags: Vec::new(), revision };
         state.delete_manifest(deletion).await.unwrap();
     }

@@ -87,22 +87,23 @@ impl World<'_> {
     async fn take(&mut self, step: &Step) {
         let state = &self.live.state;
         match *step {
-            Step::Push { repository, manifest, tags, is_late, platform } => {
-                let revision = state.next_revision().await.unwrap();
+            Step::Push { repository: at, manifest, tags, is_late, platform } => {
+                let revision = state.begin_change(&repository(REPOSITORIES[at])).await.unwrap();
                 let names: Vec<&str> = (0..3).filter(|bit| tags & (1 << bit) != 0).map(|bit| TAGS[bit]).collect();
                 let platform = platform.map(str::to_owned);
-                let put = PutManifest { platform, ..push(REPOSITORIES[repository], &self.manifests[manifest], &names, revision) };
+                let put = PutManifest { platform, ..push(REPOSITORIES[at], &self.manifests[manifest], &names, revision) };
                 self.change(Change::Push(Box::new(put)), is_late).await;
             }
             Step::Untag { repository: at, tag: which, is_late } => {
-                let revision = state.next_revision().await.unwrap();
-                self.change(Change::Untag(repository(REPOSITORIES[at]), tag(TAGS[which]), revision), is_late).await;
+                let repository = repository(REPOSITORIES[at]);
+                let revision = state.begin_change(&repository).await.unwrap();
+                self.change(Change::Untag(repository, tag(TAGS[which]), revision), is_late).await;
             }
             Step::Delete { repository: at, manifest, is_late } => {
                 let (repository, digest) =
                     (repository(REPOSITORIES[at]), Digest::of(Algorithm::Sha256, &self.manifests[manifest]));
                 let Some(tags) = state.tags_of(&repository, &digest).await.unwrap() else { return };
-                let revision = state.next_revision().await.unwrap();
+                let revision = state.begin_change(&repository).await.unwrap();
                 self.change(Change::Delete(DeleteManifest { repository, digest, tags, revision }), is_late).await;
             }
             Step::Arrive { turn } if turn < self.under_way.len() => {

@@ -125,12 +125,13 @@ pub fn push(name: &str, content: &Bytes, names: &[&str], revision: u64) -> PutMa
         tags: tags(names),
         revision,
         pushed_at: Timestamp::now(),
+        must_be_whole: false,
     }
 }
 
 /// Pushes a manifest with the next number; its digest.
 pub async fn put(state: &SharedState, name: &str, content: &Bytes, names: &[&str]) -> Digest {
-    let push = push(name, content, names, state.next_revision().await.unwrap());
+    let push = push(name, content, names, state.begin_change(&repository(name)).await.unwrap());
     let digest = push.digest.clone();
     state.put_manifest(push).await.unwrap();
     digest

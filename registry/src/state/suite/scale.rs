@@ -173,7 +173,7 @@ async fn fastest_deletion(subject: &Subject, name: &str) -> Duration {
         let tags = [format!("a{number}"), format!("z{number}")];
         let digest: Digest = put(state, name, &image(&format!("to delete {number}"), &["layer"]), &[&tags[0], &tags[1]]).await;
         let seen = state.tags_of(&repository(name), &digest).await.unwrap().unwrap();
-        let revision = state.next_revision().await.unwrap();
+        let revision = state.begin_change(&repository(name)).await.unwrap();
         let begun = Instant::now();
         state.delete_manifest(DeleteManifest { repository: repository(name), digest, tags: seen, revision }).await.unwrap();
         times.push(begun.elapsed());

@@ -1,13 +1,16 @@
 use jiff::{Timestamp, ToSpan as _};
-use longshore_oci::{Algorithm, HashState};
+use longshore_oci::{Algorithm, Digest, HashState, Hasher};
 use uuid::Uuid;
 
 use super::{
     Subject, on_every_database,
-    samples::{LEASE_US, begin, commit, garbage, repository, whole},
+    samples::{LEASE_US, begin, commit, digest, garbage, repository, whole},
 };
 use crate::{
-    state::{Cancelled, Checkpoint, Claim, ClaimWish, Claimed, Garbage, NewUpload, SharedState, Tail, UploadPart},
+    state::{
+        BlobCommit, Cancelled, Checkpoint, Claim, ClaimWish, Claimed, FinishUpload, Finished, Garbage, NewUpload, SharedState,
+        Tail, UploadPart,
+    },
     storage::{ObjectKey, PartTag, PartsId},
 };
 
@@ -22,6 +25,10 @@ on_every_database!(
     idle_uploads_expire,
     a_commit_makes_a_blob,
     a_commit_replaces_what_is_damaged,
+    what_lies_whole_is_finished_in_one_step,
+    what_does_not_lie_whole_takes_a_writer,
+    a_finished_upload_of_another_digest_is_gone,
+    what_lapsed_claims_wrote_goes_with_the_commit,
 );
 
 fn wish(upload: &NewUpload, lease_us: i64) -> ClaimWish {
@@ -268,4 +275,95 @@ async fn a_commit_replaces_what_is_damaged(subject: Subject) {
     let late = again(&damaged).await;
     assert_eq!(there().await, sound, "somebody else has replaced it already");
     assert!(garbage(state).await.contains(&late));
+}
+
+/// An upload that nobody holds and whose content lies in one object.
+async fn lie_whole(state: &SharedState, name: &str, content: &str) -> NewUpload {
+    let (upload, claim) = begin(state, name).await;
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    hasher.update(content.as_bytes());
+    let size_bytes = content.len() as u64;
+    let tail = Some(Tail { generation: 1, size_bytes });
+    let whole = Checkpoint { hash_state: hasher.state(), tail, pieces: vec![7; 32], ..checkpoint(size_bytes) };
+    assert!(state.checkpoint_upload(upload.id, claim, whole).await.unwrap());
+    upload
+}
+
+fn finish(upload: &NewUpload, content: &str) -> FinishUpload {
+    FinishUpload {
+        id: upload.id,
+        repository: upload.repository.clone(),
+        digest: digest(content),
+        damaged: None,
+        garbage_due_at: Timestamp::now(),
+    }
+}
+
+async fn what_lies_whole_is_finished_in_one_step(subject: Subject) {
+    let (state, other) = (&subject.state, subject.replica().await);
+    let upload = lie_whole(state, "a/b", "content").await;
+    assert_eq!(other.finish_upload(finish(&upload, "content")).await.unwrap(), Finished::Done);
+    let blob = state.blob(&upload.repository, &digest("content")).await.unwrap().unwrap();
+    assert_eq!((blob.size_bytes, blob.pieces.as_ref()), (7, [7; 32].as_slice()));
+    assert_eq!(blob.key, upload.clone().claimed(Uuid::nil()).tail_key(1));
+    assert!(garbage(state).await.is_empty());
+    assert_eq!(subject.events().await.len(), 1);
+    assert_eq!(state.finish_upload(finish(&upload, "content")).await.unwrap(), Finished::NotYet, "there is none any more");
+
+    let again = lie_whole(state, "c", "content").await;
+    assert_eq!(state.finish_upload(finish(&again, "content")).await.unwrap(), Finished::Done);
+    assert_eq!(state.blob(&again.repository, &digest("content")).await.unwrap().unwrap().key, blob.key, "the first object stays");
+    assert_eq!(garbage(state).await, [again.claimed(Uuid::nil()).tail_key(1)]);
+}
+
+async fn what_does_not_lie_whole_takes_a_writer(subject: Subject) {
+    let state = &subject.state;
+    let upload = lie_whole(state, "a/b", "content").await;
+    let elsewhere = FinishUpload { repository: repository("a/c"), ..finish(&upload, "content") };
+    let otherwise = FinishUpload { digest: Digest::of(Algorithm::Sha512, b"content"), ..finish(&upload, "content") };
+    for finish in [elsewhere, otherwise] {
+        assert_eq!(state.finish_upload(finish).await.unwrap(), Finished::NotYet);
+    }
+    let claimed = take(state, &upload, LEASE_US).await;
+    assert_eq!(state.finish_upload(finish(&upload, "content")).await.unwrap(), Finished::NotYet, "somebody holds it");
+    let in_parts = Checkpoint {
+        hash_state: claimed.hash_state.clone().unwrap(),
+        assembly: Some((2, PartsId("many".to_owned()), false)),
+        new_parts: vec![part(1)],
+        tail: claimed.tail,
+        ..checkpoint(8 << 20)
+    };
+    assert!(state.checkpoint_upload(upload.id, claimed.claim, in_parts).await.unwrap());
+    assert_eq!(state.finish_upload(finish(&upload, "content")).await.unwrap(), Finished::NotYet, "it is in parts");
+    let (empty, claim) = begin(state, "a/b").await;
+    assert!(state.checkpoint_upload(empty.id, claim, checkpoint(0)).await.unwrap());
+    assert_eq!(state.finish_upload(finish(&empty, "")).await.unwrap(), Finished::NotYet, "there is no object yet");
+    assert_eq!(state.count_uploads().await.unwrap(), 2);
+}
+
+async fn a_finished_upload_of_another_digest_is_gone(subject: Subject) {
+    let state = &subject.state;
+    let upload = lie_whole(state, "a/b", "content").await;
+    let outcome = state.finish_upload(finish(&upload, "other")).await.unwrap();
+    assert_eq!(outcome, Finished::Mismatch(digest("content")));
+    assert!(state.upload_status(&upload.repository, upload.id).await.unwrap().is_none());
+    assert!(state.blob(&upload.repository, &digest("content")).await.unwrap().is_none());
+    let claimed = upload.claimed(Uuid::nil());
+    assert_eq!(garbage(state).await, [claimed.parts_key(1), claimed.tail_key(1)]);
+}
+
+async fn what_lapsed_claims_wrote_goes_with_the_commit(subject: Subject) {
+    let state = &subject.state;
+    // The first claim runs out, the second is given up without a checkpoint; each may have written something.
+    let (upload, claim) = begin(state, "a/b").await;
+    state.renew_claim(upload.id, claim, 1).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    let second = take(state, &upload, LEASE_US).await;
+    state.renew_claim(upload.id, second.claim, -1).await.unwrap();
+    let third = take(state, &upload, LEASE_US).await;
+    let key = third.tail_key(3);
+    let commit = BlobCommit { key: key.clone(), ..whole(&upload, third.claim, "content") };
+    assert!(state.commit_blob(commit).await.unwrap());
+    let expected: Vec<_> = (1..=3).flat_map(|claim| [third.parts_key(claim), third.tail_key(claim)]).collect();
+    assert_eq!(garbage(state).await, expected.into_iter().filter(|other| *other != key).collect::<Vec<_>>());
 }

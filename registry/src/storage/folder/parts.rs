@@ -9,11 +9,13 @@
 use std::{
     fs::{self, File},
     io::{self, Read},
+    num::NonZeroU64,
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
+use rustix::fs::Advice;
 
 use super::{
     super::{PartTag, PartsId, Reopened},
@@ -54,6 +56,8 @@ impl Folder {
             file.write_all_at(chunk, at).map_err(StorageError::file("write", &path))?;
             at += chunk.len() as u64;
         }
+        // Has the kernel begin to write, and not wait for that. Without it nothing is written before the object is to be durable.
+        rustix::fs::fadvise(&file, start, NonZeroU64::new(at - start), Advice::DontNeed).ok();
         if start / WRITE_BACK_BYTES != at / WRITE_BACK_BYTES {
             self.write_back.begin(&key, &file).map_err(|error| doomed(&path, error))?;
         }

@@ -1,0 +1,31 @@
+//! What is kept for a time only: the outbox, and where tags have been.
+
+use jiff::Timestamp;
+
+use super::{Connection, Result};
+
+/// Drops what happened before a time. Events are numbered as they happen, so only the oldest are looked at.
+pub async fn expire_events(connection: &mut Connection, before: Timestamp, limit: u32) -> Result<u64> {
+    let expired = sqlx::query(
+        "DELETE FROM events WHERE id IN (
+             SELECT id FROM (SELECT id, happened_at FROM events ORDER BY id LIMIT $2) AS oldest WHERE happened_at < $1)",
+    )
+    .bind(before.as_microsecond())
+    .bind(i64::from(limit))
+    .execute(&mut *connection)
+    .await?;
+    Ok(expired.rows_affected())
+}
+
+/// Drops where tags went before a time; where they are is in their own rows.
+pub async fn expire_tag_history(connection: &mut Connection, before: Timestamp, limit: u32) -> Result<u64> {
+    let expired = sqlx::query(
+        "DELETE FROM tag_history WHERE (repository_id, name, revision) IN (
+             SELECT repository_id, name, revision FROM tag_history WHERE changed_at < $1 ORDER BY changed_at LIMIT $2)",
+    )
+    .bind(before.as_microsecond())
+    .bind(i64::from(limit))
+    .execute(&mut *connection)
+    .await?;
+    Ok(expired.rows_affected())
+}
