@@ -17,6 +17,7 @@ longshore_tests::once!(
     a_faulty_wire_to_postgres,
     what_is_away_is_said_and_comes_back,
     an_answer_lost_after_the_deed_does_no_harm,
+    a_push_that_failed_is_not_brought_back,
 );
 
 const PATIENCE: &[(&str, &str)] = &[
@@ -230,4 +231,34 @@ async fn an_answer_lost_after_the_deed_does_no_harm() {
     }
     let digest = Digest::of(Algorithm::Sha256, &Random::seeded(250).bytes(1000));
     assert_eq!(registry.index().texts(&format!("SELECT object_key FROM blobs WHERE digest = '{digest}'")).await.len(), 1);
+}
+
+/// The record of a push is in the bucket, and neither the registry nor the client ever learns that it is.
+async fn a_push_that_failed_is_not_brought_back() {
+    let wire = wire_to_s3().await;
+    let values = [("storage.call_timeout", "2s"), ("storage.backoff_min", "5ms"), ("storage.backoff_max", "50ms")]
+        .into_iter()
+        .chain([("sweep.interval", "200ms"), ("sweep.change_timeout", "2s"), ("log.filter", "off")]);
+    let values: Vec<(&str, Value)> = values.map(|(key, value)| (key, value.into())).collect();
+    let mut registry = Registry::through(Some(wire.address()), None, &values).await;
+    let client = registry.client();
+    let [kept, failed] = [Image::random(260, &[1000]), Image::random(261, &[1000])];
+    client.push_image("faults/back", "latest", &kept).await;
+    for blob in &failed.blobs {
+        client.push_blob("faults/back", blob).await;
+    }
+    let records = || registry.objects().keys().filter(|key| key.contains("/_records/")).count();
+    assert_eq!(records(), 1);
+    wire.set_rules(1, vec![Rule::always(Fault::LoseAnswer).method("PUT").containing("_records")]);
+    client.put_manifest("faults/back", "latest", &failed.media_type, &failed.manifest).await.expect(503);
+    assert_eq!(records(), 2, "it was written all the same");
+    wire.heal();
+    until("its record to go", Duration::from_secs(30), async || (records() == 1).then_some(())).await;
+
+    registry.kill9();
+    registry.index().lose().await;
+    assert_eq!(registry.reindex().await.code, Some(0));
+    registry.restart().await;
+    assert_eq!(client.pull_image("faults/back", "latest").await, kept.digest);
+    client.get_manifest("faults/back", failed.digest.as_str()).await.expect(404);
 }

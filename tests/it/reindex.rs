@@ -6,7 +6,7 @@ use longshore_oci::{Algorithm, Digest};
 use longshore_tests::{Backend, Client, Image, Registry, artifact, image_index, on_both_backends};
 use serde_json::{Value, json};
 
-on_both_backends!(a_lost_database_is_rebuilt, what_was_deleted_stays_deleted);
+on_both_backends!(a_lost_database_is_rebuilt, what_was_deleted_stays_deleted, a_database_in_use_is_not_rebuilt,);
 
 /// What a client can see of a registry.
 async fn seen(client: &Client, subject: &Digest) -> Value {
@@ -119,4 +119,22 @@ async fn what_was_deleted_stays_deleted(backend: Backend) {
     client.get_manifest("reindex/deleted", images[0].digest.as_str()).await.expect(200);
     client.get_manifest("reindex/deleted", images[1].digest.as_str()).await.expect(404);
     client.get(&format!("/v2/reindex/deleted/blobs/{layer}")).await.expect(404);
+}
+
+async fn a_database_in_use_is_not_rebuilt(backend: Backend) {
+    let mut registry = Registry::start(backend).await;
+    let client = registry.client();
+    let image = Image::random(160, &[1000]);
+    client.push_image("reindex/busy", "v1", &image).await;
+    let output = registry.reindex().await;
+    assert_eq!(output.code, Some(1), "{output}");
+    assert!(output.stderr.contains("in use by another process"), "{output}");
+    assert_eq!(client.pull_image("reindex/busy", "v1").await, image.digest, "and nothing happened to it");
+    registry.kill9();
+    longshore_tests::until("the database to be free", Duration::from_secs(30), async || {
+        (registry.reindex().await.code == Some(0)).then_some(())
+    })
+    .await;
+    registry.restart().await;
+    assert_eq!(client.pull_image("reindex/busy", "v1").await, image.digest);
 }

@@ -12,6 +12,7 @@ mod objects;
 mod parts;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod walk;
 mod write_back;
 
@@ -29,6 +30,7 @@ use std::ops::Range;
 use super::{Content, ObjectKey, Page, PartTag, PartsId, Reopened, StorageError, Store, Unfinished};
 use directories::Directories;
 use lengths::WrittenPart;
+use turns::Turns;
 use write_back::WriteBack;
 
 const INCOMING: &str = "incoming";
@@ -46,6 +48,7 @@ struct Folder {
     unfinished: PathBuf,
     directories: Directories,
     write_back: WriteBack,
+    turns: Turns,
     part_bytes: u64,
     /// Names files in `incoming/`.
     next_incoming: AtomicU64,
@@ -83,6 +86,7 @@ impl FolderStore {
             unfinished,
             directories,
             write_back: WriteBack::default(),
+            turns: Turns::default(),
             part_bytes,
             next_incoming,
             boot: boot(),
@@ -134,6 +138,7 @@ impl Store for FolderStore {
 
     async fn put(&self, key: &ObjectKey, content: Vec<Bytes>) -> Result<(), StorageError> {
         let key = key.to_string();
+        let _turn = self.0.turns.take(content.iter().map(|chunk| chunk.len() as u64).sum()).await;
         self.run(move |folder| folder.put(&key, &content)).await
     }
 
@@ -159,6 +164,7 @@ impl Store for FolderStore {
 
     async fn complete(&self, key: &ObjectKey, _id: &PartsId, parts: &[PartTag]) -> Result<(), StorageError> {
         let (key, parts) = (key.to_string(), parts.to_vec());
+        let _turn = self.0.turns.take(parts.len() as u64 * self.0.part_bytes).await;
         self.run(move |folder| folder.complete(key, &parts)).await
     }
 

@@ -101,7 +101,7 @@ impl Writer {
         }
         let interrupted = |offset_bytes, reason: String| UploadError::Interrupted { offset_bytes, reason };
         loop {
-            if end_bytes != Some(self.offset_bytes) {
+            if end_bytes != Some(self.offset_bytes) && self.buffered_bytes < self.claimed.part_bytes {
                 self.make_room(end_bytes).await?;
             }
             let Some(frame) = self.next_frame(&mut body).await? else { break };
@@ -168,6 +168,12 @@ impl Writer {
 
     async fn append(&mut self, mut bytes: Bytes) -> Result<(), UploadError> {
         while !bytes.is_empty() {
+            // A full buffer waits for what follows it: where nothing does, it is an object of its own, which is cheaper than a part.
+            if self.buffered_bytes == self.claimed.part_bytes {
+                self.send_part().await?;
+                self.settle_part().await?;
+                self.make_room(None).await?;
+            }
             let room = self.claimed.part_bytes - self.buffered_bytes;
             let head = bytes.split_to(usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len()));
             self.hasher.update(&head);
@@ -175,13 +181,6 @@ impl Writer {
             self.offset_bytes += head.len() as u64;
             self.buffered_bytes += head.len() as u64;
             self.buffer.push(head);
-            if self.buffered_bytes == self.claimed.part_bytes {
-                self.send_part().await?;
-                self.settle_part().await?;
-                if !bytes.is_empty() {
-                    self.make_room(None).await?;
-                }
-            }
         }
         Ok(())
     }

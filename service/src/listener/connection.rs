@@ -22,7 +22,7 @@ use super::tracked::{Running, Tracked};
 use super::{ConnectionInfo, Limits};
 
 /// The most that HTTP/1 buffers of one connection in each direction, in bytes; with the limit on connections it bounds memory.
-const HTTP1_BUFFER_BYTES: usize = 256 * 1024;
+const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
 /// Streams that one HTTP/2 connection may have open.
 const HTTP2_STREAMS: u32 = 128;
 /// The most that the headers of one HTTP/2 request may hold, in bytes.

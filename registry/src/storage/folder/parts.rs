@@ -56,8 +56,11 @@ impl Folder {
             file.write_all_at(chunk, at).map_err(StorageError::file("write", &path))?;
             at += chunk.len() as u64;
         }
-        // Has the kernel begin to write, and not wait for that. Without it nothing is written before the object is to be durable.
-        rustix::fs::fadvise(&file, start, NonZeroU64::new(at - start), Advice::DontNeed).ok();
+        if !self.turns.are_taken() {
+            // Has the kernel begin to write, and does not wait for that: where the disk has nothing more urgent to do, little is left of
+            // a large object when it is to be durable.
+            rustix::fs::fadvise(&file, start, NonZeroU64::new(at - start), Advice::DontNeed).ok();
+        }
         if start / WRITE_BACK_BYTES != at / WRITE_BACK_BYTES {
             self.write_back.begin(&key, &file).map_err(|error| doomed(&path, error))?;
         }

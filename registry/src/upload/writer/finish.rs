@@ -17,7 +17,10 @@ impl Writer {
     /// `is_last` tells that no more is expected before the end: the bytes after the last part then become a part themselves.
     pub async fn pause(mut self, is_last: bool) -> Result<u64, UploadError> {
         self.await_part().await?;
-        if self.buffered_bytes > 0 && (self.offset_bytes != self.claimed.offset_bytes || self.replaces_parts) {
+        if self.buffered_bytes == self.claimed.part_bytes && (self.assembly.is_some() || !is_last) {
+            self.send_part().await?;
+            self.await_part().await?;
+        } else if self.buffered_bytes > 0 && (self.offset_bytes != self.claimed.offset_bytes || self.replaces_parts) {
             if is_last && self.assembly.is_some() {
                 self.send_last_part().await?;
             } else {
