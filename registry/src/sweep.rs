@@ -73,7 +73,10 @@ impl Sweeper {
             let is_full = Instant::now() >= full_sweep_at;
             let swept = async {
                 if is_full {
-                    self.expire().await?;
+                    if self.expire().await? > 0 {
+                        // Of an upload that a crash cut off as it began an object in parts, only the store knows which.
+                        strays_at = Instant::now();
+                    }
                     self.retire_records().await?;
                 }
                 self.delete_garbage().await?;
@@ -105,15 +108,23 @@ impl Sweeper {
         }
     }
 
-    async fn expire(&self) -> Result<(), Error> {
+    /// Ends what has rested for too long; how many uploads.
+    async fn expire(&self) -> Result<u64, Error> {
         let state = &self.registry.state;
-        while state.expire_uploads(ago(self.retention.idle_upload), BATCH).await? == u64::from(BATCH) {}
+        let mut expired = 0;
+        loop {
+            let batch = state.expire_uploads(ago(self.retention.idle_upload), BATCH).await?;
+            expired += batch;
+            if batch < u64::from(BATCH) {
+                break;
+            }
+        }
         while state.abandon_changes(ago(self.retention.pending_change), BATCH).await? == u64::from(BATCH) {}
         while state.expire_events(ago(self.retention.events), BATCH).await? == u64::from(BATCH) {}
         while state.expire_tag_history(ago(self.retention.tag_history), BATCH).await? == u64::from(BATCH) {}
         let open = state.count_uploads().await?;
         self.registry.uploads_open.set(i64::try_from(open).unwrap_or(i64::MAX));
-        Ok(())
+        Ok(expired)
     }
 
     async fn retire_records(&self) -> Result<(), Error> {
