@@ -138,6 +138,8 @@ impl Sweeper {
             if due.is_empty() {
                 return Ok(());
             }
+            // What made it garbage must not be undone by a power failure once it is gone.
+            self.registry.state.sync().await?;
             for garbage in &due {
                 self.registry.delivery.forget(&garbage.key);
             }
@@ -178,6 +180,9 @@ impl Sweeper {
                 }
             }
             after = Some(last);
+        }
+        if !strays.is_empty() {
+            self.registry.state.sync().await?;
         }
         // Only now, since a listing goes on from an object that must still be there.
         for Unfinished { key, id } in strays {

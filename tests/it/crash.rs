@@ -21,28 +21,34 @@ on_both_backends!(acknowledged_pushes_survive_kill_9, an_acknowledged_chunk_surv
 const AT_ONCE: usize = 64;
 
 /// One push of one image to a repository and tag of its own; some of its layers others push too.
-#[derive(Clone)]
 struct Push {
     repository: String,
     tag: String,
-    image: Image,
+    number: usize,
+    layer_sizes_bytes: Vec<usize>,
+}
+
+impl Push {
+    /// The image, made anew each time: all of them at once would not fit in memory.
+    fn image(&self) -> Image {
+        let image = Image::random(self.number as u64, &self.layer_sizes_bytes);
+        if !self.number.is_multiple_of(3) {
+            return image;
+        }
+        let shared = Random::seeded(111).bytes(50_000);
+        Image::of(image.blobs[0].clone(), [vec![shared], image.blobs[1..].to_vec()].concat())
+    }
 }
 
 fn pushes(count: usize) -> Vec<Push> {
     let mut random = Random::seeded(110);
-    let shared = Random::seeded(111).bytes(50_000);
     let push = |number: usize| {
-        let sizes = match number % 50 {
+        let layer_sizes_bytes = match number % 50 {
             // Now and then one of several parts, so that these are cut off as well.
             0 => vec![random.index(8 << 20, 18 << 20)],
             _ => vec![random.index(1, 200_000), random.index(1, 5000)],
         };
-        let mut image = Image::random(number as u64, &sizes);
-        if number.is_multiple_of(3) {
-            let layers = [vec![shared.clone()], image.blobs[1..].to_vec()].concat();
-            image = Image::of(image.blobs[0].clone(), layers);
-        }
-        Push { repository: format!("crash/r{}", number % 40), tag: format!("t{number}"), image }
+        Push { repository: format!("crash/r{}", number % 40), tag: format!("t{number}"), number, layer_sizes_bytes }
     };
     (0..count).map(push).collect()
 }
@@ -99,7 +105,7 @@ async fn run_all(client: &Client, pushes: &Arc<Vec<Push>>, done: &Arc<AtomicUsiz
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(push) = pushes.get(number) else { return acknowledged };
-                if client.try_push_image(&push.repository, &push.tag, &push.image).await.is_ok() {
+                if client.try_push_image(&push.repository, &push.tag, &push.image()).await.is_ok() {
                     acknowledged.insert(number);
                 } else {
                     // While the registry is down, attempts would be spent on nothing.
@@ -129,16 +135,17 @@ async fn check_all(client: &Client, pushes: &Arc<Vec<Push>>, acknowledged: &BTre
         let (client, pushes) = (client.clone(), Arc::clone(pushes));
         checks.spawn(async move {
             for (number, push) in pushes.iter().enumerate().skip(worker).step_by(16) {
+                let image = push.image();
                 let answer = client.get_manifest(&push.repository, &push.tag).await;
                 if answer.status == 200 {
-                    assert_eq!(client.pull_image(&push.repository, &push.tag).await, push.image.digest);
+                    assert_eq!(client.pull_image(&push.repository, &push.tag).await, image.digest);
                 } else {
                     assert!(
                         answer.status == 404 && !acknowledged.contains(&number),
                         "push {number} was acknowledged: {answer:?}"
                     );
                 }
-                for blob in &push.image.blobs {
+                for blob in &image.blobs {
                     let digest = Digest::of(Algorithm::Sha256, blob);
                     if client.head(&format!("/v2/{}/blobs/{digest}", push.repository)).await.status == 200 {
                         assert!(client.pull_blob(&push.repository, &digest).await == *blob);

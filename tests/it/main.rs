@@ -19,6 +19,7 @@ mod manifests;
 mod memory;
 mod model;
 mod operator;
+mod part_ends;
 mod pull;
 mod push;
 mod referrers;

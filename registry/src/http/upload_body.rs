@@ -31,17 +31,40 @@ pub fn parse_id(id: &str) -> Result<Uuid, Error> {
     Uuid::try_parse(id).map_err(|_| Error::UploadUnknown(id.to_owned()))
 }
 
-/// Takes the upload for this request.
-pub async fn claim(registry: &Registry, name: &RepositoryName, id: &str, algorithm: Option<Algorithm>) -> Result<Claimed, Error> {
-    if let Some(claimed) = held_from_the_start(registry, name, parse_id(id)?, algorithm).await? {
-        return Ok(claimed);
+/// Takes the upload for a request whose body begins at `range`, where that was said. Called from a task of its own: a request that ends
+/// while it waits would leave the upload claimed by nobody.
+pub async fn open(
+    registry: &Registry,
+    name: &RepositoryName,
+    id: Uuid,
+    algorithm: Option<Algorithm>,
+    range: Option<ContentRange>,
+) -> Result<Writer, Error> {
+    let claimed = match held_from_the_start(registry, name, id, algorithm).await? {
+        Some(claimed) => claimed,
+        None => claim(registry, name, id, algorithm).await?,
+    };
+    let held = (id, claimed.claim);
+    let opened = writer(registry, claimed).and_then(|writer| match range {
+        Some(range) if range.first != writer.offset_bytes() => Err(Error::ChunkOutOfOrder {
+            first_byte: range.first,
+            offset_bytes: writer.offset_bytes(),
+            location: format!("{}{}", registry.limits.public_url, Route::Upload(name.clone(), id.to_string())),
+        }),
+        _ => Ok(writer),
+    });
+    if opened.is_err() {
+        release(registry, held, false).await;
     }
-    let wish =
-        ClaimWish { id: parse_id(id)?, repository: name.clone(), algorithm, claim: Uuid::new_v4(), lease_us: lease_us(registry) };
+    opened
+}
+
+async fn claim(registry: &Registry, name: &RepositoryName, id: Uuid, algorithm: Option<Algorithm>) -> Result<Claimed, Error> {
+    let wish = ClaimWish { id, repository: name.clone(), algorithm, claim: Uuid::new_v4(), lease_us: lease_us(registry) };
     match registry.state.claim_upload(wish).await? {
         Claim::Taken(claimed) => Ok(*claimed),
-        Claim::Busy => Err(Error::UploadBusy(id.to_owned())),
-        Claim::Unknown => Err(Error::UploadUnknown(id.to_owned())),
+        Claim::Busy => Err(Error::UploadBusy(id.to_string())),
+        Claim::Unknown => Err(Error::UploadUnknown(id.to_string())),
     }
 }
 
@@ -55,16 +78,16 @@ async fn held_from_the_start(
 ) -> Result<Option<Claimed>, Error> {
     let Some((claimed, is_old)) = registry.begun.as_ref().and_then(|begun| begun.take(id, name)) else { return Ok(None) };
     if algorithm.is_some_and(|algorithm| algorithm != claimed.algorithm) {
-        release(registry, (id, claimed.claim)).await;
+        release(registry, (id, claimed.claim), false).await;
         return Ok(None);
     }
     let is_held = !is_old || registry.state.renew_claim(id, claimed.claim, lease_us(registry)).await?;
     Ok(is_held.then_some(claimed))
 }
 
-/// Gives a claim up without having changed anything. Where that fails, the lease's end does it.
-pub async fn release(registry: &Registry, (id, claim): (Uuid, Uuid)) {
-    if let Err(failure) = registry.state.renew_claim(id, claim, -1).await {
+/// Gives a claim up, under which something may have been written or not. Where that fails, the lease's end does it.
+pub async fn release(registry: &Registry, (id, claim): (Uuid, Uuid), has_written: bool) {
+    if let Err(failure) = registry.state.release_claim(id, claim, has_written).await {
         tracing::warn!(upload = %id, error = &failure as &dyn std::error::Error, "a claim could not be given up");
     }
 }
@@ -77,25 +100,6 @@ pub fn chunk<B>(call: &Call<B>) -> Result<(Option<ContentRange>, Option<u64>), E
         (Some(range), Some(length_bytes)) if range.length() != length_bytes => Err(Error::ChunkLength { range, length_bytes }),
         (Some(range), _) => Ok((Some(range), Some(range.length()))),
         (None, length) => Ok((None, length)),
-    }
-}
-
-/// Refuses a chunk that does not begin where the upload stands.
-pub fn require_order(
-    registry: &Registry,
-    range: Option<ContentRange>,
-    writer: &Writer,
-    name: &RepositoryName,
-    id: Uuid,
-) -> Result<(), Error> {
-    let offset_bytes = writer.offset_bytes();
-    match range {
-        Some(range) if range.first != offset_bytes => Err(Error::ChunkOutOfOrder {
-            first_byte: range.first,
-            offset_bytes,
-            location: format!("{}{}", registry.limits.public_url, Route::Upload(name.clone(), id.to_string())),
-        }),
-        _ => Ok(()),
     }
 }
 
@@ -120,13 +124,14 @@ pub async fn settle(registry: &Arc<Registry>, writer: Writer, held: (Uuid, Uuid)
         // The database and the store go on from the last checkpoint.
         _ => {
             writer.let_go().await;
-            release(registry, held).await;
+            release(registry, held, true).await;
             return error;
         }
     };
     registry.garbage.notify_one();
     if let Err(failure) = settled {
         tracing::warn!(upload = %held.0, error = &failure as &dyn std::error::Error, "an upload could not be settled");
+        release(registry, held, true).await;
     }
     error
 }

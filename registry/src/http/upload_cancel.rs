@@ -6,12 +6,17 @@ use http::StatusCode;
 use longshore_oci::RepositoryName;
 
 use super::{Outcome, reply, upload_body};
-use crate::{error::Error, registry::Registry, state::Cancelled};
+use crate::{error::Error, registry::Registry, state::Cancelled, upload::UploadError};
 
 pub async fn upload_cancel(registry: &Arc<Registry>, name: RepositoryName, id: String) -> Outcome {
     let upload = upload_body::parse_id(&id)?;
-    let held = registry.begun.as_ref().and_then(|begun| begun.take(upload, &name)).map(|(claimed, _)| claimed.claim);
-    match registry.state.cancel_upload(&name, upload, held).await? {
+    let worker = registry.clone();
+    // Once begun it is seen through, so that the upload is not left claimed by nobody.
+    let work = async move {
+        let held = worker.begun.as_ref().and_then(|begun| begun.take(upload, &name)).map(|(claimed, _)| claimed.claim);
+        worker.state.cancel_upload(&name, upload, held).await
+    };
+    match registry.tasks.spawn(work).await.map_err(UploadError::Task)?? {
         Cancelled::Done => {
             registry.garbage.notify_one();
             Ok(reply::status(StatusCode::NO_CONTENT))

@@ -21,15 +21,11 @@ pub async fn upload_finish<B: Incoming>(registry: &Arc<Registry>, name: Reposito
     if range.is_none() && call.body.is_end_stream() && finish_as_it_stands(registry, &name, &id, &digest).await? {
         return Ok(reply::created(registry.location(Route::Blob(name, digest.clone())), &digest));
     }
-    let claimed = upload_body::claim(registry, &name, &id, Some(digest.algorithm())).await?;
-    let held = (claimed.id, claimed.claim);
-    let mut writer = upload_body::writer(registry, claimed)?;
-    if let Err(error) = upload_body::require_order(registry, range, &writer, &name, held.0) {
-        upload_body::release(registry, held).await;
-        return Err(error);
-    }
+    let upload = upload_body::parse_id(&id)?;
     let (worker, repository, content_digest) = (registry.clone(), name.clone(), digest.clone());
     let work = async move {
+        let mut writer = upload_body::open(&worker, &repository, upload, Some(content_digest.algorithm()), range).await?;
+        let held = writer.held();
         if !call.body.is_end_stream()
             && let Err(error) = upload_body::take_in(&worker, &mut writer, call.body, length).await
         {
@@ -50,7 +46,9 @@ async fn finish_as_it_stands(registry: &Arc<Registry>, name: &RepositoryName, id
     let worker = registry.clone();
     let work = async move {
         let outcome = worker.state.finish_upload(finish.clone()).await;
-        worker.committed(&finish.repository, finish.damaged.is_some());
+        if !matches!(outcome, Ok(Finished::NotYet)) {
+            worker.committed(&finish.repository, finish.damaged.is_some());
+        }
         match outcome? {
             Finished::Done => Ok(true),
             Finished::Mismatch(actual) => Err(UploadError::DigestMismatch { expected: finish.digest, actual }.into()),
@@ -83,7 +81,7 @@ pub async fn commit(
             Err(error.into())
         }
         Err(error) => {
-            upload_body::release(registry, held).await;
+            upload_body::release(registry, held, true).await;
             Err(error.into())
         }
         Ok(()) => Ok(()),

@@ -11,7 +11,7 @@ use crate::{
     error::Error,
     registry::Registry,
     state::NewUpload,
-    upload::{UploadError, Writer},
+    upload::{Begun, UploadError, Writer},
 };
 
 pub async fn upload_start<B: Incoming>(registry: &Arc<Registry>, name: RepositoryName, call: Call<B>) -> Outcome {
@@ -54,7 +54,7 @@ async fn mount(
 async fn begin(registry: &Registry, name: RepositoryName, algorithm: Algorithm) -> Outcome {
     let id = Uuid::now_v7();
     let part_bytes = registry.store.part_bytes();
-    let claim = registry.begun.is_some().then(Uuid::new_v4);
+    let claim = registry.begun.as_ref().is_some_and(Begun::has_room).then(Uuid::new_v4);
     let held = claim.map(|claim| (claim, upload_body::lease_us(registry)));
     let upload = NewUpload { id, repository: name.clone(), algorithm, part_bytes, claim: held };
     registry.state.create_upload(upload.clone()).await?;

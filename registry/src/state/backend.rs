@@ -10,6 +10,7 @@ macro_rules! implement_state {
                 $is_exclusive
             }
             async fn probe(&self) -> Result<(), StateError> {
+                self.require()?;
                 read!(self, |connection| statements::lists::repositories(connection, "", 1)).map(|_| ())
             }
             fn connections(&self) -> (u32, usize) {
@@ -23,6 +24,9 @@ macro_rules! implement_state {
             }
             async fn renew_claim(&self, id: Uuid, claim: Uuid, lease_us: i64) -> Result<bool, StateError> {
                 write!(self, Light, [], |connection| statements::uploads::renew(connection, id, claim, lease_us))
+            }
+            async fn release_claim(&self, id: Uuid, claim: Uuid, has_written: bool) -> Result<(), StateError> {
+                write!(self, Light, [], |connection| statements::uploads::release(connection, id, claim, has_written))
             }
             async fn checkpoint_upload(&self, id: Uuid, claim: Uuid, checkpoint: Checkpoint) -> Result<bool, StateError> {
                 if checkpoint.is_one_statement() {
@@ -157,6 +161,10 @@ macro_rules! implement_state {
             }
             async fn image(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<ImageDetail>, StateError> {
                 read!(self, |connection| statements::images::inspect(connection, repository, digest))
+            }
+            async fn sync(&self) -> Result<(), StateError> {
+                // Whatever was committed before this is durable when this is.
+                write!(self, Durable, [], |_connection| std::future::ready(Ok(())))
             }
             async fn due_garbage(&self, limit: u32) -> Result<Vec<Garbage>, StateError> {
                 read!(self, |connection| statements::garbage::due(connection, limit))

@@ -32,8 +32,8 @@ pub enum StateError {
     /// Several on one file would each trust its own memory.
     #[error("{0} is in use by another process")]
     InUse(String),
-    /// Another process may be emptying it to fill it anew.
-    #[error("the database is being rebuilt")]
+    /// Another process may be emptying it to fill it anew: it holds the lock, or the connection that held it for this one broke.
+    #[error("the database is being rebuilt, or may be")]
     Rebuilding,
 }
 

@@ -1,7 +1,8 @@
 //! What the registry knows: repositories, blobs, manifests, tags, uploads, and the outbox of their changes.
 //!
 //! One trait, two databases behind it. Every method is one transaction; when a method that changes something has returned, the
-//! change is durable, whole, and seen by every later read on any replica. The statements are the same for both databases and are
+//! change is whole, and seen by every later read on any replica. It is durable too, but for what nothing acknowledged depends on: an
+//! upload begun, claimed, noted or ended without a blob. The statements are the same for both databases and are
 //! written once, in `statements/`.
 
 mod backend;
@@ -47,7 +48,7 @@ pub trait State: Send + Sync + 'static {
     /// Whether this process alone changes the database, so that what it has read stays true until it writes.
     fn is_exclusive(&self) -> bool;
 
-    /// Proves that the database answers.
+    /// Proves that the database answers, and that it can be changed.
     async fn probe(&self) -> Result<(), StateError>;
 
     /// Connections open and idle, for metrics.
@@ -59,8 +60,10 @@ pub trait State: Send + Sync + 'static {
     async fn create_upload(&self, upload: NewUpload) -> Result<(), StateError>;
     /// Takes an upload for one writer, until its lease ends.
     async fn claim_upload(&self, wish: ClaimWish) -> Result<Claim, StateError>;
-    /// Keeps a claim for longer, or gives it up where the lease is negative. False when it was lost.
+    /// Keeps a claim for longer. False when it was lost.
     async fn renew_claim(&self, id: Uuid, claim: Uuid, lease_us: i64) -> Result<bool, StateError>;
+    /// Gives a claim up without saying where the upload stands; `has_written` where there may be objects that no row tells of.
+    async fn release_claim(&self, id: Uuid, claim: Uuid, has_written: bool) -> Result<(), StateError>;
     /// Notes where an upload stands, and the part that brought it there, if one did; `release` gives up the claim. False when it was lost.
     async fn checkpoint_upload(&self, id: Uuid, claim: Uuid, checkpoint: Checkpoint) -> Result<bool, StateError>;
     /// Turns an upload that nobody holds into a blob, in one step, where nothing of it is left to write.
@@ -147,6 +150,8 @@ pub trait State: Send + Sync + 'static {
 
     // What is left to delete.
 
+    /// Waits until all that can be read by now would survive a power failure.
+    async fn sync(&self) -> Result<(), StateError>;
     /// Objects due for deletion by now, the longest due first.
     async fn due_garbage(&self, limit: u32) -> Result<Vec<Garbage>, StateError>;
     /// Strikes off objects that have been deleted.

@@ -72,6 +72,11 @@ impl PostgresState {
         Ok(Self { pool, tenure })
     }
 
+    /// Refuses while somebody else may be rebuilding the database.
+    fn require(&self) -> Result<(), StateError> {
+        self.tenure.require()
+    }
+
     fn pool(&self) -> &PgPool {
         &self.pool
     }
@@ -82,7 +87,7 @@ impl PostgresState {
 
     /// One statement, which commits itself. Run again where its answer got lost, it leaves a change behind that is never ended.
     async fn begin_change(&self, repository: &RepositoryName) -> Result<u64, StateError> {
-        self.tenure.require()?;
+        self.require()?;
         let now = Timestamp::now().as_microsecond();
         let row = read!(self, |connection| async move {
             let sql = "INSERT INTO pending_changes (revision, repository, begun_at) VALUES (nextval('revisions'), $1, $2)
@@ -107,7 +112,7 @@ impl PostgresState {
         F: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, StateError>> + Send + Sync + 'static,
     {
         let mut attempts_left = WRITE_ATTEMPTS;
-        self.tenure.require()?;
+        self.require()?;
         loop {
             attempts_left -= 1;
             match self.attempt(&run).await {

@@ -30,6 +30,7 @@ use sqlx::{
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use syncer::Syncer;
 use writer::{Change, Reply};
 
 use super::backend::{Durability, READ_ATTEMPTS, implement_state, read, write};
@@ -59,6 +60,7 @@ const QUEUE_LENGTH: usize = 1024;
 pub struct SqliteState {
     readers: SqlitePool,
     writer: mpsc::Sender<Change>,
+    syncer: Syncer,
     last_revision: AtomicU64,
     /// Held, not read: a second process on the file would trust a memory that this one makes false.
     _lock: std::fs::File,
@@ -79,12 +81,10 @@ impl SqliteState {
             .disable_statement_logging();
         let mut connection = options.clone().connect().await?;
         super::migrations::sqlite().run_direct(None, &mut connection, false).await?;
-        // Whoever held a claim, or had begun a change, went with the last process.
-        sqlx::raw_sql(
-            "UPDATE uploads SET claim = NULL, has_strays = TRUE WHERE claim IS NOT NULL; UPDATE pending_changes SET begun_at = 0",
-        )
-        .execute(&mut connection)
-        .await?;
+        // Whoever held a claim went with the last process.
+        sqlx::query("UPDATE uploads SET claim = NULL, has_strays = TRUE WHERE claim IS NOT NULL")
+            .execute(&mut connection)
+            .await?;
         let row = sqlx::query(
             "SELECT MAX(COALESCE((SELECT MAX(revision) FROM records), 0), COALESCE((SELECT MAX(revision) FROM pending_changes), 0)) AS revision",
         )
@@ -95,8 +95,13 @@ impl SqliteState {
         let readers = readers.connect_with(options.read_only(true).create_if_missing(false)).await?;
         let (writer, changes) = mpsc::channel(QUEUE_LENGTH);
         let syncer = syncer::start(file).map_err(|error| StateError::Unavailable(sqlx::Error::Io(error)))?;
-        tokio::spawn(writer::write_all(connection, changes, syncer));
-        Ok(Self { readers, writer, last_revision, _lock: lock })
+        tokio::spawn(writer::write_all(connection, changes, syncer.clone()));
+        Ok(Self { readers, writer, syncer, last_revision, _lock: lock })
+    }
+
+    /// Refuses where nothing can be changed any more.
+    fn require(&self) -> Result<(), StateError> {
+        self.syncer.require()
     }
 
     fn pool(&self) -> &SqlitePool {

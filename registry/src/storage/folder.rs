@@ -138,8 +138,15 @@ impl Store for FolderStore {
 
     async fn put(&self, key: &ObjectKey, content: Vec<Bytes>) -> Result<(), StorageError> {
         let key = key.to_string();
-        let _turn = self.0.turns.take(content.iter().map(|chunk| chunk.len() as u64).sum()).await;
-        self.run(move |folder| folder.put(&key, &content)).await
+        if let Some(_turn) = self.0.turns.take_free() {
+            return self.run(move |folder| folder.keep(&key, folder.write(&key, &content)?)).await;
+        }
+        // Who has to wait does so without the bytes.
+        let size_bytes = content.iter().map(|chunk| chunk.len() as u64).sum();
+        let name = key.clone();
+        let incoming = self.run(move |folder| folder.write(&name, &content)).await?;
+        let _turn = self.0.turns.take(size_bytes).await;
+        self.run(move |folder| folder.keep(&key, incoming)).await
     }
 
     async fn read(&self, key: &ObjectKey, size_bytes: u64, _range: Range<u64>) -> Result<Content, StorageError> {

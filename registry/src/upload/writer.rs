@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use longshore_oci::Hasher;
 use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle, time::Instant};
+use uuid::Uuid;
 
 use super::{Budget, PieceHasher, UploadError, UploadSettings};
 use crate::{
@@ -83,6 +84,11 @@ impl Writer {
         })
     }
 
+    /// The upload and the proof that this writer holds it.
+    pub fn held(&self) -> (Uuid, Uuid) {
+        (self.claimed.id, self.claimed.claim)
+    }
+
     /// How many bytes the upload has.
     pub fn offset_bytes(&self) -> u64 {
         self.offset_bytes
@@ -110,7 +116,7 @@ impl Writer {
             if self.offset_bytes + bytes.len() as u64 > end_bytes.unwrap_or(limit_bytes) {
                 return Err(UploadError::TooLarge { limit_bytes: end_bytes.unwrap_or(limit_bytes) });
             }
-            self.append(bytes).await?;
+            self.append(bytes, end_bytes).await?;
         }
         match end_bytes {
             Some(end) if end != self.offset_bytes => Err(interrupted(self.offset_bytes, "it was shorter than announced".into())),
@@ -159,6 +165,9 @@ impl Writer {
             return Ok(());
         }
         self.load_tail().await?;
+        if self.buffered_bytes == self.claimed.part_bytes {
+            return Ok(());
+        }
         let to_part_end = self.claimed.part_bytes - self.buffered_bytes;
         let to_come = end_bytes.map_or(to_part_end, |end| end - self.offset_bytes).min(to_part_end);
         self.permits.push(self.budget.take(to_come).await?);
@@ -166,13 +175,13 @@ impl Writer {
         Ok(())
     }
 
-    async fn append(&mut self, mut bytes: Bytes) -> Result<(), UploadError> {
+    async fn append(&mut self, mut bytes: Bytes, end_bytes: Option<u64>) -> Result<(), UploadError> {
         while !bytes.is_empty() {
             // A full buffer waits for what follows it: where nothing does, it is an object of its own, which is cheaper than a part.
             if self.buffered_bytes == self.claimed.part_bytes {
                 self.send_part().await?;
                 self.settle_part().await?;
-                self.make_room(None).await?;
+                self.make_room(end_bytes).await?;
             }
             let room = self.claimed.part_bytes - self.buffered_bytes;
             let head = bytes.split_to(usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len()));

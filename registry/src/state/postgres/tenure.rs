@@ -86,7 +86,11 @@ async fn keep(mut connection: PgConnection, options: PgConnectOptions, tenancy: 
         tracing::warn!("the connection that holds the lock on the database broke; nothing is changed until it is held again");
         connection = loop {
             match tokio::time::timeout(PROBE_TIMEOUT, lock(&options, tenancy)).await {
-                Ok(Ok(Some(connection))) => break connection,
+                Ok(Ok(Some(mut connection))) => match is_half_rebuilt(&mut connection).await {
+                    Ok(false) => break connection,
+                    Ok(true) => tracing::warn!("a rebuilding was broken off; nothing is changed until it was run again"),
+                    Err(error) => tracing::debug!(%error, "the database could not be asked whether it is whole"),
+                },
                 Ok(Ok(None)) => tracing::warn!("the database is being rebuilt; nothing is changed until that is done"),
                 Ok(Err(error)) => tracing::debug!(%error, "the lock on the database could not be taken"),
                 Err(_) => tracing::debug!("the database did not answer when asked for the lock"),
@@ -95,4 +99,10 @@ async fn keep(mut connection: PgConnection, options: PgConnectOptions, tenancy: 
         };
         is_held.store(true, Ordering::SeqCst);
     }
+}
+
+/// Whether a rebuilding began that has not ended. Nobody is at it, since the lock is held here.
+async fn is_half_rebuilt(connection: &mut PgConnection) -> Result<bool, StateError> {
+    let row = sqlx::query("SELECT EXISTS (SELECT 1 FROM rebuilding) AS is_begun").fetch_one(connection).await?;
+    Ok(row.try_get("is_begun")?)
 }

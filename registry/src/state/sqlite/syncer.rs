@@ -20,7 +20,8 @@ use super::{
 /// How many changes may wait for the disk.
 const QUEUE_LENGTH: usize = 1024;
 
-/// A handle on the task, which ends with it.
+/// A handle on the task, which ends with the last of them.
+#[derive(Clone)]
 pub struct Syncer {
     waiting: mpsc::Sender<(Reply, Fail)>,
     has_failed: Arc<AtomicBool>,

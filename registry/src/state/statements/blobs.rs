@@ -100,6 +100,16 @@ pub async fn insert(connection: &mut Connection, digest: &Digest, stored: &Store
     Ok(inserted.rows_affected() == 1)
 }
 
+/// Gives an object to the garbage that is not the one of its digest.
+pub async fn discard_duplicate(connection: &mut Connection, digest: &Digest, key: &ObjectKey, due_at: Timestamp) -> Result<()> {
+    let row =
+        sqlx::query("SELECT object_key FROM blobs WHERE digest = $1").bind(digest.as_str()).fetch_one(&mut *connection).await?;
+    if row.try_get::<String, _>("object_key")? == key.to_string() {
+        return Ok(());
+    }
+    garbage::add(connection, key, None, due_at).await
+}
+
 /// Puts the upload's object in the place of one that is known to be damaged, where that is the one there.
 async fn replace_damaged(connection: &mut Connection, arrival: &Arrival<'_>, stored: &StoredBlob) -> Result<()> {
     let Some(damaged) = arrival.damaged else { return Ok(()) };

@@ -63,7 +63,7 @@ pub async fn blob(connection: &mut Connection, blob: &RestoredBlob) -> Result<()
     let repository = ensure_repository(connection, &blob.repository).await?;
     let stored = StoredBlob { size_bytes: blob.size_bytes, key: blob.key.clone(), pieces: blob.pieces.as_slice().into() };
     if !blobs::insert(connection, &blob.digest, &stored, blob.created_at).await? {
-        super::garbage::add(connection, &blob.key, None, blob.created_at).await?;
+        blobs::discard_duplicate(connection, &blob.digest, &blob.key, blob.created_at).await?;
     }
     blobs::link(connection, repository, &blob.digest).await?;
     Ok(())

@@ -33,14 +33,16 @@ pub async fn create(connection: &mut Connection, upload: &NewUpload) -> Result<(
     Ok(())
 }
 
-/// Takes an upload for one writer, where nobody holds it.
+/// Takes an upload for one writer, where nobody holds it. How its content is hashed is part of its keys, so that is settled once
+/// something may have been written.
 pub async fn claim(connection: &mut Connection, wish: &ClaimWish) -> Result<Claim> {
     let now = Timestamp::now().as_microsecond();
     let row = sqlx::query(
         "UPDATE uploads SET claim = $1, claimed_until = $2, generation = generation + 1, updated_at = $3,
              is_taken_over = CASE WHEN claim IS NULL THEN FALSE ELSE TRUE END,
              has_strays = CASE WHEN claim IS NULL THEN has_strays ELSE TRUE END,
-             algorithm = CASE WHEN offset_bytes = 0 AND parts_id IS NULL THEN COALESCE($6, algorithm) ELSE algorithm END
+             algorithm = CASE WHEN offset_bytes = 0 AND parts_id IS NULL AND claim IS NULL AND has_strays = FALSE
+                 THEN COALESCE($6, algorithm) ELSE algorithm END
          WHERE id = $4 AND repository = $5 AND (claim IS NULL OR claimed_until < $3)
          RETURNING algorithm, part_bytes, offset_bytes, hash_state, generation, is_taken_over, parts_generation, parts_id, is_sealed, tail_generation,
              tail_bytes, pieces",
@@ -100,21 +102,30 @@ fn generation(row: &Row, column: &'static str) -> Result<Option<u32>> {
     value.map(|value| u32::try_from(value).map_err(|_| unreadable(value))).transpose()
 }
 
-/// Keeps a claim for longer; or for no longer, where the lease is negative: what was written under it is then on no record.
+/// Keeps a claim for longer.
 pub async fn renew(connection: &mut Connection, id: Uuid, claim: Uuid, lease_us: i64) -> Result<bool> {
     let now = Timestamp::now().as_microsecond();
-    let answer = sqlx::query(
-        "UPDATE uploads SET claimed_until = $1, updated_at = $2, claim = CASE WHEN $1 < $2 THEN NULL ELSE claim END,
-             has_strays = CASE WHEN $1 < $2 THEN TRUE ELSE has_strays END
-         WHERE id = $3 AND claim = $4",
+    let answer = sqlx::query("UPDATE uploads SET claimed_until = $1, updated_at = $2 WHERE id = $3 AND claim = $4")
+        .bind(now + lease_us)
+        .bind(now)
+        .bind(id.simple().to_string())
+        .bind(claim.simple().to_string())
+        .execute(&mut *connection)
+        .await?;
+    Ok(answer.rows_affected() == 1)
+}
+
+/// Gives a claim up.
+pub async fn release(connection: &mut Connection, id: Uuid, claim: Uuid, has_written: bool) -> Result<()> {
+    sqlx::query(
+        "UPDATE uploads SET claim = NULL, has_strays = CASE WHEN $1 THEN TRUE ELSE has_strays END WHERE id = $2 AND claim = $3",
     )
-    .bind(now + lease_us)
-    .bind(now)
+    .bind(has_written)
     .bind(id.simple().to_string())
     .bind(claim.simple().to_string())
     .execute(&mut *connection)
     .await?;
-    Ok(answer.rows_affected() == 1)
+    Ok(())
 }
 
 /// Notes where an upload stands.

@@ -101,7 +101,7 @@ async fn one_manifest_pushed_by_many_is_one(subject: Subject) {
 
 async fn one_of_many_claims_is_taken(subject: Subject) {
     let (upload, claim) = begin(&subject.state, "a/b").await;
-    subject.state.renew_claim(upload.id, claim, -1).await.unwrap();
+    subject.state.release_claim(upload.id, claim, true).await.unwrap();
     let claims = together(&subject, TASKS, |_, state| {
         let (id, repository) = (upload.id, upload.repository.clone());
         async move {

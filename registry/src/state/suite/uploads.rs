@@ -92,7 +92,7 @@ async fn one_writes_at_a_time(subject: Subject) {
 async fn a_lapsed_claim_goes_to_the_next(subject: Subject) {
     let state = &subject.state;
     let (upload, claim) = begin(state, "a/b").await;
-    assert!(state.renew_claim(upload.id, claim, -1).await.unwrap());
+    state.release_claim(upload.id, claim, true).await.unwrap();
     let second = take(state, &upload, -1).await;
     assert_eq!(second.generation, 2);
     assert!(state.renew_claim(upload.id, second.claim, LEASE_US).await.unwrap(), "what nobody took can be kept");
@@ -102,7 +102,7 @@ async fn a_lapsed_claim_goes_to_the_next(subject: Subject) {
 async fn a_lost_claim_changes_nothing(subject: Subject) {
     let (state, other) = (&subject.state, subject.replica().await);
     let (upload, lost) = begin(state, "a/b").await;
-    state.renew_claim(upload.id, lost, -1).await.unwrap();
+    state.release_claim(upload.id, lost, true).await.unwrap();
     let held = take(&other, &upload, LEASE_US).await;
 
     assert!(!state.renew_claim(upload.id, lost, LEASE_US).await.unwrap());
@@ -184,13 +184,25 @@ async fn the_algorithm_is_settled_by_the_first_byte(subject: Subject) {
     let state = &subject.state;
     let (upload, claim) = begin(state, "a/b").await;
     state.checkpoint_upload(upload.id, claim, checkpoint(0)).await.unwrap();
-    let long = |upload| ClaimWish { algorithm: Some(Algorithm::Sha512), ..wish(upload, LEASE_US) };
+    let long = |upload: &NewUpload| ClaimWish { algorithm: Some(Algorithm::Sha512), ..wish(upload, LEASE_US) };
     let Claim::Taken(held) = state.claim_upload(long(&upload)).await.unwrap() else { panic!("it is free") };
     assert_eq!(held.algorithm, Algorithm::Sha512);
     state.checkpoint_upload(upload.id, held.claim, checkpoint(1)).await.unwrap();
     let short = ClaimWish { algorithm: Some(Algorithm::Sha256), ..wish(&upload, LEASE_US) };
     let Claim::Taken(held) = state.claim_upload(short).await.unwrap() else { panic!("it is free") };
     assert_eq!(held.algorithm, Algorithm::Sha512);
+
+    // Where something may have been written its key says how it was to be hashed, and must not be forgotten.
+    for (has_written, expected) in [(false, Algorithm::Sha512), (true, Algorithm::Sha256)] {
+        let (upload, claim) = begin(state, "a/b").await;
+        state.release_claim(upload.id, claim, has_written).await.unwrap();
+        let Claim::Taken(held) = state.claim_upload(long(&upload)).await.unwrap() else { panic!("it is free") };
+        assert_eq!(held.algorithm, expected);
+    }
+    let (upload, claim) = begin(state, "a/b").await;
+    state.renew_claim(upload.id, claim, -1).await.unwrap();
+    let Claim::Taken(held) = state.claim_upload(long(&upload)).await.unwrap() else { panic!("its claim has lapsed") };
+    assert_eq!(held.algorithm, Algorithm::Sha256);
 }
 
 async fn a_cancelled_upload_gives_up_its_bytes(subject: Subject) {
@@ -222,7 +234,7 @@ async fn idle_uploads_expire(subject: Subject) {
     let (long_ago, soon) = (Timestamp::now() - 1.hour(), Timestamp::now() + 1.hour());
     let (held, _) = begin(state, "a/b").await;
     let (lapsed, claim) = begin(state, "a/b").await;
-    state.renew_claim(lapsed.id, claim, -1).await.unwrap();
+    state.release_claim(lapsed.id, claim, true).await.unwrap();
     for _ in 0..3 {
         let (idle, claim) = begin(state, "a/b").await;
         state.checkpoint_upload(idle.id, claim, checkpoint(1)).await.unwrap();
@@ -359,7 +371,7 @@ async fn what_lapsed_claims_wrote_goes_with_the_commit(subject: Subject) {
     state.renew_claim(upload.id, claim, 1).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     let second = take(state, &upload, LEASE_US).await;
-    state.renew_claim(upload.id, second.claim, -1).await.unwrap();
+    state.release_claim(upload.id, second.claim, true).await.unwrap();
     let third = take(state, &upload, LEASE_US).await;
     let key = third.tail_key(3);
     let commit = BlobCommit { key: key.clone(), ..whole(&upload, third.claim, "content") };

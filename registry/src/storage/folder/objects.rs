@@ -2,7 +2,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::{self, IoSlice, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -10,21 +10,38 @@ use bytes::Bytes;
 
 use super::{super::Mapping, Folder, StorageError, directories};
 
+/// An object's bytes under a passing name, not yet on disk. Dropped before it is placed, it leaves nothing behind.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    path: PathBuf,
+    file: File,
+    is_placed: bool,
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if !self.is_placed {
+            // Refused for a reason that was told already; what stays is removed at the next start.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
 impl Folder {
-    /// Writes a whole object: its bytes reach the disk under a passing name, then the rename does.
-    pub(super) fn put(&self, key: &str, content: &[Bytes]) -> Result<(), StorageError> {
+    /// Hands an object's bytes to the kernel.
+    pub(super) fn write(&self, key: &str, content: &[Bytes]) -> Result<Incoming, StorageError> {
+        let path = self.incoming.join(self.next_incoming.fetch_add(1, Ordering::Relaxed).to_string());
+        let created = File::create_new(&path).map(|file| Incoming { path, file, is_placed: false });
+        let written = created.and_then(|mut incoming| write_all(&mut incoming.file, content).map(|()| incoming));
+        written.map_err(|error| StorageError::file("write", &self.root.join(key))(error))
+    }
+
+    /// Makes what was written an object: its bytes reach the disk first, then the rename does.
+    pub(super) fn keep(&self, key: &str, mut incoming: Incoming) -> Result<(), StorageError> {
         let path = self.root.join(key);
-        let incoming = self.incoming.join(self.next_incoming.fetch_add(1, Ordering::Relaxed).to_string());
-        let written = File::create_new(&incoming).and_then(|mut file| {
-            write_all(&mut file, content)?;
-            file.sync_data()
-        });
-        let placed = written.and_then(|()| self.place(&incoming, &path));
-        placed.map_err(|error| {
-            // Already refused for the reason that counts; what stays is removed at the next start.
-            let _ = fs::remove_file(&incoming);
-            StorageError::file("write", &path)(error)
-        })
+        let placed = incoming.file.sync_data().and_then(|()| self.place(&incoming.path, &path));
+        incoming.is_placed = placed.is_ok();
+        placed.map_err(StorageError::file("write", &path))
     }
 
     /// Renames a file whose bytes are on disk into its place, durably.

@@ -16,6 +16,8 @@ use tokio::sync::oneshot;
 const AT_ONCE: usize = 4;
 /// For each so many bytes an object gives way a microsecond longer: 16 MB give way for a second.
 const BYTES_A_MICROSECOND: u64 = 16;
+/// The longest that any gives way, in microseconds: its upload's claim must not end meanwhile.
+const MOST_MICROSECONDS: u64 = 5_000_000;
 
 /// The line of those who wait.
 #[derive(Clone, Debug)]
@@ -48,6 +50,14 @@ impl Turns {
         self.line().running >= AT_ONCE
     }
 
+    /// A turn, where one is free.
+    pub fn take_free(&self) -> Option<Turn> {
+        let mut line = self.line();
+        let is_free = line.running < AT_ONCE;
+        line.running += usize::from(is_free);
+        is_free.then(|| Turn(Some(self.clone())))
+    }
+
     /// Waits for a turn to have so many bytes written.
     pub async fn take(&self, size_bytes: u64) -> Turn {
         let turn = {
@@ -57,7 +67,7 @@ impl Turns {
                 return Turn(Some(self.clone()));
             }
             let now = u64::try_from(self.opened_at.elapsed().as_micros()).unwrap_or(u64::MAX);
-            let place = (now.saturating_add(size_bytes / BYTES_A_MICROSECOND), line.arrivals);
+            let place = (now + (size_bytes / BYTES_A_MICROSECOND).min(MOST_MICROSECONDS), line.arrivals);
             line.arrivals += 1;
             let (sender, turn) = oneshot::channel();
             line.waiting.insert(place, sender);

@@ -12,16 +12,17 @@ use crate::{
 };
 
 impl Writer {
-    /// Ends a request that leaves the upload open. What came is durable and noted when this returns, and the claim is given up.
+    /// Ends a request that leaves the upload open. What came is stored and noted when this returns, so that the end of this process
+    /// takes nothing of it, and the claim is given up.
     ///
     /// `is_last` tells that no more is expected before the end: the bytes after the last part then become a part themselves.
     pub async fn pause(mut self, is_last: bool) -> Result<u64, UploadError> {
         self.await_part().await?;
-        if self.buffered_bytes == self.claimed.part_bytes && (self.assembly.is_some() || !is_last) {
-            self.send_part().await?;
-            self.await_part().await?;
-        } else if self.buffered_bytes > 0 && (self.offset_bytes != self.claimed.offset_bytes || self.replaces_parts) {
-            if is_last && self.assembly.is_some() {
+        if self.buffered_bytes > 0 && (self.offset_bytes != self.claimed.offset_bytes || self.replaces_parts) {
+            if self.buffered_bytes == self.claimed.part_bytes && (self.assembly.is_some() || !is_last) {
+                self.send_part().await?;
+                self.await_part().await?;
+            } else if is_last && self.assembly.is_some() {
                 self.send_last_part().await?;
             } else {
                 self.put_tail().await?;
@@ -98,7 +99,7 @@ impl Writer {
         }
         if self.buffered_bytes > 0 {
             self.send_last_part().await?;
-        } else if self.offset_bytes == self.claimed.offset_bytes && self.pieces.so_far().is_empty() {
+        } else if self.offset_bytes == self.claimed.offset_bytes && !self.is_tail_loaded {
             // Nothing was read in this request: the short last part's hashes are the ones that the database has.
             return self.complete(self.claimed.pieces.clone()).await;
         }

@@ -98,9 +98,6 @@ impl Writer {
             return Err(UploadError::Damaged { key });
         }
         (self.buffer, self.buffered_bytes, self.permitted_bytes) = (content, size_bytes, size_bytes);
-        if self.buffered_bytes == self.claimed.part_bytes {
-            self.send_part().await?;
-        }
         Ok(())
     }
 
