@@ -22,7 +22,7 @@ pub struct Uploads {
 impl Default for Uploads {
     fn default() -> Self {
         Self {
-            idle_timeout: Duration::seconds(24 * 60 * 60),
+            idle_timeout: Duration::days(1),
             claim_lease: Duration::seconds(30),
             memory_budget: ByteSize::mebibytes(256),
             budget_wait: Duration::seconds(30),

@@ -18,10 +18,10 @@ pub async fn upload_finish<B: Incoming>(registry: &Arc<Registry>, name: Reposito
     let digest = call.query().get("digest").filter(|digest| !digest.is_empty()).ok_or(Error::DigestMissing)?;
     let digest: Digest = digest.parse().map_err(|reason| Error::DigestParameter { parameter: "digest", reason })?;
     let (range, length) = upload_body::chunk(&call)?;
-    if range.is_none() && call.body.is_end_stream() && finish_as_it_stands(registry, &name, &id, &digest).await? {
+    let upload = upload_body::parse_id(&id)?;
+    if range.is_none() && call.body.is_end_stream() && finish_as_it_stands(registry, &name, upload, &digest).await? {
         return Ok(reply::created(registry.location(Route::Blob(name, digest.clone())), &digest));
     }
-    let upload = upload_body::parse_id(&id)?;
     let (worker, repository, content_digest) = (registry.clone(), name.clone(), digest.clone());
     let work = async move {
         let mut writer = upload_body::open(&worker, &repository, upload, Some(content_digest.algorithm()), range).await?;
@@ -38,11 +38,11 @@ pub async fn upload_finish<B: Incoming>(registry: &Arc<Registry>, name: Reposito
 }
 
 /// Makes the upload a blob in one step, as it is after a `PATCH` that brought all of it. False where it takes a writer.
-async fn finish_as_it_stands(registry: &Arc<Registry>, name: &RepositoryName, id: &str, digest: &Digest) -> Result<bool, Error> {
+async fn finish_as_it_stands(registry: &Arc<Registry>, name: &RepositoryName, id: Uuid, digest: &Digest) -> Result<bool, Error> {
     let damaged = registry.delivery.damaged_object(digest);
     let (repository, digest) = (name.clone(), digest.clone());
     let garbage_due_at = registry.limits.uploads.garbage_due_at();
-    let finish = FinishUpload { id: upload_body::parse_id(id)?, repository, digest, damaged, garbage_due_at };
+    let finish = FinishUpload { id, repository, digest, damaged, garbage_due_at };
     let worker = registry.clone();
     let work = async move {
         let outcome = worker.state.finish_upload(finish.clone()).await;
