@@ -1,7 +1,7 @@
 //! SQLite: one file, one writer, for a registry on one machine.
 //!
 //! Readers have connections of their own and see the last commit. Every change goes through one task, the writer, which takes what is
-//! waiting and commits it together. Where one of them fails they are done one by one, so that it takes no other with it.
+//! waiting and commits it together. Where one of them fails they are done again by halves, so that it takes no other with it.
 //!
 //! SQLite itself does not wait for the disk (`synchronous = NORMAL`). Another task, the syncer, has the write-ahead log reach it, once
 //! for all commits that came while it did so before, and then tells those whose change must be durable. The log is in the order of

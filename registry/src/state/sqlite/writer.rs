@@ -37,8 +37,9 @@ pub async fn write_all(mut connection: SqliteConnection, mut changes: mpsc::Rece
         while let Some(group) = groups.pop() {
             let Err((mut failed, error)) = write_group(&mut connection, &syncer, group).await else { continue };
             if failed.len() > 1 {
-                // Each alone, in turn, so that the one which fails is the only one.
-                groups.extend(failed.drain(..).rev().map(|change| vec![change]));
+                // By halves, in their order, down to the one that fails, which then fails alone.
+                let later = failed.split_off(failed.len() / 2);
+                groups.extend([later, failed]);
             } else if let Some(change) = failed.pop() {
                 (change.fail)(error);
             }
