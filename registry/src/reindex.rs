@@ -81,11 +81,13 @@ impl fmt::Display for ReindexReport {
 pub async fn reindex(config: Config, mut report: impl FnMut(&ReindexProgress)) -> Result<ReindexReport, ReindexError> {
     let store = open_store(&config, &Metrics::new())?;
     let state = open_state(&config, Tenancy::Sole).await?;
-    state.clear().await?;
     let mut found = ReindexReport::default();
+    // Before anything is lost, since a store that can't be reached gives nothing back.
+    let records = record_keys(&store, &mut found).await?;
+    state.clear().await?;
     let mut long_digests = BTreeSet::new();
     let mut highest = 0;
-    for key in record_keys(&store, &mut found).await? {
+    for key in records {
         highest = highest.max(key.1);
         let read = match read_record(&store, &key).await {
             Err(ReindexError::Storage(error)) if !error.is_transient() => Err(error.to_string()),
