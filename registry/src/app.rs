@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::{http, registry::Registry, sweep::Sweeper};
+use crate::{http, links::Scribe, registry::Registry, sweep::Sweeper};
 
 /// The routes' labels, by their position in the metrics; the last stands for paths that are none.
 pub(crate) const ROUTES: &[&str] =
@@ -37,6 +37,7 @@ pub struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) http_metrics: Arc<HttpMetrics>,
     pub(crate) sweeper: Sweeper,
+    pub(crate) scribe: Scribe,
     pub(crate) draining: CancellationToken,
 }
 
@@ -72,13 +73,15 @@ impl App {
 
     /// Serves until `shutdown` is cancelled, then finishes what runs, within the drain's limit.
     pub async fn run(self, shutdown: CancellationToken) -> Drained {
-        let Self { listener, certificates, admin, drain_timeout, registry, http_metrics, sweeper, draining, .. } = self;
+        let Self { listener, certificates, admin, drain_timeout, registry, http_metrics, sweeper, scribe, draining, .. } = self;
         let stop_admin = CancellationToken::new();
         let admin = admin.map(|(listener, admin)| {
             let handler = move |request, _: ConnectionInfo| admin.clone().answer(request);
             tokio::spawn(listener.serve(handler, stop_admin.clone()))
         });
         let sweeping = tokio::spawn(sweeper.run(shutdown.clone()));
+        let stop_writing = CancellationToken::new();
+        let mut writing = tokio::spawn(scribe.run(stop_writing.clone()));
         if let Some(certificates) = certificates {
             tokio::spawn(certificates.watch(CERTIFICATES_PERIOD, shutdown.clone()));
         }
@@ -98,6 +101,11 @@ impl App {
         let is_settled = tokio::time::timeout(settle, tasks.wait()).await.is_ok();
         flag.abort();
         sweeping.await.ok();
+        // Only now, when no request links a blob any more.
+        stop_writing.cancel();
+        if tokio::time::timeout(SETTLE_TIMEOUT, &mut writing).await.is_err() {
+            writing.abort();
+        }
         stop_admin.cancel();
         if let Some(admin) = admin {
             admin.abort();

@@ -37,7 +37,7 @@ pub enum Error {
         /// The blob.
         digest: Digest,
         /// The manifest.
-        manifest: String,
+        manifest: Digest,
     },
     /// No such manifest here.
     #[error("the repository has no manifest {0}")]

@@ -9,6 +9,7 @@ mod config;
 mod delivery;
 mod error;
 mod http;
+mod links;
 mod memory;
 mod record;
 mod redirect;

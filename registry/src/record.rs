@@ -1,4 +1,5 @@
-//! Records: what is written beside the blobs of each change of manifests and tags, so that the database can be rebuilt.
+//! Records: what is written beside the blobs of each change of manifests and tags, and of blobs' links where the blobs' objects don't
+//! show them, so that the database can be rebuilt.
 //!
 //! A record is a line of JSON, and after it the manifest's bytes where it is of a push. Records are played back in the order of their
 //! revisions.
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Error,
     registry::Registry,
-    state::{RestoredPush, RestoredRecord},
+    state::{RestoredPush, RestoredRecord, StateError},
     storage::ObjectKey,
 };
 
@@ -27,8 +28,28 @@ struct Header {
     push: Option<PushHeader>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     removed: Option<Digest>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    linked: Vec<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unlinked: Option<Unlinked>,
+}
+
+impl Header {
+    fn new(revision: u64, at: Timestamp) -> Self {
+        Self { version: 1, revision, at, push: None, removed: None, tags: Vec::new(), linked: Vec::new(), unlinked: None }
+    }
+
+    fn tagged(self, tags: &[Tag]) -> Self {
+        Self { tags: tags.iter().map(ToString::to_string).collect(), ..self }
+    }
+
+    fn line(&self) -> Bytes {
+        let mut line = serde_json::to_vec(self).expect("a header is always JSON");
+        line.push(b'\n');
+        line.into()
+    }
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -39,6 +60,14 @@ struct PushHeader {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     platform: Option<String>,
     pushed_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Unlinked {
+    digest: Digest,
+    /// The keys of the objects below the repository that held the blob.
+    objects: Vec<String>,
 }
 
 /// Why bytes are no record.
@@ -64,6 +93,9 @@ pub enum InvalidRecord {
     /// A tag in it is none.
     #[error("its tag {0:?} is none")]
     Tag(String),
+    /// A key in it is none.
+    #[error("its key {0:?} is none")]
+    Key(String),
 }
 
 /// The record of a push.
@@ -74,26 +106,46 @@ pub fn of_push(revision: u64, at: Timestamp, push: &RestoredPush, tags: &[Tag]) 
         platform: push.platform.clone(),
         pushed_at: push.pushed_at,
     };
-    vec![line(revision, at, Some(header), None, tags), push.content.clone()]
+    let header = Header { push: Some(header), ..Header::new(revision, at).tagged(tags) };
+    vec![header.line(), push.content.clone()]
 }
 
 /// The record of a deletion: a manifest's, with the tags that were at it, or a tag's.
 pub fn of_deletion(revision: u64, at: Timestamp, removed: Option<&Digest>, tags: &[Tag]) -> Vec<Bytes> {
-    vec![line(revision, at, None, removed.cloned(), tags)]
+    vec![Header { removed: removed.cloned(), ..Header::new(revision, at).tagged(tags) }.line()]
 }
 
-fn line(revision: u64, at: Timestamp, push: Option<PushHeader>, removed: Option<Digest>, tags: &[Tag]) -> Bytes {
-    let tags = tags.iter().map(ToString::to_string).collect();
-    let header = Header { version: 1, revision, at, push, removed, tags };
-    let mut line = serde_json::to_vec(&header).expect("a header is always JSON");
-    line.push(b'\n');
-    line.into()
+/// The record of blobs that are the repository's.
+pub fn of_links(revision: u64, at: Timestamp, digests: &[Digest]) -> Vec<Bytes> {
+    vec![Header { linked: digests.to_vec(), ..Header::new(revision, at) }.line()]
 }
 
-/// Takes back the record of a change that was not made. Where that fails the change stays pending, and the sweeper sees to it.
-pub async fn withdraw(registry: &Registry, key: &ObjectKey, revision: u64) -> Result<(), Error> {
-    registry.store.delete(std::slice::from_ref(key)).await?;
-    Ok(registry.state.drop_change(revision).await?)
+/// The record of a blob's deletion from the repository, below which these objects hold it.
+pub fn of_unlinking(revision: u64, at: Timestamp, digest: &Digest, objects: &[ObjectKey]) -> Vec<Bytes> {
+    let unlinked = Unlinked { digest: digest.clone(), objects: objects.iter().map(ToString::to_string).collect() };
+    vec![Header { unlinked: Some(unlinked), ..Header::new(revision, at) }.line()]
+}
+
+/// How often a change is begun anew because another came between.
+pub const ATTEMPTS: u32 = 8;
+
+/// Makes a change: has its record written, and then the database changed. A record of what was refused is taken back, so that it can't
+/// bring the change about some day. Where it is not known whether it was done, the change's row knows, and the sweeper asks that.
+pub async fn change<T, F: Future<Output = Result<T, StateError>>>(
+    registry: &Registry,
+    repository: &RepositoryName,
+    record: impl FnOnce(u64) -> Vec<Bytes>,
+    change: impl FnOnce(u64) -> F,
+) -> Result<Result<T, StateError>, Error> {
+    let revision = registry.state.begin_change(repository).await?;
+    let key = ObjectKey::Record(repository.clone(), revision);
+    registry.store.put(&key, record(revision)).await?;
+    let outcome = change(revision).await;
+    if let Err(StateError::Changed | StateError::Missing(_) | StateError::Needed(_) | StateError::Refused(_)) = &outcome {
+        registry.store.delete(std::slice::from_ref(&key)).await?;
+        registry.state.drop_change(revision).await?;
+    }
+    Ok(outcome)
 }
 
 /// Reads a record back, and proves its manifest's digest.
@@ -115,6 +167,10 @@ pub fn read(repository: &RepositoryName, record: &Bytes) -> Result<RestoredRecor
         Ok(RestoredPush { digest, manifest, platform, content, pushed_at })
     });
     let tags = header.tags.into_iter().map(|tag| tag.parse().map_err(|_| InvalidRecord::Tag(tag)));
+    let read_key = |text: String| ObjectKey::parse(&text).ok_or(InvalidRecord::Key(text));
+    let unlinked = header.unlinked.map(|Unlinked { digest, objects }| {
+        objects.into_iter().map(read_key).collect::<Result<_, _>>().map(|objects| (digest, objects))
+    });
     Ok(RestoredRecord {
         repository: repository.clone(),
         revision: header.revision,
@@ -122,5 +178,7 @@ pub fn read(repository: &RepositoryName, record: &Bytes) -> Result<RestoredRecor
         push: push.transpose()?,
         removed: header.removed,
         tags: tags.collect::<Result<_, _>>()?,
+        linked: header.linked,
+        unlinked: unlinked.transpose()?,
     })
 }

@@ -1,7 +1,5 @@
 //! What all requests share.
 
-use std::sync::Arc;
-
 use http::HeaderValue;
 use longshore_oci::RepositoryName;
 use prometheus::{IntCounter, IntGauge};
@@ -38,7 +36,9 @@ pub struct Registry {
     /// Work that outlives the request that began it, for as long as the drain waits.
     pub tasks: TaskTracker,
     /// Wakes the sweeper.
-    pub garbage: Arc<Notify>,
+    pub garbage: Notify,
+    /// Wakes who writes links down.
+    pub links: Notify,
     /// Bodies' bytes, received and sent.
     pub traffic: Traffic,
     /// How many uploads are open, as the sweeper last counted.
@@ -82,6 +82,7 @@ impl Registry {
         } else {
             self.memory.changed(repository);
         }
+        self.links.notify_one();
         self.garbage.notify_one();
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Records are played back in the order of their revisions, which gives manifests, tags, referrers and their dates. Every blob's
 //! object is read once and hashed, which gives its digest and its piece hashes, and proves it on the way. A blob belongs to the
-//! repository below which it lies, and to those whose manifests name it.
+//! repository below which it lies, unless a record says that it was deleted there; to those that a record links it to; and to those
+//! whose manifests name it.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -58,6 +59,8 @@ pub struct ReindexReport {
     pub done: ReindexProgress,
     /// What could not be used, and why: keys of the store.
     pub skipped: Vec<(String, String)>,
+    /// How many of these are not the registry's at all.
+    pub strangers: usize,
 }
 
 impl fmt::Display for ReindexProgress {
@@ -86,6 +89,8 @@ pub async fn reindex(config: Config, mut report: impl FnMut(&ReindexProgress)) -
     let records = record_keys(&store, &mut found).await?;
     state.clear().await?;
     let mut long_digests = BTreeSet::new();
+    let mut disowned = BTreeSet::new();
+    let mut linking = Vec::new();
     let mut highest = 0;
     for key in records {
         highest = highest.max(key.1);
@@ -96,6 +101,10 @@ pub async fn reindex(config: Config, mut report: impl FnMut(&ReindexProgress)) -
         match read {
             Ok(record) => {
                 long_digests.extend(long_digests_of(&record));
+                disowned.extend(record.unlinked.iter().flat_map(|(_, objects)| objects.iter().cloned()));
+                if !record.linked.is_empty() {
+                    linking.push(key);
+                }
                 state.restore_record(record).await?;
                 found.done.records += 1;
             }
@@ -103,8 +112,14 @@ pub async fn reindex(config: Config, mut report: impl FnMut(&ReindexProgress)) -
         }
         report(&found.done);
     }
-    restore_blobs(&store, &state, &long_digests, &mut found, &mut report).await?;
-    state.relink_blobs().await?;
+    let hints = Hints { long_digests, disowned };
+    restore_blobs(&store, &state, &hints, &mut found, &mut report).await?;
+    for key in linking {
+        if let Ok(record) = read_record(&store, &key).await? {
+            state.restore_links(&record.repository, &record.linked, record.revision).await?;
+        }
+    }
+    state.settle_blobs(found.strangers == found.skipped.len()).await?;
     state.resume_revisions(highest).await?;
     drop_unfinished(&store).await?;
     state.finish_rebuilding().await?;
@@ -138,7 +153,10 @@ async fn record_keys(store: &SharedStore, found: &mut ReindexReport) -> Result<V
             match ObjectKey::parse(key) {
                 Some(parsed @ ObjectKey::Record(_, revision)) => records.push((parsed, revision, *size_bytes)),
                 Some(ObjectKey::Blob(..)) => {}
-                None => found.skipped.push((key.clone(), "not a key of ours".to_owned())),
+                None => {
+                    found.strangers += 1;
+                    found.skipped.push((key.clone(), "not a key of ours".to_owned()));
+                }
             }
         }
         after = page.objects.last().map(|last| last.key.clone()).or(after);
@@ -157,16 +175,24 @@ async fn read_record(
     Ok(record::read(key.repository(), &content.concat().into()).map_err(|reason| reason.to_string()))
 }
 
-/// The digests in a manifest that are not of the canonical kind: an object's key tells its kind only where the upload did.
+/// The digests in a record that are not of the canonical kind: an object's key tells its kind only where the upload did.
 fn long_digests_of(record: &RestoredRecord) -> Vec<Digest> {
-    let manifest = record.push.iter().flat_map(|push| push.manifest.blobs());
-    manifest.map(|blob| blob.digest.clone()).filter(|digest| digest.algorithm() == Algorithm::Sha512).collect()
+    let named = record.push.iter().flat_map(|push| push.manifest.blobs()).map(|blob| &blob.digest);
+    named.chain(&record.linked).filter(|digest| digest.algorithm() == Algorithm::Sha512).cloned().collect()
+}
+
+/// What records tell of blobs before these are read.
+struct Hints {
+    /// The digests to look for that are not of the canonical kind.
+    long_digests: BTreeSet<Digest>,
+    /// The objects that don't show that their blob is the repository's.
+    disowned: BTreeSet<ObjectKey>,
 }
 
 async fn restore_blobs(
     store: &SharedStore,
     state: &SharedState,
-    long_digests: &BTreeSet<Digest>,
+    hints: &Hints,
     found: &mut ReindexReport,
     report: &mut impl FnMut(&ReindexProgress),
 ) -> Result<(), ReindexError> {
@@ -179,7 +205,7 @@ async fn restore_blobs(
             _ => None,
         });
         let mut restored =
-            stream::iter(blobs).map(|(key, listed)| read_blob(store, key, listed, long_digests)).buffer_unordered(READERS);
+            stream::iter(blobs).map(|(key, listed)| read_blob(store, key, listed, hints)).buffer_unordered(READERS);
         while let Some(blob) = restored.next().await {
             match blob {
                 Ok(blob) => {
@@ -205,7 +231,7 @@ async fn read_blob(
     store: &SharedStore,
     key: ObjectKey,
     listed: Listed,
-    long_digests: &BTreeSet<Digest>,
+    Hints { long_digests, disowned }: &Hints,
 ) -> Result<RestoredBlob, (String, ReindexError)> {
     let fail = |error: ReindexError| (listed.key.clone(), error);
     let is_long = matches!(&key, ObjectKey::Blob(_, name) if name.algorithm == Algorithm::Sha512);
@@ -226,10 +252,10 @@ async fn read_blob(
     let long = hashes.long.map(|hasher| hasher.digest()).filter(|digest| is_long || long_digests.contains(digest));
     let digest = long.or_else(|| hashes.short.map(|hasher| hasher.digest())).expect("at least one hash is made");
     Ok(RestoredBlob {
-        repository: key.repository().clone(),
         digest,
         size_bytes,
         pieces: hashes.pieces.so_far(),
+        is_disowned: disowned.contains(&key),
         key,
         created_at: listed.modified_at,
     })

@@ -14,6 +14,7 @@ use crate::{
     app::{App, ROUTES},
     config::{Config, DatabaseKind, MissingReferences, Redirect as RedirectWhen, StorageKind},
     delivery::Delivery,
+    links::Scribe,
     memory::Memory,
     redirect::Redirect,
     registry::{Limits, Registry, Traffic},
@@ -84,6 +85,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     let draining = CancellationToken::new();
     let admin = Admin::new(readiness(&registry, draining.clone()), metrics);
     let sweeper = Sweeper::new(registry.clone(), Retention::of(&config));
+    let scribe = Scribe::new(registry.clone(), config.sweep.link_delay.get());
     Ok(App {
         summary: summary(&config),
         certificates,
@@ -93,6 +95,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
         registry,
         http_metrics,
         sweeper,
+        scribe,
         draining,
     })
 }
@@ -157,7 +160,8 @@ fn assemble(config: &Config, store: SharedStore, state: SharedState, metrics: &M
         redirect: redirect(config),
         in_flight: Semaphore::new(config.requests.max_in_flight),
         tasks: TaskTracker::new(),
-        garbage: Arc::new(Notify::new()),
+        garbage: Notify::new(),
+        links: Notify::new(),
         traffic: Traffic { received: http.received_bytes.clone(), sent: http.sent_bytes.clone() },
         uploads_open: metrics.gauge("longshore_uploads_open", "Uploads begun and not ended, as of the last sweep."),
         limits: Limits {

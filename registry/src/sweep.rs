@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     error::Error,
     registry::Registry,
+    state::StateError,
     storage::{ObjectKey, Unfinished},
 };
 
@@ -78,6 +79,8 @@ impl Sweeper {
                         strays_at = Instant::now();
                     }
                     self.retire_records().await?;
+                    // What another replica left unwritten when it was killed.
+                    self.registry.links.notify_one();
                 }
                 self.delete_garbage().await?;
                 if Instant::now() >= strays_at {
@@ -110,18 +113,11 @@ impl Sweeper {
 
     /// Ends what has rested for too long; how many uploads.
     async fn expire(&self) -> Result<u64, Error> {
-        let state = &self.registry.state;
-        let mut expired = 0;
-        loop {
-            let batch = state.expire_uploads(ago(self.retention.idle_upload), BATCH).await?;
-            expired += batch;
-            if batch < u64::from(BATCH) {
-                break;
-            }
-        }
-        while state.abandon_changes(ago(self.retention.pending_change), BATCH).await? == u64::from(BATCH) {}
-        while state.expire_events(ago(self.retention.events), BATCH).await? == u64::from(BATCH) {}
-        while state.expire_tag_history(ago(self.retention.tag_history), BATCH).await? == u64::from(BATCH) {}
+        let (state, retention) = (&self.registry.state, &self.retention);
+        let expired = in_batches(|| state.expire_uploads(ago(retention.idle_upload), BATCH)).await?;
+        in_batches(|| state.abandon_changes(ago(retention.pending_change), BATCH)).await?;
+        in_batches(|| state.expire_events(ago(retention.events), BATCH)).await?;
+        in_batches(|| state.expire_tag_history(ago(retention.tag_history), BATCH)).await?;
         let open = state.count_uploads().await?;
         self.registry.uploads_open.set(i64::try_from(open).unwrap_or(i64::MAX));
         Ok(expired)
@@ -189,6 +185,18 @@ impl Sweeper {
             self.registry.store.abort(&key, &id).await?;
         }
         Ok(())
+    }
+}
+
+/// Goes on while batches are full; how many in all.
+async fn in_batches<F: Future<Output = Result<u64, StateError>>>(mut batch: impl FnMut() -> F) -> Result<u64, StateError> {
+    let mut total = 0;
+    loop {
+        let count = batch().await?;
+        total += count;
+        if count < u64::from(BATCH) {
+            return Ok(total);
+        }
     }
 }
 

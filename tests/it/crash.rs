@@ -119,6 +119,7 @@ async fn run_all(client: &Client, pushes: &Arc<Vec<Push>>, done: &Arc<AtomicUsiz
 }
 
 async fn until_back(client: &Client) {
+    // `until` is for tasks that stay on their thread.
     for _ in 0..6000 {
         if Answer::attempt(client.request(Method::GET, "/v2/")).await.is_ok() {
             return;
@@ -167,20 +168,10 @@ async fn leftovers_are_collected(registry: &Registry) {
         assert!(missing.is_empty(), "the database names objects that are not there: {missing:?}");
         objects.into_iter().filter(|(key, _)| !known.contains(key) && !key.contains("/_records/")).collect::<BTreeMap<_, _>>()
     };
-    let began = std::time::Instant::now();
-    loop {
-        let left = leftovers().await;
-        if left.is_empty() && index.texts("SELECT id FROM uploads").await.is_empty() {
-            return;
-        }
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "{} objects are left, among them {:?}",
-            left.len(),
-            left.iter().take(5).collect::<Vec<_>>()
-        );
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    until("uploads that were cut off, and their objects, to go", Duration::from_secs(60), async || {
+        (leftovers().await.is_empty() && index.texts("SELECT id FROM uploads").await.is_empty()).then_some(())
+    })
+    .await;
 }
 
 /// An upload survives its server: parts, hash state and offset are as they were when the 202 was sent.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -15,11 +16,13 @@ use proptest::{
 };
 use tokio::sync::Mutex;
 
-on_both_backends!(any_sequence_of_requests_is_answered_as_the_model_does);
+on_both_backends!(any_sequence_of_requests_is_answered_as_the_model_does, any_sequence_of_requests_outlives_the_database,);
 
 const REPOSITORIES: usize = 2;
 const BLOBS: usize = 4;
 const TAGS: usize = 3;
+/// The most that a stop may take.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// One request; numbers name repositories, blobs and tags.
 #[derive(Clone, Debug)]
@@ -31,6 +34,7 @@ enum Request {
     DeleteTag(usize, usize),
     DeleteManifest(usize, usize),
     KillAndRestart,
+    LoseDatabase,
 }
 
 /// What one repository holds.
@@ -68,7 +72,7 @@ impl Content {
     }
 }
 
-fn request() -> impl Strategy<Value = Request> {
+fn request(loss: Option<Request>) -> impl Strategy<Value = Request> {
     let (repository, blob, tag) = (0..REPOSITORIES, 0..BLOBS, 0..TAGS);
     prop_oneof![
         8 => (repository.clone(), blob.clone()).prop_map(|(repository, blob)| Request::PushBlob(repository, blob)),
@@ -78,20 +82,38 @@ fn request() -> impl Strategy<Value = Request> {
         2 => (repository.clone(), tag).prop_map(|(repository, tag)| Request::DeleteTag(repository, tag)),
         2 => (repository, blob).prop_map(|(repository, image)| Request::DeleteManifest(repository, image)),
         1 => Just(Request::KillAndRestart),
+        u32::from(loss.is_some()) => Just(loss.unwrap_or(Request::KillAndRestart)),
     ]
 }
 
+const VALUES: [(&str, &str); 3] = [("sweep.interval", "100ms"), ("sweep.garbage_grace", "200ms"), ("log.filter", "warn")];
+
+async fn start(backend: Backend) -> Registry {
+    Registry::with(backend, &VALUES.map(|(key, value)| (key, value.into()))).await
+}
+
 async fn any_sequence_of_requests_is_answered_as_the_model_does(backend: Backend) {
-    let values = [("sweep.interval", "100ms".into()), ("sweep.garbage_grace", "200ms".into()), ("log.filter", "warn".into())];
-    let registry = Mutex::new(Registry::with(backend, &values).await);
+    let registry = Mutex::new(start(backend).await);
     let runtime = tokio::runtime::Handle::current();
-    let cases = u32::try_from(scaled(24, 2000)).expect("so few fit");
+    run(scaled(24, 2000), request(None), |requests| {
+        runtime.block_on(async { play(&mut *registry.lock().await, &requests).await })
+    });
+}
+
+/// A registry for each, since what others have left there would have to be read again, too.
+async fn any_sequence_of_requests_outlives_the_database(backend: Backend) {
+    let runtime = tokio::runtime::Handle::current();
+    run(scaled(8, 200), request(Some(Request::LoseDatabase)), |mut requests| {
+        requests.push(Request::LoseDatabase);
+        runtime.block_on(async { play(&mut start(backend).await, &requests).await })
+    });
+}
+
+fn run(cases: usize, request: impl Strategy<Value = Request>, play: impl Fn(Vec<Request>) -> Result<(), TestCaseError>) {
+    let cases = u32::try_from(cases).expect("so few fit");
     tokio::task::block_in_place(|| {
         let mut runner = TestRunner::new(Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() });
-        let outcome = runner.run(&vec(request(), 1..40), |requests| {
-            runtime.block_on(async { play(&mut *registry.lock().await, &requests).await })
-        });
-        outcome.unwrap_or_else(|failure| panic!("{failure}"));
+        runner.run(&vec(request, 1..40), play).unwrap_or_else(|failure| panic!("{failure}"));
     });
 }
 
@@ -99,11 +121,20 @@ async fn play(registry: &mut Registry, requests: &[Request]) -> Result<(), TestC
     let content = Content::new();
     let mut held: Vec<Held> = (0..REPOSITORIES).map(|_| Held::default()).collect();
     for request in requests {
-        if matches!(request, Request::KillAndRestart) {
-            registry.kill9();
-            registry.restart().await;
-        } else {
-            apply(&registry.client(), &content, &mut held, request).await?;
+        match request {
+            Request::KillAndRestart => {
+                registry.kill9();
+                registry.restart().await;
+            }
+            Request::LoseDatabase => {
+                registry.sigterm();
+                registry.ended(LIMIT).await;
+                registry.index().lose().await;
+                let output = registry.reindex().await;
+                prop_assert_eq!(output.code, Some(0), "{}", output);
+                registry.restart().await;
+            }
+            request => apply(&registry.client(), &content, &mut held, request).await?,
         }
     }
     for (number, held) in held.iter().enumerate() {
@@ -162,7 +193,7 @@ async fn apply(client: &Client, content: &Content, held: &mut [Held], request: &
             held[repository].tags.retain(|_, tagged| *tagged != image);
             prop_assert_eq!(answer.status, if was_there { 202 } else { 404 }, "{:?}", answer);
         }
-        Request::KillAndRestart => {}
+        Request::KillAndRestart | Request::LoseDatabase => unreachable!("no request to a server"),
     }
     Ok(())
 }

@@ -136,7 +136,10 @@ async fn a_last_request_that_was_cut_off_does_no_harm(backend: Backend) {
         let head = format!("PUT {path} HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n", registry.authority());
         let mut connection = TcpStream::connect(registry.authority()).await.unwrap();
         connection.write_all(head.as_bytes()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        until("the last request to hold the upload", Duration::from_secs(30), async || {
+            (!registry.index().texts("SELECT claim FROM uploads WHERE claim IS NOT NULL").await.is_empty()).then_some(())
+        })
+        .await;
         registry.kill9();
         registry.restart().await;
         until("the upload to be finished", Duration::from_secs(60), async || {

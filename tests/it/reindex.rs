@@ -6,7 +6,13 @@ use longshore_oci::{Algorithm, Digest};
 use longshore_tests::{Backend, Client, Image, Registry, artifact, image_index, on_both_backends};
 use serde_json::{Value, json};
 
-on_both_backends!(a_lost_database_is_rebuilt, what_was_deleted_stays_deleted, a_database_in_use_is_not_rebuilt,);
+on_both_backends!(
+    a_lost_database_is_rebuilt,
+    what_was_deleted_stays_deleted,
+    blobs_are_where_they_were,
+    a_mount_costs_a_record_only_later,
+    a_database_in_use_is_not_rebuilt,
+);
 
 /// What a client can see of a registry.
 async fn seen(client: &Client, subject: &Digest) -> Value {
@@ -119,6 +125,105 @@ async fn what_was_deleted_stays_deleted(backend: Backend) {
     client.get_manifest("reindex/deleted", images[0].digest.as_str()).await.expect(200);
     client.get_manifest("reindex/deleted", images[1].digest.as_str()).await.expect(404);
     client.get(&format!("/v2/reindex/deleted/blobs/{layer}")).await.expect(404);
+}
+
+/// Kills the registry, and has the database made anew.
+async fn lose(registry: &mut Registry) {
+    registry.kill9();
+    registry.index().lose().await;
+    let output = registry.reindex().await;
+    assert_eq!(output.code, Some(0), "{output}");
+    registry.restart().await;
+}
+
+/// Which of these repositories have a blob.
+async fn having<'a>(client: &Client, repositories: &[&'a str], digest: &Digest) -> Vec<&'a str> {
+    let mut having = Vec::new();
+    for repository in repositories {
+        let answer = client.get(&format!("/v2/{repository}/blobs/{digest}")).await;
+        assert!(answer.status == 200 || answer.status == 404, "{answer:?}");
+        if answer.status == 200 {
+            having.push(*repository);
+        }
+    }
+    having
+}
+
+/// How many records lie in the store.
+fn records(registry: &Registry) -> usize {
+    registry.objects().keys().filter(|key| key.contains("/_records/")).count()
+}
+
+/// No manifest names any of them.
+async fn blobs_are_where_they_were(backend: Backend) {
+    let values = [("sweep.link_delay", "50ms".into()), ("sweep.interval", "100ms".into()), ("sweep.garbage_grace", "0s".into())];
+    let mut registry = Registry::with(backend, &values).await;
+    let client = registry.client();
+    let content = longshore_tests::Random::seeded(170).bytes(5000);
+    let repositories = ["links/home", "links/again", "links/mounted", "links/deleted"];
+    let digest = client.push_blob("links/home", &content).await;
+    client.push_blob("links/again", &content).await;
+    // Its own object, brought in vain, tells of it: there was no time for a record.
+    lose(&mut registry).await;
+    assert_eq!(having(&client, &repositories, &digest).await, ["links/home", "links/again"]);
+    for repository in ["links/mounted", "links/deleted"] {
+        client.post(&format!("/v2/{repository}/blobs/uploads/?mount={digest}&from=links/home")).await.expect(201);
+    }
+    until_written(&registry).await;
+    client.delete(&format!("/v2/links/deleted/blobs/{digest}")).await.expect(202);
+    client.delete(&format!("/v2/links/home/blobs/{digest}")).await.expect(202);
+    for round in ["the first", "once more, on top of what is there"] {
+        lose(&mut registry).await;
+        assert_eq!(having(&client, &repositories, &digest).await, ["links/again", "links/mounted"], "{round}");
+        assert_eq!(client.pull_blob("links/mounted", &digest).await, content);
+    }
+    // And back home, where an old object of it lies that is nobody's.
+    client.push_blob("links/home", &content).await;
+    lose(&mut registry).await;
+    assert_eq!(having(&client, &repositories, &digest).await, ["links/home", "links/again", "links/mounted"]);
+    for repository in ["links/home", "links/again", "links/mounted"] {
+        client.delete(&format!("/v2/{repository}/blobs/{digest}")).await.expect(202);
+    }
+    lose(&mut registry).await;
+    assert!(having(&client, &repositories, &digest).await.is_empty());
+    longshore_tests::until("all traces to go", Duration::from_secs(30), async || registry.objects().is_empty().then_some(()))
+        .await;
+}
+
+async fn until_written(registry: &Registry) {
+    longshore_tests::until("every link to be shown", Duration::from_secs(30), async || {
+        registry.index().texts("SELECT digest FROM repository_blobs WHERE revision = 0").await.is_empty().then_some(())
+    })
+    .await;
+}
+
+async fn a_mount_costs_a_record_only_later(backend: Backend) {
+    let mut registry = Registry::with(backend, &[("sweep.link_delay", "1h".into())]).await;
+    let client = registry.client();
+    let mut digests = Vec::new();
+    for seed in 0..20 {
+        let digest = client.push_blob("links/from", &longshore_tests::Random::seeded(180 + seed).bytes(100)).await;
+        client.post(&format!("/v2/links/to/blobs/uploads/?mount={digest}&from=links/from")).await.expect(201);
+        digests.push(digest);
+    }
+    assert_eq!(records(&registry), 0);
+    registry.sigterm();
+    registry.ended(Duration::from_secs(60)).await;
+    assert_eq!(records(&registry), 1, "one for all of them, written before the end");
+    registry.restart().await;
+    lose(&mut registry).await;
+    for digest in &digests {
+        assert_eq!(having(&client, &["links/from", "links/to"], digest).await, ["links/from", "links/to"]);
+    }
+    // Unlinked one by one, the record that links the others stays.
+    for digest in &digests[..19] {
+        client.delete(&format!("/v2/links/to/blobs/{digest}")).await.expect(202);
+    }
+    lose(&mut registry).await;
+    for digest in &digests[..19] {
+        assert_eq!(having(&client, &["links/from", "links/to"], digest).await, ["links/from"]);
+    }
+    assert_eq!(having(&client, &["links/to"], &digests[19]).await, ["links/to"]);
 }
 
 async fn a_database_in_use_is_not_rebuilt(backend: Backend) {

@@ -75,7 +75,9 @@ pub struct Sweep {
     pub interval: Duration,
     /// How long bytes that nothing refers to are kept, for the sake of requests that began before.
     pub garbage_grace: Duration,
-    /// How long a change of manifests or tags may take before it is given up for one that a crash cut short.
+    /// How long it may wait for its record that a blob, mounted or brought again, is a repository's: for others to share one.
+    pub link_delay: Duration,
+    /// How long a change of manifests, tags or blobs may take before it is given up for one that a crash cut short.
     pub change_timeout: Duration,
     /// How long the outbox is kept for its readers.
     pub events_retention: Duration,
@@ -88,6 +90,7 @@ impl Default for Sweep {
         Self {
             interval: Duration::seconds(10),
             garbage_grace: Duration::seconds(60),
+            link_delay: Duration::seconds(2),
             change_timeout: Duration::hours(1),
             events_retention: Duration::days(7),
             tag_history_retention: Duration::days(90),
@@ -95,7 +98,14 @@ impl Default for Sweep {
     }
 }
 
-longshore_service::settings!(Sweep { interval, garbage_grace, change_timeout, events_retention, tag_history_retention });
+longshore_service::settings!(Sweep {
+    interval,
+    garbage_grace,
+    link_delay,
+    change_timeout,
+    events_retention,
+    tag_history_retention
+});
 
 impl Sweep {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {

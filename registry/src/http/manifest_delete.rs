@@ -12,11 +12,7 @@ use crate::{
     record,
     registry::Registry,
     state::{DeleteManifest, StateError},
-    storage::ObjectKey,
 };
-
-/// How often a deletion is begun anew because tags were moved meanwhile.
-const ATTEMPTS: u32 = 8;
 
 pub async fn manifest_delete(registry: &Arc<Registry>, name: RepositoryName, reference: Reference) -> Outcome {
     let worker = registry.clone();
@@ -37,28 +33,25 @@ async fn delete_tag(registry: &Registry, name: &RepositoryName, tag: &Tag) -> Re
     if registry.state.manifest(name, &Reference::Tag(tag.clone())).await?.is_none() {
         return Ok(false);
     }
-    let revision = registry.state.begin_change(name).await?;
-    let tags = std::slice::from_ref(tag);
-    let key = ObjectKey::Record(name.clone(), revision);
-    registry.store.put(&key, record::of_deletion(revision, Timestamp::now(), None, tags)).await?;
-    let is_deleted = registry.state.delete_tag(name, tag, revision).await?;
-    if !is_deleted {
-        // It went, or was set anew, meanwhile: this record must not undo that some day.
-        record::withdraw(registry, &key, revision).await?;
+    let record = |revision| record::of_deletion(revision, Timestamp::now(), None, std::slice::from_ref(tag));
+    match record::change(registry, name, record, |revision| registry.state.delete_tag(name, tag, revision)).await? {
+        // It went, or was set anew, meanwhile.
+        Err(StateError::Changed) => Ok(false),
+        deleted => Ok(deleted.map(|()| true)?),
     }
-    Ok(is_deleted)
 }
 
 async fn delete_manifest(registry: &Registry, name: &RepositoryName, digest: &Digest) -> Result<bool, Error> {
-    for _ in 0..ATTEMPTS {
+    for _ in 0..record::ATTEMPTS {
         let Some(tags) = registry.state.tags_of(name, digest).await? else { return Ok(false) };
-        let revision = registry.state.begin_change(name).await?;
-        let key = ObjectKey::Record(name.clone(), revision);
-        registry.store.put(&key, record::of_deletion(revision, Timestamp::now(), Some(digest), &tags)).await?;
-        let deletion = DeleteManifest { repository: name.clone(), digest: digest.clone(), tags, revision };
-        match registry.state.delete_manifest(deletion).await {
-            Err(StateError::Changed) => record::withdraw(registry, &key, revision).await?,
-            outcome => return Ok(outcome.map(|()| true)?),
+        let record = |revision| record::of_deletion(revision, Timestamp::now(), Some(digest), &tags);
+        let delete = |revision| {
+            let deletion = DeleteManifest { repository: name.clone(), digest: digest.clone(), tags: tags.clone(), revision };
+            registry.state.delete_manifest(deletion)
+        };
+        match record::change(registry, name, record, delete).await? {
+            Err(StateError::Changed) => {}
+            deleted => return Ok(deleted.map(|()| true)?),
         }
     }
     Err(StateError::Changed.into())

@@ -14,15 +14,12 @@ use crate::{
     record,
     registry::Registry,
     state::{PutManifest, RestoredPush, StateError, references},
-    storage::ObjectKey,
 };
 
 /// How many tags one request may set.
 const MAX_TAGS: usize = 100;
 /// How many tags are told in one header line: clients limit how many lines they take, and how long these are.
 const TAGS_A_LINE: usize = 10;
-/// How often a push is begun anew because a deletion came between.
-const ATTEMPTS: u32 = 8;
 
 pub async fn manifest_put<B: Incoming>(
     registry: &Arc<Registry>,
@@ -112,39 +109,28 @@ async fn require_references(registry: &Registry, name: &RepositoryName, manifest
 
 /// Writes the change beside the blobs, then into the database; anew where a deletion that began later was done sooner.
 async fn keep(registry: &Registry, repository: RepositoryName, push: RestoredPush, tags: Vec<Tag>) -> Result<(), Error> {
-    for _ in 0..ATTEMPTS {
-        let revision = registry.state.begin_change(&repository).await?;
-        let key = ObjectKey::Record(repository.clone(), revision);
-        registry.store.put(&key, record::of_push(revision, push.pushed_at, &push, &tags)).await?;
-        let tags = tags.clone();
-        let RestoredPush { digest, manifest, platform, content, pushed_at } = push.clone();
-        let must_be_whole = !registry.limits.allows_missing_references;
-        let put = PutManifest {
-            repository: repository.clone(),
-            digest,
-            manifest,
-            platform,
-            content,
-            tags,
-            revision,
-            pushed_at,
-            must_be_whole,
+    for _ in 0..record::ATTEMPTS {
+        let put = |revision| {
+            let RestoredPush { digest, manifest, platform, content, pushed_at } = push.clone();
+            registry.state.put_manifest(PutManifest {
+                repository: repository.clone(),
+                digest,
+                manifest,
+                platform,
+                content,
+                tags: tags.clone(),
+                revision,
+                pushed_at,
+                must_be_whole: !registry.limits.allows_missing_references,
+            })
         };
-        let outcome = registry.state.put_manifest(put).await;
+        let record = |revision| record::of_push(revision, push.pushed_at, &push, &tags);
+        let kept = record::change(registry, &repository, record, put).await;
         registry.changed(&repository);
-        match outcome {
-            // Not done, and never will be: its record must not bring it about some day.
-            Err(StateError::Changed) => record::withdraw(registry, &key, revision).await?,
-            Err(StateError::Missing(missing)) => {
-                record::withdraw(registry, &key, revision).await?;
-                return Err(Error::ReferencesMissing(missing));
-            }
-            Err(error @ StateError::Refused(_)) => {
-                record::withdraw(registry, &key, revision).await?;
-                return Err(error.into());
-            }
-            // Where it is not known whether it was done, the change's row knows, and the sweeper asks that.
-            outcome => return Ok(outcome?),
+        match kept? {
+            Err(StateError::Changed) => {}
+            Err(StateError::Missing(missing)) => return Err(Error::ReferencesMissing(missing)),
+            kept => return Ok(kept?),
         }
     }
     Err(StateError::Changed.into())

@@ -46,6 +46,7 @@ async fn mount(
     let work = async move {
         let outcome = worker.state.mount_blob(&name, from.as_ref(), &digest).await;
         worker.changed(&name);
+        worker.links.notify_one();
         outcome
     };
     Ok(registry.tasks.spawn(work).await.map_err(UploadError::Task)??)

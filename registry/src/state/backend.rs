@@ -85,21 +85,35 @@ macro_rules! implement_state {
                     statements::blobs::mount(connection, &repository, (*from).as_ref(), &digest)
                 })
             }
-            async fn delete_blob(
+            async fn blob_objects(
                 &self,
                 repository: &RepositoryName,
                 digest: &Digest,
-                due_at: Timestamp,
-            ) -> Result<BlobDeletion, StateError> {
-                write!(self, Durable, [repository, digest], |connection| {
-                    statements::blobs::delete(connection, &repository, &digest, due_at)
+            ) -> Result<Option<Vec<ObjectKey>>, StateError> {
+                read!(self, |connection| statements::blobs::objects(connection, repository, digest))
+            }
+            async fn delete_blob(&self, deletion: DeleteBlob) -> Result<(), StateError> {
+                write!(self, Durable, [deletion], |connection| statements::blobs::delete(connection, &deletion))
+            }
+            async fn unrecorded_links(&self, limit: u32) -> Result<Vec<(RepositoryName, Vec<Digest>)>, StateError> {
+                read!(self, |connection| statements::blobs::unrecorded(connection, limit))
+            }
+            async fn record_links(
+                &self,
+                repository: &RepositoryName,
+                digests: &[Digest],
+                revision: u64,
+            ) -> Result<(), StateError> {
+                let digests = digests.to_vec();
+                write!(self, Durable, [repository, digests], |connection| {
+                    statements::blobs::record(connection, &repository, &digests, revision)
                 })
             }
             async fn begin_change(&self, repository: &RepositoryName) -> Result<u64, StateError> {
                 Self::begin_change(self, repository).await
             }
             async fn drop_change(&self, revision: u64) -> Result<(), StateError> {
-                write!(self, Light, [], |connection| statements::records::end(connection, revision)).map(drop)
+                write!(self, Light, [], |connection| statements::records::discard(connection, revision)).map(drop)
             }
             async fn abandon_changes(&self, before: Timestamp, limit: u32) -> Result<u64, StateError> {
                 write!(self, Durable, [], |connection| statements::records::abandon(connection, before, limit))
@@ -128,7 +142,7 @@ macro_rules! implement_state {
             async fn delete_manifest(&self, deletion: DeleteManifest) -> Result<(), StateError> {
                 write!(self, Durable, [deletion], |connection| statements::manifests::delete(connection, &deletion))
             }
-            async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag, revision: u64) -> Result<bool, StateError> {
+            async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag, revision: u64) -> Result<(), StateError> {
                 write!(self, Durable, [repository, tag], |connection| {
                     statements::manifests::delete_tag(connection, &repository, &tag, revision)
                 })
@@ -190,8 +204,19 @@ macro_rules! implement_state {
             async fn restore_blob(&self, blob: RestoredBlob) -> Result<(), StateError> {
                 write!(self, Passing, [blob], |connection| statements::restore::blob(connection, &blob))
             }
-            async fn relink_blobs(&self) -> Result<u64, StateError> {
-                write!(self, Durable, [], |connection| statements::restore::relink(connection))
+            async fn restore_links(
+                &self,
+                repository: &RepositoryName,
+                digests: &[Digest],
+                revision: u64,
+            ) -> Result<(), StateError> {
+                let digests = digests.to_vec();
+                write!(self, Passing, [repository, digests], |connection| {
+                    statements::restore::links(connection, &repository, &digests, revision)
+                })
+            }
+            async fn settle_blobs(&self, is_whole: bool) -> Result<(), StateError> {
+                write!(self, Durable, [], |connection| statements::restore::settle(connection, is_whole))
             }
             async fn restore_record(&self, record: RestoredRecord) -> Result<(), StateError> {
                 write!(self, Passing, [record], |connection| statements::restore::record(connection, &record))

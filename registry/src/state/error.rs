@@ -26,6 +26,9 @@ pub enum StateError {
     /// A manifest names these, and the repository does not have them; nothing was done.
     #[error("the repository lacks {} of what the manifest names", .0.len())]
     Missing(Vec<Digest>),
+    /// This manifest of the repository is made of the blob; nothing was done.
+    #[error("the manifest {0} is made of it")]
+    Needed(Digest),
     /// The one writer has ended, or the disk has failed it.
     #[error("the database takes no more changes")]
     Closed,

@@ -12,6 +12,7 @@ pub fn sqlite() -> Migrator {
     migrator(&[
         ("initial", include_str!("../../migrations/sqlite/1_initial.sql")),
         ("pending changes", include_str!("../../migrations/sqlite/2_pending_changes.sql")),
+        ("blob links", include_str!("../../migrations/sqlite/3_blob_links.sql")),
     ])
 }
 
@@ -20,6 +21,7 @@ pub fn postgres() -> Migrator {
     migrator(&[
         ("initial", include_str!("../../migrations/postgres/1_initial.sql")),
         ("pending changes", include_str!("../../migrations/postgres/2_pending_changes.sql")),
+        ("blob links", include_str!("../../migrations/postgres/3_blob_links.sql")),
     ])
 }
 

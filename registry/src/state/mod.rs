@@ -92,17 +92,20 @@ pub trait State: Send + Sync + 'static {
         from: Option<&RepositoryName>,
         digest: &Digest,
     ) -> Result<bool, StateError>;
-    /// Takes a blob from a repository; where no other has it, its bytes may go at `due_at`.
-    async fn delete_blob(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-        due_at: Timestamp,
-    ) -> Result<BlobDeletion, StateError>;
+    /// The objects below a repository that hold a blob of it, by key, those that are garbage too; `None` where it has no such blob,
+    /// [`StateError::Needed`] where a manifest of it is made of the blob.
+    async fn blob_objects(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<Vec<ObjectKey>>, StateError>;
+    /// Takes a blob from a repository; [`StateError::Changed`] where the repository does not have it, or not as the caller has seen,
+    /// [`StateError::Needed`] where a manifest of it is made of the blob.
+    async fn delete_blob(&self, deletion: DeleteBlob) -> Result<(), StateError>;
+    /// Blobs of repositories for which neither an object below the repository nor a record will show that they are, by repository.
+    async fn unrecorded_links(&self, limit: u32) -> Result<Vec<(RepositoryName, Vec<Digest>)>, StateError>;
+    /// Notes that the record of this change shows these links; [`StateError::Changed`] where one of them is gone, or is shown already.
+    async fn record_links(&self, repository: &RepositoryName, digests: &[Digest], revision: u64) -> Result<(), StateError>;
 
     // Manifests and tags.
 
-    /// Begins a change of a repository's manifests or tags, whose record is written next: a number greater than that of every change
+    /// Begins a change of a repository's manifests, tags or blobs, whose record is written next: a number greater than that of every change
     /// acknowledged so far. The change's own transaction ends it; [`StateError::Changed`] there where it was abandoned meanwhile.
     async fn begin_change(&self, repository: &RepositoryName) -> Result<u64, StateError>;
     /// Ends a change that was not made, whose record is gone.
@@ -125,8 +128,8 @@ pub trait State: Send + Sync + 'static {
     async fn tags_of(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<Vec<Tag>>, StateError>;
     /// Deletes a manifest and the tags at it; [`StateError::Changed`] where those are not the ones the caller has seen.
     async fn delete_manifest(&self, deletion: DeleteManifest) -> Result<(), StateError>;
-    /// Deletes a tag. False where there is none.
-    async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag, revision: u64) -> Result<bool, StateError>;
+    /// Deletes a tag; [`StateError::Changed`] where there is none, or where it was set after this revision.
+    async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag, revision: u64) -> Result<(), StateError>;
 
     // Lists, each in the byte order of its names, after `after`, at most `limit`.
 
@@ -171,8 +174,11 @@ pub trait State: Send + Sync + 'static {
     async fn clear(&self) -> Result<(), StateError>;
     /// Takes in a blob that was found in the store.
     async fn restore_blob(&self, blob: RestoredBlob) -> Result<(), StateError>;
-    /// Makes every blob that a manifest of a repository names one of that repository's; how many links were made.
-    async fn relink_blobs(&self) -> Result<u64, StateError>;
+    /// Makes these blobs the repository's, where no later record speaks of them, as their record says; that was played back before.
+    async fn restore_links(&self, repository: &RepositoryName, digests: &[Digest], revision: u64) -> Result<(), StateError>;
+    /// Once all is played back: makes every blob that a manifest of a repository names one of that repository's, and gives objects to
+    /// the garbage whose blob no repository has, unless not all of the store could be read.
+    async fn settle_blobs(&self, is_whole: bool) -> Result<(), StateError>;
     /// Plays back one record. Records come in the order of their revisions.
     async fn restore_record(&self, record: RestoredRecord) -> Result<(), StateError>;
     /// Notes that the rebuilding is done.
@@ -192,15 +198,19 @@ pub struct StoredBlob {
     pub pieces: Arc<[u8]>,
 }
 
-/// What became of a blob that was to be deleted.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum BlobDeletion {
-    /// It is gone from the repository.
-    Deleted,
-    /// The repository had no such blob.
-    Unknown,
-    /// This manifest of the repository is made of it.
-    Needed(String),
+/// A blob to take from a repository, with what has already been written beside the blobs.
+#[derive(Clone, Debug)]
+pub struct DeleteBlob {
+    /// Where.
+    pub repository: RepositoryName,
+    /// Its digest.
+    pub digest: Digest,
+    /// The objects below the repository that hold it, as the caller saw and wrote down.
+    pub objects: Vec<ObjectKey>,
+    /// The number of this change.
+    pub revision: u64,
+    /// When its bytes may go, where no other repository has it.
+    pub due_at: Timestamp,
 }
 
 /// What became of an upload that was to be cancelled.

@@ -20,14 +20,16 @@ use sqlx::{
 };
 use uuid::Uuid;
 
+pub use tenure::Tenancy;
 use tenure::Tenure;
 
 use super::backend::{Durability, READ_ATTEMPTS, implement_state, read, write};
 use super::{
-    BlobCommit, BlobDeletion, Cancelled, Checkpoint, Claim, ClaimWish, DeleteManifest, FinishUpload, Finished, Garbage,
+    BlobCommit, Cancelled, Checkpoint, Claim, ClaimWish, DeleteBlob, DeleteManifest, FinishUpload, Finished, Garbage,
     ImageDetail, ImageFilter, ImageSummary, NewUpload, PutManifest, Referrer, RestoredBlob, RestoredRecord, StateError,
     StoredBlob, StoredManifest, UploadStatus,
 };
+use crate::storage::ObjectKey;
 
 /// The database that the statements are compiled for.
 pub type Db = sqlx::Postgres;
@@ -35,8 +37,6 @@ pub type Db = sqlx::Postgres;
 const FOR_SHARE: &str = " FOR SHARE";
 /// As [`FOR_SHARE`], and keeps them from being read so by others.
 const FOR_UPDATE: &str = " FOR UPDATE";
-
-pub use tenure::Tenancy;
 
 /// Statements that are run one after the other, with the same values.
 fn script(statements: &[&str]) -> Vec<String> {

@@ -7,14 +7,14 @@ use crate::storage::ObjectKey;
 /// A blob that was found in the store, read and hashed.
 #[derive(Clone, Debug)]
 pub struct RestoredBlob {
-    /// The repository below which it lies.
-    pub repository: RepositoryName,
     /// The content's digest.
     pub digest: Digest,
     /// The content's length.
     pub size_bytes: u64,
     /// The object.
     pub key: ObjectKey,
+    /// Whether a record says that the blob is not the repository's below which it lies.
+    pub is_disowned: bool,
     /// All of its piece hashes.
     pub pieces: Vec<u8>,
     /// When the object was written.
@@ -51,4 +51,8 @@ pub struct RestoredRecord {
     pub removed: Option<Digest>,
     /// The tags that were set to what was pushed, or else deleted.
     pub tags: Vec<Tag>,
+    /// The blobs that are the repository's though none of its objects may show it.
+    pub linked: Vec<Digest>,
+    /// The blob that was deleted, if one was, and all objects below the repository that held it then.
+    pub unlinked: Option<(Digest, Vec<ObjectKey>)>,
 }

@@ -35,10 +35,11 @@ use writer::{Change, Reply};
 
 use super::backend::{Durability, READ_ATTEMPTS, implement_state, read, write};
 use super::{
-    BlobCommit, BlobDeletion, Cancelled, Checkpoint, Claim, ClaimWish, DeleteManifest, FinishUpload, Finished, Garbage,
+    BlobCommit, Cancelled, Checkpoint, Claim, ClaimWish, DeleteBlob, DeleteManifest, FinishUpload, Finished, Garbage,
     ImageDetail, ImageFilter, ImageSummary, NewUpload, PutManifest, Referrer, RestoredBlob, RestoredRecord, StateError,
     StoredBlob, StoredManifest, UploadStatus,
 };
+use crate::storage::ObjectKey;
 
 /// The database that the statements are compiled for.
 pub type Db = sqlx::Sqlite;

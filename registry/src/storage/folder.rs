@@ -6,6 +6,7 @@
 //!
 //! One process owns the folder, by a lock on its `lock` file, which the kernel drops with the process however it ends.
 
+mod direct;
 mod directories;
 mod lengths;
 mod objects;
@@ -14,7 +15,6 @@ mod parts;
 mod tests;
 mod turns;
 mod walk;
-mod write_back;
 
 use std::{
     fs::{self, File, TryLockError},
@@ -28,10 +28,10 @@ use bytes::Bytes;
 use std::ops::Range;
 
 use super::{Content, ObjectKey, Page, PartTag, PartsId, Reopened, StorageError, Store, Unfinished};
+use direct::Direct;
 use directories::Directories;
 use lengths::WrittenPart;
 use turns::Turns;
-use write_back::WriteBack;
 
 const INCOMING: &str = "incoming";
 const UNFINISHED: &str = "unfinished";
@@ -47,7 +47,7 @@ struct Folder {
     incoming: PathBuf,
     unfinished: PathBuf,
     directories: Directories,
-    write_back: WriteBack,
+    direct: Direct,
     turns: Turns,
     part_bytes: u64,
     /// Names files in `incoming/`.
@@ -79,13 +79,14 @@ impl FolderStore {
             let path = entry.map_err(StorageError::file("list", &incoming))?.path();
             fs::remove_file(&path).map_err(StorageError::file("remove", &path))?;
         }
+        let direct = Direct::of(&incoming, part_bytes).map_err(StorageError::file("write to", &incoming))?;
         let next_incoming = AtomicU64::new(0);
         Ok(Self(Arc::new(Folder {
             root,
             incoming,
             unfinished,
             directories,
-            write_back: WriteBack::default(),
+            direct,
             turns: Turns::default(),
             part_bytes,
             next_incoming,
@@ -166,7 +167,8 @@ impl Store for FolderStore {
 
     async fn put_part(&self, key: &ObjectKey, _id: &PartsId, number: u32, content: Vec<Bytes>) -> Result<PartTag, StorageError> {
         let key = key.to_string();
-        self.run(move |folder| folder.put_part(key, number, &content)).await
+        let slot = self.0.direct.slot().await;
+        self.run(move |folder| folder.put_part(key, number, &content, slot.as_ref())).await
     }
 
     async fn complete(&self, key: &ObjectKey, _id: &PartsId, parts: &[PartTag]) -> Result<(), StorageError> {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 pub enum ObjectKey {
     /// `repositories/<name>/_blobs/<upload>-<number>[.sha512]`: a blob's bytes, or what an upload has of them.
     Blob(RepositoryName, BlobName),
-    /// `repositories/<name>/_records/<revision>`: one change of the repository's manifests and tags.
+    /// `repositories/<name>/_records/<revision>`: one change of the repository's manifests, tags or blobs.
     Record(RepositoryName, u64),
 }
 
@@ -44,6 +44,14 @@ impl ObjectKey {
         }
         let name = front.strip_suffix("/_records")?;
         Some(Self::Record(name.parse().ok()?, last.parse().ok()?)).filter(|key| key.to_string() == text)
+    }
+
+    /// How the content was hashed as it came, where it is a blob's.
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        match self {
+            Self::Blob(_, name) => Some(name.algorithm),
+            Self::Record(..) => None,
+        }
     }
 
     /// The repository below which it lies.

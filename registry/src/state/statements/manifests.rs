@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::super::super::{DeleteManifest, Edge, EventKind, PutManifest, StateError, StoredManifest, references};
 use super::super::FOR_SHARE;
-use super::{Connection, Result, emit, ensure_repository, find_repository, parse, records, rows, signed, unsigned};
+use super::{Connection, Result, emit, ensure_repository, find_repository, parse, places, records, rows, signed, unsigned};
 
 /// A manifest by tag or digest.
 pub async fn find(
@@ -60,8 +60,8 @@ async fn missing_of(
     let mut missing = Vec::new();
     for (table, digests) in [("repository_blobs", blobs), ("manifests", manifests)] {
         for chunk in digests.chunks(500) {
-            let places: Vec<String> = (2..chunk.len() + 2).map(|place| format!("${place}")).collect();
-            let sql = format!("SELECT digest FROM {table} WHERE repository_id = $1 AND digest IN ({}){lock}", places.join(", "));
+            let places = places(2, chunk.len());
+            let sql = format!("SELECT digest FROM {table} WHERE repository_id = $1 AND digest IN ({places}){lock}");
             let mut query = sqlx::query(AssertSqlSafe(sql)).bind(repository);
             for digest in chunk {
                 query = query.bind(digest.as_str());
@@ -86,9 +86,7 @@ pub async fn put(connection: &mut Connection, put: &PutManifest) -> Result<()> {
             return Err(StateError::Missing(missing));
         }
     }
-    if !records::end(connection, put.revision).await? {
-        return Err(StateError::Changed);
-    }
+    records::end(connection, put.revision).await?;
     put_again(connection, repository, put).await
 }
 
@@ -107,7 +105,7 @@ pub async fn put_again(connection: &mut Connection, repository: i64, put: &PutMa
     if records::are_outrun(connection, repository, put.revision, &made).await? {
         return Err(StateError::Changed);
     }
-    records::add(connection, repository, put.revision, Some(&put.digest), &put.tags).await
+    records::add(connection, repository, put.revision, &records::subjects(Some(&put.digest), &put.tags)).await
 }
 
 /// Writes the manifest's row, and where it is new what follows from its bytes. What does not follow from them is the newest push's;
@@ -266,7 +264,8 @@ pub async fn delete(connection: &mut Connection, deletion: &DeleteManifest) -> R
         emit(connection, EventKind::TagDeleted, &deletion.repository, Some(&deletion.digest), Some(tag.as_str())).await?;
     }
     emit(connection, EventKind::ManifestDeleted, &deletion.repository, Some(&deletion.digest), None).await?;
-    records::settle(connection, repository, deletion.revision, Some(&deletion.digest), &gone).await
+    records::end(connection, deletion.revision).await?;
+    records::add(connection, repository, deletion.revision, &records::subjects(Some(&deletion.digest), &gone)).await
 }
 
 /// Has whoever else would change a manifest wait. A push takes the manifest before its tags, and so must a deletion, lest each wait
@@ -291,9 +290,9 @@ pub async fn remove(connection: &mut Connection, repository: i64, digest: &Diges
     Ok(removed.rows_affected() == 1)
 }
 
-/// Deletes a tag. False where there is none.
-pub async fn delete_tag(connection: &mut Connection, name: &RepositoryName, tag: &Tag, revision: u64) -> Result<bool> {
-    let Some(repository) = find_repository(connection, name).await? else { return Ok(false) };
+/// Deletes a tag. `Changed` where there is none, or where it was set after this revision.
+pub async fn delete_tag(connection: &mut Connection, name: &RepositoryName, tag: &Tag, revision: u64) -> Result<()> {
+    let repository = find_repository(connection, name).await?.ok_or(StateError::Changed)?;
     let deleted = sqlx::query("DELETE FROM tags WHERE repository_id = $1 AND name = $2 AND revision < $3")
         .bind(repository)
         .bind(tag.as_str())
@@ -301,10 +300,10 @@ pub async fn delete_tag(connection: &mut Connection, name: &RepositoryName, tag:
         .execute(&mut *connection)
         .await?;
     if deleted.rows_affected() != 1 {
-        return Ok(false);
+        return Err(StateError::Changed);
     }
     note_history(connection, repository, tag, revision, None, Timestamp::now()).await?;
     emit(connection, EventKind::TagDeleted, name, None, Some(tag.as_str())).await?;
-    records::settle(connection, repository, revision, None, std::slice::from_ref(tag)).await?;
-    Ok(true)
+    records::end(connection, revision).await?;
+    records::add(connection, repository, revision, &[tag.as_str()]).await
 }

@@ -90,6 +90,11 @@ pub fn timestamp(row: &Row, column: &'static str) -> Result<Timestamp> {
     Timestamp::from_microsecond(value).map_err(|_| StateError::Unreadable { column, value: value.to_string() })
 }
 
+/// `$3, $4…` for a list of `count` values, of which `first` is the first.
+pub fn places(first: usize, count: usize) -> String {
+    (first..first + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
+}
+
 /// `($1, $2), ($3, $4)…` for an insert of several rows.
 pub fn rows(count: usize, columns: usize) -> String {
     let mut text = String::new();

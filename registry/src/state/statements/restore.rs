@@ -1,9 +1,11 @@
 //! Rebuilding the database from what lies in the store.
 
+use jiff::Timestamp;
+use longshore_oci::{Digest, RepositoryName};
 use sqlx::AssertSqlSafe;
 
 use super::super::super::{PutManifest, RestoredBlob, RestoredPush, RestoredRecord, StoredBlob};
-use super::{Connection, Result, blobs, ensure_repository, manifests, records};
+use super::{Connection, Result, blobs, ensure_repository, garbage, manifests, parse, records, signed};
 
 /// Every table, those that others point at last.
 const TABLES: [&str; 14] = [
@@ -44,7 +46,7 @@ pub async fn clear(connection: &mut Connection) -> Result<()> {
         sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *connection).await?;
     }
     sqlx::query("INSERT INTO rebuilding (begun_at) VALUES ($1)")
-        .bind(jiff::Timestamp::now().as_microsecond())
+        .bind(Timestamp::now().as_microsecond())
         .execute(&mut *connection)
         .await?;
     Ok(())
@@ -60,26 +62,63 @@ pub async fn finish(connection: &mut Connection) -> Result<()> {
 
 /// Takes in a blob that was found in the store; a second object of the same content becomes garbage.
 pub async fn blob(connection: &mut Connection, blob: &RestoredBlob) -> Result<()> {
-    let repository = ensure_repository(connection, &blob.repository).await?;
     let stored = StoredBlob { size_bytes: blob.size_bytes, key: blob.key.clone(), pieces: blob.pieces.as_slice().into() };
-    if !blobs::insert(connection, &blob.digest, &stored, blob.created_at).await? {
+    let is_first = blobs::insert(connection, &blob.digest, &stored, blob.created_at).await?;
+    if !is_first {
         blobs::discard_duplicate(connection, &blob.digest, &blob.key, blob.created_at).await?;
     }
-    blobs::link(connection, repository, &blob.digest).await?;
+    if !blob.is_disowned {
+        let repository = ensure_repository(connection, blob.key.repository()).await?;
+        let is_shown = is_first && blob.key.algorithm() == Some(blob.digest.algorithm());
+        blobs::link(connection, repository, &blob.digest, is_shown).await?;
+    }
     Ok(())
 }
 
-/// Makes every blob that a manifest of a repository names one of that repository's.
-pub async fn relink(connection: &mut Connection) -> Result<u64> {
-    let linked = sqlx::query(
-        "INSERT INTO repository_blobs (repository_id, digest, created_at)
-         SELECT DISTINCT e.repository_id, b.digest, b.created_at FROM manifest_edges e JOIN blobs b ON b.digest = e.child
+/// Plays back the links of one record, which was played back before the blobs were there.
+pub async fn links(connection: &mut Connection, repository: &RepositoryName, digests: &[Digest], revision: u64) -> Result<()> {
+    let repository = ensure_repository(connection, repository).await?;
+    for digest in digests {
+        if records::are_outrun(connection, repository, revision, &[&records::blob_subject(digest)]).await? {
+            continue;
+        }
+        sqlx::query(
+            "INSERT INTO repository_blobs (repository_id, digest, created_at, revision)
+             SELECT $1, digest, created_at, $3 FROM blobs WHERE digest = $2
+             ON CONFLICT (repository_id, digest) DO UPDATE SET revision = excluded.revision",
+        )
+        .bind(repository)
+        .bind(digest.as_str())
+        .bind(signed(revision))
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Once all is played back: makes every blob that a manifest of a repository names one of that repository's, and gives the objects of
+/// blobs that no repository has to the garbage, unless not all of the store could be read.
+pub async fn settle(connection: &mut Connection, is_whole: bool) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO repository_blobs (repository_id, digest, created_at, revision)
+         SELECT DISTINCT e.repository_id, b.digest, b.created_at, 0 FROM manifest_edges e JOIN blobs b ON b.digest = e.child
          WHERE e.kind <> 'manifest'
          ON CONFLICT DO NOTHING",
     )
     .execute(&mut *connection)
     .await?;
-    Ok(linked.rows_affected())
+    if is_whole {
+        let unlinked = sqlx::query(
+            "DELETE FROM blobs WHERE NOT EXISTS (SELECT 1 FROM repository_blobs l WHERE l.digest = blobs.digest)
+             RETURNING object_key, digest",
+        )
+        .fetch_all(&mut *connection)
+        .await?;
+        for row in &unlinked {
+            garbage::add_blob(connection, &blobs::read_key(row)?, &parse(row, "digest")?, Timestamp::now()).await?;
+        }
+    }
+    records::settle(connection, is_whole).await
 }
 
 /// Plays back one record.
@@ -88,6 +127,12 @@ pub async fn record(connection: &mut Connection, record: &RestoredRecord) -> Res
         return push_again(connection, record, push).await;
     }
     let repository = ensure_repository(connection, &record.repository).await?;
+    let blobs = record.linked.iter().chain(record.unlinked.as_ref().map(|(digest, _)| digest));
+    let blobs: Vec<String> = blobs.map(records::blob_subject).collect();
+    if !blobs.is_empty() {
+        let blobs: Vec<&str> = blobs.iter().map(String::as_str).collect();
+        return records::add(connection, repository, record.revision, &blobs).await;
+    }
     // A deletion may name tags that went their way in records since retired; it must be noted all the same.
     let mut gone = record.tags.clone();
     if let Some(digest) = &record.removed {
@@ -108,7 +153,7 @@ pub async fn record(connection: &mut Connection, record: &RestoredRecord) -> Res
     if let Some(digest) = &record.removed {
         manifests::remove(connection, repository, digest, record.revision).await?;
     }
-    records::add(connection, repository, record.revision, record.removed.as_ref(), &gone).await
+    records::add(connection, repository, record.revision, &records::subjects(record.removed.as_ref(), &gone)).await
 }
 
 async fn push_again(connection: &mut Connection, record: &RestoredRecord, push: &RestoredPush) -> Result<()> {

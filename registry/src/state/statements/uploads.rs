@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use longshore_oci::{Algorithm, Digest, HashState, Hasher, RepositoryName};
-use sqlx::Row as _;
+use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use super::super::super::{
@@ -205,10 +205,12 @@ pub async fn cancel(
     id: Uuid,
     claim: Option<Uuid>,
 ) -> Result<Cancelled> {
-    let sql = "DELETE FROM uploads WHERE id = $1 AND repository = $2
+    let sql = format!(
+        "DELETE FROM uploads WHERE id = $1 AND repository = $2
              AND (claim = $3 OR ($3 IS NULL AND (claim IS NULL OR claimed_until < $4)))
-         RETURNING id, repository, algorithm, generation, has_strays, parts_generation, parts_id";
-    let row = sqlx::query(sql)
+         RETURNING {ENDED}"
+    );
+    let row = sqlx::query(AssertSqlSafe(sql))
         .bind(id.simple().to_string())
         .bind(repository.as_str())
         .bind(claim.map(|claim| claim.simple().to_string()))
@@ -224,16 +226,17 @@ pub async fn cancel(
 
 /// Ends uploads that nobody has touched for long.
 pub async fn expire(connection: &mut Connection, before: Timestamp, limit: u32) -> Result<u64> {
-    let rows = sqlx::query(
+    let sql = format!(
         "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE updated_at < $1 ORDER BY updated_at LIMIT $2)
              AND updated_at < $1 AND (claim IS NULL OR claimed_until < $3)
-         RETURNING id, repository, algorithm, generation, has_strays, parts_generation, parts_id",
-    )
-    .bind(before.as_microsecond())
-    .bind(i64::from(limit))
-    .bind(Timestamp::now().as_microsecond())
-    .fetch_all(&mut *connection)
-    .await?;
+         RETURNING {ENDED}"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(before.as_microsecond())
+        .bind(i64::from(limit))
+        .bind(Timestamp::now().as_microsecond())
+        .fetch_all(&mut *connection)
+        .await?;
     for row in &rows {
         Ended::read(row)?.give_up(connection).await?;
     }
@@ -242,14 +245,12 @@ pub async fn expire(connection: &mut Connection, before: Timestamp, limit: u32) 
 
 /// Ends an upload that its writer has made whole. `None` where the claim was lost.
 pub async fn end(connection: &mut Connection, id: Uuid, claim: Uuid) -> Result<Option<Ended>> {
-    let row = sqlx::query(
-        "DELETE FROM uploads WHERE id = $1 AND claim = $2
-         RETURNING id, repository, algorithm, generation, has_strays, parts_generation, parts_id",
-    )
-    .bind(id.simple().to_string())
-    .bind(claim.simple().to_string())
-    .fetch_optional(&mut *connection)
-    .await?;
+    let sql = format!("DELETE FROM uploads WHERE id = $1 AND claim = $2 RETURNING {ENDED}");
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(id.simple().to_string())
+        .bind(claim.simple().to_string())
+        .fetch_optional(&mut *connection)
+        .await?;
     row.as_ref().map(Ended::read).transpose()
 }
 
@@ -268,17 +269,17 @@ pub async fn end_whole(
     repository: &RepositoryName,
     algorithm: Algorithm,
 ) -> Result<Option<(Ended, Whole)>> {
-    let row = sqlx::query(
+    let sql = format!(
         "DELETE FROM uploads WHERE id = $1 AND repository = $2 AND algorithm = $3 AND claim IS NULL AND parts_generation IS NULL
              AND tail_generation IS NOT NULL AND tail_bytes = offset_bytes
-         RETURNING id, repository, algorithm, generation, has_strays, parts_generation, parts_id, hash_state, tail_generation,
-             tail_bytes, pieces",
-    )
-    .bind(id.simple().to_string())
-    .bind(repository.as_str())
-    .bind(algorithm.name())
-    .fetch_optional(&mut *connection)
-    .await?;
+         RETURNING {ENDED}, hash_state, tail_generation, tail_bytes, pieces"
+    );
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(id.simple().to_string())
+        .bind(repository.as_str())
+        .bind(algorithm.name())
+        .fetch_optional(&mut *connection)
+        .await?;
     let Some(row) = row else { return Ok(None) };
     let (hash_state, pieces): (Vec<u8>, Vec<u8>) = (row.try_get("hash_state")?, row.try_get("pieces")?);
     let hasher = Hasher::resume(algorithm, &HashState(hash_state))
@@ -290,6 +291,9 @@ pub async fn end_whole(
     };
     Ok(Some((Ended::read(&row)?, Whole { digest: hasher.digest(), stored })))
 }
+
+/// The columns that [`Ended::read`] reads.
+const ENDED: &str = "id, repository, algorithm, generation, has_strays, parts_generation, parts_id";
 
 /// An upload whose row is gone.
 pub struct Ended {
@@ -327,12 +331,19 @@ impl Ended {
     }
 
     /// What claims may have written that were never noted becomes garbage; the blob's object stays.
-    pub async fn clear_strays(&self, connection: &mut Connection, kept: &ObjectKey, due_at: Timestamp) -> Result<()> {
+    /// Each may hold all of the blob.
+    pub async fn clear_strays(
+        &self,
+        connection: &mut Connection,
+        kept: &ObjectKey,
+        digest: &Digest,
+        due_at: Timestamp,
+    ) -> Result<()> {
         if !self.has_strays {
             return Ok(());
         }
         for key in self.keys().filter(|key| key != kept) {
-            garbage::add(connection, &key, None, due_at).await?;
+            garbage::add_blob(connection, &key, digest, due_at).await?;
         }
         Ok(())
     }

@@ -7,10 +7,10 @@ use super::{
     Subject,
     journal::Journal,
     on_every_database,
-    samples::{at_tag, commit, digest, garbage, has, image, push, repository, tag},
+    samples::{at_tag, commit, delete, digest, garbage, has, image, push, repository, tag},
 };
 use crate::{
-    state::{BlobDeletion, DeleteManifest, PutManifest, StateError},
+    state::{DeleteManifest, PutManifest, StateError},
     storage::ObjectKey,
 };
 
@@ -98,7 +98,7 @@ async fn a_manifest_that_must_be_whole_is(subject: Subject) {
     assert_eq!(missing, [digest("other layer")]);
     assert_eq!(at_tag(state, "a/b", "latest").await, None);
     put("config", &["layer"]).await.unwrap();
-    let deletion = state.delete_blob(&name, &digest("layer"), Timestamp::now()).await.unwrap();
-    assert!(matches!(deletion, BlobDeletion::Needed(_)));
+    let deletion = delete(state, "a/b", "layer", Timestamp::now()).await;
+    assert!(matches!(deletion, Err(StateError::Needed(_))));
     assert_eq!(subject.count("pending_changes").await, 1, "of the change that was refused");
 }

@@ -85,20 +85,18 @@ impl Journal {
     /// Brings a change into the database. Where that is refused its record goes, and the answer is false.
     pub async fn finish(&self, state: &SharedState, change: Change) -> bool {
         let (key, revision) = (change.key(), change.revision());
-        let is_done = match change {
-            Change::Push(put) => state.put_manifest(*put).await.map(|()| true),
+        let outcome = match change {
+            Change::Push(put) => state.put_manifest(*put).await,
             Change::Untag(name, tag, revision) => state.delete_tag(&name, &tag, revision).await,
-            Change::Delete(deletion) => state.delete_manifest(deletion).await.map(|()| true),
+            Change::Delete(deletion) => state.delete_manifest(deletion).await,
         };
-        let is_done = match is_done {
-            Err(StateError::Changed) => false,
-            is_done => is_done.unwrap(),
+        let Err(StateError::Changed) = outcome else {
+            outcome.unwrap();
+            return true;
         };
-        if !is_done {
-            self.change(|records| records.remove(&key));
-            state.drop_change(revision).await.unwrap();
-        }
-        is_done
+        self.change(|records| records.remove(&key));
+        state.drop_change(revision).await.unwrap();
+        false
     }
 
     /// Pushes a manifest as a registry does: anew where a deletion came between.

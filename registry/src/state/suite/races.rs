@@ -11,9 +11,9 @@ use super::{
     Subject,
     journal::Journal,
     on_every_database,
-    samples::{at_tag, begin, commit, digest, garbage, image, push, put, repository, tag, whole},
+    samples::{at_tag, begin, commit, delete, digest, garbage, image, push, put, record_links, repository, tag, whole},
 };
-use crate::state::{BlobDeletion, Claim, ClaimWish, PutManifest, SharedState};
+use crate::state::{Claim, ClaimWish, PutManifest, SharedState};
 
 on_every_database!(
     one_of_many_commits_is_kept,
@@ -66,6 +66,7 @@ async fn one_of_many_commits_is_kept(subject: Subject) {
     assert!(found.is_empty() && keys.contains(&kept));
     let mut lost: Vec<_> = keys.into_iter().filter(|key| *key != kept).collect();
     lost.sort();
+    assert_eq!(record_links(&subject.state).await, 4, "all but the one whose object is kept");
     assert_eq!(garbage(&subject.state).await, lost);
     assert_eq!(subject.count("events").await, TASKS);
 }
@@ -121,16 +122,12 @@ async fn a_blob_deleted_everywhere_at_once_is_gone(subject: Subject) {
         for number in 0..4 {
             commit(&subject.state, &format!("team/{number}"), &content).await;
         }
-        let content = &content;
-        let deletions =
-            together(&subject, 8, |number, state| {
-                let digest = digest(content);
-                async move {
-                    state.delete_blob(&repository(&format!("team/{}", number % 4)), &digest, Timestamp::now()).await.unwrap()
-                }
-            })
-            .await;
-        assert_eq!(deletions.iter().filter(|deletion| **deletion == BlobDeletion::Deleted).count(), 4);
+        let deletions = together(&subject, 8, |number, state| {
+            let content = content.clone();
+            async move { delete(&state, &format!("team/{}", number % 4), &content, Timestamp::now()).await.unwrap() }
+        })
+        .await;
+        assert_eq!(deletions.iter().filter(|is_deleted| **is_deleted).count(), 4);
         assert_eq!(subject.count("blobs").await, 0, "the last one out takes the bytes along");
     }
     assert_eq!(subject.count("garbage").await, 80);
@@ -147,7 +144,7 @@ async fn a_blob_pushed_while_it_is_deleted_is_whole(subject: Subject) {
             async move {
                 match pushed {
                     Some((upload, claim)) => assert!(state.commit_blob(whole(&upload, claim, "content")).await.unwrap()),
-                    None => drop(state.delete_blob(&name, &digest("content"), Timestamp::now()).await.unwrap()),
+                    None => drop(delete(&state, name.as_str(), "content", Timestamp::now()).await.unwrap()),
                 }
             }
         })
@@ -172,7 +169,7 @@ async fn a_blob_mounted_while_it_is_deleted_is_whole(subject: Subject) {
             if number == 0 {
                 return state.mount_blob(&repository("to"), Some(&repository("from")), &digest("content")).await.unwrap();
             }
-            state.delete_blob(&repository("from"), &digest("content"), Timestamp::now() - 1.second()).await.unwrap();
+            delete(&state, "from", "content", Timestamp::now() - 1.second()).await.unwrap();
             false
         })
         .await;
@@ -195,7 +192,7 @@ async fn a_manifest_pushed_while_its_blob_is_deleted_is_whole(subject: Subject) 
                 let push = push("a/b", &image("config", &["layer"]), &["latest"], revision);
                 return state.put_manifest(PutManifest { must_be_whole: true, ..push }).await.is_ok();
             }
-            state.delete_blob(&repository("a/b"), &digest("layer"), Timestamp::now()).await.unwrap() == BlobDeletion::Deleted
+            delete(&state, "a/b", "layer", Timestamp::now()).await.is_ok_and(|is_deleted| is_deleted)
         })
         .await;
         assert_ne!(outcomes[0], outcomes[1], "one of them came first, and the other was refused");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    state::{BlobCommit, NewUpload, PutManifest, SharedState, upload::tail_key},
+    state::{BlobCommit, DeleteBlob, NewUpload, PutManifest, SharedState, StateError, upload::tail_key},
     storage::ObjectKey,
 };
 
@@ -73,6 +73,35 @@ pub async fn commit(state: &SharedState, name: &str, content: &str) -> ObjectKey
     let key = commit.key.clone();
     assert!(state.commit_blob(commit).await.unwrap());
     key
+}
+
+/// Deletes a blob as a registry does; false where the repository has no such blob.
+pub async fn delete(state: &SharedState, name: &str, content: &str, due_at: Timestamp) -> Result<bool, StateError> {
+    let (repository, digest) = (repository(name), digest(content));
+    loop {
+        let Some(objects) = state.blob_objects(&repository, &digest).await? else { return Ok(false) };
+        let revision = state.begin_change(&repository).await?;
+        let deletion = DeleteBlob { repository: repository.clone(), digest: digest.clone(), objects, revision, due_at };
+        match state.delete_blob(deletion).await {
+            Err(StateError::Changed) => state.drop_change(revision).await?,
+            Err(error) => {
+                state.drop_change(revision).await?;
+                return Err(error);
+            }
+            Ok(()) => return Ok(true),
+        }
+    }
+}
+
+/// Has a record written for every link that needs one; how many links that were.
+pub async fn record_links(state: &SharedState) -> usize {
+    let mut recorded = 0;
+    for (repository, digests) in state.unrecorded_links(10_000).await.unwrap() {
+        let revision = state.begin_change(&repository).await.unwrap();
+        state.record_links(&repository, &digests, revision).await.unwrap();
+        recorded += digests.len();
+    }
+    recorded
 }
 
 /// A descriptor of a blob whose content is this text.

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     Subject, on_every_database,
-    samples::{LEASE_US, begin, commit, digest, garbage, repository, whole},
+    samples::{LEASE_US, begin, commit, digest, garbage, record_links, repository, whole},
 };
 use crate::{
     state::{
@@ -267,6 +267,7 @@ async fn a_commit_makes_a_blob(subject: Subject) {
     assert_eq!(found.key, first, "the object that was first is kept");
     let mut lost = vec![second.key, left];
     lost.sort();
+    assert_eq!(record_links(state).await, 1);
     assert_eq!(garbage(state).await, lost);
     assert_eq!(subject.count("blobs").await, 1);
 }
@@ -283,6 +284,7 @@ async fn a_commit_replaces_what_is_damaged(subject: Subject) {
     };
     let sound = again(&damaged).await;
     let there = async || state.blob(&repository("a/b"), &super::samples::digest("content")).await.unwrap().unwrap().key;
+    assert_eq!(record_links(state).await, 1);
     assert_eq!((there().await, garbage(state).await), (sound.clone(), vec![damaged.clone()]));
     let late = again(&damaged).await;
     assert_eq!(there().await, sound, "somebody else has replaced it already");
@@ -325,6 +327,7 @@ async fn what_lies_whole_is_finished_in_one_step(subject: Subject) {
     let again = lie_whole(state, "c", "content").await;
     assert_eq!(state.finish_upload(finish(&again, "content")).await.unwrap(), Finished::Done);
     assert_eq!(state.blob(&again.repository, &digest("content")).await.unwrap().unwrap().key, blob.key, "the first object stays");
+    assert_eq!(record_links(state).await, 1);
     assert_eq!(garbage(state).await, [again.claimed(Uuid::nil()).tail_key(1)]);
 }
 

@@ -9,17 +9,17 @@
 use std::{
     fs::{self, File},
     io::{self, Read},
-    num::NonZeroU64,
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
-use rustix::fs::Advice;
 
 use super::{
     super::{PartTag, PartsId, Reopened},
-    Folder, StorageError, WrittenPart, directories,
+    Folder, StorageError, WrittenPart,
+    direct::Slot,
+    directories,
     lengths::total_bytes,
     objects::absent_or_file,
 };
@@ -29,9 +29,6 @@ pub(super) const ID: &str = "file";
 
 /// What the name of a reopened file ends with. No key does.
 pub(super) const SEALED: &str = ".sealed";
-
-/// After how many bytes a file is synced while more come.
-const WRITE_BACK_BYTES: u64 = 16 << 20;
 
 /// How often making a file is tried while others remove its empty directory.
 const DIRECTORY_ATTEMPTS: u32 = 16;
@@ -43,7 +40,14 @@ impl Folder {
         Ok(PartsId(ID.to_owned()))
     }
 
-    pub(super) fn put_part(&self, key: String, number: u32, content: &[Bytes]) -> Result<PartTag, StorageError> {
+    /// A part's bytes, past the page cache where there is a slot for it. The last part's may then be followed by zeros in the file.
+    pub(super) fn put_part(
+        &self,
+        key: String,
+        number: u32,
+        content: &[Bytes],
+        slot: Option<&Slot>,
+    ) -> Result<PartTag, StorageError> {
         let path = self.unfinished.join(&key);
         let file = File::options().write(true).open(&path).map_err(|error| absent_or_file("open", &key, &path, error))?;
         file.lock_shared().map_err(StorageError::file("lock", &path))?;
@@ -51,20 +55,13 @@ impl Folder {
             return Err(StorageError::NotFound { key });
         }
         let start = u64::from(number.saturating_sub(1)) * self.part_bytes;
-        let mut at = start;
-        for chunk in content {
-            file.write_all_at(chunk, at).map_err(StorageError::file("write", &path))?;
-            at += chunk.len() as u64;
-        }
-        if !self.turns.are_taken() {
-            // Has the kernel begin to write, and does not wait for that: where the disk has nothing more urgent to do, little is left of
-            // a large object when it is to be durable.
-            rustix::fs::fadvise(&file, start, NonZeroU64::new(at - start), Advice::DontNeed).ok();
-        }
-        if start / WRITE_BACK_BYTES != at / WRITE_BACK_BYTES {
-            self.write_back.begin(&key, &file).map_err(|error| doomed(&path, error))?;
-        }
-        Ok(PartTag(WrittenPart { size_bytes: at - start, boot: self.boot.clone() }.to_string()))
+        let written = match slot {
+            Some(slot) => self.direct.write(slot, &path, content, start),
+            None => write_all_at(&file, content, start),
+        };
+        written.map_err(StorageError::file("write", &path))?;
+        let size_bytes = content.iter().map(|chunk| chunk.len() as u64).sum();
+        Ok(PartTag(WrittenPart { size_bytes, boot: self.boot.clone() }.to_string()))
     }
 
     pub(super) fn complete(&self, key: String, parts: &[PartTag]) -> Result<(), StorageError> {
@@ -80,8 +77,7 @@ impl Folder {
         if written > size_bytes {
             file.set_len(size_bytes).map_err(StorageError::file("cut", &path))?;
         }
-        let synced = self.write_back.settle(&key).and_then(|()| file.sync_data());
-        synced.map_err(|error| doomed(&path, error))?;
+        file.sync_data().map_err(|error| doomed(&path, error))?;
         self.place(&path, &place).map_err(StorageError::file("complete", &path))?;
         self.prune(&path);
         Ok(())
@@ -100,8 +96,6 @@ impl Folder {
 
     pub(super) fn abort(&self, key: &str) -> Result<(), StorageError> {
         let path = self.unfinished.join(key);
-        // Whatever became of bytes that nobody wants any more.
-        self.write_back.settle(key).ok();
         for path in [&path, &sealed(&path)] {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StorageError::file("remove", path)(error)),
@@ -124,7 +118,6 @@ impl Folder {
             parts.pop();
         }
         let (path, new_path) = (self.unfinished.join(&key), self.unfinished.join(new_key));
-        self.write_back.settle(&key).map_err(|error| doomed(&path, error))?;
         let Some(file) = seal(&path).map_err(StorageError::file("seal", &path))? else {
             return Err(StorageError::NotFound { key });
         };
@@ -183,6 +176,14 @@ fn in_directory(path: &Path, make: impl Fn() -> io::Result<()>) -> io::Result<()
             outcome => return outcome,
         }
     }
+}
+
+fn write_all_at(file: &File, content: &[Bytes], mut offset: u64) -> io::Result<()> {
+    for chunk in content {
+        file.write_all_at(chunk, offset)?;
+        offset += chunk.len() as u64;
+    }
+    Ok(())
 }
 
 /// Whether the path still names the open file.

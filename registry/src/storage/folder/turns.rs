@@ -45,14 +45,12 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Whether who comes now has to wait.
-    pub fn are_taken(&self) -> bool {
-        self.line().running >= AT_ONCE
-    }
-
     /// A turn, where one is free.
     pub fn take_free(&self) -> Option<Turn> {
-        let mut line = self.line();
+        self.take_free_of(&mut self.line())
+    }
+
+    fn take_free_of(&self, line: &mut Line) -> Option<Turn> {
         let is_free = line.running < AT_ONCE;
         line.running += usize::from(is_free);
         is_free.then(|| Turn(Some(self.clone())))
@@ -62,9 +60,8 @@ impl Turns {
     pub async fn take(&self, size_bytes: u64) -> Turn {
         let turn = {
             let mut line = self.line();
-            if line.running < AT_ONCE {
-                line.running += 1;
-                return Turn(Some(self.clone()));
+            if let Some(turn) = self.take_free_of(&mut line) {
+                return turn;
             }
             let now = u64::try_from(self.opened_at.elapsed().as_micros()).unwrap_or(u64::MAX);
             let place = (now + (size_bytes / BYTES_A_MICROSECOND).min(MOST_MICROSECONDS), line.arrivals);
@@ -128,10 +125,10 @@ mod tests {
     async fn take_all(turns: &Turns) -> Vec<Turn> {
         let mut held = Vec::new();
         for _ in 0..AT_ONCE {
-            assert!(!turns.are_taken());
+            assert!(turns.line().running < AT_ONCE);
             held.push(turns.take(1 << 40).await);
         }
-        assert!(turns.are_taken());
+        assert_eq!(turns.line().running, AT_ONCE);
         held
     }
 
