@@ -29,6 +29,8 @@ pub enum Route {
     Referrers(RepositoryName, Digest),
     /// `/v2/_longshore/images`: every tagged image, with sizes.
     Images,
+    /// `/v2/_longshore/keys`: the registry's public keys.
+    Keys,
     /// `/v2/<name>/_longshore/images/<tag-or-digest>`: one image, layer by layer.
     Image(RepositoryName, Reference),
     /// `/v2/<name>/_longshore/metainfo/<digest>`: a blob's piece hashes.
@@ -68,6 +70,7 @@ impl Route {
             "" | "/" => return Ok(Self::Base),
             "/_catalog" => return Ok(Self::Catalog),
             "/_longshore/images" => return Ok(Self::Images),
+            "/_longshore/keys" => return Ok(Self::Keys),
             _ => {}
         }
         let rest = rest.strip_prefix('/').ok_or(RouteError::Unknown)?;
@@ -114,6 +117,7 @@ impl Route {
             Self::Upload(..) => "upload",
             Self::Referrers(..) => "referrers",
             Self::Images => "images",
+            Self::Keys => "keys",
             Self::Image(..) => "image",
             Self::Metainfo(..) => "metainfo",
         }
@@ -133,6 +137,7 @@ impl std::fmt::Display for Route {
             Self::Upload(name, id) => write!(formatter, "/v2/{name}/blobs/uploads/{}", utf8_percent_encode(id, ID)),
             Self::Referrers(name, digest) => write!(formatter, "/v2/{name}/referrers/{digest}"),
             Self::Images => formatter.write_str("/v2/_longshore/images"),
+            Self::Keys => formatter.write_str("/v2/_longshore/keys"),
             Self::Image(name, reference) => write!(formatter, "/v2/{name}/_longshore/images/{reference}"),
             Self::Metainfo(name, digest) => write!(formatter, "/v2/{name}/_longshore/metainfo/{digest}"),
         }
@@ -164,6 +169,7 @@ mod tests {
             ("/v2/library/alpine/blobs/uploads/x-1".to_owned(), Route::Upload(name.clone(), "x-1".to_owned())),
             (format!("/v2/library/alpine/referrers/{SHA}"), Route::Referrers(name.clone(), digest.clone())),
             ("/v2/_longshore/images".to_owned(), Route::Images),
+            ("/v2/_longshore/keys".to_owned(), Route::Keys),
             ("/v2/library/alpine/_longshore/images/latest".to_owned(), Route::Image(name.clone(), tag)),
             (format!("/v2/library/alpine/_longshore/metainfo/{SHA}"), Route::Metainfo(name, digest)),
         ] {

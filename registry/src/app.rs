@@ -16,11 +16,24 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::{http, links::Scribe, registry::Registry, sweep::Sweeper};
+use crate::{http, keys::KeyKeeper, links::Scribe, policy::Watch, registry::Registry, sweep::Sweeper};
 
 /// The routes' labels, by their position in the metrics; the last stands for paths that are none.
-pub(crate) const ROUTES: &[&str] =
-    &["base", "manifest", "blob", "uploads", "upload", "tags", "catalog", "referrers", "images", "image", "metainfo", "unknown"];
+pub(crate) const ROUTES: &[&str] = &[
+    "base",
+    "manifest",
+    "blob",
+    "uploads",
+    "upload",
+    "tags",
+    "catalog",
+    "referrers",
+    "images",
+    "image",
+    "metainfo",
+    "keys",
+    "unknown",
+];
 
 /// How often the certificate's files are looked at.
 const CERTIFICATES_PERIOD: Duration = Duration::from_secs(2);
@@ -38,6 +51,8 @@ pub struct App {
     pub(crate) http_metrics: Arc<HttpMetrics>,
     pub(crate) sweeper: Sweeper,
     pub(crate) scribe: Scribe,
+    pub(crate) key_keeper: Option<KeyKeeper>,
+    pub(crate) policy_watch: Option<Watch>,
     pub(crate) draining: CancellationToken,
 }
 
@@ -73,13 +88,32 @@ impl App {
 
     /// Serves until `shutdown` is cancelled, then finishes what runs, within the drain's limit.
     pub async fn run(self, shutdown: CancellationToken) -> Drained {
-        let Self { listener, certificates, admin, drain_timeout, registry, http_metrics, sweeper, scribe, draining, .. } = self;
+        let Self {
+            listener,
+            certificates,
+            admin,
+            drain_timeout,
+            registry,
+            http_metrics,
+            sweeper,
+            scribe,
+            key_keeper,
+            policy_watch,
+            draining,
+            ..
+        } = self;
         let stop_admin = CancellationToken::new();
         let admin = admin.map(|(listener, admin)| {
             let handler = move |request, _: ConnectionInfo| admin.clone().answer(request);
             tokio::spawn(listener.serve(handler, stop_admin.clone()))
         });
         let sweeping = tokio::spawn(sweeper.run(shutdown.clone()));
+        if let Some(keeper) = key_keeper {
+            tokio::spawn(keeper.run(shutdown.clone()));
+        }
+        if let Some(watch) = policy_watch {
+            tokio::spawn(watch.run(shutdown.clone()));
+        }
         let stop_writing = CancellationToken::new();
         let mut writing = tokio::spawn(scribe.run(stop_writing.clone()));
         if let Some(certificates) = certificates {

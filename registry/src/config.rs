@@ -4,9 +4,11 @@
 //! `LONGSHORE_REGISTRY__STORAGE__BUCKET`, or `--storage.bucket`. Paths are relative to the working directory.
 
 mod database;
+mod keys;
 mod limits;
 mod listen;
 mod logs;
+mod policy;
 mod storage;
 mod uploads;
 
@@ -16,9 +18,11 @@ use std::path::Path;
 use longshore_service::config::{self, ByteSize, Layout, Loaded, Mistakes, Problems};
 
 pub use database::{Database, DatabaseKind};
+pub use keys::Keys;
 pub use limits::{Lists, Manifests, MissingReferences, Requests, Sweep};
 pub use listen::Listen;
 pub use logs::{Log, Telemetry};
+pub use policy::Policy;
 pub use storage::{Redirect, Storage, StorageKind};
 pub use uploads::Uploads;
 
@@ -37,10 +41,14 @@ pub struct Config {
     pub storage: Storage,
     /// Where the index is kept.
     pub database: Database,
+    /// What the registry signs with.
+    pub keys: Keys,
     /// What uploads may take.
     pub uploads: Uploads,
     /// What manifests may be.
     pub manifests: Manifests,
+    /// What may be pushed.
+    pub policy: Policy,
     /// How lists are paged.
     pub lists: Lists,
     /// How what is no longer needed is removed.
@@ -53,7 +61,20 @@ pub struct Config {
     pub telemetry: Telemetry,
 }
 
-longshore_service::sections!(Config { listen, storage, database, uploads, manifests, lists, sweep, requests, log, telemetry });
+longshore_service::sections!(Config {
+    listen,
+    storage,
+    database,
+    keys,
+    uploads,
+    manifests,
+    policy,
+    lists,
+    sweep,
+    requests,
+    log,
+    telemetry
+});
 
 impl Config {
     /// Reads the configuration from a file, the environment and flags; see [`longshore_service::config::load`].
@@ -100,6 +121,7 @@ impl Layout for Config {
         self.listen.check(problems);
         self.storage.check(problems);
         self.database.check(problems);
+        self.keys.check(problems);
         self.uploads.check(problems);
         self.manifests.check(problems);
         self.lists.check(problems);
@@ -119,6 +141,7 @@ impl Layout for Config {
 
     fn check_files(&self, problems: &mut Problems<'_>) {
         self.listen.check_files(problems);
+        self.policy.check_files(problems);
     }
 }
 

@@ -6,6 +6,7 @@ use longshore_oci::{
 
 use crate::{
     delivery::DeliveryError,
+    policy::Violation,
     state::StateError,
     storage::StorageError,
     upload::{NoBudget, UploadError},
@@ -82,6 +83,9 @@ pub enum Error {
         /// The limit.
         limit_bytes: u64,
     },
+    /// Policies of the repository are not satisfied.
+    #[error("denied: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Denied(Vec<Violation>),
     /// The client can't take what is there.
     #[error("the manifest's media type is {0}, which the request does not accept; it is never converted")]
     NotAcceptable(String),

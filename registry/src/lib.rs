@@ -9,8 +9,10 @@ mod config;
 mod delivery;
 mod error;
 mod http;
+mod keys;
 mod links;
 mod memory;
+mod policy;
 mod record;
 mod redirect;
 mod registry;
@@ -23,5 +25,6 @@ mod upload;
 
 pub use app::{App, Drained};
 pub use config::{Config, DAEMON, StorageKind};
+pub use policy::Document as PolicyDocument;
 pub use reindex::{ReindexError, ReindexProgress, ReindexReport, reindex};
 pub use start::{StartError, build};

@@ -141,7 +141,7 @@ pub async fn change<T, F: Future<Output = Result<T, StateError>>>(
     let key = ObjectKey::Record(repository.clone(), revision);
     registry.store.put(&key, record(revision)).await?;
     let outcome = change(revision).await;
-    if let Err(StateError::Changed | StateError::Missing(_) | StateError::Needed(_) | StateError::Refused(_)) = &outcome {
+    if outcome.as_ref().is_err_and(StateError::is_refusal) {
         registry.store.delete(std::slice::from_ref(&key)).await?;
         registry.state.drop_change(revision).await?;
     }

@@ -1,5 +1,7 @@
 //! What all requests share.
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 use longshore_oci::RepositoryName;
 use prometheus::{IntCounter, IntGauge};
@@ -8,7 +10,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     delivery::Delivery,
+    keys::Keys,
     memory::Memory,
+    policy::Policies,
     redirect::Redirect,
     state::SharedState,
     storage::SharedStore,
@@ -21,6 +25,10 @@ pub struct Registry {
     pub state: SharedState,
     /// The bytes.
     pub store: SharedStore,
+    /// What may be pushed.
+    pub policies: Arc<Policies>,
+    /// What the registry vouches with.
+    pub keys: Arc<Keys>,
     /// What the database said.
     pub memory: Memory,
     /// Blobs on their way out.

@@ -14,8 +14,10 @@ use crate::{
     app::{App, ROUTES},
     config::{Config, DatabaseKind, MissingReferences, Redirect as RedirectWhen, StorageKind},
     delivery::Delivery,
+    keys::{KeyKeeper, Rotation, Seal},
     links::Scribe,
     memory::Memory,
+    policy::{Document, Policies, PolicyError, Watch},
     redirect::Redirect,
     registry::{Limits, Registry, Traffic},
     state::{PostgresState, SharedState, SqliteState, StateError, Tenancy},
@@ -51,6 +53,18 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// The file of the secret that keys are sealed with can't be read or made.
+    #[error("the sealing secret {path} can't be read, and could not be made")]
+    SealingSecret {
+        /// The file.
+        path: String,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The policy document can't be had.
+    #[error("the policies could not be read")]
+    Policy(#[from] PolicyError),
     /// The metrics are there already.
     #[error("the metrics could not be set up")]
     Metrics(#[from] prometheus::Error),
@@ -80,10 +94,13 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     if state.needs_rebuilding().await? && !store.list(ObjectKey::PREFIX, None).await?.objects.is_empty() {
         return Err(StartError::NeedsReindex);
     }
-    let registry = Arc::new(assemble(&config, store, state, &metrics, &http_metrics));
+    let document = config.policy.file.as_deref().map(Document::read).transpose()?.unwrap_or_default();
+    let registry = Arc::new(assemble(&config, document, store, state, &metrics, &http_metrics));
+    let policy_watch = config.policy.file.clone().map(|file| Watch::new(registry.policies.clone(), file));
     watch_gauges(&registry, &metrics);
     let draining = CancellationToken::new();
     let admin = Admin::new(readiness(&registry, draining.clone()), metrics);
+    let key_keeper = keep_keys(&config, &registry).await?;
     let sweeper = Sweeper::new(registry.clone(), Retention::of(&config));
     let scribe = Scribe::new(registry.clone(), config.sweep.link_delay.get());
     Ok(App {
@@ -96,6 +113,8 @@ pub async fn build(config: Config) -> Result<App, StartError> {
         http_metrics,
         sweeper,
         scribe,
+        key_keeper,
+        policy_watch,
         draining,
     })
 }
@@ -143,7 +162,14 @@ pub(crate) async fn open_state(config: &Config, tenancy: Tenancy) -> Result<Shar
     }
 }
 
-fn assemble(config: &Config, store: SharedStore, state: SharedState, metrics: &Metrics, http: &HttpMetrics) -> Registry {
+fn assemble(
+    config: &Config,
+    document: Document,
+    store: SharedStore,
+    state: SharedState,
+    metrics: &Metrics,
+    http: &HttpMetrics,
+) -> Registry {
     let damaged = metrics.counter("longshore_content_damaged_total", "Stored pieces found damaged, and so not served.");
     let budget = || Budget::new(config.uploads.memory_budget.as_bytes(), config.uploads.budget_wait.get());
     let uploads = UploadSettings {
@@ -153,6 +179,12 @@ fn assemble(config: &Config, store: SharedStore, state: SharedState, metrics: &M
         garbage_grace: config.sweep.garbage_grace.get(),
     };
     Registry {
+        policies: Arc::new(Policies::new(
+            document,
+            metrics.counter("longshore_policy_refused_total", "Requests refused by a policy."),
+            metrics.counter("longshore_policy_warned_total", "Violations of policies that only warn."),
+        )),
+        keys: Arc::default(),
         memory: Memory::new(state.clone(), config.manifests.cache_size.as_bytes()),
         delivery: Delivery::new(store.clone(), budget(), damaged),
         budget: budget(),
@@ -179,6 +211,25 @@ fn assemble(config: &Config, store: SharedStore, state: SharedState, metrics: &M
         state,
         store,
     }
+}
+
+/// The task that keeps the registry's keys, where there is a secret to keep them under.
+async fn keep_keys(config: &Config, registry: &Registry) -> Result<Option<KeyKeeper>, StartError> {
+    let secret = config.keys.sealing_secret.reveal();
+    let seal = match config.database.kind {
+        _ if !secret.is_empty() => Seal::of(secret),
+        DatabaseKind::Sqlite => {
+            let path = config.database.file.with_extension("sealing-secret");
+            let failed = |source| StartError::SealingSecret { path: path.display().to_string(), source };
+            Seal::of_file(&path).map_err(failed)?
+        }
+        DatabaseKind::Postgres => {
+            tracing::warn!("keys.sealing_secret is not set, so the registry signs nothing");
+            return Ok(None);
+        }
+    };
+    let rotation = Rotation { lifetime: config.keys.lifetime.get(), overlap: config.keys.overlap.get() };
+    Ok(Some(KeyKeeper::start(registry.state.clone(), registry.keys.clone(), seal, rotation).await?))
 }
 
 fn redirect(config: &Config) -> Redirect {

@@ -9,4 +9,5 @@ pub mod listener;
 pub mod metrics;
 pub mod request_id;
 pub mod shutdown;
+pub mod signing;
 pub mod telemetry;

@@ -6,9 +6,10 @@ use http::StatusCode;
 use jiff::Timestamp;
 use longshore_oci::{Digest, Reference, RepositoryName, Tag};
 
-use super::{Outcome, reply};
+use super::{Outcome, manifest_put::judge_tag, reply};
 use crate::{
     error::Error,
+    policy::{Verdict, Violation},
     record,
     registry::Registry,
     state::{DeleteManifest, StateError},
@@ -17,16 +18,34 @@ use crate::{
 pub async fn manifest_delete(registry: &Arc<Registry>, name: RepositoryName, reference: Reference) -> Outcome {
     let worker = registry.clone();
     let work = async move {
+        let warnings = judge(&worker, &name, &reference).await?;
         let outcome = match &reference {
             Reference::Tag(tag) => delete_tag(&worker, &name, tag).await,
             Reference::Digest(digest) => delete_manifest(&worker, &name, digest).await,
         };
         worker.changed(&name);
-        if outcome? { Ok(()) } else { Err(Error::ManifestUnknown(reference.to_string())) }
+        if outcome? { Ok(warnings) } else { Err(Error::ManifestUnknown(reference.to_string())) }
     };
-    registry.tasks.spawn(work).await.map_err(|error| Error::Upload(crate::upload::UploadError::Task(error)))??;
+    let warnings = registry.tasks.spawn(work).await.map_err(|error| Error::Upload(crate::upload::UploadError::Task(error)))??;
     registry.garbage.notify_one();
-    Ok(reply::status(StatusCode::ACCEPTED))
+    let mut response = reply::status(StatusCode::ACCEPTED);
+    reply::warn(&mut response, &warnings);
+    Ok(response)
+}
+
+/// What the policies say where the tag goes away, or the tags at the manifest do.
+async fn judge(registry: &Registry, name: &RepositoryName, reference: &Reference) -> Result<Vec<Violation>, Error> {
+    let policies = registry.policies.current();
+    let tags = match reference {
+        Reference::Tag(tag) => vec![tag.clone()],
+        Reference::Digest(_) if policies.policies.is_empty() => Vec::new(),
+        Reference::Digest(digest) => registry.state.tags_of(name, digest).await?.unwrap_or_default(),
+    };
+    let mut verdict = Verdict::default();
+    for tag in &tags {
+        verdict += judge_tag(registry, &policies, name, tag, None).await?;
+    }
+    registry.policies.settle(verdict)
 }
 
 async fn delete_tag(registry: &Registry, name: &RepositoryName, tag: &Tag) -> Result<bool, Error> {

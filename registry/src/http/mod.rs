@@ -5,6 +5,7 @@ mod blob_get;
 mod catalog;
 mod image;
 mod images;
+mod keys;
 mod lingering;
 mod manifest_delete;
 mod manifest_get;
@@ -112,6 +113,7 @@ async fn operate<B: Incoming>(registry: &Arc<Registry>, route: Route, call: Call
         (Route::Images, _) if is_read => images::images(registry, &call).await,
         (Route::Image(name, reference), _) if is_read => image::image(registry, name, reference).await,
         (Route::Metainfo(name, digest), _) if is_read => metainfo::metainfo(registry, name, digest).await,
+        (Route::Keys, _) if is_read => Ok(keys::keys(registry)),
         (route, _) => Err(Error::Method { method, allowed: allowed(&route) }),
     }
 }

@@ -5,7 +5,9 @@ use http::{HeaderValue, Response, StatusCode, header};
 use longshore_oci::{ErrorBody, ErrorCode, ErrorEntry, RouteError};
 use serde_json::{Value, json};
 
-use crate::{delivery::DeliveryError, error::Error, state::StateError, storage::StorageError, upload::UploadError};
+use crate::{
+    delivery::DeliveryError, error::Error, policy::Violation, state::StateError, storage::StorageError, upload::UploadError,
+};
 
 /// What a client is told.
 struct Refusal {
@@ -87,6 +89,10 @@ fn judge(error: &Error) -> Refusal {
         Error::DigestParameter { .. } | Error::DigestMissing => Refusal::new(ErrorCode::DigestInvalid),
         Error::ManifestDigest { expected, actual } => {
             Refusal::new(ErrorCode::DigestInvalid).detail(json!({ "expected": expected, "actual": actual }))
+        }
+        Error::Denied(violations) => {
+            let policies = violations.iter().map(|Violation { policy, reason }| json!({ "policy": policy, "reason": reason }));
+            Refusal::new(ErrorCode::Denied).detail(json!({ "policies": policies.collect::<Value>() }))
         }
         Error::ManifestInvalid(_) => Refusal::new(ErrorCode::ManifestInvalid),
         Error::ReferencesMissing(digests) => Refusal::new(ErrorCode::ManifestBlobUnknown).detail(json!({ "digests": digests })),

@@ -6,6 +6,8 @@ use http::{HeaderValue, Response, StatusCode, header};
 use longshore_oci::Digest;
 use serde::Serialize;
 
+use crate::policy::Violation;
+
 /// 200 with JSON.
 pub fn json(value: &impl Serialize) -> Response<Body> {
     json_bytes(serde_json::to_vec(value).expect("what we answer is always JSON").into())
@@ -31,6 +33,16 @@ pub fn created(location: HeaderValue, digest: &Digest) -> Response<Body> {
     response.headers_mut().insert(header::LOCATION, location);
     response.headers_mut().insert("docker-content-digest", digest_value(digest));
     response
+}
+
+/// Says in an answer what is wrong with what was done all the same (OCI distribution-spec, "Warnings").
+pub fn warn(response: &mut Response<Body>, warnings: &[Violation]) {
+    for warning in warnings {
+        let text: String = warning.to_string().chars().map(|character| if character == '"' { '\'' } else { character }).collect();
+        let value =
+            HeaderValue::try_from(format!("299 - \"{text}\"")).expect("policies' names and what we say of them are plain ASCII");
+        response.headers_mut().append(header::WARNING, value);
+    }
 }
 
 /// A digest as a header's value.

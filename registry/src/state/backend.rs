@@ -195,6 +195,15 @@ macro_rules! implement_state {
             async fn retire_records(&self, limit: u32) -> Result<u64, StateError> {
                 write!(self, Durable, [], |connection| statements::records::retire(connection, limit))
             }
+            async fn signing_keys(&self) -> Result<Vec<StoredKey>, StateError> {
+                read!(self, |connection| statements::keys::list(connection))
+            }
+            async fn add_signing_key(&self, key: StoredKey) -> Result<bool, StateError> {
+                write!(self, Durable, [key], |connection| statements::keys::add(connection, &key))
+            }
+            async fn drop_signing_keys(&self, before: u64) -> Result<(), StateError> {
+                write!(self, Durable, [], |connection| statements::keys::drop_before(connection, before))
+            }
             async fn needs_rebuilding(&self) -> Result<bool, StateError> {
                 read!(self, |connection| statements::restore::needs_rebuilding(connection))
             }

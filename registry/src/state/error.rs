@@ -1,4 +1,4 @@
-use longshore_oci::Digest;
+use longshore_oci::{Digest, Tag};
 
 /// Why the database could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,14 @@ pub enum StateError {
     /// This manifest of the repository is made of the blob; nothing was done.
     #[error("the manifest {0} is made of it")]
     Needed(Digest),
+    /// The tag stays where it is; nothing was done.
+    #[error("tag {tag} stays at {digest}")]
+    Frozen {
+        /// The tag.
+        tag: Tag,
+        /// Where it is.
+        digest: Digest,
+    },
     /// The one writer has ended, or the disk has failed it.
     #[error("the database takes no more changes")]
     Closed,
@@ -58,6 +66,11 @@ impl From<sqlx::Error> for StateError {
 }
 
 impl StateError {
+    /// Whether nothing was done, for certain, and never will be.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Changed | Self::Missing(_) | Self::Needed(_) | Self::Frozen { .. } | Self::Refused(_))
+    }
+
     /// Whether another transaction got in the way, so that the same one can be tried again at once.
     pub fn is_conflict(&self) -> bool {
         let (Self::Refused(error) | Self::Unavailable(error)) = self else { return false };

@@ -30,6 +30,8 @@ pub struct PutManifest {
     pub content: Bytes,
     /// The tags to move to it.
     pub tags: Vec<Tag>,
+    /// Those of them that stay where they are, where they are set.
+    pub frozen_tags: Vec<Tag>,
     /// The number of this change.
     pub revision: u64,
     /// When it was pushed.

@@ -13,6 +13,7 @@ pub fn sqlite() -> Migrator {
         ("initial", include_str!("../../migrations/sqlite/1_initial.sql")),
         ("pending changes", include_str!("../../migrations/sqlite/2_pending_changes.sql")),
         ("blob links", include_str!("../../migrations/sqlite/3_blob_links.sql")),
+        ("signing keys", include_str!("../../migrations/sqlite/4_signing_keys.sql")),
     ])
 }
 
@@ -22,6 +23,7 @@ pub fn postgres() -> Migrator {
         ("initial", include_str!("../../migrations/postgres/1_initial.sql")),
         ("pending changes", include_str!("../../migrations/postgres/2_pending_changes.sql")),
         ("blob links", include_str!("../../migrations/postgres/3_blob_links.sql")),
+        ("signing keys", include_str!("../../migrations/postgres/4_signing_keys.sql")),
     ])
 }
 

@@ -122,7 +122,8 @@ pub trait State: Send + Sync + 'static {
         manifests: &[Digest],
     ) -> Result<Vec<Digest>, StateError>;
     /// Keeps a manifest and moves tags to it; [`StateError::Changed`] where a deletion of one of them has a greater revision, so that the
-    /// push must be made again with a revision of its own; [`StateError::Missing`] where it must be whole and is not.
+    /// push must be made again with a revision of its own; [`StateError::Missing`] where it must be whole and is not;
+    /// [`StateError::Frozen`] where a tag that stays where it is would be moved.
     async fn put_manifest(&self, put: PutManifest) -> Result<(), StateError>;
     /// The tags at a manifest, or `None` where there is no such manifest.
     async fn tags_of(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<Vec<Tag>>, StateError>;
@@ -166,6 +167,15 @@ pub trait State: Send + Sync + 'static {
     /// Hands records that no rebuilding needs any more over to the garbage; how many.
     async fn retire_records(&self, limit: u32) -> Result<u64, StateError>;
 
+    // The registry's own keys.
+
+    /// All signing keys, in the order of their generations.
+    async fn signing_keys(&self) -> Result<Vec<StoredKey>, StateError>;
+    /// Adds a signing key. False where there is one of its generation, or of a later one.
+    async fn add_signing_key(&self, key: StoredKey) -> Result<bool, StateError>;
+    /// Drops the signing keys of generations before this.
+    async fn drop_signing_keys(&self, before: u64) -> Result<(), StateError>;
+
     // Rebuilding.
 
     /// Whether the database knows nothing at all, or not all since a rebuilding was broken off.
@@ -196,6 +206,19 @@ pub struct StoredBlob {
     pub key: ObjectKey,
     /// BLAKE3 of each piece, 32 bytes each.
     pub pieces: Arc<[u8]>,
+}
+
+/// A key that the registry signs with.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredKey {
+    /// Its number: each is followed by the next.
+    pub generation: u64,
+    /// Its public half, as a JSON Web Key.
+    pub public: String,
+    /// The key itself, sealed.
+    pub sealed: Vec<u8>,
+    /// From when on it signs.
+    pub signs_from: Timestamp,
 }
 
 /// A blob to take from a repository, with what has already been written beside the blobs.

@@ -27,7 +27,7 @@ use super::backend::{Durability, READ_ATTEMPTS, implement_state, read, write};
 use super::{
     BlobCommit, Cancelled, Checkpoint, Claim, ClaimWish, DeleteBlob, DeleteManifest, FinishUpload, Finished, Garbage,
     ImageDetail, ImageFilter, ImageSummary, NewUpload, PutManifest, Referrer, RestoredBlob, RestoredRecord, StateError,
-    StoredBlob, StoredManifest, UploadStatus,
+    StoredBlob, StoredKey, StoredManifest, UploadStatus,
 };
 use crate::storage::ObjectKey;
 

@@ -6,6 +6,7 @@ mod cluster;
 mod garbage;
 mod images;
 mod journal;
+mod keys;
 mod lists;
 mod manifests;
 mod races;

@@ -183,21 +183,33 @@ async fn insert_edges(connection: &mut Connection, repository: i64, put: &PutMan
     Ok(())
 }
 
-/// Moves a tag. False where a newer change has moved it already.
+/// Moves a tag. False where a newer change has moved it already, `Frozen` where it stays where it is.
 async fn set_tag(connection: &mut Connection, repository: i64, put: &PutManifest, tag: &Tag) -> Result<bool> {
     let set = sqlx::query(
         "INSERT INTO tags (repository_id, name, digest, revision, updated_at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (repository_id, name) DO UPDATE
          SET digest = excluded.digest, revision = excluded.revision, updated_at = excluded.updated_at
-         WHERE excluded.revision > tags.revision",
+         WHERE excluded.revision > tags.revision AND (excluded.digest = tags.digest OR NOT $6)",
     )
     .bind(repository)
     .bind(tag.as_str())
     .bind(put.digest.as_str())
     .bind(signed(put.revision))
     .bind(put.pushed_at.as_microsecond())
+    .bind(put.frozen_tags.contains(tag))
     .execute(&mut *connection)
     .await?;
+    if set.rows_affected() == 0 && put.frozen_tags.contains(tag) {
+        let row = sqlx::query("SELECT digest FROM tags WHERE repository_id = $1 AND name = $2")
+            .bind(repository)
+            .bind(tag.as_str())
+            .fetch_one(&mut *connection)
+            .await?;
+        let digest: Digest = parse(&row, "digest")?;
+        if digest != put.digest {
+            return Err(StateError::Frozen { tag: tag.clone(), digest });
+        }
+    }
     note_history(connection, repository, tag, put.revision, Some(&put.digest), put.pushed_at).await?;
     Ok(set.rows_affected() == 1)
 }

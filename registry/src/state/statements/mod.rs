@@ -7,6 +7,7 @@
 pub mod blobs;
 pub mod garbage;
 pub mod images;
+pub mod keys;
 pub mod lists;
 pub mod manifests;
 pub mod records;

@@ -164,6 +164,7 @@ async fn push_again(connection: &mut Connection, record: &RestoredRecord, push: 
         platform: push.platform.clone(),
         content: push.content.clone(),
         tags: record.tags.clone(),
+        frozen_tags: Vec::new(),
         revision: record.revision,
         pushed_at: push.pushed_at,
         must_be_whole: false,

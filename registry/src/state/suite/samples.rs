@@ -152,6 +152,7 @@ pub fn push(name: &str, content: &Bytes, names: &[&str], revision: u64) -> PutMa
         platform: None,
         content: content.clone(),
         tags: tags(names),
+        frozen_tags: Vec::new(),
         revision,
         pushed_at: Timestamp::now(),
         must_be_whole: false,

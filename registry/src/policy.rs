@@ -1,0 +1,171 @@
+//! What may be done here beyond what the protocol allows: the policies of a document under version control.
+//!
+//! The document is compiled once and swapped whole when the file changes; a request looks at the one in force when it came, and no
+//! request waits for a file or a database to be judged.
+
+mod document;
+mod pattern;
+mod push;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use longshore_oci::{Digest, RepositoryName, Tag};
+use prometheus::IntCounter;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+
+pub use document::{Document, InvalidDocument, Mode};
+pub use push::{Push, Verdict, Violation};
+
+/// How often the document's file is looked at.
+const PERIOD: Duration = Duration::from_secs(1);
+/// The largest document, in bytes.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// Why a document is not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The file can't be read.
+    #[error("{} can't be read", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What is in it is no document.
+    #[error("{}: {source}", path.display())]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: InvalidDocument,
+    },
+}
+
+/// The policies in force.
+pub struct Policies {
+    document: ArcSwap<Document>,
+    refused: IntCounter,
+    warned: IntCounter,
+}
+
+impl Policies {
+    /// These policies; what they refuse and warn of is counted.
+    pub fn new(document: Document, refused: IntCounter, warned: IntCounter) -> Self {
+        Self { document: ArcSwap::from_pointee(document), refused, warned }
+    }
+
+    /// The policies as they are now.
+    pub fn current(&self) -> Arc<Document> {
+        self.document.load_full()
+    }
+
+    /// The warnings of a verdict, or the error that it is.
+    pub fn settle(&self, verdict: Verdict) -> Result<Vec<Violation>, Error> {
+        if verdict.refusals.is_empty() {
+            self.warned.inc_by(verdict.warnings.len() as u64);
+            return Ok(verdict.warnings);
+        }
+        self.refused.inc();
+        Err(Error::Denied(verdict.refusals))
+    }
+}
+
+impl Document {
+    /// Reads the document in a file.
+    pub fn read(path: &std::path::Path) -> Result<Self, PolicyError> {
+        Self::compile(path, &text(path)?)
+    }
+
+    fn compile(path: &std::path::Path, text: &str) -> Result<Self, PolicyError> {
+        Self::parse(text).map_err(|source| PolicyError::Document { path: path.to_owned(), source })
+    }
+
+    /// What it says where a tag at `from` is to go to `to`, or away.
+    pub fn judge_move(&self, repository: &RepositoryName, tag: &Tag, from: &Digest, to: Option<&Digest>) -> Verdict {
+        let mut verdict = Verdict::default();
+        if to == Some(from) {
+            return verdict;
+        }
+        if let Some((policy, mode)) = self.immutable(repository, tag) {
+            let reason = format!("tag {tag} stays at {from}: its like are never moved or deleted; push under another tag");
+            let violation = Violation { policy: policy.name.clone(), reason };
+            match mode {
+                Mode::Enforce => verdict.refusals.push(violation),
+                Mode::Warn | Mode::Off => verdict.warnings.push(violation),
+            }
+        }
+        verdict
+    }
+}
+
+impl std::ops::AddAssign for Verdict {
+    fn add_assign(&mut self, other: Self) {
+        self.refusals.extend(other.refusals);
+        self.warnings.extend(other.warnings);
+    }
+}
+
+fn text(path: &std::path::Path) -> Result<String, PolicyError> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
+    let failed = |source| PolicyError::File { path: path.to_owned(), source };
+    read.map_err(failed)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(failed(std::io::Error::other(format!("it has more than {MOST_BYTES} bytes"))));
+    }
+    Ok(text)
+}
+
+/// The task that takes over what changes in the document's file. What can't be read there is told once, and changes nothing.
+pub struct Watch {
+    policies: Arc<Policies>,
+    path: PathBuf,
+    seen: Result<String, String>,
+}
+
+impl Watch {
+    /// A watch on the file that these policies are from.
+    pub fn new(policies: Arc<Policies>, path: PathBuf) -> Self {
+        // Read anew at once, since it may have changed since the policies were read.
+        Self { policies, path, seen: Ok(String::new()) }
+    }
+
+    /// Watches until told to stop.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        loop {
+            let path = self.path.clone();
+            let Ok(found) = tokio::task::spawn_blocking(move || text(&path)).await else { return };
+            let found = found.map_err(|error| told(&error));
+            if found != self.seen {
+                self.take(&found);
+                self.seen = found;
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(PERIOD) => {}
+            }
+        }
+    }
+
+    fn take(&self, found: &Result<String, String>) {
+        let compiled = found.clone().and_then(|text| Document::compile(&self.path, &text).map_err(|error| told(&error)));
+        match compiled {
+            Ok(document) => self.policies.document.store(Arc::new(document)),
+            Err(reason) => tracing::error!(reason, "the policies stay as they were"),
+        }
+    }
+}
+
+/// An error, with the system's answer where there is one.
+pub fn told(error: &PolicyError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) if matches!(error, PolicyError::File { .. }) => format!("{error}: {source}"),
+        _ => error.to_string(),
+    }
+}

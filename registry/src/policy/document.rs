@@ -1,0 +1,110 @@
+use longshore_oci::Digest;
+use longshore_service::config::ByteSize;
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use super::pattern::{RepositoryPattern, TextPattern};
+
+/// A policy document: TOML, a `[[policy]]` each.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// The policies, of which every one that covers a repository must be satisfied.
+    #[serde(default, rename = "policy")]
+    pub policies: Vec<Policy>,
+}
+
+/// What is asked of some repositories.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// What refusals call it.
+    pub name: String,
+    /// Whose.
+    pub repositories: Vec<RepositoryPattern>,
+    /// What follows where it is not satisfied.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What may be pushed.
+    #[serde(default)]
+    pub push: PushRules,
+}
+
+/// What follows where a policy is not satisfied.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The request is refused.
+    #[default]
+    Enforce,
+    /// It is done, and the answer says what is wrong.
+    Warn,
+    /// Nothing.
+    Off,
+}
+
+/// What may be pushed. Each rule that is left out allows everything.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushRules {
+    /// The media types of manifests that are taken.
+    #[serde(default)]
+    pub media_types: Option<Vec<TextPattern>>,
+    /// The media types of layers that are taken.
+    #[serde(default)]
+    pub layer_media_types: Option<Vec<TextPattern>>,
+    /// Tags that stay where they were first set.
+    #[serde(default)]
+    pub immutable_tags: Vec<TextPattern>,
+    /// Tags that may be moved though they are among those.
+    #[serde(default)]
+    pub mutable_tags: Vec<TextPattern>,
+    /// The most layers that an image may have.
+    #[serde(default)]
+    pub max_layers: Option<usize>,
+    /// The largest manifest.
+    #[serde(default, deserialize_with = "byte_size")]
+    pub max_manifest_size: Option<ByteSize>,
+    /// What no image may be made of: layers, configurations, members of an index, and base images that an image's annotations name.
+    #[serde(default)]
+    pub refused_content: Vec<Digest>,
+}
+
+fn byte_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSize>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(|error| D::Error::custom(format!("{text:?}: {error}")))
+}
+
+/// Why a text is no policy document.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum InvalidDocument {
+    /// It is not TOML of the right shape.
+    #[error("{0}")]
+    Shape(String),
+    /// It can be read, and makes no sense.
+    #[error("{}", .0.join("; "))]
+    Sense(Vec<String>),
+}
+
+impl Document {
+    /// Reads a document; whatever makes no sense in it is told together.
+    pub fn parse(text: &str) -> Result<Self, InvalidDocument> {
+        let document: Self = toml::from_str(text).map_err(|error| InvalidDocument::Shape(error.to_string().trim().to_owned()))?;
+        let mut problems = Vec::new();
+        for (index, policy) in document.policies.iter().enumerate() {
+            let Policy { name, repositories, push, .. } = policy;
+            if name.is_empty() || !name.chars().all(|character| character.is_ascii_graphic()) {
+                problems.push(format!("{name:?} is no name for a policy: it must have visible ASCII characters alone"));
+            }
+            if document.policies[..index].iter().any(|other| other.name == *name) {
+                problems.push(format!("there is more than one policy {name:?}"));
+            }
+            if repositories.is_empty() {
+                problems.push(format!("policy {name:?} covers no repositories"));
+            }
+            if push.immutable_tags.is_empty() && !push.mutable_tags.is_empty() {
+                problems.push(format!("policy {name:?} has mutable_tags, which are exceptions, and no immutable_tags"));
+            }
+        }
+        if problems.is_empty() { Ok(document) } else { Err(InvalidDocument::Sense(problems)) }
+    }
+}
