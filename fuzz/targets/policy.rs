@@ -9,8 +9,8 @@ fuzz_target!(|text: &str| {
     match PolicyDocument::parse(text) {
         Ok(document) => {
             for (name, tag) in names.iter().flat_map(|name| tags.iter().map(move |tag| (name, tag))) {
-                let found = document.immutable(&name.parse().unwrap(), &tag.parse().unwrap());
-                assert!(found.is_none_or(|(policy, _)| !policy.push.immutable_tags.is_empty()));
+                let (name, tag) = (name.parse().unwrap(), tag.parse().unwrap());
+                assert!(document.is_about(&name, &tag) || !document.is_frozen(&name, &tag));
             }
         }
         Err(reason) => assert!(!reason.to_string().is_empty()),

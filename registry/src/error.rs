@@ -84,7 +84,7 @@ pub enum Error {
         limit_bytes: u64,
     },
     /// Policies of the repository are not satisfied.
-    #[error("denied: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Denied(Vec<Violation>),
     /// The client can't take what is there.
     #[error("the manifest's media type is {0}, which the request does not accept; it is never converted")]

@@ -1,8 +1,8 @@
 //! The registry's own keys: what it vouches with.
 //!
-//! They lie in the database, under a seal whose secret does not, so that every replica signs with the same ones. Each is published
-//! before it signs and for a while after, so that who remembers the set for less than that never meets a key that it does not know. A
-//! replica that can't open a key publishes it all the same, and makes another.
+//! They lie in the database, under a seal whose secret does not, so that every replica signs with the same ones. Each that follows
+//! another is published before it signs, and for a while after, so that who remembers the set for less than half of that never meets a
+//! key that it does not know. A replica that can't open any publishes them all the same, and makes one that signs at once.
 
 mod rotation;
 mod seal;
@@ -50,8 +50,8 @@ pub struct KeyKeeper {
     keys: Arc<Keys>,
     seal: Seal,
     rotation: Rotation,
-    /// By generation, so that each is opened once.
-    opened: BTreeMap<u64, Option<Arc<SigningKey>>>,
+    /// By what they are sealed as, so that each is opened once.
+    opened: BTreeMap<Vec<u8>, Option<Arc<SigningKey>>>,
 }
 
 impl KeyKeeper {
@@ -103,10 +103,10 @@ impl KeyKeeper {
 
     /// Opens the keys that are new.
     fn open(&mut self, stored: Vec<StoredKey>) -> Vec<StoredKey> {
-        self.opened.retain(|generation, _| stored.iter().any(|key| key.generation == *generation));
+        self.opened.retain(|sealed, _| stored.iter().any(|key| key.sealed == *sealed));
         for key in &stored {
             let Self { opened, seal, .. } = self;
-            opened.entry(key.generation).or_insert_with(|| {
+            opened.entry(key.sealed.clone()).or_insert_with(|| {
                 let id = public_key(key)?.id().to_owned();
                 let opened = seal.open(&id, &key.sealed).and_then(|bytes| SigningKey::from_pkcs8(&bytes).ok());
                 if opened.is_none() {
@@ -119,7 +119,7 @@ impl KeyKeeper {
     }
 
     fn opened_key(&self, key: &StoredKey) -> Option<Arc<SigningKey>> {
-        self.opened.get(&key.generation).cloned().flatten()
+        self.opened.get(&key.sealed).cloned().flatten()
     }
 }
 

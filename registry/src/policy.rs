@@ -1,7 +1,6 @@
 //! What may be done here beyond what the protocol allows: the policies of a document under version control.
 //!
-//! The document is compiled once and swapped whole when the file changes; a request looks at the one in force when it came, and no
-//! request waits for a file or a database to be judged.
+//! The document is compiled once and swapped whole when the file changes; a request is judged by the one in force when it came.
 
 mod document;
 mod pattern;
@@ -10,13 +9,12 @@ mod push;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use longshore_oci::{Digest, RepositoryName, Tag};
 use prometheus::IntCounter;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 
-pub use document::{Document, InvalidDocument, Mode};
+pub use document::{Document, InvalidDocument};
 pub use push::{Push, Verdict, Violation};
 
 /// How often the document's file is looked at.
@@ -84,23 +82,6 @@ impl Document {
     fn compile(path: &std::path::Path, text: &str) -> Result<Self, PolicyError> {
         Self::parse(text).map_err(|source| PolicyError::Document { path: path.to_owned(), source })
     }
-
-    /// What it says where a tag at `from` is to go to `to`, or away.
-    pub fn judge_move(&self, repository: &RepositoryName, tag: &Tag, from: &Digest, to: Option<&Digest>) -> Verdict {
-        let mut verdict = Verdict::default();
-        if to == Some(from) {
-            return verdict;
-        }
-        if let Some((policy, mode)) = self.immutable(repository, tag) {
-            let reason = format!("tag {tag} stays at {from}: its like are never moved or deleted; push under another tag");
-            let violation = Violation { policy: policy.name.clone(), reason };
-            match mode {
-                Mode::Enforce => verdict.refusals.push(violation),
-                Mode::Warn | Mode::Off => verdict.warnings.push(violation),
-            }
-        }
-        verdict
-    }
 }
 
 impl std::ops::AddAssign for Verdict {
@@ -122,18 +103,19 @@ fn text(path: &std::path::Path) -> Result<String, PolicyError> {
     Ok(text)
 }
 
-/// The task that takes over what changes in the document's file. What can't be read there is told once, and changes nothing.
+/// The task that takes over what changes in the document's file. What can't be read there is told once, and changes nothing. What is
+/// there must be found twice, a period apart: a file that is being written is not taken for what it will be.
 pub struct Watch {
     policies: Arc<Policies>,
     path: PathBuf,
-    seen: Result<String, String>,
+    found: Result<String, String>,
+    taken: Option<Result<String, String>>,
 }
 
 impl Watch {
     /// A watch on the file that these policies are from.
     pub fn new(policies: Arc<Policies>, path: PathBuf) -> Self {
-        // Read anew at once, since it may have changed since the policies were read.
-        Self { policies, path, seen: Ok(String::new()) }
+        Self { policies, path, found: Ok(String::new()), taken: None }
     }
 
     /// Watches until told to stop.
@@ -142,9 +124,11 @@ impl Watch {
             let path = self.path.clone();
             let Ok(found) = tokio::task::spawn_blocking(move || text(&path)).await else { return };
             let found = found.map_err(|error| told(&error));
-            if found != self.seen {
+            if found == self.found && self.taken.as_ref() != Some(&found) {
                 self.take(&found);
-                self.seen = found;
+                self.taken = Some(found);
+            } else {
+                self.found = found;
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -156,7 +140,10 @@ impl Watch {
     fn take(&self, found: &Result<String, String>) {
         let compiled = found.clone().and_then(|text| Document::compile(&self.path, &text).map_err(|error| told(&error)));
         match compiled {
-            Ok(document) => self.policies.document.store(Arc::new(document)),
+            Ok(document) => {
+                tracing::info!(policies = document.policies.len(), "the policies in the file are in force");
+                self.policies.document.store(Arc::new(document));
+            }
             Err(reason) => tracing::error!(reason, "the policies stay as they were"),
         }
     }

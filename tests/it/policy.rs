@@ -145,7 +145,7 @@ async fn a_changed_document_is_in_force_soon(backend: Backend) {
     push(&client, "app", "one", &image).await.expect(201);
     let strict = "[[policy]]\nname = 'strict'\nrepositories = ['**']\n[policy.push]\nmax_layers = 2\n";
     std::fs::write(&document, strict).unwrap();
-    let limit = Duration::from_secs(5);
+    let limit = Duration::from_secs(10);
     until("the policy to be in force", limit, async || (push(&client, "app", "two", &image).await.status == 403).then_some(()))
         .await;
     std::fs::write(&document, "[[policy]]\nname = 'broken'\n").unwrap();

@@ -5,6 +5,9 @@ use longshore_service::config::{Duration, Problems, Secret};
 /// The least that a sealing secret may have, in characters: one that can't be guessed has as many.
 const LEAST_SECRET: usize = 32;
 
+/// The least overlap: replicas look for each other's keys four times in it.
+const LEAST_OVERLAP: Duration = Duration::milliseconds(500);
+
 /// What the registry signs with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Keys {
@@ -27,7 +30,9 @@ longshore_service::settings!(Keys { sealing_secret, lifetime, overlap });
 
 impl Keys {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
-        super::check_not_zero("keys.overlap", self.overlap, problems);
+        if self.overlap < LEAST_OVERLAP {
+            problems.add(&["keys.overlap"], format!("must be {LEAST_OVERLAP} or more"));
+        }
         if self.overlap >= self.lifetime {
             problems.add(&["keys.overlap", "keys.lifetime"], "the overlap must be shorter than the lifetime");
         }

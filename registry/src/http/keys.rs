@@ -10,5 +10,7 @@ use crate::registry::Registry;
 pub fn keys(registry: &Registry) -> Response<Body> {
     let mut response = reply::json(registry.keys.published().as_ref());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+    // A set that is kept for too long would lack the next key.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }

@@ -11,7 +11,7 @@ use longshore_oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, Rout
 use super::{Call, Incoming, Outcome, platform, reply};
 use crate::{
     error::Error,
-    policy::{Document, Mode, Push, Verdict},
+    policy::{Document, Push},
     record,
     registry::Registry,
     state::{PutManifest, RestoredPush, StateError, references},
@@ -33,10 +33,14 @@ pub async fn manifest_put<B: Incoming>(
     let digest = settle_digest(&reference, &content)?;
     let manifest = Manifest::parse(&content, call.header(header::CONTENT_TYPE))?;
     let policies = registry.policies.current();
-    let push = Push { repository: &name, manifest: &manifest, size_bytes: content.len() as u64 };
+    let push = Push { repository: &name, digest: &digest, manifest: &manifest, size_bytes: content.len() as u64 };
     let mut verdict = policies.judge(push);
     for tag in &tags {
-        verdict += judge_tag(registry, &policies, &name, tag, Some(&digest)).await?;
+        if policies.is_about(&name, tag)
+            && let Some(found) = registry.state.manifest(&name, &Reference::Tag(tag.clone())).await?
+        {
+            verdict += policies.judge_move(&name, tag, &found.digest, Some(&digest));
+        }
     }
     let warnings = registry.policies.settle(verdict)?;
     if !registry.limits.allows_missing_references {
@@ -49,7 +53,7 @@ pub async fn manifest_put<B: Incoming>(
     let push = RestoredPush { digest: digest.clone(), manifest, platform, content, pushed_at: Timestamp::now() };
     registry
         .tasks
-        .spawn(async move { keep(&keeper, repository, push, moved).await })
+        .spawn(async move { keep(&keeper, &policies, repository, push, moved).await })
         .await
         .map_err(|error| Error::Upload(crate::upload::UploadError::Task(error)))??;
     let mut response = reply::created(registry.location(Route::Manifest(name, Reference::Digest(digest.clone()))), &digest);
@@ -78,21 +82,6 @@ fn wanted_tags<B>(reference: &Reference, call: &Call<B>) -> Result<Vec<Tag>, Err
         return Err(Error::TooManyTags { count: tags.len(), limit: MAX_TAGS });
     }
     Ok(tags)
-}
-
-/// What the policies say where a tag is to go to `to`, or away, if it is anywhere.
-pub async fn judge_tag(
-    registry: &Registry,
-    policies: &Document,
-    name: &RepositoryName,
-    tag: &Tag,
-    to: Option<&Digest>,
-) -> Result<Verdict, Error> {
-    if policies.immutable(name, tag).is_none() {
-        return Ok(Verdict::default());
-    }
-    let found = registry.state.manifest(name, &Reference::Tag(tag.clone())).await?;
-    Ok(found.map(|found| policies.judge_move(name, tag, &found.digest, to)).unwrap_or_default())
 }
 
 async fn read_body<B: Incoming>(registry: &Registry, call: &mut Call<B>) -> Result<Bytes, Error> {
@@ -132,10 +121,14 @@ async fn require_references(registry: &Registry, name: &RepositoryName, manifest
 }
 
 /// Writes the change beside the blobs, then into the database; anew where a deletion that began later was done sooner.
-async fn keep(registry: &Registry, repository: RepositoryName, push: RestoredPush, tags: Vec<Tag>) -> Result<(), Error> {
-    let policies = registry.policies.current();
-    let is_frozen = |tag: &&Tag| matches!(policies.immutable(&repository, tag), Some((_, Mode::Enforce)));
-    let frozen_tags: Vec<Tag> = tags.iter().filter(is_frozen).cloned().collect();
+async fn keep(
+    registry: &Registry,
+    policies: &Document,
+    repository: RepositoryName,
+    push: RestoredPush,
+    tags: Vec<Tag>,
+) -> Result<(), Error> {
+    let frozen_tags: Vec<Tag> = tags.iter().filter(|tag| policies.is_frozen(&repository, tag)).cloned().collect();
     for _ in 0..record::ATTEMPTS {
         let put = |revision| {
             let RestoredPush { digest, manifest, platform, content, pushed_at } = push.clone();

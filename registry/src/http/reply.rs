@@ -8,6 +8,10 @@ use serde::Serialize;
 
 use crate::policy::Violation;
 
+/// The most that all warnings of an answer may have together, in bytes, by the specification.
+const MOST_WARNING_BYTES: usize = 4096;
+const MOST_WARNING_CHARACTERS: usize = 500;
+
 /// 200 with JSON.
 pub fn json(value: &impl Serialize) -> Response<Body> {
     json_bytes(serde_json::to_vec(value).expect("what we answer is always JSON").into())
@@ -35,13 +39,26 @@ pub fn created(location: HeaderValue, digest: &Digest) -> Response<Body> {
     response
 }
 
-/// Says in an answer what is wrong with what was done all the same (OCI distribution-spec, "Warnings").
+/// Says in an answer what is wrong with what was done all the same, as far as there is room (OCI distribution-spec, "Warnings").
 pub fn warn(response: &mut Response<Body>, warnings: &[Violation]) {
+    let mut left = MOST_WARNING_BYTES;
     for warning in warnings {
-        let text: String = warning.to_string().chars().map(|character| if character == '"' { '\'' } else { character }).collect();
-        let value =
-            HeaderValue::try_from(format!("299 - \"{text}\"")).expect("policies' names and what we say of them are plain ASCII");
-        response.headers_mut().append(header::WARNING, value);
+        let text: String = warning.to_string().chars().take(MOST_WARNING_CHARACTERS).map(plain).collect();
+        let value = format!("299 - \"{text}\"");
+        let Some(rest) = left.checked_sub(value.len()) else { return };
+        left = rest;
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+}
+
+/// What a character is in a quoted string of a header.
+fn plain(character: char) -> char {
+    match character {
+        '"' | '\\' => '\'',
+        ' '..='~' => character,
+        _ => '?',
     }
 }
 
@@ -62,4 +79,19 @@ pub fn is_known(if_none_match: Option<&str>, digest: &Digest) -> bool {
         let tag = tag.strip_prefix("W/").unwrap_or(tag);
         tag == "*" || tag.trim_matches('"') == digest.as_str()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_plain_and_bounded() {
+        let mut response = status(StatusCode::CREATED);
+        let hostile = Violation { policy: "p".into(), reason: format!("\"a\\b\"\r\n\u{7f}\u{e9}{}", "x".repeat(10_000)) };
+        warn(&mut response, &vec![hostile; 10_000]);
+        let values: Vec<&str> = response.headers().get_all(header::WARNING).iter().map(|value| value.to_str().unwrap()).collect();
+        assert!(values[0].starts_with("299 - \"policy 'p': 'a'b'????xxx"), "{}", values[0]);
+        assert!(values.len() > 1 && values.iter().map(|value| value.len()).sum::<usize>() <= MOST_WARNING_BYTES);
+    }
 }

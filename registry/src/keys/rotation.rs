@@ -26,13 +26,13 @@ impl Rotation {
     /// The key that has to be made now, if one has to be. The `keys` are in the order of their generations; `usable` tells those that this
     /// process can sign with.
     pub fn wanted(&self, keys: &[StoredKey], usable: impl Fn(&StoredKey) -> bool, now: Timestamp) -> Option<Wanted> {
-        let Some(newest) = keys.last() else { return Some(Wanted { generation: 1, signs_from: now }) };
-        let generation = newest.generation + 1;
-        if !usable(newest) {
-            return Some(Wanted { generation, signs_from: now });
-        }
-        let ends_at = later(newest.signs_from, self.lifetime);
-        (later(now, self.overlap) >= ends_at).then(|| Wanted { generation, signs_from: ends_at.max(now) })
+        let generation = keys.last().map_or(1, |newest| newest.generation + 1);
+        // Of another secret's there may be newer ones; replicas that don't share theirs must not go on replacing each other's. Nor does
+        // one count that was made by a clock far ahead.
+        let counts = |key: &&StoredKey| usable(key) && key.signs_from <= later(now, self.lifetime);
+        let Some(newest) = keys.iter().rfind(counts) else { return Some(Wanted { generation, signs_from: now }) };
+        let (ends_at, published_at) = (later(newest.signs_from, self.lifetime), later(now, self.overlap));
+        (published_at >= ends_at).then_some(Wanted { generation, signs_from: published_at })
     }
 
     /// The key that signs now: the newest whose time has come, or where none's has, the first.
@@ -42,10 +42,12 @@ impl Rotation {
         usable.rfind(|key| key.signs_from <= now).or(first)
     }
 
-    /// Keys of lower generations than this need not be published any more.
+    /// Keys of lower generations than this need not be published any more: their time is over, and that of a later one has come.
     pub fn published_from(&self, keys: &[StoredKey], now: Timestamp) -> u64 {
-        let replaced = keys.iter().rfind(|key| later(key.signs_from, self.overlap) <= now);
-        replaced.map_or(0, |key| key.generation)
+        let is_over = |key: &StoredKey| later(later(key.signs_from, self.lifetime), self.overlap) <= now;
+        let has_come = |key: &StoredKey| later(key.signs_from, self.overlap) <= now;
+        let replaced = keys.windows(2).take_while(|pair| is_over(&pair[0]) && has_come(&pair[1])).last();
+        replaced.map_or(0, |pair| pair[1].generation)
     }
 }
 
@@ -79,14 +81,16 @@ mod tests {
         let current = |now| Rotation::current(&keys, |_| true, at(now)).unwrap().generation;
         assert_eq!([current(5), current(104), current(105), current(500)], [1, 1, 2, 2]);
         let published = |now| ROTATION.published_from(&keys, at(now));
-        assert_eq!([published(5), published(15), published(114), published(115)], [0, 1, 1, 2]);
+        assert_eq!([published(5), published(114), published(115)], [0, 0, 2]);
     }
 
     #[test]
-    fn a_registry_that_slept_goes_on_at_once() {
+    fn a_registry_that_slept_goes_on_with_the_old_key_until_the_new_one_is_known() {
         let keys = [key(1, 5)];
-        assert_eq!(ROTATION.wanted(&keys, |_| true, at(1000)), Some(Wanted { generation: 2, signs_from: at(1000) }));
+        assert_eq!(ROTATION.wanted(&keys, |_| true, at(1000)), Some(Wanted { generation: 2, signs_from: at(1010) }));
         assert_eq!(Rotation::current(&keys, |_| true, at(1000)).unwrap().generation, 1);
+        assert_eq!(ROTATION.published_from(&[key(1, 5), key(2, 1010)], at(1019)), 0);
+        assert_eq!(ROTATION.published_from(&[key(1, 5), key(2, 1010)], at(1020)), 2);
     }
 
     #[test]
@@ -94,11 +98,20 @@ mod tests {
         let keys = [key(1, 5), key(2, 105)];
         assert_eq!(ROTATION.wanted(&keys, |_| false, at(110)), Some(Wanted { generation: 3, signs_from: at(110) }));
         assert!(Rotation::current(&keys, |_| false, at(110)).is_none());
-        assert_eq!(Rotation::current(&keys, |key| key.generation == 1, at(110)).unwrap().generation, 1);
+        let first = |key: &StoredKey| key.generation == 1;
+        assert_eq!(Rotation::current(&keys, first, at(110)).unwrap().generation, 1);
+        assert_eq!(ROTATION.wanted(&keys, first, at(90)), None, "it has one that will do");
+        assert_eq!(ROTATION.wanted(&keys, first, at(95)).unwrap().generation, 3);
+        assert_eq!(ROTATION.published_from(&[key(1, 5), key(2, 6)], at(50)), 0, "another replica may still sign with it");
     }
 
     #[test]
-    fn a_clock_that_was_set_back_leaves_a_key_to_sign_with() {
-        assert_eq!(Rotation::current(&[key(1, 500)], |_| true, at(5)).unwrap().generation, 1);
+    fn a_clock_that_was_ahead_or_was_set_back_leaves_a_key_to_sign_with() {
+        assert_eq!(Rotation::current(&[key(1, 50)], |_| true, at(5)).unwrap().generation, 1);
+        let ahead = [key(1, 5000)];
+        assert_eq!(ROTATION.wanted(&ahead, |_| true, at(5)), Some(Wanted { generation: 2, signs_from: at(5) }));
+        let keys = [key(1, 5000), key(2, 5)];
+        assert_eq!(Rotation::current(&keys, |_| true, at(5)).unwrap().generation, 2);
+        assert_eq!(ROTATION.wanted(&keys, |_| true, at(5)), None);
     }
 }

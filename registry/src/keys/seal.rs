@@ -13,6 +13,9 @@ use ring::{
 /// What sealing is derived for; another text would be another key.
 const CONTEXT: &str = "longshore registry 2026-11-21 signing keys in the database";
 
+/// The least that a secret has, in bytes.
+const LEAST_SECRET: usize = 32;
+
 /// What keeps keys in the database from whoever reads the database alone: ChaCha20-Poly1305 (RFC 8439) under a secret from elsewhere.
 pub struct Seal(LessSafeKey);
 
@@ -26,16 +29,20 @@ impl Seal {
     /// The seal of the secret in a file, which is made where there is none.
     pub fn of_file(path: &Path) -> io::Result<Self> {
         match fs::read_to_string(path) {
-            Ok(secret) => return Ok(Self::of(&secret)),
+            Ok(secret) if secret.trim().len() >= LEAST_SECRET => return Ok(Self::of(&secret)),
+            Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "there is no secret in it")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
         let secret = blake3::Hash::from_bytes(random()).to_string();
-        let mut file = fs::File::options().write(true).create_new(true).mode(0o600).open(path)?;
+        // On disk and whole before it has its name: keys that nobody can open would be lost.
+        let making = path.with_added_extension("new");
+        let mut file = fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&making)?;
         writeln!(file, "{secret}")?;
-        // Sealed keys may be on disk before this is otherwise.
         file.sync_all()?;
-        fs::File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
+        fs::rename(&making, path)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::File::open(folder)?.sync_all()?;
         Ok(Self::of(&secret))
     }
 
@@ -95,6 +102,8 @@ mod tests {
         assert_eq!(Seal::of_file(&path).unwrap().open("label", &sealed).as_deref(), Some(b"content".as_slice()));
         fs::remove_file(&path).unwrap();
         assert!(Seal::of_file(&path).unwrap().open("label", &sealed).is_none());
+        fs::write(&path, "\n").unwrap();
+        assert!(Seal::of_file(&path).is_err(), "a file without a secret is none");
         assert!(Seal::of_file(&folder.path().join("no/folder")).is_err());
     }
 }

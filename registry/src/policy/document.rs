@@ -64,7 +64,8 @@ pub struct PushRules {
     /// The largest manifest.
     #[serde(default, deserialize_with = "byte_size")]
     pub max_manifest_size: Option<ByteSize>,
-    /// What no image may be made of: layers, configurations, members of an index, and base images that an image's annotations name.
+    /// What may not be pushed, nor be what something is made of: manifests, layers, configurations, members of an index, and base images
+    /// that an image's annotations name. Each is known by the digest given here alone.
     #[serde(default)]
     pub refused_content: Vec<Digest>,
 }
@@ -100,6 +101,9 @@ impl Document {
             }
             if repositories.is_empty() {
                 problems.push(format!("policy {name:?} covers no repositories"));
+            }
+            if [&push.media_types, &push.layer_media_types].iter().any(|taken| taken.as_ref().is_some_and(Vec::is_empty)) {
+                problems.push(format!("policy {name:?} takes no media type at all"));
             }
             if push.immutable_tags.is_empty() && !push.mutable_tags.is_empty() {
                 problems.push(format!("policy {name:?} has mutable_tags, which are exceptions, and no immutable_tags"));

@@ -70,8 +70,21 @@ impl RepositoryPattern {
 
 /// Which texts are meant: in it `*` stands for any characters, or none.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct TextPattern(String);
+
+/// A text is no pattern of texts.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0:?} is no pattern: it must have visible ASCII characters alone")]
+pub struct InvalidTextPattern(String);
+
+impl TryFrom<String> for TextPattern {
+    type Error = InvalidTextPattern;
+
+    fn try_from(text: String) -> Result<Self, InvalidTextPattern> {
+        if text.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(Self(text)) } else { Err(InvalidTextPattern(text)) }
+    }
+}
 
 impl fmt::Display for TextPattern {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,10 @@
 
 use longshore_oci::{Digest, Manifest, ManifestKind, RepositoryName, Tag};
 
-use super::document::{Document, Mode, Policy, PushRules};
+use super::{
+    document::{Document, Mode, Policy, PushRules},
+    pattern::TextPattern,
+};
 
 /// Where an image says what it was built on (OCI image-spec, "Pre-Defined Annotation Keys").
 const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
@@ -22,6 +25,8 @@ pub struct Violation {
 pub struct Push<'a> {
     /// Where.
     pub repository: &'a RepositoryName,
+    /// Its digest.
+    pub digest: &'a Digest,
     /// What is read in it.
     pub manifest: &'a Manifest,
     /// Its length.
@@ -40,28 +45,39 @@ pub struct Verdict {
 impl Document {
     /// What its policies say to a push.
     pub fn judge(&self, push: Push<'_>) -> Verdict {
+        self.verdict(push.repository, |rules| rules.reasons(push))
+    }
+
+    /// What they say where a tag at `from` is to go to `to`, or away.
+    pub fn judge_move(&self, repository: &RepositoryName, tag: &Tag, from: &Digest, to: Option<&Digest>) -> Verdict {
+        if to == Some(from) {
+            return Verdict::default();
+        }
+        let reason = format!("tag {tag} stays at {from}: its like are never moved or deleted; push under another tag");
+        self.verdict(repository, |rules| if rules.holds(tag) { vec![reason.clone()] } else { Vec::new() })
+    }
+
+    /// Whether a tag stays where it is.
+    pub fn is_frozen(&self, repository: &RepositoryName, tag: &Tag) -> bool {
+        self.covering(repository).any(|policy| policy.mode == Mode::Enforce && policy.push.holds(tag))
+    }
+
+    /// Whether any policy has to be asked before a tag is moved.
+    pub fn is_about(&self, repository: &RepositoryName, tag: &Tag) -> bool {
+        self.covering(repository).any(|policy| policy.mode != Mode::Off && policy.push.holds(tag))
+    }
+
+    fn verdict(&self, repository: &RepositoryName, reasons: impl Fn(&PushRules) -> Vec<String>) -> Verdict {
         let mut verdict = Verdict::default();
-        for policy in self.covering(push.repository) {
+        for policy in self.covering(repository) {
             let found = match policy.mode {
                 Mode::Enforce => &mut verdict.refusals,
                 Mode::Warn => &mut verdict.warnings,
                 Mode::Off => continue,
             };
-            let violation = |reason| Violation { policy: policy.name.clone(), reason };
-            found.extend(policy.push.reasons(push).into_iter().map(violation));
+            found.extend(reasons(&policy.push).into_iter().map(|reason| Violation { policy: policy.name.clone(), reason }));
         }
         verdict
-    }
-
-    /// The policy by which a tag stays where it is, if there is one; of those that are only warned of where there is no other.
-    pub fn immutable(&self, repository: &RepositoryName, tag: &Tag) -> Option<(&Policy, Mode)> {
-        let holds = |policy: &&Policy| {
-            let PushRules { immutable_tags, mutable_tags, .. } = &policy.push;
-            immutable_tags.iter().any(|pattern| pattern.covers_tag(tag))
-                && !mutable_tags.iter().any(|pattern| pattern.covers_tag(tag))
-        };
-        let of_mode = |mode| self.covering(repository).filter(|policy| policy.mode == mode).find(holds);
-        [Mode::Enforce, Mode::Warn].into_iter().find_map(|mode| Some((of_mode(mode)?, mode)))
     }
 
     fn covering(&self, repository: &RepositoryName) -> impl Iterator<Item = &Policy> {
@@ -70,7 +86,13 @@ impl Document {
 }
 
 impl PushRules {
-    fn reasons(&self, Push { manifest, size_bytes, .. }: Push<'_>) -> Vec<String> {
+    /// Whether a tag stays where it was first set.
+    fn holds(&self, tag: &Tag) -> bool {
+        let covers = |patterns: &[TextPattern]| patterns.iter().any(|pattern| pattern.covers_tag(tag));
+        covers(&self.immutable_tags) && !covers(&self.mutable_tags)
+    }
+
+    fn reasons(&self, Push { digest, manifest, size_bytes, .. }: Push<'_>) -> Vec<String> {
         let mut reasons = Vec::new();
         if let Some(taken) = &self.media_types
             && !taken.iter().any(|pattern| pattern.covers(&manifest.media_type))
@@ -91,12 +113,13 @@ impl PushRules {
             if let Some(taken) = &self.layer_media_types
                 && let Some(layer) = layers.iter().find(|layer| !taken.iter().any(|pattern| pattern.covers(&layer.media_type)))
             {
-                let kind = &layer.media_type;
-                reasons.push(format!("layers of media type {kind} are not taken, as {} is; {} are", layer.digest, list(taken)));
+                // A client may write anything there.
+                let kind: String = layer.media_type.chars().take(255).collect();
+                reasons.push(format!("layers of media type {kind:?} are not taken, as {} is; {} are", layer.digest, list(taken)));
             }
         }
-        if let Some(refused) = self.refused_content.iter().find(|refused| is_made_of(manifest, refused)) {
-            reasons.push(format!("it is made of {refused}, or built on it, which is refused"));
+        if let Some(refused) = self.refused_content.iter().find(|refused| *refused == digest || is_made_of(manifest, refused)) {
+            reasons.push(format!("it is {refused}, made of it or built on it, which is refused"));
         }
         reasons
     }
@@ -108,7 +131,7 @@ fn is_made_of(manifest: &Manifest, digest: &Digest) -> bool {
         || manifest.annotations.get(BASE_DIGEST).is_some_and(|base| base == digest.as_str())
 }
 
-fn list(patterns: &[super::pattern::TextPattern]) -> String {
+fn list(patterns: &[TextPattern]) -> String {
     patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
@@ -142,21 +165,23 @@ mod tests {
         let text = format!("[[policy]]\nname = 'p'\nrepositories = ['prod/**']\n{rules}");
         let document = Document::parse(&text).unwrap();
         let elsewhere: RepositoryName = "dev/app".parse().unwrap();
-        assert_eq!(document.judge(Push { repository: &elsewhere, manifest, size_bytes }), Verdict::default());
-        document.judge(Push { repository: &"prod/a/b".parse().unwrap(), manifest, size_bytes })
+        let digest = &digest("manifest");
+        assert_eq!(document.judge(Push { repository: &elsewhere, digest, manifest, size_bytes }), Verdict::default());
+        document.judge(Push { repository: &"prod/a/b".parse().unwrap(), digest, manifest, size_bytes })
     }
 
     #[test]
     fn each_rule_refuses_what_it_is_about() {
         let image = image(&[(LAYER, "one"), ("application/x-other", "two")], Some("base"));
-        let [two, base, config, none] = ["two", "base", "config", "none"].map(digest);
+        let [two, base, config, manifest, none] = ["two", "base", "config", "manifest", "none"].map(digest);
         let cases = [
             ("media_types = ['application/vnd.docker.*']".to_owned(), "are not taken; application/vnd.docker.* are"),
             ("max_layers = 1".to_owned(), "the image has 2 layers, more than 1"),
             ("max_manifest_size = '1KiB'".to_owned(), "the manifest has 1025 bytes, more than 1KiB"),
-            (format!("layer_media_types = ['{LAYER}']"), "layers of media type application/x-other are not taken"),
-            (format!("refused_content = ['{none}', '{two}']"), "it is made of"),
-            (format!("refused_content = ['{config}']"), "it is made of"),
+            (format!("layer_media_types = ['{LAYER}']"), "layers of media type \"application/x-other\" are not taken"),
+            (format!("refused_content = ['{none}', '{two}']"), "made of it or built on it"),
+            (format!("refused_content = ['{manifest}']"), "made of it or built on it"),
+            (format!("refused_content = ['{config}']"), "made of it or built on it"),
             (format!("refused_content = ['{base}']"), "built on it, which is refused"),
         ];
         for (rule, reason) in &cases {
@@ -189,14 +214,22 @@ mod tests {
                     [[policy]]\nname = 'kept'\nrepositories = ['prod/*']\n\
                     [policy.push]\nimmutable_tags = ['v*', 'r*']\nmutable_tags = ['v*-dev']\n";
         let document = Document::parse(text).unwrap();
+        let [from, to] = ["from", "to"].map(digest);
         let by = |repository: &str, tag: &str| {
-            let (policy, mode) = document.immutable(&repository.parse().unwrap(), &tag.parse().unwrap()).unwrap();
-            (policy.name.as_str(), mode)
+            let (repository, tag) = (repository.parse().unwrap(), tag.parse().unwrap());
+            assert_eq!(document.judge_move(&repository, &tag, &from, Some(&from)), Verdict::default());
+            let verdict = document.judge_move(&repository, &tag, &from, Some(&to));
+            assert_eq!(document.judge_move(&repository, &tag, &from, None), verdict);
+            assert_eq!(document.is_frozen(&repository, &tag), !verdict.refusals.is_empty());
+            assert!(document.is_about(&repository, &tag));
+            let names = |found: Vec<Violation>| found.into_iter().map(|violation| violation.policy).collect::<Vec<_>>();
+            (names(verdict.refusals), names(verdict.warnings))
         };
-        assert_eq!(by("prod/app", "v1"), ("kept", Mode::Enforce));
-        assert_eq!(by("prod/app", "r1"), ("kept", Mode::Enforce));
-        assert_eq!(by("prod/app", "v1-dev"), ("warned", Mode::Warn));
-        assert_eq!(by("prod/app/x", "v1"), ("warned", Mode::Warn));
+        let (kept, warned) = (vec!["kept".to_owned()], vec!["warned".to_owned()]);
+        assert_eq!(by("prod/app", "v1"), (kept.clone(), warned.clone()));
+        assert_eq!(by("prod/app", "r1"), (kept, warned.clone()));
+        assert_eq!(by("prod/app", "v1-dev"), (Vec::new(), warned.clone()));
+        assert_eq!(by("prod/app/x", "v1"), (Vec::new(), warned));
     }
 
     #[test]
@@ -212,6 +245,13 @@ mod tests {
         );
         assert!(
             shape("[[policy]]\nname = 'p'\nrepositories = ['**']\n[policy.push]\nrefused_content = ['x']\n").contains("line 5")
+        );
+        assert!(
+            shape("[[policy]]\nname = 'p'\nrepositories = ['**']\n[policy.push]\nimmutable_tags = ['\\u00e9']\n")
+                .contains("no pattern")
+        );
+        assert!(
+            shape("[[policy]]\nname = 'p'\nrepositories = ['**']\n[policy.push]\nmedia_types = []\n").contains("no media type")
         );
         let twice = "[[policy]]\nname = 'p p'\nrepositories = []\n[policy.push]\nmutable_tags = ['x']\n".repeat(2);
         let Err(InvalidDocument::Sense(problems)) = Document::parse(&twice) else { panic!("it makes no sense") };
