@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(doc)]
 use crate::state::StateError;
-use crate::{error::Error, record, registry::Registry};
+use crate::{error::Error, record, registry::Registry, sweep::ago};
 
 /// How many links one record may have.
 const BATCH: u32 = 1000;
@@ -42,7 +42,8 @@ impl Scribe {
                 () = shutdown.cancelled() => true,
                 () = woken() => false,
             };
-            if let Err(error) = self.write().await {
+            let delay = if is_last { Duration::ZERO } else { self.delay };
+            if let Err(error) = self.write(ago(delay)).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "blobs' links were not written down, and will be later");
                 self.registry.links.notify_one();
                 // Not at once again, however short the delay.
@@ -54,10 +55,10 @@ impl Scribe {
         }
     }
 
-    /// Writes all there is, of every repository where that can be done.
-    async fn write(&self) -> Result<(), Error> {
+    /// Writes all there is since `before` or longer, of every repository where that can be done. Whoever is younger wakes the scribe again.
+    async fn write(&self, before: Timestamp) -> Result<(), Error> {
         loop {
-            let links = self.registry.state.unrecorded_links(BATCH).await?;
+            let links = self.registry.state.unrecorded_links(before, BATCH).await?;
             let (mut is_written, mut outcome) = (false, Ok(()));
             for (repository, digests) in links {
                 match self.write_one(&repository, &digests).await {

@@ -200,7 +200,8 @@ async fn in_batches<F: Future<Output = Result<u64, StateError>>>(mut batch: impl
     }
 }
 
-fn ago(time: Duration) -> Timestamp {
+/// So long before now.
+pub fn ago(time: Duration) -> Timestamp {
     let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
     Timestamp::now().saturating_sub(time).unwrap_or(Timestamp::MIN)
 }

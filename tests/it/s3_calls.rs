@@ -14,6 +14,7 @@ longshore_tests::once!(
     a_blob_pull_takes_one,
     a_blob_pull_may_be_a_redirect_that_takes_none,
     a_mount_takes_none,
+    deleting_a_blob_takes_one,
     deleting_a_manifest_among_101_tags_takes_at_most_two,
     lists_and_referrers_take_none,
     connections_are_used_again,
@@ -149,13 +150,22 @@ async fn a_blob_pull_may_be_a_redirect_that_takes_none() {
 }
 
 async fn a_mount_takes_none() {
-    let (registry, wire) = counted(&[]).await;
+    let (registry, wire) = counted(&[("sweep.link_delay", "1h".into())]).await;
     let client = registry.client();
     let digest = client.push_blob("calls/source", &Bytes::from_static(b"to be mounted")).await;
     wire.take_calls();
     client.post(&format!("/v2/calls/target/blobs/uploads/?mount={digest}&from=calls/source")).await.expect(201);
     client.post(&format!("/v2/calls/other/blobs/uploads/?mount={digest}")).await.expect(201);
     assert_calls(&wire, "two mounts", 0..=0);
+}
+
+async fn deleting_a_blob_takes_one() {
+    let (registry, wire) = counted(&[]).await;
+    let client = registry.client();
+    let digest = client.push_blob("calls/delete", &Bytes::from_static(b"to be deleted")).await;
+    wire.take_calls();
+    client.delete(&format!("/v2/calls/delete/blobs/{digest}")).await.expect(202);
+    assert_calls(&wire, "a blob's deletion", 1..=1);
 }
 
 async fn deleting_a_manifest_among_101_tags_takes_at_most_two() {

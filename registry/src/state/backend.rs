@@ -95,8 +95,12 @@ macro_rules! implement_state {
             async fn delete_blob(&self, deletion: DeleteBlob) -> Result<(), StateError> {
                 write!(self, Durable, [deletion], |connection| statements::blobs::delete(connection, &deletion))
             }
-            async fn unrecorded_links(&self, limit: u32) -> Result<Vec<(RepositoryName, Vec<Digest>)>, StateError> {
-                read!(self, |connection| statements::blobs::unrecorded(connection, limit))
+            async fn unrecorded_links(
+                &self,
+                before: Timestamp,
+                limit: u32,
+            ) -> Result<Vec<(RepositoryName, Vec<Digest>)>, StateError> {
+                read!(self, |connection| statements::blobs::unrecorded(connection, before, limit))
             }
             async fn record_links(
                 &self,

@@ -98,8 +98,9 @@ pub trait State: Send + Sync + 'static {
     /// Takes a blob from a repository; [`StateError::Changed`] where the repository does not have it, or not as the caller has seen,
     /// [`StateError::Needed`] where a manifest of it is made of the blob.
     async fn delete_blob(&self, deletion: DeleteBlob) -> Result<(), StateError>;
-    /// Blobs of repositories for which neither an object below the repository nor a record will show that they are, by repository.
-    async fn unrecorded_links(&self, limit: u32) -> Result<Vec<(RepositoryName, Vec<Digest>)>, StateError>;
+    /// Blobs of repositories since `before` or longer, for which neither an object below the repository nor a record will show that they
+    /// are, by repository.
+    async fn unrecorded_links(&self, before: Timestamp, limit: u32) -> Result<Vec<(RepositoryName, Vec<Digest>)>, StateError>;
     /// Notes that the record of this change shows these links; [`StateError::Changed`] where one of them is gone, or is shown already.
     async fn record_links(&self, repository: &RepositoryName, digests: &[Digest], revision: u64) -> Result<(), StateError>;
 

@@ -314,12 +314,17 @@ async fn drop_if_unlinked(connection: &mut Connection, digest: &Digest, due_at: 
     }
 }
 
-/// Links that no record and no object shows yet, by repository.
-pub async fn unrecorded(connection: &mut Connection, limit: u32) -> Result<Vec<(RepositoryName, Vec<Digest>)>> {
+/// Links since `before` or longer that no record and no object shows yet, by repository.
+pub async fn unrecorded(
+    connection: &mut Connection,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<(RepositoryName, Vec<Digest>)>> {
     let rows = sqlx::query(
         "SELECT n.name, l.digest FROM repository_blobs l JOIN repositories n ON n.id = l.repository_id
-         WHERE l.revision = 0 ORDER BY l.repository_id, l.digest LIMIT $1",
+         WHERE l.revision = 0 AND l.created_at <= $1 ORDER BY l.repository_id, l.digest LIMIT $2",
     )
+    .bind(before.as_microsecond())
     .bind(i64::from(limit))
     .fetch_all(&mut *connection)
     .await?;

@@ -131,7 +131,7 @@ async fn tells_what_is_missing(subject: Subject) {
 /// The links that need a record, as `repository content`.
 async fn unrecorded(subject: &Subject, contents: &[&str]) -> Vec<String> {
     let name = |digest| contents.iter().copied().find(|content| super::samples::digest(content) == digest).unwrap();
-    let links = subject.state.unrecorded_links(100).await.unwrap().into_iter();
+    let links = subject.state.unrecorded_links(Timestamp::MAX, 100).await.unwrap().into_iter();
     let mut told: Vec<String> = links
         .flat_map(|(repository, digests)| digests.into_iter().map(move |digest| format!("{repository} {}", name(digest))))
         .collect();
@@ -149,7 +149,8 @@ async fn links_that_nothing_shows_are_told(subject: Subject) {
     commit(state, "first", "one").await;
     state.mount_blob(&repository("third"), None, &digest("two")).await.unwrap();
     assert_eq!(unrecorded(&subject, &contents).await, ["second one", "third two"]);
-    assert_eq!(state.unrecorded_links(1).await.unwrap().len(), 1, "so many at a time");
+    assert_eq!(state.unrecorded_links(Timestamp::MAX, 1).await.unwrap().len(), 1, "so many at a time");
+    assert!(state.unrecorded_links(Timestamp::now() - 1.hour(), 10).await.unwrap().is_empty(), "they are new");
     assert_eq!(record_links(state).await, 2);
     commit(state, "second", "one").await;
     state.mount_blob(&repository("third"), None, &digest("two")).await.unwrap();
@@ -260,5 +261,5 @@ async fn an_object_that_does_not_tell_its_algorithm_shows_nothing(subject: Subje
     let (state, long) = (&subject.state, Digest::of(Algorithm::Sha512, b"content"));
     let (upload, claim) = begin(state, "a/b").await;
     assert!(state.commit_blob(BlobCommit { digest: long.clone(), ..whole(&upload, claim, "content") }).await.unwrap());
-    assert_eq!(state.unrecorded_links(10).await.unwrap(), [(repository("a/b"), vec![long])]);
+    assert_eq!(state.unrecorded_links(Timestamp::MAX, 10).await.unwrap(), [(repository("a/b"), vec![long])]);
 }

@@ -96,7 +96,7 @@ pub async fn delete(state: &SharedState, name: &str, content: &str, due_at: Time
 /// Has a record written for every link that needs one; how many links that were.
 pub async fn record_links(state: &SharedState) -> usize {
     let mut recorded = 0;
-    for (repository, digests) in state.unrecorded_links(10_000).await.unwrap() {
+    for (repository, digests) in state.unrecorded_links(Timestamp::MAX, 10_000).await.unwrap() {
         let revision = state.begin_change(&repository).await.unwrap();
         state.record_links(&repository, &digests, revision).await.unwrap();
         recorded += digests.len();

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What addresses, offsets and lengths are multiples of: no file system here wants more (open(2), "`O_DIRECT`").
+/// What addresses, offsets and lengths are multiples of (open(2), "`O_DIRECT`"). Where a disk wants more, nothing is written so.
 const BLOCK_BYTES: usize = 4096;
 /// How many write at once, each with a buffer: enough that the disk always has something to do.
 const AT_ONCE: usize = 8;
@@ -46,8 +46,10 @@ impl Direct {
     pub fn of(folder: &Path, most_bytes: u64) -> io::Result<Self> {
         let buffer_bytes = usize::try_from(most_bytes).map_err(io::Error::other)?;
         let probe = folder.join("direct");
-        let made = File::create(&probe).and_then(|_| open(&probe));
-        let is_supported = made.is_ok() && buffer_bytes.is_multiple_of(BLOCK_BYTES);
+        let block = Bytes::from_static(&[0; BLOCK_BYTES]);
+        let written = File::create(&probe)
+            .and_then(|_| open(&probe)?.write_all_at(Buffer::new(BLOCK_BYTES).fill(std::slice::from_ref(&block))?, 0));
+        let is_supported = written.is_ok() && buffer_bytes.is_multiple_of(BLOCK_BYTES);
         std::fs::remove_file(&probe)?;
         Ok(Self { is_supported, buffer_bytes, slots: Arc::new(Semaphore::new(AT_ONCE)), free: Mutex::default() })
     }
