@@ -10,9 +10,7 @@ use jiff::Timestamp;
 use longshore_oci::{Digest, RepositoryName};
 use tokio_util::sync::CancellationToken;
 
-#[cfg(doc)]
-use crate::state::StateError;
-use crate::{error::Error, record, registry::Registry, sweep::ago};
+use crate::{error::Error, record, registry::Registry, state::StateError, sweep::ago};
 
 /// How many links one record may have.
 const BATCH: u32 = 1000;
@@ -63,6 +61,8 @@ impl Scribe {
             for (repository, digests) in links {
                 match self.write_one(&repository, &digests).await {
                     Ok(()) => is_written = true,
+                    // One of them was deleted meanwhile, or another replica was faster. What is left is looked for again later.
+                    Err(Error::State(StateError::Changed)) => self.registry.links.notify_one(),
                     Err(error) => outcome = Err(error),
                 }
             }
@@ -72,7 +72,6 @@ impl Scribe {
         }
     }
 
-    /// Fails with [`StateError::Changed`] where one of the links was deleted meanwhile, or another replica was faster.
     async fn write_one(&self, repository: &RepositoryName, digests: &[Digest]) -> Result<(), Error> {
         let record = |revision| record::of_links(revision, Timestamp::now(), digests);
         let note = |revision| self.registry.state.record_links(repository, digests, revision);

@@ -247,7 +247,7 @@ mod tests {
             shape("[[policy]]\nname = 'p'\nrepositories = ['**']\n[policy.push]\nrefused_content = ['x']\n").contains("line 5")
         );
         assert!(
-            shape("[[policy]]\nname = 'p'\nrepositories = ['**']\n[policy.push]\nimmutable_tags = ['\\u00e9']\n")
+            shape("[[policy]]\nname = 'p'\nrepositories = ['**']\n[policy.push]\nimmutable_tags = ['v 1']\n")
                 .contains("no pattern")
         );
         assert!(
