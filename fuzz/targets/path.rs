@@ -25,7 +25,7 @@ fn check(path: &str) {
 
 fn name(route: &Route) -> Option<&RepositoryName> {
     match route {
-        Route::Base | Route::Catalog | Route::Images => None,
+        Route::Base | Route::Catalog | Route::Images | Route::Keys => None,
         Route::Tags(name) | Route::Uploads(name) => Some(name),
         Route::Manifest(name, _) | Route::Image(name, _) => Some(name),
         Route::Blob(name, _) | Route::Referrers(name, _) | Route::Metainfo(name, _) => Some(name),
