@@ -1,11 +1,13 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 use longshore_oci::{Reference, RepositoryName, Route};
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Client, Method, RequestBuilder, Response, Url};
+use reqwest::{Client, Method, Request, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
+use crate::challenge::Challenge;
+use crate::token::{Purpose, Token, Tokens};
 use crate::{ClientError, ClientOptions, Credentials, Fault, ImageDetail, ImageSummary, Pages, Refusal, RegistryUrl};
 
 /// The longest body that is read into memory: far over what a page or a manifest needs.
@@ -14,11 +16,12 @@ const MAX_BODY_BYTES: usize = 64 << 20;
 /// The longest body of a refusal that is read; past it the words are cut.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
 
-/// One registry, and the connections to it. Clones share the connections.
+/// One registry, and the connections to it. Clones share the connections, and the tokens that it gave.
 #[derive(Clone, Debug)]
 pub struct RegistryClient {
-    registry: RegistryUrl,
-    credentials: Option<Credentials>,
+    pub(crate) registry: RegistryUrl,
+    pub(crate) credentials: Option<Credentials>,
+    tokens: Arc<Tokens>,
     http: Client,
 }
 
@@ -26,7 +29,7 @@ impl RegistryClient {
     /// A client; nothing is asked of the registry yet. Reads the CA file, so this blocks.
     pub fn new(options: ClientOptions) -> Result<Self, ClientError> {
         let http = options.build()?;
-        Ok(Self { registry: options.registry, credentials: options.credentials, http })
+        Ok(Self { registry: options.registry, credentials: options.credentials, tokens: Arc::default(), http })
     }
 
     /// Where the registry is.
@@ -58,6 +61,12 @@ impl RegistryClient {
         self.read_json(response).await
     }
 
+    /// Whether the registry takes the credentials (distribution-spec, "Determining Support"). One that asks nobody who they
+    /// are takes any.
+    pub async fn check_credentials(&self) -> Result<(), ClientError> {
+        self.send(self.request(Method::GET, self.url(&Route::Base))).await.map(drop)
+    }
+
     pub(crate) fn url(&self, route: &Route) -> Url {
         let mut url = self.registry.as_url().clone();
         url.set_path(&route.to_string());
@@ -65,16 +74,56 @@ impl RegistryClient {
     }
 
     pub(crate) fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        let request = self.http.request(method, url);
-        match &self.credentials {
-            Some(credentials) => credentials.sign(request),
-            None => request,
+        self.http.request(method, url)
+    }
+
+    /// Sends a request as the credentials' owner; an answer other than 2xx is an error. Where the registry asks for a token
+    /// one is fetched, and the request sent once more with it.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let request = request.build().map_err(|error| self.unreachable(error))?;
+        let purpose = Purpose::of(request.method(), request.url());
+        let repeated = request.try_clone();
+        let known = self.tokens.of_purpose(&purpose, Instant::now());
+        let response = self.answer(self.signed(request, known.as_ref())).await?;
+        let (Some(repeated), Some(challenge)) = (repeated, self.challenge(&response)) else {
+            return self.accepted(response).await;
+        };
+        let of_scope = || self.tokens.of_scope(&challenge.scope, Instant::now());
+        // A token that was just refused is of no more use to anybody.
+        let token = match known.is_none().then(of_scope).flatten() {
+            Some(token) => token,
+            None => self.fetch_token(&challenge).await?,
+        };
+        self.tokens.remember(purpose, &challenge.scope, &token, Instant::now());
+        let response = self.answer(self.signed(repeated, Some(&token))).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            self.tokens.forget(&challenge.scope);
+        }
+        self.accepted(response).await
+    }
+
+    fn signed(&self, request: Request, token: Option<&Token>) -> RequestBuilder {
+        let request = RequestBuilder::from_parts(self.http.clone(), request);
+        match (token, &self.credentials) {
+            (Some(token), _) => request.bearer_auth(token.reveal()),
+            (None, Some(credentials)) => credentials.sign(request),
+            (None, None) => request,
         }
     }
 
-    /// Sends a request; an answer other than 2xx is an error.
-    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
-        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+    /// What token the registry asks for, where one can be had: a caller who brought a token has nothing to get another for.
+    fn challenge(&self, response: &Response) -> Option<Challenge> {
+        let is_asked = response.status() == StatusCode::UNAUTHORIZED && !matches!(self.credentials, Some(Credentials::Bearer(_)));
+        if is_asked { Challenge::of(response.headers()) } else { None }
+    }
+
+    /// Whatever the registry answers to a request that is complete.
+    pub(crate) async fn answer(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        request.send().await.map_err(|error| self.unreachable(error))
+    }
+
+    /// The answer if it is 2xx.
+    pub(crate) async fn accepted(&self, response: Response) -> Result<Response, ClientError> {
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -89,7 +138,8 @@ impl RegistryClient {
         let retry_after = header(RETRY_AFTER.as_str()).and_then(|text| text.parse().ok()).map(Duration::from_secs);
         // What the registry wanted to say is extra; that its words broke off does not hide the status.
         let (body, _) = self.read_up_to(response, MAX_REFUSAL_BYTES).await.unwrap_or_default();
-        Err(ClientError::Refused { status, errors: Refusal::parse(&body), request_id, retry_after })
+        let errors = Refusal::parse(&body);
+        Err(ClientError::Refused { registry: self.registry.clone(), status, errors, request_id, retry_after })
     }
 
     pub(crate) async fn read_json<T: DeserializeOwned>(&self, response: Response) -> Result<T, ClientError> {

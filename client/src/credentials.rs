@@ -14,6 +14,8 @@ pub enum Credentials {
         /// The password.
         password: String,
     },
+    /// A refresh token (RFC 6749), which a registry exchanges for tokens and takes for nothing else.
+    Identity(String),
 }
 
 impl Credentials {
@@ -21,6 +23,7 @@ impl Credentials {
         match self {
             Self::Bearer(token) => request.bearer_auth(token),
             Self::Basic { username, password } => request.basic_auth(username, Some(password)),
+            Self::Identity(_) => request,
         }
     }
 }
@@ -30,6 +33,7 @@ impl fmt::Debug for Credentials {
         match self {
             Self::Bearer(_) => formatter.write_str("Bearer"),
             Self::Basic { username, .. } => write!(formatter, "Basic({username:?})"),
+            Self::Identity(_) => formatter.write_str("Identity"),
         }
     }
 }

@@ -36,6 +36,8 @@ pub enum ClientError {
     /// The registry said no, or that it failed.
     #[error("{}", refused(*status, errors, request_id.as_deref(), *retry_after))]
     Refused {
+        /// The registry.
+        registry: RegistryUrl,
         /// The answer's status.
         status: StatusCode,
         /// What the registry said; empty where it said nothing that can be read.
@@ -52,6 +54,14 @@ pub enum ClientError {
         registry: RegistryUrl,
         /// Where it points.
         location: String,
+    },
+    /// The registry sends callers elsewhere to say who they are; nobody goes, so that credentials don't.
+    #[error("{registry} asks its callers to log in at {realm}, which is another server; credentials go nowhere else")]
+    ForeignRealm {
+        /// The registry that was asked.
+        registry: RegistryUrl,
+        /// Where it points.
+        realm: String,
     },
     /// The answer is not what the API promises.
     #[error("{registry} does not answer as a registry does: {reason}")]

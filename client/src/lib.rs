@@ -1,11 +1,16 @@
 //! Callers of a registry: what the command line uses, and later the nodes.
 //!
 //! A [`RegistryClient`] speaks the OCI distribution API and our extension to it. It follows no redirect and no page link away
-//! from the registry it was made for, so credentials go nowhere else; every wait has a limit; every body is read up to a
-//! bound; and a manifest's bytes are handed out only when their digest is right. A refusal becomes a [`ClientError`] that
-//! keeps the registry's own words.
+//! from the registry it was made for, and gets tokens from that registry alone, so credentials go nowhere else; every wait
+//! has a limit; every body is read up to a bound; and a manifest's bytes are handed out only when their digest is right. A
+//! refusal becomes a [`ClientError`] that keeps the registry's own words.
+//!
+//! A [`CredentialStore`] is where docker keeps its logins, and where ours are kept beside them.
 
+mod account;
+mod challenge;
 mod client;
+mod credential_store;
 mod credentials;
 mod error;
 mod fault;
@@ -16,9 +21,14 @@ mod manifest;
 mod page;
 mod refusal;
 mod registry_url;
+mod role;
+mod secret;
+mod token;
 mod transport;
 
+pub use account::{Account, AccountChange, AccountKind, IssuedAccount, NewAccount};
 pub use client::RegistryClient;
+pub use credential_store::{CredentialStore, CredentialStoreError, KeptIn};
 pub use credentials::Credentials;
 pub use error::ClientError;
 pub use fault::Fault;
@@ -28,4 +38,6 @@ pub use manifest::{FetchedManifest, ManifestHead};
 pub use page::Pages;
 pub use refusal::Refusal;
 pub use registry_url::{InvalidRegistryUrl, RegistryUrl};
+pub use role::{Action, Grant, NewRole, Role};
+pub use secret::Secret;
 pub use transport::ClientOptions;

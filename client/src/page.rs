@@ -4,7 +4,7 @@ use reqwest::{Method, Url};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::link::next_page;
-use crate::{ClientError, ImageSummary, RegistryClient};
+use crate::{Account, ClientError, ImageSummary, RegistryClient, Role};
 
 /// A list that a registry hands out page by page; one page is in memory at a time.
 #[derive(Debug)]
@@ -67,5 +67,37 @@ impl Listed for String {
 impl From<TagsBody> for Vec<String> {
     fn from(body: TagsBody) -> Self {
         body.tags.unwrap_or_default()
+    }
+}
+
+/// A page of `GET /v2/_longshore/accounts`.
+#[derive(Deserialize)]
+pub struct AccountsBody {
+    accounts: Vec<Account>,
+}
+
+impl Listed for Account {
+    type Body = AccountsBody;
+}
+
+impl From<AccountsBody> for Vec<Account> {
+    fn from(body: AccountsBody) -> Self {
+        body.accounts
+    }
+}
+
+/// A page of `GET /v2/_longshore/roles`.
+#[derive(Deserialize)]
+pub struct RolesBody {
+    roles: Vec<Role>,
+}
+
+impl Listed for Role {
+    type Body = RolesBody;
+}
+
+impl From<RolesBody> for Vec<Role> {
+    fn from(body: RolesBody) -> Self {
+        body.roles
     }
 }

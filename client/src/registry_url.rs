@@ -56,6 +56,11 @@ impl RegistryUrl {
         &self.0
     }
 
+    /// The host, with the port where it is not the scheme's own: `localhost:5000`, as docker names a registry.
+    pub fn authority(&self) -> &str {
+        self.0.authority()
+    }
+
     /// Whether its scheme is `https`.
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
@@ -101,6 +106,7 @@ mod tests {
         let plain = RegistryUrl::parse("10.0.0.1:5000", true).expect("a host and a port");
         assert_eq!(plain.to_string(), "http://10.0.0.1:5000");
         assert!(!plain.is_loopback());
+        assert_eq!(plain.authority(), "10.0.0.1:5000");
     }
 
     #[test]

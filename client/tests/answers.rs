@@ -3,7 +3,9 @@
 
 use std::net::SocketAddr;
 
-use longshore_client::{ClientError, ClientOptions, Credentials, Fault, RegistryClient, RegistryUrl};
+use longshore_client::{
+    AccountKind, ClientError, ClientOptions, Credentials, Fault, NewAccount, RegistryClient, RegistryUrl, Secret,
+};
 use longshore_oci::{Algorithm, Digest, Reference, RepositoryName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -13,7 +15,11 @@ use tokio::task::JoinHandle;
 async fn server(answers: Vec<String>) -> (SocketAddr, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let address = listener.local_addr().expect("a bound socket has an address");
-    let served = tokio::spawn(async move {
+    (address, serve(listener, answers))
+}
+
+fn serve(listener: TcpListener, answers: Vec<String>) -> JoinHandle<Vec<String>> {
+    tokio::spawn(async move {
         let mut heads = Vec::new();
         for answer in answers {
             let (mut connection, _) = listener.accept().await.expect("a client comes");
@@ -21,12 +27,19 @@ async fn server(answers: Vec<String>) -> (SocketAddr, JoinHandle<Vec<String>>) {
             while !head.ends_with(b"\r\n\r\n") {
                 head.push(connection.read_u8().await.expect("a request has a head"));
             }
-            heads.push(String::from_utf8(head).expect("a head is text"));
+            let head = String::from_utf8(head).expect("a head is text");
+            let mut body = vec![0; body_length(&head)];
+            connection.read_exact(&mut body).await.expect("a body is as long as it says");
+            heads.push(head);
             connection.write_all(answer.as_bytes()).await.expect("the client reads");
         }
         heads
-    });
-    (address, served)
+    })
+}
+
+fn body_length(head: &str) -> usize {
+    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+    length.map_or(0, |length| length.parse().expect("a length is a number"))
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> String {
@@ -118,15 +131,160 @@ async fn says_whether_a_manifest_is_there() {
 #[tokio::test]
 async fn tells_who_asks() {
     let (address, served) = server(vec![answer("202 Accepted", "", ""), answer("202 Accepted", "", "")]).await;
-    let basic = Credentials::Basic { username: "u".to_owned(), password: "p".to_owned() };
-    for credentials in [Credentials::Bearer("token".to_owned()), basic] {
-        let options = ClientOptions { credentials: Some(credentials), ..options(address) };
-        let client = RegistryClient::new(options).expect("plain HTTP needs no set-up");
+    for credentials in [Credentials::Bearer("token".to_owned()), basic()] {
+        let client = client_as(address, credentials);
         client.delete_manifest(&name(), &reference("1")).await.expect("deleted");
     }
     let heads = served.await.expect("the server ends");
     assert!(heads[0].to_ascii_lowercase().contains("authorization: bearer token\r\n"), "{}", heads[0]);
     assert!(heads[1].contains("Basic dTpw\r\n"), "{}", heads[1]);
+}
+
+/// A registry that asks for a token of its own, and then answers in turn.
+async fn asking_server(realm: Option<&str>, scope: &str, answers: Vec<String>) -> (SocketAddr, JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    let own = format!("http://{address}/token");
+    let asked = challenge(realm.unwrap_or(&own), scope);
+    (address, serve(listener, [vec![asked], answers].concat()))
+}
+
+fn challenge(realm: &str, scope: &str) -> String {
+    let header = format!("WWW-Authenticate: Bearer realm=\"{realm}\",service=\"h\",scope=\"{scope}\"\r\n");
+    answer("401 Unauthorized", &header, r#"{"errors":[{"code":"UNAUTHORIZED","message":"who asks?"}]}"#)
+}
+
+fn token(text: &str, lifetime_seconds: u64) -> String {
+    answer("200 OK", "", &format!(r#"{{"token":"{text}","expires_in":{lifetime_seconds}}}"#))
+}
+
+fn deleted() -> String {
+    answer("202 Accepted", "", "")
+}
+
+fn basic() -> Credentials {
+    Credentials::Basic { username: "u".to_owned(), password: "p".to_owned() }
+}
+
+fn client_as(address: SocketAddr, credentials: Credentials) -> RegistryClient {
+    let options = ClientOptions { credentials: Some(credentials), ..options(address) };
+    RegistryClient::new(options).expect("plain HTTP needs no set-up")
+}
+
+fn bears(head: &str, token: &str) -> bool {
+    head.to_ascii_lowercase().contains(&format!("authorization: bearer {token}\r\n"))
+}
+
+#[tokio::test]
+async fn gets_a_token_and_keeps_it_for_its_scope() {
+    let answers = vec![token("t1", 300), deleted(), deleted()];
+    let (address, served) = asking_server(None, "repository:team/app:delete registry:x:*", answers).await;
+    let client = client_as(address, basic());
+    for tag in ["1", "2"] {
+        client.clone().delete_manifest(&name(), &reference(tag)).await.expect("deleted");
+    }
+    let heads = served.await.expect("the server ends");
+    assert!(heads[0].contains("Basic dTpw\r\n"), "{}", heads[0]);
+    let asked = "GET /token?service=h&scope=repository%3Ateam%2Fapp%3Adelete&scope=registry%3Ax%3A* HTTP/1.1\r\n";
+    assert!(heads[1].starts_with(asked) && heads[1].contains("Basic dTpw\r\n"), "{}", heads[1]);
+    assert!(heads[2].starts_with("DELETE /v2/team/app/manifests/1 ") && bears(&heads[2], "t1"), "{}", heads[2]);
+    assert!(heads[3].starts_with("DELETE /v2/team/app/manifests/2 ") && bears(&heads[3], "t1"), "{}", heads[3]);
+}
+
+#[tokio::test]
+async fn uses_one_token_for_all_that_asks_for_its_scope() {
+    let tags = || answer("200 OK", "", r#"{"tags":["a"]}"#);
+    let asks_again = challenge("/token", "repository:team/app:pull");
+    let (address, served) =
+        asking_server(None, "repository:team/app:pull", vec![token("t1", 300), deleted(), asks_again, tags()]).await;
+    let client = client_as(address, basic());
+    client.delete_manifest(&name(), &reference("1")).await.expect("deleted");
+    client.tags(&name(), 2).next_page().await.expect("a page");
+    let heads = served.await.expect("the server ends");
+    assert!(!bears(&heads[3], "t1") && bears(&heads[4], "t1"), "{}", heads[4]);
+}
+
+#[tokio::test]
+async fn gets_another_token_when_one_ends_or_is_refused() {
+    let asks_again = || challenge("/token", "s");
+    let answers =
+        vec![token("t1", 300), deleted(), asks_again(), token("t2", 5), deleted(), asks_again(), token("t3", 300), deleted()];
+    let (address, served) = asking_server(None, "s", answers).await;
+    let client = client_as(address, basic());
+    for tag in ["1", "2", "3"] {
+        client.delete_manifest(&name(), &reference(tag)).await.expect("deleted");
+    }
+    let heads = served.await.expect("the server ends");
+    assert!(bears(&heads[3], "t1") && bears(&heads[5], "t2"), "{heads:?}");
+    assert!(heads[6].contains("Basic dTpw\r\n") && bears(&heads[8], "t3"), "one that ends at once is not kept: {heads:?}");
+}
+
+#[tokio::test]
+async fn asks_once_more_and_no_oftener() {
+    let refused = challenge("/token", "s");
+    let (address, served) = asking_server(None, "s", vec![token("t1", 300), refused]).await;
+    let error = client(address).delete_manifest(&name(), &reference("1")).await.expect_err("a refusal");
+    assert!(error.status().is_some_and(|status| status == 401), "{error}");
+    assert_eq!(error.to_string(), "who asks? (UNAUTHORIZED)");
+    let heads = served.await.expect("the server ends");
+    assert!(!heads[1].to_ascii_lowercase().contains("authorization"), "nobody is there to say: {}", heads[1]);
+    assert!(bears(&heads[2], "t1"), "{}", heads[2]);
+}
+
+#[tokio::test]
+async fn sends_a_body_again_with_the_token() {
+    let account =
+        r#"{"account":{"name":"a","kind":"person","isDisabled":false,"createdAt":"2026-06-01T12:00:00Z"},"secret":"x"}"#;
+    let made = answer("201 Created", "", account);
+    let (address, served) = asking_server(None, "s", vec![token("t1", 300), made]).await;
+    let new = NewAccount { name: "a".to_owned(), kind: AccountKind::Person, password: None, expires_at: None, roles: Vec::new() };
+    let issued = client_as(address, basic()).create_account(&new).await.expect("an account");
+    assert_eq!((issued.account.name.as_str(), issued.secret.as_ref().map(Secret::reveal)), ("a", Some("x")));
+    let heads = served.await.expect("the server ends");
+    for head in [&heads[0], &heads[2]] {
+        assert!(head.starts_with("POST /v2/_longshore/accounts ") && head.contains("content-length: 28\r\n"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn exchanges_a_refresh_token_and_shows_it_to_the_token_service_alone() {
+    let (address, served) = asking_server(None, "s", vec![token("t1", 300), deleted()]).await;
+    let client = client_as(address, Credentials::Identity("refresh".to_owned()));
+    client.delete_manifest(&name(), &reference("1")).await.expect("deleted");
+    let heads = served.await.expect("the server ends");
+    assert!(!heads[0].to_ascii_lowercase().contains("authorization"), "{}", heads[0]);
+    assert!(heads[1].starts_with("POST /token HTTP/1.1\r\n") && bears(&heads[2], "t1"), "{heads:?}");
+}
+
+#[tokio::test]
+async fn says_who_it_is_to_no_other_server() {
+    for realm in ["https://127.0.0.1:1/token", "http://elsewhere.example/token", "//elsewhere.example/token", "ftp:token"] {
+        let (address, served) = asking_server(Some(realm), "s", Vec::new()).await;
+        let error = client_as(address, basic()).delete_manifest(&name(), &reference("1")).await.expect_err("another server");
+        assert!(matches!(&error, ClientError::ForeignRealm { realm: named, .. } if named == realm), "{error}");
+        assert_eq!(served.await.expect("the server ends").len(), 1, "{realm}");
+    }
+}
+
+#[tokio::test]
+async fn takes_no_token_that_is_none() {
+    for body in ["{}", r#"{"token":""}"#, r#"{"token":"a b"}"#, r#"{"access_token":7}"#, "t1"] {
+        let (address, _served) = asking_server(None, "s", vec![answer("200 OK", "", body)]).await;
+        let error = client_as(address, basic()).delete_manifest(&name(), &reference("1")).await.expect_err("no token");
+        assert!(matches!(error, ClientError::Malformed { .. }), "{body}: {error}");
+    }
+    let refused = answer("401 Unauthorized", "", r#"{"errors":[{"code":"UNAUTHORIZED","message":"wrong password"}]}"#);
+    let (address, _served) = asking_server(None, "s", vec![refused]).await;
+    let error = client_as(address, basic()).check_credentials().await.expect_err("a refusal");
+    assert_eq!(error.to_string(), "wrong password (UNAUTHORIZED)");
+}
+
+#[tokio::test]
+async fn has_nothing_to_add_to_a_token_that_the_caller_brought() {
+    let (address, served) = asking_server(None, "s", Vec::new()).await;
+    let error = client_as(address, Credentials::Bearer("mine".to_owned())).check_credentials().await.expect_err("a refusal");
+    assert!(error.status().is_some_and(|status| status == 401), "{error}");
+    assert!(bears(&served.await.expect("the server ends")[0], "mine"));
 }
 
 #[tokio::test]

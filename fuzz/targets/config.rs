@@ -14,9 +14,10 @@ fuzz_target!(|toml: &str| {
             let loaded = Loaded { config, origins: BTreeMap::new() };
             let shown = loaded.render(false);
             assert_eq!(Config::parse_str(&shown).as_ref(), Ok(&loaded.config), "{shown}");
-            let Config { database, keys, storage, .. } = &loaded.config;
-            let secrets = [&database.url, &keys.sealing_secret, &storage.secret_access_key, &storage.session_token];
-            let holds_one = secrets.iter().any(|secret| !["", "<redacted>"].contains(&secret.reveal()));
+            let Config { auth, database, keys, storage, .. } = &loaded.config;
+            let ours = [&auth.admin_password, &keys.sealing_secret];
+            let others = [&database.url, &storage.secret_access_key, &storage.session_token];
+            let holds_one = ours.into_iter().chain(others).any(|secret| !["", "<redacted>"].contains(&secret.reveal()));
             assert_eq!(loaded.render(true) != shown, holds_one, "secrets are left out, and nothing else is");
         }
         Err(mistakes) => {

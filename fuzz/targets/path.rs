@@ -13,7 +13,8 @@ fuzz_target!(|path: &str| {
 fn check(path: &str) {
     let Ok(route) = Route::parse(path) else { return };
     let written = route.to_string();
-    assert!(written.starts_with("/v2/") && written.is_ascii(), "{written:?} can't stand in a Location header");
+    let is_ours = written.starts_with("/v2/") || written == "/token";
+    assert!(is_ours && written.is_ascii(), "{written:?} can't stand in a Location header");
     assert_eq!(Route::parse(&written).as_ref(), Ok(&route), "{path:?} was written as {written:?}");
     assert!(!route.label().is_empty() && route.label().bytes().all(|byte| byte.is_ascii_lowercase()));
     if let Some(name) = name(&route) {
@@ -25,7 +26,11 @@ fn check(path: &str) {
 
 fn name(route: &Route) -> Option<&RepositoryName> {
     match route {
-        Route::Base | Route::Catalog | Route::Images | Route::Keys => None,
+        Route::Base | Route::Catalog | Route::Images | Route::Keys | Route::Token | Route::Accounts | Route::Roles => None,
+        Route::Account(last) | Route::Role(last) => {
+            assert!(!last.is_empty() && !last.contains('/'));
+            None
+        }
         Route::Tags(name) | Route::Uploads(name) => Some(name),
         Route::Manifest(name, _) | Route::Image(name, _) => Some(name),
         Route::Blob(name, _) | Route::Referrers(name, _) | Route::Metainfo(name, _) => Some(name),

@@ -13,6 +13,10 @@ pub struct Announcement {
     pub data: String,
     /// Whether to show a newcomer what to type next.
     pub shows_first_steps: bool,
+    /// Whether callers are asked who they are.
+    pub asks_who_calls: bool,
+    /// The first administrator's password, where one was made.
+    pub first_password: Option<String>,
 }
 
 impl fmt::Display for Announcement {
@@ -21,7 +25,16 @@ impl fmt::Display for Announcement {
         writeln!(formatter, "longshore: registry on {url}, {data}; Ctrl-C stops, nothing is lost")?;
         if self.shows_first_steps {
             let image = format!("{}/alpine", reachable_host(*address));
+            if self.asks_who_calls {
+                writeln!(formatter, "  try  docker login {} -u admin", reachable_host(*address))?;
+            }
             writeln!(formatter, "  try  docker pull alpine && docker tag alpine {image} && docker push {image}")?;
+        }
+        if let Some(password) = &self.first_password {
+            writeln!(
+                formatter,
+                "longshore: the administrator is \"admin\", with the password {password}; it is shown this once"
+            )?;
         }
         match self.admin_address {
             Some(admin_address) => writeln!(formatter, "longshore: admin on http://{admin_address}"),
@@ -48,12 +61,19 @@ mod tests {
             admin_address: None,
             data: "data in ./data (folder, SQLite)".to_owned(),
             shows_first_steps: true,
+            asks_who_calls: false,
+            first_password: None,
         };
         assert_eq!(
             announcement.to_string(),
             "longshore: registry on http://127.0.0.1:5000, data in ./data (folder, SQLite); Ctrl-C stops, nothing is lost\n\
              \x20 try  docker pull alpine && docker tag alpine localhost:5000/alpine && docker push localhost:5000/alpine\n"
         );
+        (announcement.asks_who_calls, announcement.first_password) = (true, Some("a secret".to_owned()));
+        let told = announcement.to_string();
+        assert!(told.contains("\n  try  docker login localhost:5000 -u admin\n"), "{told}");
+        assert!(told.ends_with("is \"admin\", with the password a secret; it is shown this once\n"), "{told}");
+        announcement.first_password = None;
         announcement.shows_first_steps = false;
         announcement.admin_address = Some(SocketAddr::from(([127, 0, 0, 1], 5001)));
         assert!(announcement.to_string().ends_with("nothing is lost\nlongshore: admin on http://127.0.0.1:5001\n"));

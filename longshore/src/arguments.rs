@@ -3,7 +3,16 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 use longshore_service::config::split_flags;
 
-use crate::{failure::Failure, image::ImageArguments, registry::RegistryArguments, up::UpArguments};
+use crate::{
+    account::AccountArguments,
+    failure::Failure,
+    image::ImageArguments,
+    login::{LoginArguments, LogoutArguments},
+    registry::RegistryArguments,
+    robot::RobotArguments,
+    role::RoleArguments,
+    up::UpArguments,
+};
 
 const EXIT_CODES: &str = "Exit codes:
   0    done; for a daemon, stopped by a signal, with requests finished or noted as far as they came
@@ -43,6 +52,21 @@ pub enum Command {
     /// See and remove the images of a registry
     #[command(after_help = EXIT_CODES)]
     Image(ImageArguments),
+    /// Log in to a registry; docker on this machine is logged in by that too
+    #[command(after_help = EXIT_CODES)]
+    Login(LoginArguments),
+    /// Log out of a registry
+    #[command(after_help = EXIT_CODES)]
+    Logout(LogoutArguments),
+    /// Look after the people who may use a registry
+    #[command(after_help = EXIT_CODES)]
+    Account(AccountArguments),
+    /// Look after the programs that may use a registry
+    #[command(after_help = EXIT_CODES)]
+    Robot(RobotArguments),
+    /// Say who may do what in a registry
+    #[command(after_help = EXIT_CODES)]
+    Role(RoleArguments),
 }
 
 impl Arguments {

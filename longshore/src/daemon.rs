@@ -31,6 +31,7 @@ pub async fn run(config: Config, telling: Telling) -> Result<(), Failure> {
 
 async fn serve(config: Config, telling: Telling) -> Result<(), Failure> {
     let stop = shutdown::on_signal().map_err(|error| Failure::because("signals can't be handled", &error))?;
+    let asks_who_calls = config.auth.enabled;
     let started = tokio::select! {
         // Boxed, as is the run below: they are large, and held by every future up to main's.
         started = Box::pin(build(config)) => started,
@@ -44,6 +45,8 @@ async fn serve(config: Config, telling: Telling) -> Result<(), Failure> {
         admin_address: app.admin_address(),
         data: format!("data in {} ({})", telling.data, app.summary()),
         shows_first_steps: telling.shows_first_steps,
+        asks_who_calls,
+        first_password: app.first_password().map(str::to_owned),
     };
     // A daemon whose stderr is closed has nobody to tell, and serves all the same.
     let _ = write!(io::stderr(), "{announcement}");

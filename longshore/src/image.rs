@@ -1,6 +1,5 @@
 //! `longshore image`: the images of a registry, for people and for programs.
 
-mod connection;
 mod inspect;
 mod layers;
 mod ls;
@@ -9,8 +8,7 @@ mod tags;
 
 use clap::{Args, Subcommand};
 
-use crate::failure::Failure;
-use connection::ConnectionArguments;
+use crate::{connection::ConnectionArguments, failure::Failure};
 
 /// `longshore image`.
 #[derive(Args)]

@@ -1,12 +1,18 @@
 //! `longshore`: the daemons and the operator's commands, in one program.
 
+mod account;
 mod announcement;
 mod arguments;
+mod connection;
 mod daemon;
 mod failure;
 mod image;
+mod login;
 mod output;
+mod password;
 mod registry;
+mod robot;
+mod role;
 mod up;
 
 use std::{process::ExitCode, time::Duration};
@@ -36,6 +42,11 @@ fn start(Arguments { command, settings }: Arguments) -> Result<(), Failure> {
             Command::Up(up) => up.run().await,
             Command::Registry(registry) => registry.run(settings).await,
             Command::Image(image) => image.run().await,
+            Command::Login(login) => login.run().await,
+            Command::Logout(logout) => logout.run().await,
+            Command::Account(account) => account.run().await,
+            Command::Robot(robot) => robot.run().await,
+            Command::Role(role) => role.run().await,
         }
     });
     runtime.shutdown_timeout(LINGER);

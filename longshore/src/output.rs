@@ -3,12 +3,14 @@
 mod age;
 mod byte_count;
 mod json_array;
+mod json_value;
 mod short_digest;
 mod table;
 
 pub use age::Age;
 pub use byte_count::ByteCount;
 pub use json_array::JsonArray;
+pub use json_value::write_json;
 pub use short_digest::ShortDigest;
 pub use table::Table;
 

@@ -2,6 +2,7 @@
 
 mod config;
 mod reindex;
+mod reset_admin;
 mod serve;
 mod source;
 
@@ -44,6 +45,9 @@ enum Verb {
     /// Rebuild the database from the bucket or folder alone
     #[command(after_help = CONFIGURATION)]
     Reindex(reindex::ReindexArguments),
+    /// Give the administrator `admin` a new password and all rights, and print the password; SQLite's registry must be stopped
+    #[command(after_help = CONFIGURATION)]
+    ResetAdmin(reset_admin::ResetAdminArguments),
 }
 
 impl RegistryArguments {
@@ -53,6 +57,7 @@ impl RegistryArguments {
             Verb::Serve(serve) => serve.run(settings).await,
             Verb::Config(config) => config.run(settings),
             Verb::Reindex(reindex) => reindex.run(settings).await,
+            Verb::ResetAdmin(reset) => reset.run(settings).await,
         }
     }
 }

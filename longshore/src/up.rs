@@ -24,6 +24,12 @@ pub struct UpArguments {
     /// Let other machines in without TLS, where --listen or --admin-listen is an address that they can reach
     #[arg(long)]
     allow_plain_http: bool,
+    /// Ask callers who they are; the administrator's password is shown once, at the first start
+    #[arg(long)]
+    auth: bool,
+    /// Let other machines in without asking who calls, where --listen is an address that they can reach
+    #[arg(long)]
+    allow_unauthenticated: bool,
     /// What to log: a level, or target=level, separated by commas
     #[arg(long, value_name = "FILTER", default_value = "warn,longshore_service::shutdown=info")]
     log: Filter,
@@ -62,6 +68,8 @@ impl UpArguments {
         let mut config = Config::embedded(&self.data, self.listen);
         config.listen.admin_address = self.admin_listen.0;
         config.listen.allow_plain_http = self.allow_plain_http;
+        config.listen.allow_unauthenticated = self.allow_unauthenticated;
+        config.auth.enabled = self.auth;
         config.log.filter = self.log;
         let data = self.data.display().to_string();
         let telling = Telling {
@@ -77,12 +85,19 @@ impl UpArguments {
     fn check_reach(&self) -> Result<(), Failure> {
         let is_reachable = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
         let mut addresses = [Some(self.listen), self.admin_listen.0].into_iter().flatten();
-        match addresses.find(is_reachable) {
-            Some(address) if !self.allow_plain_http => Err(Failure::Usage(format!(
+        if let Some(address) = addresses.find(is_reachable).filter(|_| !self.allow_plain_http) {
+            return Err(Failure::Usage(format!(
                 "other machines can reach {address}, and `longshore up` serves plain HTTP: add --allow-plain-http if they \
                  may, or use `longshore registry serve` with a certificate"
-            ))),
-            _ => Ok(()),
+            )));
         }
+        if is_reachable(&self.listen) && !self.auth && !self.allow_unauthenticated {
+            let address = self.listen;
+            return Err(Failure::Usage(format!(
+                "other machines can reach {address}, and whoever does may do everything: add --auth, or \
+                 --allow-unauthenticated if they may"
+            )));
+        }
+        Ok(())
     }
 }

@@ -40,6 +40,16 @@ pub enum ErrorCode {
     PaginationNumberInvalid,
     /// The chunk does not begin where the upload stands.
     RangeInvalid,
+    /// There is no such account.
+    AccountUnknown,
+    /// An account can't be as it should be made.
+    AccountInvalid,
+    /// There is an account of this name.
+    AccountExists,
+    /// There is no such role.
+    RoleUnknown,
+    /// A role can't be as it should be made.
+    RoleInvalid,
     /// A part of the registry is out of order or too busy; trying again later can help.
     Unavailable,
     /// The registry failed in a way that is its own fault.
@@ -54,14 +64,19 @@ impl ErrorCode {
             | Self::BlobUploadUnknown
             | Self::ManifestUnknown
             | Self::NameUnknown
-            | Self::ManifestBlobUnknown => StatusCode::NOT_FOUND,
+            | Self::ManifestBlobUnknown
+            | Self::AccountUnknown
+            | Self::RoleUnknown => StatusCode::NOT_FOUND,
             Self::BlobUploadInvalid
             | Self::DigestInvalid
             | Self::ManifestInvalid
             | Self::NameInvalid
             | Self::SizeInvalid
             | Self::TagInvalid
-            | Self::PaginationNumberInvalid => StatusCode::BAD_REQUEST,
+            | Self::PaginationNumberInvalid
+            | Self::AccountInvalid
+            | Self::RoleInvalid => StatusCode::BAD_REQUEST,
+            Self::AccountExists => StatusCode::CONFLICT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Denied => StatusCode::FORBIDDEN,
             Self::Unsupported => StatusCode::METHOD_NOT_ALLOWED,

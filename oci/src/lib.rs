@@ -1,9 +1,10 @@
 //! The nouns of container images, as the OCI specifications name them: digests, references, manifests, media types, the
-//! routes of the distribution API, byte ranges and error codes.
+//! routes of the distribution API, scopes, tokens, byte ranges and error codes.
 //!
 //! Everything here is pure: no I/O, no clock, no randomness. Text from outside becomes one of these types once, at the rim, and
 //! what is in a type needs no second look.
 
+mod access_token;
 mod content_range;
 mod descriptor;
 mod digest;
@@ -17,8 +18,10 @@ mod range;
 mod reference;
 mod repository_name;
 mod route;
+mod scope;
 mod tag;
 
+pub use access_token::AccessToken;
 pub use content_range::{ContentRange, InvalidContentRange};
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, InvalidDigest};
@@ -31,4 +34,5 @@ pub use range::{ByteRange, RangeRequest};
 pub use reference::{InvalidReference, Reference};
 pub use repository_name::{InvalidRepositoryName, RepositoryName};
 pub use route::{Route, RouteError};
+pub use scope::{InvalidScope, Scope};
 pub use tag::{InvalidTag, Tag};

@@ -31,6 +31,16 @@ pub enum Route {
     Images,
     /// `/v2/_longshore/keys`: the registry's public keys.
     Keys,
+    /// `/token`: says who calls, and gets a token for it.
+    Token,
+    /// `/v2/_longshore/accounts`
+    Accounts,
+    /// `/v2/_longshore/accounts/<name>`; the name is whatever text stands there.
+    Account(String),
+    /// `/v2/_longshore/roles`
+    Roles,
+    /// `/v2/_longshore/roles/<id>`; the id is whatever text stands there.
+    Role(String),
     /// `/v2/<name>/_longshore/images/<tag-or-digest>`: one image, layer by layer.
     Image(RepositoryName, Reference),
     /// `/v2/<name>/_longshore/metainfo/<digest>`: a blob's piece hashes.
@@ -65,15 +75,25 @@ impl Route {
     }
 
     fn parse_decoded(path: &str) -> Result<Self, RouteError> {
+        if path == "/token" {
+            return Ok(Self::Token);
+        }
         let rest = path.strip_prefix("/v2").ok_or(RouteError::Unknown)?;
         match rest {
             "" | "/" => return Ok(Self::Base),
             "/_catalog" => return Ok(Self::Catalog),
             "/_longshore/images" => return Ok(Self::Images),
             "/_longshore/keys" => return Ok(Self::Keys),
+            "/_longshore/accounts" => return Ok(Self::Accounts),
+            "/_longshore/roles" => return Ok(Self::Roles),
             _ => {}
         }
         let rest = rest.strip_prefix('/').ok_or(RouteError::Unknown)?;
+        for (front, route) in [("_longshore/accounts/", Self::Account as fn(String) -> Self), ("_longshore/roles/", Self::Role)] {
+            if let Some(last) = rest.strip_prefix(front).filter(|last| !last.is_empty() && !last.contains('/')) {
+                return Ok(route(last.to_owned()));
+            }
+        }
         if let Some(name) = rest.strip_suffix("/tags/list") {
             return Ok(Self::Tags(name.parse()?));
         }
@@ -118,6 +138,11 @@ impl Route {
             Self::Referrers(..) => "referrers",
             Self::Images => "images",
             Self::Keys => "keys",
+            Self::Token => "token",
+            Self::Accounts => "accounts",
+            Self::Account(_) => "account",
+            Self::Roles => "roles",
+            Self::Role(_) => "role",
             Self::Image(..) => "image",
             Self::Metainfo(..) => "metainfo",
         }
@@ -138,6 +163,11 @@ impl std::fmt::Display for Route {
             Self::Referrers(name, digest) => write!(formatter, "/v2/{name}/referrers/{digest}"),
             Self::Images => formatter.write_str("/v2/_longshore/images"),
             Self::Keys => formatter.write_str("/v2/_longshore/keys"),
+            Self::Token => formatter.write_str("/token"),
+            Self::Accounts => formatter.write_str("/v2/_longshore/accounts"),
+            Self::Account(name) => write!(formatter, "/v2/_longshore/accounts/{}", utf8_percent_encode(name, ID)),
+            Self::Roles => formatter.write_str("/v2/_longshore/roles"),
+            Self::Role(id) => write!(formatter, "/v2/_longshore/roles/{}", utf8_percent_encode(id, ID)),
             Self::Image(name, reference) => write!(formatter, "/v2/{name}/_longshore/images/{reference}"),
             Self::Metainfo(name, digest) => write!(formatter, "/v2/{name}/_longshore/metainfo/{digest}"),
         }
@@ -170,6 +200,11 @@ mod tests {
             (format!("/v2/library/alpine/referrers/{SHA}"), Route::Referrers(name.clone(), digest.clone())),
             ("/v2/_longshore/images".to_owned(), Route::Images),
             ("/v2/_longshore/keys".to_owned(), Route::Keys),
+            ("/token".to_owned(), Route::Token),
+            ("/v2/_longshore/accounts".to_owned(), Route::Accounts),
+            ("/v2/_longshore/accounts/a%40b".to_owned(), Route::Account("a@b".to_owned())),
+            ("/v2/_longshore/roles".to_owned(), Route::Roles),
+            ("/v2/_longshore/roles/role_1".to_owned(), Route::Role("role_1".to_owned())),
             ("/v2/library/alpine/_longshore/images/latest".to_owned(), Route::Image(name.clone(), tag)),
             (format!("/v2/library/alpine/_longshore/metainfo/{SHA}"), Route::Metainfo(name, digest)),
         ] {

@@ -32,6 +32,11 @@ pub(crate) const ROUTES: &[&str] = &[
     "image",
     "metainfo",
     "keys",
+    "token",
+    "accounts",
+    "account",
+    "roles",
+    "role",
     "unknown",
 ];
 
@@ -53,6 +58,7 @@ pub struct App {
     pub(crate) scribe: Scribe,
     pub(crate) key_keeper: Option<KeyKeeper>,
     pub(crate) policy_watch: Option<Watch>,
+    pub(crate) first_password: Option<String>,
     pub(crate) draining: CancellationToken,
 }
 
@@ -86,6 +92,11 @@ impl App {
         &self.summary
     }
 
+    /// The password that was made for the first administrator, `admin`, if this start made one. It is nowhere else.
+    pub fn first_password(&self) -> Option<&str> {
+        self.first_password.as_deref()
+    }
+
     /// Serves until `shutdown` is cancelled, then finishes what runs, within the drain's limit.
     pub async fn run(self, shutdown: CancellationToken) -> Drained {
         let Self {
@@ -115,6 +126,7 @@ impl App {
             tokio::spawn(watch.run(shutdown.clone()));
         }
         let stop_writing = CancellationToken::new();
+        let following = registry.access.clone().map(|access| tokio::spawn(access.watch(stop_writing.clone())));
         let mut writing = tokio::spawn(scribe.run(stop_writing.clone()));
         if let Some(certificates) = certificates {
             tokio::spawn(certificates.watch(CERTIFICATES_PERIOD, shutdown.clone()));
@@ -137,6 +149,9 @@ impl App {
         sweeping.await.ok();
         // Only now, when no request links a blob any more.
         stop_writing.cancel();
+        if let Some(following) = following {
+            following.await.ok();
+        }
         if tokio::time::timeout(SETTLE_TIMEOUT, &mut writing).await.is_err() {
             writing.abort();
         }

@@ -3,6 +3,7 @@
 //! Names and layers are those of [`longshore_service::config`]: `bucket` under `[storage]`,
 //! `LONGSHORE_REGISTRY__STORAGE__BUCKET`, or `--storage.bucket`. Paths are relative to the working directory.
 
+mod auth;
 mod database;
 mod keys;
 mod limits;
@@ -10,6 +11,7 @@ mod listen;
 mod logs;
 mod policy;
 mod storage;
+mod throttle;
 mod uploads;
 
 use std::net::SocketAddr;
@@ -17,6 +19,7 @@ use std::path::Path;
 
 use longshore_service::config::{self, ByteSize, Layout, Loaded, Mistakes, Problems};
 
+pub use auth::Auth;
 pub use database::{Database, DatabaseKind};
 pub use keys::Keys;
 pub use limits::{Lists, Manifests, MissingReferences, Requests, Sweep};
@@ -24,6 +27,7 @@ pub use listen::Listen;
 pub use logs::{Log, Telemetry};
 pub use policy::Policy;
 pub use storage::{Redirect, Storage, StorageKind};
+pub use throttle::Throttle;
 pub use uploads::Uploads;
 
 /// The daemon's name in environment variables: `LONGSHORE_REGISTRY__…`.
@@ -43,6 +47,8 @@ pub struct Config {
     pub database: Database,
     /// What the registry signs with.
     pub keys: Keys,
+    /// Who may call.
+    pub auth: Auth,
     /// What uploads may take.
     pub uploads: Uploads,
     /// What manifests may be.
@@ -55,6 +61,8 @@ pub struct Config {
     pub sweep: Sweep,
     /// How many requests run at once.
     pub requests: Requests,
+    /// How much each caller may take.
+    pub throttle: Throttle,
     /// What is logged, and how.
     pub log: Log,
     /// Where traces go.
@@ -66,12 +74,14 @@ longshore_service::sections!(Config {
     storage,
     database,
     keys,
+    auth,
     uploads,
     manifests,
     policy,
     lists,
     sweep,
     requests,
+    throttle,
     log,
     telemetry
 });
@@ -102,6 +112,15 @@ impl Config {
         config
     }
 
+    /// Whom tokens are for: `auth.service`, or else the host of the public URL, or else a name that is every registry's.
+    pub fn token_service(&self) -> String {
+        let authority = |url: &config::HttpUrl| url.as_str().split('/').nth(2).map(str::to_owned);
+        match self.auth.service.as_str() {
+            "" => self.listen.public_url.as_ref().and_then(authority).unwrap_or_else(|| "longshore".to_owned()),
+            service => service.to_owned(),
+        }
+    }
+
     /// The largest blob that can be kept, in bytes: what `uploads.max_blob_size` allows, and on S3 no more than 10,000
     /// parts of `storage.part_size`.
     pub fn max_blob_size(&self) -> ByteSize {
@@ -114,6 +133,30 @@ impl Config {
             }
         }
     }
+
+    fn check_auth(&self, problems: &mut Problems<'_>) {
+        let is_reachable = !self.listen.address.ip().to_canonical().is_loopback();
+        if is_reachable && !self.auth.enabled && !self.listen.allow_unauthenticated {
+            problems.add(
+                &["listen.address", "auth.enabled", "listen.allow_unauthenticated"],
+                "other machines can reach this address, and whoever does may do everything: set auth.enabled = true, or \
+                 allow_unauthenticated = true",
+            );
+        }
+        let has_secret = self.keys.sealing_secret.is_set();
+        if self.auth.enabled && self.auth.bearer && self.keys.overlap < self.auth.token_lifetime {
+            problems.add(
+                &["keys.overlap", "auth.token_lifetime"],
+                "a token must be good for as long as it says: the overlap of keys must be as long as its lifetime, or longer",
+            );
+        }
+        if self.auth.enabled && self.auth.bearer && self.database.kind == DatabaseKind::Postgres && !has_secret {
+            problems.add(
+                &["keys.sealing_secret", "auth.bearer"],
+                "tokens are signed with keys that lie in the database under this secret: set it, or auth.bearer = false",
+            );
+        }
+    }
 }
 
 impl Layout for Config {
@@ -122,11 +165,13 @@ impl Layout for Config {
         self.storage.check(problems);
         self.database.check(problems);
         self.keys.check(problems);
+        self.auth.check(problems);
         self.uploads.check(problems);
         self.manifests.check(problems);
         self.lists.check(problems);
         self.sweep.check(problems);
         self.requests.check(problems);
+        self.check_auth(problems);
         let needs_whole_parts = self.storage.kind == StorageKind::S3;
         if needs_whole_parts && self.uploads.memory_budget < self.storage.part_size {
             problems.add(

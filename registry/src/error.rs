@@ -1,5 +1,7 @@
 //! What can go wrong with a request; `http/refusal.rs` says it to the client.
 
+use std::time::Duration;
+
 use longshore_oci::{
     ContentRange, Digest, InvalidContentRange, InvalidDigest, InvalidManifest, InvalidTag, RepositoryName, RouteError,
 };
@@ -9,6 +11,7 @@ use crate::{
     policy::Violation,
     state::StateError,
     storage::StorageError,
+    throttle::Throttled,
     upload::{NoBudget, UploadError},
 };
 
@@ -126,6 +129,66 @@ pub enum Error {
     RangeNotSatisfiable {
         /// The blob's length.
         size_bytes: u64,
+    },
+    /// The caller has not said who it is, or not so that it can be believed, or shows a token for something else.
+    #[error("{reason}")]
+    Unauthorized {
+        /// What is wrong.
+        reason: String,
+        /// What to do about it, as `WWW-Authenticate` says it.
+        challenge: String,
+    },
+    /// The caller may not.
+    #[error("{caller:?} may not {what}")]
+    Forbidden {
+        /// Its account.
+        caller: String,
+        /// What it wanted.
+        what: String,
+    },
+    /// Too many logins failed.
+    #[error("{reason}")]
+    LoginThrottled {
+        /// Why.
+        reason: String,
+        /// How long to wait.
+        wait: Duration,
+    },
+    /// See [`Throttled`].
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
+    /// What is asked of the token service makes no sense.
+    #[error("{0}")]
+    TokenRequest(String),
+    /// There is nothing to sign a token with.
+    #[error("there is no key to sign tokens with")]
+    NoKey,
+    /// Nobody is asked who they are, so there are no accounts.
+    #[error("accounts are not in use here: auth.enabled is off")]
+    AuthOff,
+    /// No such account.
+    #[error("there is no account {0:?}")]
+    AccountUnknown(String),
+    /// There is one of its name.
+    #[error("there is an account {0:?} already")]
+    AccountExists(String),
+    /// An account can't be as is asked.
+    #[error("{0}")]
+    AccountInvalid(String),
+    /// An administrator would shut itself out.
+    #[error("an administrator can't {0} itself; another one can")]
+    OwnAccount(&'static str),
+    /// No such role.
+    #[error("there is no role {0:?}")]
+    RoleUnknown(String),
+    /// A role can't be as is asked.
+    #[error("{0}")]
+    RoleInvalid(String),
+    /// The body is larger than what is asked takes.
+    #[error("the body may have {limit_bytes} bytes at most")]
+    BodyTooLarge {
+        /// The limit.
+        limit_bytes: u64,
     },
     /// A page's bounds can't be read.
     #[error("{0}")]

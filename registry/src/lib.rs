@@ -4,15 +4,18 @@
 //! `delivery/`; what is where stands in the database behind `state/`, and beside the blobs as a `record`. [`build`] puts these
 //! together from a [`Config`], [`App::run`] serves until it is told to stop, and [`reindex`] rebuilds the database from the store.
 
+mod access;
 mod app;
 mod config;
 mod delivery;
+mod disk;
 mod error;
 mod http;
 mod keys;
 mod links;
 mod memory;
 mod policy;
+mod random;
 mod record;
 mod redirect;
 mod registry;
@@ -21,10 +24,11 @@ mod start;
 mod state;
 mod storage;
 mod sweep;
+mod throttle;
 mod upload;
 
 pub use app::{App, Drained};
 pub use config::{Config, DAEMON, StorageKind};
 pub use policy::Document as PolicyDocument;
 pub use reindex::{ReindexError, ReindexProgress, ReindexReport, reindex};
-pub use start::{StartError, build};
+pub use start::{StartError, build, reset_administrator};

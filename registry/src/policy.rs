@@ -6,7 +6,11 @@ mod document;
 mod pattern;
 mod push;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use prometheus::IntCounter;
@@ -15,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Error;
 
 pub use document::{Document, InvalidDocument};
+pub use pattern::RepositoryPattern;
 pub use push::{Push, Verdict, Violation};
 
 /// How often the document's file is looked at.
@@ -75,23 +80,16 @@ impl Policies {
 
 impl Document {
     /// Reads the document in a file.
-    pub fn read(path: &std::path::Path) -> Result<Self, PolicyError> {
+    pub fn read(path: &Path) -> Result<Self, PolicyError> {
         Self::compile(path, &text(path)?)
     }
 
-    fn compile(path: &std::path::Path, text: &str) -> Result<Self, PolicyError> {
+    fn compile(path: &Path, text: &str) -> Result<Self, PolicyError> {
         Self::parse(text).map_err(|source| PolicyError::Document { path: path.to_owned(), source })
     }
 }
 
-impl std::ops::AddAssign for Verdict {
-    fn add_assign(&mut self, other: Self) {
-        self.refusals.extend(other.refusals);
-        self.warnings.extend(other.warnings);
-    }
-}
-
-fn text(path: &std::path::Path) -> Result<String, PolicyError> {
+fn text(path: &Path) -> Result<String, PolicyError> {
     use std::io::Read as _;
     let mut text = String::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));

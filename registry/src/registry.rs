@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    access::Access,
     delivery::Delivery,
     keys::Keys,
     memory::Memory,
@@ -16,6 +17,7 @@ use crate::{
     redirect::Redirect,
     state::SharedState,
     storage::SharedStore,
+    throttle::Throttle,
     upload::{Begun, Budget, UploadSettings},
 };
 
@@ -25,6 +27,10 @@ pub struct Registry {
     pub state: SharedState,
     /// The bytes.
     pub store: SharedStore,
+    /// Who may call, and what they may do; `None` where nobody is asked who they are.
+    pub access: Option<Arc<Access>>,
+    /// How much callers have taken.
+    pub throttle: Throttle,
     /// What may be pushed.
     pub policies: Arc<Policies>,
     /// What the registry vouches with.
@@ -73,6 +79,8 @@ pub struct Limits {
     pub allows_missing_references: bool,
     /// The longest page of a list.
     pub max_page: u32,
+    /// How clients that come straight here reach it: `http` or `https`.
+    pub scheme: &'static str,
     /// What `Location` headers begin with; empty for paths alone.
     pub public_url: String,
 }

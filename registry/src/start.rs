@@ -11,18 +11,20 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    access::{Access, Settings as AccessSettings},
     app::{App, ROUTES},
     config::{Config, DatabaseKind, MissingReferences, Redirect as RedirectWhen, StorageKind},
     delivery::Delivery,
-    keys::{KeyKeeper, Rotation, Seal},
+    keys::{KeyKeeper, Keys, Rotation, Seal},
     links::Scribe,
     memory::Memory,
     policy::{Document, Policies, PolicyError, Watch},
     redirect::Redirect,
     registry::{Limits, Registry, Traffic},
-    state::{PostgresState, SharedState, SqliteState, StateError, Tenancy},
+    state::{AccessLimits, PostgresState, SharedState, SqliteState, StateError, Tenancy},
     storage::{Backoff, FolderStore, Metered, ObjectKey, PIECE_BYTES, Retrying, S3Settings, S3Store, SharedStore, StorageError},
     sweep::{Retention, Sweeper},
+    throttle::{Allowance, Throttle},
     upload::{Begun, Budget, UploadSettings},
 };
 
@@ -95,12 +97,18 @@ pub async fn build(config: Config) -> Result<App, StartError> {
         return Err(StartError::NeedsReindex);
     }
     let document = config.policy.file.as_deref().map(Document::read).transpose()?.unwrap_or_default();
-    let registry = Arc::new(assemble(&config, document, store, state, &metrics, &http_metrics));
+    let keys: Arc<Keys> = Arc::default();
+    let key_keeper = keep_keys(&config, &state, &keys).await?;
+    let access = open_access(&config, &state, &keys).await?;
+    let first_password = match &access {
+        Some(access) => access.ensure_administrator(config.auth.admin_password.reveal()).await?,
+        None => None,
+    };
+    let registry = Arc::new(assemble(&config, (document, keys, access), store, state, &metrics, &http_metrics));
     let policy_watch = config.policy.file.clone().map(|file| Watch::new(registry.policies.clone(), file));
     watch_gauges(&registry, &metrics);
     let draining = CancellationToken::new();
     let admin = Admin::new(readiness(&registry, draining.clone()), metrics);
-    let key_keeper = keep_keys(&config, &registry).await?;
     let sweeper = Sweeper::new(registry.clone(), Retention::of(&config));
     let scribe = Scribe::new(registry.clone(), config.sweep.link_delay.get());
     Ok(App {
@@ -115,6 +123,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
         scribe,
         key_keeper,
         policy_watch,
+        first_password,
         draining,
     })
 }
@@ -164,7 +173,7 @@ pub(crate) async fn open_state(config: &Config, tenancy: Tenancy) -> Result<Shar
 
 fn assemble(
     config: &Config,
-    document: Document,
+    (document, keys, access): (Document, Arc<Keys>, Option<Arc<Access>>),
     store: SharedStore,
     state: SharedState,
     metrics: &Metrics,
@@ -184,7 +193,13 @@ fn assemble(
             metrics.counter("longshore_policy_refused_total", "Requests refused by a policy."),
             metrics.counter("longshore_policy_warned_total", "Violations of policies that only warn."),
         )),
-        keys: Arc::default(),
+        access,
+        throttle: Throttle::new(Allowance {
+            requests_per_second: config.throttle.requests_per_second,
+            bytes_per_second: config.throttle.bytes_per_second.as_bytes(),
+            concurrent_pulls: config.throttle.concurrent_pulls,
+        }),
+        keys,
         memory: Memory::new(state.clone(), config.manifests.cache_size.as_bytes()),
         delivery: Delivery::new(store.clone(), budget(), damaged),
         budget: budget(),
@@ -201,6 +216,7 @@ fn assemble(
             max_manifest_bytes: config.manifests.max_size.as_bytes(),
             allows_missing_references: config.manifests.missing_references == MissingReferences::Allow,
             max_page: config.lists.max_page,
+            scheme: if config.listen.tls_files().is_some() { "https" } else { "http" },
             public_url: config
                 .listen
                 .public_url
@@ -214,7 +230,7 @@ fn assemble(
 }
 
 /// The task that keeps the registry's keys, where there is a secret to keep them under.
-async fn keep_keys(config: &Config, registry: &Registry) -> Result<Option<KeyKeeper>, StartError> {
+async fn keep_keys(config: &Config, state: &SharedState, keys: &Arc<Keys>) -> Result<Option<KeyKeeper>, StartError> {
     let secret = config.keys.sealing_secret.reveal();
     let seal = match config.database.kind {
         _ if !secret.is_empty() => Seal::of(secret),
@@ -229,7 +245,35 @@ async fn keep_keys(config: &Config, registry: &Registry) -> Result<Option<KeyKee
         }
     };
     let rotation = Rotation { lifetime: config.keys.lifetime.get(), overlap: config.keys.overlap.get() };
-    Ok(Some(KeyKeeper::start(registry.state.clone(), registry.keys.clone(), seal, rotation).await?))
+    Ok(Some(KeyKeeper::start(state.clone(), keys.clone(), seal, rotation).await?))
+}
+
+/// Gives the administrator `admin` a new password and all rights, for whoever can reach the database. The password.
+pub async fn reset_administrator(config: &Config) -> Result<String, StartError> {
+    let state = open_state(config, Tenancy::Shared).await?;
+    let access = Access::open(access_settings(config), state, Arc::default()).await?;
+    Ok(access.reset().await?)
+}
+
+/// Who may call, where anybody is asked who they are.
+async fn open_access(config: &Config, state: &SharedState, keys: &Arc<Keys>) -> Result<Option<Arc<Access>>, StartError> {
+    if !config.auth.enabled {
+        return Ok(None);
+    }
+    let access = Access::open(access_settings(config), state.clone(), keys.clone()).await?;
+    Ok(Some(Arc::new(access)))
+}
+
+fn access_settings(config: &Config) -> AccessSettings {
+    let auth = &config.auth;
+    AccessSettings {
+        takes_bearer: auth.bearer,
+        takes_basic: auth.basic,
+        service: config.token_service(),
+        token_lifetime: auth.token_lifetime.get(),
+        limits: AccessLimits { accounts: auth.max_accounts, roles: auth.max_roles },
+        failed_logins: (auth.failed_logins_per_account, auth.failed_logins_per_address),
+    }
 }
 
 fn redirect(config: &Config) -> Redirect {

@@ -4,18 +4,26 @@
 // A test's name says what it shows; its panics are its verdict.
 #![allow(missing_docs, clippy::missing_panics_doc)]
 
+mod access;
+mod account_mistakes;
+mod accounts;
+mod administrator;
 mod architecture;
 mod clients;
 mod contention;
 mod crash;
+mod credentials;
 mod damage;
 mod deletes;
 mod drain;
 mod faults;
+mod guessing;
 mod harness;
+mod hidden;
 mod keys;
 mod lies;
 mod lists;
+mod logins;
 mod manifests;
 mod memory;
 mod model;
@@ -28,5 +36,7 @@ mod referrers;
 mod refusals;
 mod reindex;
 mod replicas;
+mod revocation;
 mod s3_calls;
 mod scale;
+mod tokens;

@@ -1,6 +1,6 @@
 use std::{ffi::OsStr, fmt, path::Path, process::Stdio, time::Duration};
 
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt, process::Command};
 
 /// What a finished command printed, and how it ended.
 #[derive(Clone, Debug)]
@@ -13,6 +13,14 @@ pub struct Output {
     pub stderr: String,
 }
 
+impl Output {
+    /// Whether it failed with words that tell of one of these, whatever their case, on either output.
+    pub fn is_refusal_with(&self, words: &[&str]) -> bool {
+        let said = format!("{}{}", self.stdout, self.stderr).to_lowercase();
+        self.code != Some(0) && words.iter().any(|words| said.contains(&words.to_lowercase()))
+    }
+}
+
 impl fmt::Display for Output {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "exit {:?}\n{}\n{}", self.code, self.stdout.trim_end(), self.stderr.trim_end())
@@ -21,10 +29,33 @@ impl fmt::Display for Output {
 
 /// Runs a command to its end, at most ten minutes. A program that is not installed is a failure that says what installs it.
 pub async fn run<A: AsRef<OsStr>>(program: impl AsRef<Path>, arguments: impl IntoIterator<Item = A>) -> Output {
-    let program = program.as_ref();
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    let finished = tokio::time::timeout(Duration::from_secs(600), command.output()).await;
+    let mut command = Command::new(program.as_ref());
+    command.args(arguments).stdin(Stdio::null());
+    to_its_end(program.as_ref(), command, "").await
+}
+
+/// Like [`run`], with `input` as its standard input: where a secret goes, that no list of processes shows.
+pub async fn run_with_input<A: AsRef<OsStr>>(
+    program: impl AsRef<Path>,
+    arguments: impl IntoIterator<Item = A>,
+    input: &str,
+) -> Output {
+    let mut command = Command::new(program.as_ref());
+    command.args(arguments).stdin(Stdio::piped());
+    to_its_end(program.as_ref(), command, input).await
+}
+
+async fn to_its_end(program: &Path, mut command: Command, input: &str) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let running = async {
+        let mut child = command.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // It may have ended before it has read all of it.
+            let _ = stdin.write_all(input.as_bytes()).await;
+        }
+        child.wait_with_output().await
+    };
+    let finished = tokio::time::timeout(Duration::from_secs(600), running).await;
     let output =
         finished.unwrap_or_else(|_| panic!("{} did not end within ten minutes", program.display())).unwrap_or_else(|error| {
             panic!("{} can't be run ({error}); tests/install.sh installs what the tests need", program.display())

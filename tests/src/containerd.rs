@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Output, Process, run, temporary_folder, until};
+use crate::{Account, Output, Process, run, temporary_folder, until};
 
 /// A containerd of one test, apart from any other.
 pub struct Containerd {
@@ -40,6 +40,12 @@ impl Containerd {
     pub async fn ctr(&self, arguments: &[&str]) -> Output {
         let socket = self.folder.path().join("socket").display().to_string();
         run("ctr", [&["--address", &socket], arguments].concat()).await
+    }
+
+    /// `ctr images pull` or `push` of an image, over plain HTTP, as an account. ctr has no login; it is told with each command.
+    pub async fn as_account(&self, account: &Account, verb: &str, image: &str) -> Output {
+        let user = format!("{}:{}", account.name, account.secret);
+        self.ctr(&["images", verb, "--plain-http", "--user", &user, image]).await
     }
 
     /// Like [`Self::ctr`], for what has to succeed.

@@ -2,7 +2,7 @@ use std::{path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 
-use crate::{Output, Process, run, temporary_folder, until};
+use crate::{Account, Output, Process, run, run_with_input, temporary_folder, until};
 
 /// A Docker daemon of one test, apart from any other: its own data, socket and containerd.
 pub struct Docker {
@@ -37,10 +37,20 @@ impl Docker {
 
     /// Runs `docker` with these arguments.
     pub async fn run(&self, arguments: &[&str]) -> Output {
+        run("docker", self.arguments(arguments)).await
+    }
+
+    /// `docker login`; what it keeps lies in a folder of its own. `docker logout` forgets it.
+    pub async fn login(&self, registry: &str, account: &Account) -> Output {
+        let arguments = ["login", "--username", &account.name, "--password-stdin", registry];
+        run_with_input("docker", self.arguments(&arguments), &account.secret).await
+    }
+
+    fn arguments(&self, arguments: &[&str]) -> Vec<String> {
         let host = format!("unix://{}", self.socket().display());
         let config = self.folder.path().join("config");
         let own = ["--config", config.to_str().expect("our folders' names are ASCII"), "--host", &host];
-        run("docker", [&own, arguments].concat()).await
+        own.iter().chain(arguments).map(|argument| (*argument).to_owned()).collect()
     }
 
     /// Like [`Self::run`], for what has to succeed.

@@ -49,6 +49,35 @@ impl Index {
         .unwrap_or_else(|error| panic!("{statements}: {error}"));
     }
 
+    /// Whether a text is anywhere in it: as it is, or as the hexadecimal digits of its bytes.
+    pub async fn holds(&self, text: &str) -> bool {
+        let digits: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let content = self.content().await;
+        let is_in = |text: &str| content.windows(text.len()).any(|window| window.eq_ignore_ascii_case(text.as_bytes()));
+        is_in(text) || is_in(&digits)
+    }
+
+    /// All that is in it: the files of SQLite, old pages and all, or the rows of PostgreSQL.
+    async fn content(&self) -> Vec<u8> {
+        match self {
+            Self::Sqlite(file) => {
+                let wal = file.with_extension("db-wal");
+                [file, &wal].into_iter().flat_map(|file| std::fs::read(file).unwrap_or_default()).collect()
+            }
+            Self::Postgres(_) => {
+                let tables = self.texts("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").await;
+                let mut content = Vec::new();
+                for table in tables {
+                    for row in self.texts(&format!("SELECT t::text FROM \"{table}\" t")).await {
+                        content.extend_from_slice(row.as_bytes());
+                        content.push(b'\n');
+                    }
+                }
+                content
+            }
+        }
+    }
+
     /// Loses everything that is in it. No registry may run on it.
     pub async fn lose(&self) {
         match self {

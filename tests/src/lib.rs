@@ -36,8 +36,8 @@ mod wire;
 
 pub use backend::{Backend, on_a_runtime};
 pub use binary::longshore;
-pub use client::{Answer, Client, Upload};
-pub use command::{Output, run, run_ok};
+pub use client::{Account, Answer, Client, Upload};
+pub use command::{Output, run, run_ok, run_with_input};
 pub use containerd::Containerd;
 pub use docker::Docker;
 pub use image::{Image, artifact, descriptor, image_index, media_type};

@@ -1,6 +1,6 @@
 use tempfile::TempDir;
 
-use crate::{Output, run, temporary_folder};
+use crate::{Account, Output, run, run_with_input, temporary_folder};
 
 /// podman with storage of its own.
 pub struct Podman {
@@ -10,11 +10,29 @@ pub struct Podman {
 impl Podman {
     /// One with nothing in its storage.
     pub fn new() -> Self {
-        Self { folder: temporary_folder("podman") }
+        let podman = Self { folder: temporary_folder("podman") };
+        std::fs::write(podman.folder.path().join("logins.json"), "{}").expect("the folder is ours");
+        podman
     }
 
     /// Runs `podman` with these arguments.
     pub async fn run(&self, arguments: &[&str]) -> Output {
+        run("podman", self.arguments(arguments)).await
+    }
+
+    /// `podman login`; what it keeps lies in [`Self::authfile`].
+    pub async fn login(&self, registry: &str, account: &Account) -> Output {
+        let authfile = self.authfile();
+        let arguments = ["login", "--tls-verify=false", &authfile, "--username", &account.name, "--password-stdin", registry];
+        run_with_input("podman", self.arguments(&arguments), &account.secret).await
+    }
+
+    /// The flag that names the file of its logins, for podman and skopeo both.
+    pub fn authfile(&self) -> String {
+        format!("--authfile={}", self.folder.path().join("logins.json").display())
+    }
+
+    fn arguments(&self, arguments: &[&str]) -> Vec<String> {
         let path = |name: &str| self.folder.path().join(name).display().to_string();
         let (root, state, temporary) = (path("root"), path("state"), path("temporary"));
         // runc also runs where the newer cgroups are only half there.
@@ -29,7 +47,7 @@ impl Podman {
             "--cgroup-manager=cgroupfs",
             "--events-backend=none",
         ];
-        run("podman", [&own, arguments].concat()).await
+        own.iter().chain(arguments).map(|argument| (*argument).to_owned()).collect()
     }
 
     /// Like [`Self::run`], for what has to succeed.

@@ -12,8 +12,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Answer, Backend, Bucket, Client, Database, Index, Output, Postgres, Process, S3, Settings, longshore, run, temporary_folder,
-    until,
+    Account, Answer, Backend, Bucket, Client, Database, Index, Output, Postgres, Process, S3, Settings, longshore, run,
+    temporary_folder, until,
 };
 
 /// A running `longshore`: one process, and what it keeps its data in.
@@ -34,6 +34,11 @@ struct Home {
 }
 
 impl Registry {
+    /// The password of `admin`, where [`Self::with_accounts`] has started it.
+    pub const ADMIN_PASSWORD: &str = "the-password-of-the-tests";
+    /// What keys are sealed with, where [`Self::with_accounts`] has started it.
+    pub const SEALING_SECRET: &str = "the sealing secret of all the tests";
+
     /// `longshore registry serve`, on new data in what `backend` says.
     pub async fn start(backend: Backend) -> Self {
         Self::with(backend, &[]).await
@@ -45,6 +50,16 @@ impl Registry {
         let mut settings = home.settings();
         settings.extend(values);
         Self::launch(Arc::new(home), settings, false).await
+    }
+
+    /// Like [`Self::with`], one that asks who calls; [`Self::admin`] may do all, and nobody else anything.
+    pub async fn with_accounts(backend: Backend, values: &[(&str, Value)]) -> Self {
+        let accounts: [(&str, Value); 3] = [
+            ("auth.enabled", true.into()),
+            ("auth.admin_password", Self::ADMIN_PASSWORD.into()),
+            ("keys.sealing_secret", Self::SEALING_SECRET.into()),
+        ];
+        Self::with(backend, &[&accounts, values].concat()).await
     }
 
     /// On a bucket and a database, reached through wires where an address is given.
@@ -158,6 +173,16 @@ impl Registry {
     /// A caller of its API.
     pub fn client(&self) -> Client {
         Client::new(&self.url)
+    }
+
+    /// A caller of its API who may do all.
+    pub fn admin(&self) -> Client {
+        self.client().as_basic("admin", Self::ADMIN_PASSWORD)
+    }
+
+    /// A caller of its API with an account.
+    pub fn as_account(&self, account: &Account) -> Client {
+        self.client().as_basic(&account.name, &account.secret)
     }
 
     /// Its process id.

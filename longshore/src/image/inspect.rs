@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use longshore_client::{BlobDetail, ImageDetail, ImageReference, ManifestDetail};
 use longshore_oci::{Reference, Tag};
 
-use super::connection::{ConnectionArguments, explained};
 use crate::{
+    connection::{ConnectionArguments, explained},
     failure::Failure,
-    output::{Age, ByteCount, Format, NOTHING, Table},
+    output::{Age, ByteCount, Format, NOTHING, Table, write_json},
 };
 
 #[derive(Args)]
@@ -23,7 +23,7 @@ pub struct InspectArguments {
 impl InspectArguments {
     pub async fn run(self, connection: &ConnectionArguments) -> Result<(), Failure> {
         let image = connection.parse(&self.image)?;
-        let client = connection.client(Some(&image))?;
+        let client = connection.client(Some(&image)).await?;
         let reference = reference_or_latest(&image);
         let mut out = stdout().lock();
         if self.manifest {
@@ -34,10 +34,7 @@ impl InspectArguments {
         let detail = client.image(&image.repository, &reference).await.map_err(|error| explained(&error))?;
         match connection.output {
             Format::Table => write_detail(&mut out, &detail, Timestamp::now())?,
-            Format::Json => {
-                serde_json::to_writer_pretty(&mut out, &detail).map_err(io::Error::from)?;
-                writeln!(out)?;
-            }
+            Format::Json => write_json(&mut out, &detail)?,
         }
         Ok(())
     }

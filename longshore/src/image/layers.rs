@@ -4,11 +4,9 @@ use clap::Args;
 use longshore_client::{BlobDetail, ImageDetail, ManifestDetail};
 use serde::Serialize;
 
-use super::{
-    connection::{ConnectionArguments, explained},
-    inspect::{counted, reference_or_latest},
-};
+use super::inspect::{counted, reference_or_latest};
 use crate::{
+    connection::{ConnectionArguments, explained},
     failure::Failure,
     output::{ByteCount, Format, JsonArray, NOTHING, ShortDigest, Table},
 };
@@ -41,7 +39,7 @@ impl<'a> Layer<'a> {
 impl LayersArguments {
     pub async fn run(self, connection: &ConnectionArguments) -> Result<(), Failure> {
         let image = connection.parse(&self.image)?;
-        let client = connection.client(Some(&image))?;
+        let client = connection.client(Some(&image)).await?;
         let detail = client.image(&image.repository, &reference_or_latest(&image)).await.map_err(|error| explained(&error))?;
         match connection.output {
             Format::Table => self.write_table(&detail),

@@ -4,8 +4,8 @@ use clap::Args;
 use jiff::Timestamp;
 use longshore_client::{ImageSummary, Pages};
 
-use super::connection::{ConnectionArguments, explained};
 use crate::{
+    connection::{ConnectionArguments, explained},
     failure::Failure,
     output::{Age, ByteCount, Format, JsonArray, NOTHING, ShortDigest, Table},
 };
@@ -37,7 +37,7 @@ impl LsArguments {
                  and --registry names a registry"
             )));
         }
-        let client = connection.client(image.as_ref())?;
+        let client = connection.client(image.as_ref()).await?;
         let page_size = self.limit.map_or(PAGE_SIZE, |limit| limit.min(PAGE_SIZE));
         let images = client.images(image.as_ref().map(|image| &image.repository), page_size);
         match connection.output {

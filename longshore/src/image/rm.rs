@@ -5,8 +5,8 @@ use longshore_client::{ClientError, ImageReference};
 use longshore_oci::{Digest, Reference};
 use serde::Serialize;
 
-use super::connection::{ConnectionArguments, explained};
 use crate::{
+    connection::{ConnectionArguments, explained},
     failure::Failure,
     output::{Format, JsonArray},
 };
@@ -71,7 +71,7 @@ impl RmArguments {
         reference: &Reference,
     ) -> Result<Removal, Failure> {
         let failed = |error: ClientError| explained(&error);
-        let client = connection.client(Some(image))?;
+        let client = connection.client(Some(image)).await?;
         // Looked at first: what the tag was at, and which tags the manifest takes along, is gone afterwards.
         let detail = client.image(&image.repository, reference).await.map_err(failed)?;
         if !self.dry_run {

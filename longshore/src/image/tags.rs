@@ -2,8 +2,8 @@ use std::io::{BufWriter, Write as _, stdout};
 
 use clap::Args;
 
-use super::connection::{ConnectionArguments, explained};
 use crate::{
+    connection::{ConnectionArguments, explained},
     failure::Failure,
     output::{Format, JsonArray},
 };
@@ -23,7 +23,7 @@ impl TagsArguments {
         if image.reference().is_some() {
             return Err(Failure::Usage(format!("image tags takes a repository, not {image}")));
         }
-        let client = connection.client(Some(&image))?;
+        let client = connection.client(Some(&image)).await?;
         let mut tags = client.tags(&image.repository, PAGE_SIZE);
         let mut out = BufWriter::new(stdout());
         let mut array = JsonArray::default();

@@ -1,14 +1,13 @@
 use std::{
     io::{IsTerminal as _, Write as _, stderr},
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use clap::Args;
-use longshore_registry::{Config, ReindexProgress, reindex};
+use longshore_registry::{ReindexProgress, reindex};
 use longshore_service::telemetry::Telemetry;
 
-use super::source::ConfigSource;
+use super::source::DataSource;
 use crate::{failure::Failure, output::ByteCount};
 
 /// How often a terminal is told of the progress.
@@ -17,15 +16,12 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Args)]
 pub struct ReindexArguments {
     #[command(flatten)]
-    source: ConfigSource,
-    /// The folder of a `longshore up`, instead of a configuration
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    data: Option<PathBuf>,
+    source: DataSource,
 }
 
 impl ReindexArguments {
     pub async fn run(self, settings: Vec<(String, String)>) -> Result<(), Failure> {
-        let config = self.load(settings)?;
+        let config = self.source.load(settings)?;
         let telemetry = Telemetry::start(&config.telemetry_settings());
         let telemetry = telemetry.map_err(|error| Failure::because("the logs can't be set up", &error))?;
         let shows_progress = stderr().is_terminal();
@@ -51,15 +47,5 @@ impl ReindexArguments {
         } else {
             Err(Failure::Failed("the database is rebuilt, but without what could not be used".to_owned()))
         }
-    }
-
-    /// With `--data` the environment is left out, as `longshore up` leaves it out.
-    fn load(&self, settings: Vec<(String, String)>) -> Result<Config, Failure> {
-        let Some(data) = &self.data else { return Ok(self.source.load(settings)?.config) };
-        let folder = [("storage.folder", "objects"), ("database.file", "registry.db")]
-            .map(|(key, name)| (key.to_owned(), data.join(name).display().to_string()));
-        let settings = folder.into_iter().chain(settings).collect();
-        let loaded = Config::load(None, std::iter::empty(), settings);
-        Ok(loaded.map_err(|mistakes| Failure::mistakes(&mistakes))?.config)
     }
 }

@@ -22,6 +22,8 @@ pub struct Listen {
     pub tls_key_file: Option<PathBuf>,
     /// Whether plain HTTP may be served on an address that other machines can reach.
     pub allow_plain_http: bool,
+    /// Whether nobody need say who they are on an address that other machines can reach.
+    pub allow_unauthenticated: bool,
     /// How long running requests get after the signal to stop.
     pub drain_timeout: Duration,
     /// How long the head of a request may take to arrive.
@@ -44,6 +46,7 @@ impl Default for Listen {
             tls_certificate_file: None,
             tls_key_file: None,
             allow_plain_http: false,
+            allow_unauthenticated: false,
             drain_timeout: Duration::seconds(30),
             header_timeout: Duration::seconds(15),
             idle_timeout: Duration::seconds(75),
@@ -60,6 +63,7 @@ longshore_service::settings!(Listen {
     tls_certificate_file,
     tls_key_file,
     allow_plain_http,
+    allow_unauthenticated,
     drain_timeout,
     header_timeout,
     idle_timeout,

@@ -65,6 +65,7 @@ max_size = '1MiB'
 ";
     let mistakes = mistakes(toml);
     let starts = [
+        "registry.toml:2: listen.address: other machines can reach this address, and whoever does may do everything: set auth",
         "registry.toml:2: listen.address: other machines can reach this address: set tls_certificate_file",
         "registry.toml:3: listen.admin_address: other machines",
         "registry.toml:4: listen.idle_timeout: must be longer than 0s",

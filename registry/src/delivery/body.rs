@@ -8,11 +8,14 @@ use http_body::{Body, Frame, SizeHint};
 use prometheus::IntCounter;
 
 use super::{CheckedStream, WarmBody};
+use crate::throttle::Pull;
 
 /// A blob's bytes as an answer's body.
 pub struct BlobBody {
     source: Source,
     sent: Option<IntCounter>,
+    /// Ends with the body.
+    pull: Option<Pull>,
 }
 
 enum Source {
@@ -22,21 +25,31 @@ enum Source {
 }
 
 impl BlobBody {
+    fn of(source: Source) -> Self {
+        Self { source, sent: None, pull: None }
+    }
+
     pub(super) fn empty() -> Self {
-        Self { source: Source::Empty, sent: None }
+        Self::of(Source::Empty)
     }
 
     pub(super) fn warm(body: WarmBody) -> Self {
-        Self { source: Source::Warm(body), sent: None }
+        Self::of(Source::Warm(body))
     }
 
     pub(super) fn checked(stream: CheckedStream) -> Self {
-        Self { source: Source::Checked(Box::new(stream)), sent: None }
+        Self::of(Source::Checked(Box::new(stream)))
     }
 
     /// Has the bytes that are handed out counted.
     pub fn counted_by(mut self, sent: IntCounter) -> Self {
         self.sent = Some(sent);
+        self
+    }
+
+    /// Has a pull go on for as long as the bytes do.
+    pub fn holding(mut self, pull: Option<Pull>) -> Self {
+        self.pull = pull;
         self
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use longshore_oci::{RepositoryName, RouteError};
 use serde_json::json;
 
-use super::{Call, Outcome, page, page::Page, reply};
+use super::{Call, Outcome, page, page::Page, reply, visible};
 use crate::{registry::Registry, state::ImageFilter};
 
 /// The longest page: each of its images takes several look-ups.
@@ -19,9 +19,13 @@ pub async fn images<B>(registry: &Arc<Registry>, call: &Call<B>) -> Outcome {
         query.get("repository").map(|name| name.parse()).transpose().map_err(RouteError::from)?;
     // A tag has no colon, so the last one parts it from its repository.
     let after = page.after.rsplit_once(':').unwrap_or((&page.after, ""));
-    let filter =
-        ImageFilter { repository: repository.clone(), after: (after.0.to_owned(), after.1.to_owned()), limit: page.probe() };
-    let mut images = registry.state.images(filter).await?;
+    let filter = ImageFilter {
+        repository: repository.clone(),
+        after: (after.0.to_owned(), after.1.to_owned()),
+        limit: page.probe(),
+        sharing: call.caller.sharing(),
+    };
+    let mut images = visible::images(registry, &call.caller, filter).await?;
     let has_more = page.cut(&mut images);
     let mut response = reply::json(&json!({ "images": images }));
     if let (true, Some(last)) = (has_more, images.last()) {

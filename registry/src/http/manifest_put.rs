@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
-use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use longshore_oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, Route, Tag};
 
-use super::{Call, Incoming, Outcome, platform, reply};
+use super::{Call, Incoming, Outcome, admission::forbidden, body, platform, reply};
 use crate::{
+    access::{Action, Caller, Judgement, Need},
     error::Error,
     policy::{Document, Push},
     record,
@@ -29,9 +28,11 @@ pub async fn manifest_put<B: Incoming>(
     mut call: Call<B>,
 ) -> Outcome {
     let tags = wanted_tags(&reference, &call)?;
-    let content = read_body(registry, &mut call).await?;
+    let limit_bytes = registry.limits.max_manifest_bytes;
+    let content = body::read(registry, &mut call, limit_bytes).await?.ok_or(Error::ManifestTooLarge { limit_bytes })?;
     let digest = settle_digest(&reference, &content)?;
     let manifest = Manifest::parse(&content, call.header(header::CONTENT_TYPE))?;
+    require_right(&call.caller, &name, &manifest, &tags)?;
     let policies = registry.policies.current();
     let push = Push { repository: &name, digest: &digest, manifest: &manifest, size_bytes: content.len() as u64 };
     let mut verdict = policies.judge(push);
@@ -84,26 +85,21 @@ fn wanted_tags<B>(reference: &Reference, call: &Call<B>) -> Result<Vec<Tag>, Err
     Ok(tags)
 }
 
-async fn read_body<B: Incoming>(registry: &Registry, call: &mut Call<B>) -> Result<Bytes, Error> {
-    let limit_bytes = registry.limits.max_manifest_bytes;
-    let announced = call.content_length();
-    if announced.is_some_and(|length| length > limit_bytes) {
-        return Err(Error::ManifestTooLarge { limit_bytes });
+/// Who may not push may still add what is about an image: something whose subject it is, or that lies at a tag made of its digest.
+fn require_right(caller: &Caller, name: &RepositoryName, manifest: &Manifest, tags: &[Tag]) -> Result<(), Error> {
+    let need = Need::Repository(name, Action::Push);
+    if caller.judge(need) == Judgement::Granted {
+        return Ok(());
     }
-    let _memory = registry.budget.take(announced.unwrap_or(limit_bytes)).await?;
-    let mut content = BytesMut::new();
-    let idle = registry.limits.uploads.body_idle_timeout;
-    loop {
-        let frame = tokio::time::timeout(idle, call.body.frame()).await;
-        let Some(frame) = frame.map_err(|_| Error::Body(format!("nothing came for {idle:?}")))? else { break };
-        let Ok(bytes) = frame.map_err(|error| Error::Body(error.to_string()))?.into_data() else { continue };
-        if (content.len() + bytes.len()) as u64 > limit_bytes {
-            return Err(Error::ManifestTooLarge { limit_bytes });
-        }
-        content.extend_from_slice(&bytes);
-    }
-    registry.traffic.received.inc_by(content.len() as u64);
-    Ok(content.freeze())
+    let is_about_an_image = if tags.is_empty() { manifest.subject.is_some() } else { tags.iter().all(is_of_a_digest) };
+    if is_about_an_image { Ok(()) } else { Err(forbidden(caller, need)) }
+}
+
+/// Whether a tag is one for signatures and the like: `sha256-`, the digest's digits, and perhaps `.sig`, `.att` or `.sbom`.
+fn is_of_a_digest(tag: &Tag) -> bool {
+    let Some(rest) = tag.as_str().strip_prefix("sha256-") else { return false };
+    let (digits, kind) = rest.split_once('.').unwrap_or((rest, "sig"));
+    digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) && matches!(kind, "sig" | "att" | "sbom")
 }
 
 fn settle_digest(reference: &Reference, content: &[u8]) -> Result<Digest, Error> {

@@ -1,7 +1,10 @@
 //! The distribution API and our extension of it: a request's path is parsed once into a [`Route`], and each operation is a file.
 
+mod accounts;
+mod admission;
 mod blob_delete;
 mod blob_get;
+mod body;
 mod catalog;
 mod image;
 mod images;
@@ -16,13 +19,16 @@ mod platform;
 mod referrers;
 mod refusal;
 mod reply;
+mod roles;
 mod tags;
+mod token;
 mod upload_append;
 mod upload_body;
 mod upload_cancel;
 mod upload_finish;
 mod upload_start;
 mod upload_status;
+mod visible;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -31,7 +37,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, request::Parts};
 use longshore_oci::{Query, Route};
 
-use crate::{error::Error, registry::Registry};
+use crate::{access::Caller, error::Error, registry::Registry};
 
 use lingering::Lingering;
 pub use refusal::refuse;
@@ -47,6 +53,8 @@ pub struct Call<B> {
     pub body: B,
     /// The client's address.
     pub client: IpAddr,
+    /// Who it is; what it asks has been granted.
+    pub caller: Caller,
 }
 
 impl<B> Call<B> {
@@ -83,8 +91,16 @@ pub async fn handle<B: Incoming>(
     };
     let label = route.label();
     let Ok(_in_flight) = registry.in_flight.try_acquire() else { return (label, Err(Error::Overloaded)) };
-    let outcome = operate(registry, route, Call { parts, body, client }).await;
+    let outcome = match admission::admit(registry, &route, &parts, client).await {
+        Ok(caller) => perform(registry, route, Call { parts, body, client, caller }).await,
+        Err(error) => Err(error),
+    };
     (label, outcome)
+}
+
+async fn perform<B: Incoming>(registry: &Arc<Registry>, route: Route, call: Call<B>) -> Outcome {
+    registry.throttle.request(call.caller.name(), call.client)?;
+    operate(registry, route, call).await
 }
 
 /// What every answer of the API bears, a refusal too.
@@ -111,9 +127,18 @@ async fn operate<B: Incoming>(registry: &Arc<Registry>, route: Route, call: Call
         (Route::Catalog, _) if is_read => catalog::catalog(registry, &call).await,
         (Route::Referrers(name, digest), _) if is_read => referrers::referrers(registry, name, digest, &call).await,
         (Route::Images, _) if is_read => images::images(registry, &call).await,
-        (Route::Image(name, reference), _) if is_read => image::image(registry, name, reference).await,
+        (Route::Image(name, reference), _) if is_read => image::image(registry, name, reference, &call).await,
         (Route::Metainfo(name, digest), _) if is_read => metainfo::metainfo(registry, name, digest).await,
         (Route::Keys, _) if is_read => Ok(keys::keys(registry)),
+        (Route::Token, _) if is_read || method == Method::POST => token::token(registry, call).await,
+        (Route::Accounts, _) if is_read => accounts::list(registry, &call).await,
+        (Route::Accounts, &Method::POST) => accounts::create(registry, call).await,
+        (Route::Account(name), _) if is_read || matches!(method, Method::PATCH | Method::DELETE) => {
+            accounts::one(registry, name, call).await
+        }
+        (Route::Roles, _) if is_read => roles::list(registry, &call).await,
+        (Route::Roles, &Method::POST) => roles::create(registry, call).await,
+        (Route::Role(id), &Method::DELETE) => roles::remove(registry, id, &call).await,
         (route, _) => Err(Error::Method { method, allowed: allowed(&route) }),
     }
 }
@@ -124,6 +149,9 @@ fn allowed(route: &Route) -> &'static str {
         Route::Manifest(..) => "GET, HEAD, PUT, DELETE",
         Route::Blob(..) => "GET, HEAD, DELETE",
         Route::Uploads(_) => "POST",
+        Route::Token | Route::Accounts | Route::Roles => "GET, HEAD, POST",
+        Route::Account(_) => "GET, HEAD, PATCH, DELETE",
+        Route::Role(_) => "DELETE",
         Route::Upload(..) => "GET, HEAD, PATCH, PUT, DELETE",
         _ => "GET, HEAD",
     }

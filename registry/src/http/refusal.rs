@@ -52,6 +52,7 @@ pub fn refuse(error: &Error, request_id: &str) -> Response<Body> {
     let message = match (refusal.status, error) {
         // What is inside is for the logs; the id leads there.
         (StatusCode::INTERNAL_SERVER_ERROR, _) => format!("the registry failed; its log says more about request {request_id}"),
+        (_, Error::State(StateError::LastAdministrator)) => "it is the last administrator; make another one first".to_owned(),
         (_, Error::State(_) | Error::Storage(_) | Error::Delivery(_)) => {
             format!("a part of the registry does not answer; try again in a moment (request {request_id})")
         }
@@ -96,7 +97,9 @@ fn judge(error: &Error) -> Refusal {
         }
         Error::ManifestInvalid(_) => Refusal::new(ErrorCode::ManifestInvalid),
         Error::ReferencesMissing(digests) => Refusal::new(ErrorCode::ManifestBlobUnknown).detail(json!({ "digests": digests })),
-        Error::ManifestTooLarge { .. } => Refusal::new(ErrorCode::SizeInvalid).status(StatusCode::PAYLOAD_TOO_LARGE),
+        Error::ManifestTooLarge { .. } | Error::BodyTooLarge { .. } => {
+            Refusal::new(ErrorCode::SizeInvalid).status(StatusCode::PAYLOAD_TOO_LARGE)
+        }
         Error::NotAcceptable(media_type) => {
             Refusal::new(ErrorCode::ManifestUnknown).status(StatusCode::NOT_ACCEPTABLE).detail(json!({ "mediaType": media_type }))
         }
@@ -110,8 +113,29 @@ fn judge(error: &Error) -> Refusal {
         Error::RangeNotSatisfiable { size_bytes } => {
             Refusal::new(ErrorCode::RangeInvalid).header(header::CONTENT_RANGE, format!("bytes */{size_bytes}"))
         }
+        Error::Unauthorized { challenge, .. } => {
+            Refusal::new(ErrorCode::Unauthorized).header(header::WWW_AUTHENTICATE, challenge)
+        }
+        Error::Forbidden { .. } => Refusal::new(ErrorCode::Denied),
+        Error::LoginThrottled { wait, .. } => {
+            Refusal::new(ErrorCode::TooManyRequests).header(header::RETRY_AFTER, wait.as_secs().max(1))
+        }
+        // The reason is one that clients know (distribution-spec extensions of the field).
+        Error::Throttled(throttled) => Refusal::new(ErrorCode::TooManyRequests)
+            .header(header::RETRY_AFTER, throttled.wait.as_secs().max(1))
+            .detail(json!({ "reason": "429_IMAGE_PULL_THROTTLED" })),
+        Error::TokenRequest(_) => Refusal::new(ErrorCode::Unsupported).status(StatusCode::BAD_REQUEST),
+        Error::AuthOff => Refusal::new(ErrorCode::Unsupported).status(StatusCode::NOT_FOUND),
+        Error::AccountUnknown(name) => Refusal::new(ErrorCode::AccountUnknown).detail(json!({ "name": name })),
+        Error::AccountExists(name) => Refusal::new(ErrorCode::AccountExists).detail(json!({ "name": name })),
+        Error::AccountInvalid(_) => Refusal::new(ErrorCode::AccountInvalid),
+        Error::OwnAccount(_) | Error::State(StateError::LastAdministrator) => {
+            Refusal::new(ErrorCode::Denied).status(StatusCode::CONFLICT)
+        }
+        Error::RoleUnknown(id) => Refusal::new(ErrorCode::RoleUnknown).detail(json!({ "id": id })),
+        Error::RoleInvalid(_) => Refusal::new(ErrorCode::RoleInvalid),
         Error::Page(_) => Refusal::new(ErrorCode::PaginationNumberInvalid),
-        Error::Overloaded | Error::NoBudget(_) | Error::Delivery(DeliveryError::NoBudget(_)) => {
+        Error::Overloaded | Error::NoKey | Error::NoBudget(_) | Error::Delivery(DeliveryError::NoBudget(_)) => {
             Refusal::later(ErrorCode::Unavailable)
         }
         Error::Upload(error) => judge_upload(error),

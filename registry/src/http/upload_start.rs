@@ -19,7 +19,7 @@ pub async fn upload_start<B: Incoming>(registry: &Arc<Registry>, name: Repositor
     if let Some(mounted) = query.get("mount") {
         let digest: Digest = mounted.parse().map_err(|reason| Error::DigestParameter { parameter: "mount", reason })?;
         let from = query.get("from").map(|from| from.parse()).transpose().map_err(longshore_oci::RouteError::from)?;
-        if mount(registry, &name, from, &digest).await? {
+        if may_mount(&call, from.as_ref()) && mount(registry, &name, from, &digest).await? {
             return Ok(reply::created(registry.location(Route::Blob(name, digest.clone())), &digest));
         }
     } else if let Some(digest) = query.get("digest") {
@@ -33,6 +33,11 @@ pub async fn upload_start<B: Incoming>(registry: &Arc<Registry>, name: Repositor
         None => Algorithm::Sha256,
     };
     begin(registry, name, algorithm).await
+}
+
+/// Whether the caller may see that another repository has a blob: the one that it names, or whichever it is.
+fn may_mount<B>(call: &Call<B>, from: Option<&RepositoryName>) -> bool {
+    from.map_or_else(|| call.caller.sees_all() && !call.caller.has_token(), |from| call.caller.may_pull(from))
 }
 
 /// Makes another repository's blob one of this one's. Once begun it is seen through, with or without the client.

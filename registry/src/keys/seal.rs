@@ -5,10 +5,9 @@ use std::{
     path::Path,
 };
 
-use ring::{
-    aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    rand::{SecureRandom as _, SystemRandom},
-};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+
+use crate::{disk::sync_folder_of, random::random};
 
 /// What sealing is derived for; another text would be another key.
 const CONTEXT: &str = "longshore registry 2026-11-21 signing keys in the database";
@@ -41,8 +40,7 @@ impl Seal {
         writeln!(file, "{secret}")?;
         file.sync_all()?;
         fs::rename(&making, path)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::File::open(folder)?.sync_all()?;
+        sync_folder_of(path)?;
         Ok(Self::of(&secret))
     }
 
@@ -62,12 +60,6 @@ impl Seal {
         let opened = self.0.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(label.as_bytes()), &mut content);
         Some(opened.ok()?.to_vec())
     }
-}
-
-fn random<const LENGTH: usize>() -> [u8; LENGTH] {
-    let mut bytes = [0; LENGTH];
-    SystemRandom::new().fill(&mut bytes).expect("the system gives randomness");
-    bytes
 }
 
 #[cfg(test)]

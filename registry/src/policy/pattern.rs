@@ -56,6 +56,11 @@ impl TryFrom<String> for RepositoryPattern {
 }
 
 impl RepositoryPattern {
+    /// Whether every repository is meant.
+    pub fn is_all(&self) -> bool {
+        self.reach == Reach::All
+    }
+
     /// Whether a repository is meant.
     pub fn covers(&self, name: &RepositoryName) -> bool {
         let below = || name.as_str().strip_prefix(self.front.as_str())?.strip_prefix('/');

@@ -1,5 +1,7 @@
 //! What a policy says to a push: a function of the policies and of what is pushed.
 
+use std::ops::AddAssign;
+
 use longshore_oci::{Digest, Manifest, ManifestKind, RepositoryName, Tag};
 
 use super::{
@@ -40,6 +42,13 @@ pub struct Verdict {
     pub refusals: Vec<Violation>,
     /// What is wrong with it and does not keep it out.
     pub warnings: Vec<Violation>,
+}
+
+impl AddAssign for Verdict {
+    fn add_assign(&mut self, other: Self) {
+        self.refusals.extend(other.refusals);
+        self.warnings.extend(other.warnings);
+    }
 }
 
 impl Document {

@@ -177,8 +177,13 @@ macro_rules! implement_state {
             async fn images(&self, filter: ImageFilter) -> Result<Vec<ImageSummary>, StateError> {
                 read!(self, |connection| statements::images::list(connection, &filter))
             }
-            async fn image(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<ImageDetail>, StateError> {
-                read!(self, |connection| statements::images::inspect(connection, repository, digest))
+            async fn image(
+                &self,
+                repository: &RepositoryName,
+                digest: &Digest,
+                sharing: Sharing,
+            ) -> Result<Option<ImageDetail>, StateError> {
+                read!(self, |connection| statements::images::inspect(connection, repository, digest, sharing))
             }
             async fn sync(&self) -> Result<(), StateError> {
                 // Whatever was committed before this is durable when this is.
@@ -198,6 +203,39 @@ macro_rules! implement_state {
             }
             async fn retire_records(&self, limit: u32) -> Result<u64, StateError> {
                 write!(self, Durable, [], |connection| statements::records::retire(connection, limit))
+            }
+            async fn access_version(&self) -> Result<u64, StateError> {
+                read!(self, |connection| statements::accounts::version(connection))
+            }
+            async fn accounts(&self, after: &str, limit: u32) -> Result<Vec<StoredAccount>, StateError> {
+                read!(self, |connection| statements::accounts::list(connection, after, limit))
+            }
+            async fn account(&self, name: &str) -> Result<Option<StoredAccount>, StateError> {
+                read!(self, |connection| statements::accounts::find(connection, name))
+            }
+            async fn add_account(&self, new: NewAccount) -> Result<Made, StateError> {
+                write!(self, Durable, [new], |connection| statements::accounts::add(connection, &new))
+            }
+            async fn change_account(&self, name: &str, change: AccountChange) -> Result<Option<StoredAccount>, StateError> {
+                let name = name.to_owned();
+                write!(self, Durable, [name, change], |connection| statements::accounts::change(connection, &name, &change))
+            }
+            async fn delete_account(&self, name: &str) -> Result<bool, StateError> {
+                let name = name.to_owned();
+                write!(self, Durable, [name], |connection| statements::accounts::delete(connection, &name))
+            }
+            async fn note_used(&self, used: Vec<(String, Timestamp)>) -> Result<(), StateError> {
+                write!(self, Passing, [used], |connection| statements::accounts::note_used(connection, &used))
+            }
+            async fn roles(&self, subject: Option<&str>, after: &str, limit: u32) -> Result<Vec<StoredRole>, StateError> {
+                read!(self, |connection| statements::roles::list(connection, subject, after, limit))
+            }
+            async fn add_role(&self, role: StoredRole, most: u32) -> Result<Made, StateError> {
+                write!(self, Durable, [role], |connection| statements::roles::add(connection, &role, most))
+            }
+            async fn delete_role(&self, id: &str) -> Result<bool, StateError> {
+                let id = id.to_owned();
+                write!(self, Durable, [id], |connection| statements::roles::delete(connection, &id))
             }
             async fn signing_keys(&self) -> Result<Vec<StoredKey>, StateError> {
                 read!(self, |connection| statements::keys::list(connection))

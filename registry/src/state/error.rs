@@ -37,6 +37,9 @@ pub enum StateError {
         /// Where it is.
         digest: Digest,
     },
+    /// Nobody could keep accounts and roles any more; nothing was done.
+    #[error("it is the last administrator")]
+    LastAdministrator,
     /// The one writer has ended, or the disk has failed it.
     #[error("the database takes no more changes")]
     Closed,
@@ -68,7 +71,10 @@ impl From<sqlx::Error> for StateError {
 impl StateError {
     /// Whether nothing was done, for certain, and never will be.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Changed | Self::Missing(_) | Self::Needed(_) | Self::Frozen { .. } | Self::Refused(_))
+        matches!(
+            self,
+            Self::Changed | Self::Missing(_) | Self::Needed(_) | Self::Frozen { .. } | Self::LastAdministrator | Self::Refused(_)
+        )
     }
 
     /// Whether another transaction got in the way, so that the same one can be tried again at once.

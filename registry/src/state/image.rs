@@ -11,6 +11,17 @@ pub struct ImageFilter {
     pub after: (String, String),
     /// At most so many.
     pub limit: u32,
+    /// Which images count as sharing content.
+    pub sharing: Sharing,
+}
+
+/// Which images count as sharing an image's content.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sharing {
+    /// All there are.
+    Anywhere,
+    /// Those of its own repository: what others hold is not to be told.
+    Repository,
 }
 
 /// A tagged image, as a list shows it.

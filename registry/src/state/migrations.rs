@@ -14,6 +14,7 @@ pub fn sqlite() -> Migrator {
         ("pending changes", include_str!("../../migrations/sqlite/2_pending_changes.sql")),
         ("blob links", include_str!("../../migrations/sqlite/3_blob_links.sql")),
         ("signing keys", include_str!("../../migrations/sqlite/4_signing_keys.sql")),
+        ("accounts", include_str!("../../migrations/sqlite/5_accounts.sql")),
     ])
 }
 
@@ -24,6 +25,7 @@ pub fn postgres() -> Migrator {
         ("pending changes", include_str!("../../migrations/postgres/2_pending_changes.sql")),
         ("blob links", include_str!("../../migrations/postgres/3_blob_links.sql")),
         ("signing keys", include_str!("../../migrations/postgres/4_signing_keys.sql")),
+        ("accounts", include_str!("../../migrations/postgres/5_accounts.sql")),
     ])
 }
 

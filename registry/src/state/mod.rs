@@ -5,6 +5,7 @@
 //! upload begun, claimed, noted or ended without a blob. The statements are the same for both databases and are
 //! written once, in `statements/`.
 
+mod account;
 mod backend;
 mod error;
 mod event;
@@ -27,9 +28,10 @@ use uuid::Uuid;
 
 use crate::storage::{ObjectKey, PartsId};
 
+pub use account::{AccessLimits, AccountChange, AccountKind, Expiry, Made, NewAccount, StoredAccount, StoredRole};
 pub use error::StateError;
 pub use event::EventKind;
-pub use image::{ImageDetail, ImageFilter, ImageSummary, LayerDetail, ManifestDetail};
+pub use image::{ImageDetail, ImageFilter, ImageSummary, LayerDetail, ManifestDetail, Sharing};
 pub use manifest::{DeleteManifest, Edge, PutManifest, Referrer, StoredManifest, references};
 pub use postgres::{PostgresState, Tenancy};
 pub use restore::{RestoredBlob, RestoredPush, RestoredRecord};
@@ -151,7 +153,12 @@ pub trait State: Send + Sync + 'static {
     /// Tagged images with their sizes, by repository and tag.
     async fn images(&self, filter: ImageFilter) -> Result<Vec<ImageSummary>, StateError>;
     /// One image, manifest by manifest and layer by layer.
-    async fn image(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<ImageDetail>, StateError>;
+    async fn image(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        sharing: Sharing,
+    ) -> Result<Option<ImageDetail>, StateError>;
 
     // What is left to delete.
 
@@ -167,6 +174,29 @@ pub trait State: Send + Sync + 'static {
     async fn expire_tag_history(&self, before: Timestamp, limit: u32) -> Result<u64, StateError>;
     /// Hands records that no rebuilding needs any more over to the garbage; how many.
     async fn retire_records(&self, limit: u32) -> Result<u64, StateError>;
+
+    // Who may call, and what they may do.
+
+    /// A number that is another after each change of accounts and roles.
+    async fn access_version(&self) -> Result<u64, StateError>;
+    /// Accounts by name, after `after`, at most `limit`.
+    async fn accounts(&self, after: &str, limit: u32) -> Result<Vec<StoredAccount>, StateError>;
+    /// An account.
+    async fn account(&self, name: &str) -> Result<Option<StoredAccount>, StateError>;
+    /// Makes an account and its roles.
+    async fn add_account(&self, new: NewAccount) -> Result<Made, StateError>;
+    /// Changes an account; `None` where there is none.
+    async fn change_account(&self, name: &str, change: AccountChange) -> Result<Option<StoredAccount>, StateError>;
+    /// Deletes an account and its roles. False where there is none.
+    async fn delete_account(&self, name: &str) -> Result<bool, StateError>;
+    /// Notes when accounts last called; no change that others need to know of.
+    async fn note_used(&self, used: Vec<(String, Timestamp)>) -> Result<(), StateError>;
+    /// Roles by id, those of one subject or all, after `after`, at most `limit`.
+    async fn roles(&self, subject: Option<&str>, after: &str, limit: u32) -> Result<Vec<StoredRole>, StateError>;
+    /// Makes a role. Its subject must be an account, or `anonymous`.
+    async fn add_role(&self, role: StoredRole, most: u32) -> Result<Made, StateError>;
+    /// Deletes a role. False where there is none.
+    async fn delete_role(&self, id: &str) -> Result<bool, StateError>;
 
     // The registry's own keys.
 

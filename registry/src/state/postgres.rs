@@ -25,9 +25,9 @@ use tenure::Tenure;
 
 use super::backend::{Durability, READ_ATTEMPTS, implement_state, read, write};
 use super::{
-    BlobCommit, Cancelled, Checkpoint, Claim, ClaimWish, DeleteBlob, DeleteManifest, FinishUpload, Finished, Garbage,
-    ImageDetail, ImageFilter, ImageSummary, NewUpload, PutManifest, Referrer, RestoredBlob, RestoredRecord, StateError,
-    StoredBlob, StoredKey, StoredManifest, UploadStatus,
+    AccountChange, BlobCommit, Cancelled, Checkpoint, Claim, ClaimWish, DeleteBlob, DeleteManifest, FinishUpload, Finished,
+    Garbage, ImageDetail, ImageFilter, ImageSummary, Made, NewAccount, NewUpload, PutManifest, Referrer, RestoredBlob,
+    RestoredRecord, Sharing, StateError, StoredAccount, StoredBlob, StoredKey, StoredManifest, StoredRole, UploadStatus,
 };
 use crate::storage::ObjectKey;
 

@@ -35,9 +35,9 @@ use writer::{Change, Reply};
 
 use super::backend::{Durability, READ_ATTEMPTS, implement_state, read, write};
 use super::{
-    BlobCommit, Cancelled, Checkpoint, Claim, ClaimWish, DeleteBlob, DeleteManifest, FinishUpload, Finished, Garbage,
-    ImageDetail, ImageFilter, ImageSummary, NewUpload, PutManifest, Referrer, RestoredBlob, RestoredRecord, StateError,
-    StoredBlob, StoredKey, StoredManifest, UploadStatus,
+    AccountChange, BlobCommit, Cancelled, Checkpoint, Claim, ClaimWish, DeleteBlob, DeleteManifest, FinishUpload, Finished,
+    Garbage, ImageDetail, ImageFilter, ImageSummary, Made, NewAccount, NewUpload, PutManifest, Referrer, RestoredBlob,
+    RestoredRecord, Sharing, StateError, StoredAccount, StoredBlob, StoredKey, StoredManifest, StoredRole, UploadStatus,
 };
 use crate::storage::ObjectKey;
 

@@ -1,5 +1,6 @@
 //! What every database must do, said once: each case runs on SQLite and on a real PostgreSQL.
 
+mod accounts;
 mod blobs;
 mod changes;
 mod cluster;

@@ -1,10 +1,13 @@
+mod accounts;
 mod answer;
 mod manifest;
 mod push;
+mod token;
 
 use http::Method;
 use reqwest::RequestBuilder;
 
+pub use accounts::Account;
 pub use answer::Answer;
 pub use push::Upload;
 
@@ -13,6 +16,18 @@ pub use push::Upload;
 pub struct Client {
     http: reqwest::Client,
     url: String,
+    credentials: Credentials,
+}
+
+/// How a caller says who it is.
+#[derive(Clone, Debug)]
+enum Credentials {
+    /// It does not.
+    None,
+    /// An account's name and secret.
+    Basic(String, String),
+    /// A token.
+    Bearer(String),
 }
 
 impl Client {
@@ -26,13 +41,36 @@ impl Client {
         // Fails from the second time on, when there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
-        Self { http: configure(builder).build().expect("a client with these options can be made"), url: url.into() }
+        let http = configure(builder).build().expect("a client with these options can be made");
+        Self { http, url: url.into(), credentials: Credentials::None }
+    }
+
+    /// The same caller, who shows an account's name and secret with each request.
+    pub fn as_basic(&self, name: &str, secret: &str) -> Self {
+        Self { credentials: Credentials::Basic(name.into(), secret.into()), ..self.clone() }
+    }
+
+    /// The same caller, who shows a token with each request.
+    pub fn as_bearer(&self, token: &str) -> Self {
+        Self { credentials: Credentials::Bearer(token.into()), ..self.clone() }
+    }
+
+    /// The same caller, who says not who it is.
+    pub fn as_anonymous(&self) -> Self {
+        Self { credentials: Credentials::None, ..self.clone() }
     }
 
     /// A request for a path, or for the URL that a `Location` or a `Link` gave, absolute or not.
     pub fn request(&self, method: Method, location: &str) -> RequestBuilder {
         let url = if location.starts_with('/') { format!("{}{location}", self.url) } else { location.to_owned() };
-        self.http.request(method, url)
+        // Where another server is meant, a store for one, it is none of its business who calls.
+        let is_ours = url.strip_prefix(&self.url).is_some_and(|path| path.starts_with('/'));
+        let request = self.http.request(method, url);
+        match &self.credentials {
+            Credentials::Basic(name, secret) if is_ours => request.basic_auth(name, Some(secret)),
+            Credentials::Bearer(token) if is_ours => request.bearer_auth(token),
+            _ => request,
+        }
     }
 
     /// GET.

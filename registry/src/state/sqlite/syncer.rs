@@ -16,6 +16,7 @@ use super::{
     super::StateError,
     writer::{Fail, Reply},
 };
+use crate::disk::sync_folder_of;
 
 /// How many changes may wait for the disk.
 const QUEUE_LENGTH: usize = 1024;
@@ -32,8 +33,7 @@ pub fn start(database: &Path) -> io::Result<Syncer> {
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
     let log = File::open(log)?;
-    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()?;
+    sync_folder_of(database)?;
     let (sender, waiting) = mpsc::channel(QUEUE_LENGTH);
     let has_failed = Arc::new(AtomicBool::new(false));
     tokio::spawn(sync_all(Arc::new(log), waiting, has_failed.clone()));

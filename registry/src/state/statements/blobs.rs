@@ -10,7 +10,8 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::super::super::{BlobCommit, DeleteBlob, EventKind, FinishUpload, Finished, Garbage, StateError, StoredBlob};
 use super::super::{FOR_UPDATE, script};
 use super::{
-    Connection, Result, Row, emit, ensure_repository, find_repository, garbage, parse, places, records, signed, unsigned, uploads,
+    Connection, Result, emit, ensure_repository, find_repository, garbage, parse, places, read_key, records, signed, unsigned,
+    uploads,
 };
 use crate::storage::ObjectKey;
 
@@ -256,12 +257,6 @@ async fn objects_below(connection: &mut Connection, repository: &RepositoryName,
     .await?;
     let keys: Vec<ObjectKey> = rows.iter().map(read_key).collect::<Result<_>>()?;
     Ok(keys.into_iter().filter(|key| key.repository() == repository).collect())
-}
-
-/// Reads the column `object_key`.
-pub fn read_key(row: &Row) -> Result<ObjectKey> {
-    let key: String = row.try_get("object_key")?;
-    ObjectKey::parse(&key).ok_or(StateError::Unreadable { column: "object_key", value: key })
 }
 
 /// Takes a blob from a repository, and its bytes from the store where no other repository has it. `Changed`, and nothing done, where

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use longshore_oci::Digest;
 use sqlx::Row as _;
 
-use super::super::super::{Garbage, StateError};
-use super::{Connection, Result, find_repository, records};
+use super::super::super::Garbage;
+use super::{Connection, Result, find_repository, read_key, records};
 use crate::storage::{ObjectKey, PartsId};
 
 /// Has an object deleted when due.
@@ -47,9 +47,8 @@ pub async fn due(connection: &mut Connection, limit: u32) -> Result<Vec<Garbage>
     .fetch_all(&mut *connection)
     .await?;
     let read = |row: &super::Row| {
-        let (key, parts): (String, String) = (row.try_get("object_key")?, row.try_get("parts_id")?);
-        let key = ObjectKey::parse(&key).ok_or(StateError::Unreadable { column: "object_key", value: key })?;
-        Ok(Garbage { key, parts: (!parts.is_empty()).then_some(PartsId(parts)) })
+        let parts: String = row.try_get("parts_id")?;
+        Ok(Garbage { key: read_key(row)?, parts: (!parts.is_empty()).then_some(PartsId(parts)) })
     };
     rows.iter().map(read).collect()
 }

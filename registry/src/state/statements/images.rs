@@ -3,7 +3,7 @@
 use longshore_oci::{Digest, RepositoryName, media_type};
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::super::super::{ImageDetail, ImageFilter, ImageSummary, LayerDetail, ManifestDetail};
+use super::super::super::{ImageDetail, ImageFilter, ImageSummary, LayerDetail, ManifestDetail, Sharing};
 use super::{Connection, Result, Row, find_repository, timestamp, unsigned};
 
 /// How many manifests that share a layer are counted at most.
@@ -18,7 +18,7 @@ pub async fn list(connection: &mut Connection, filter: &ImageFilter) -> Result<V
         if limit <= 0 {
             break;
         }
-        list_one(connection, (id, &repository), after, limit, &mut images).await?;
+        list_one(connection, (id, &repository), after, (limit, filter.sharing), &mut images).await?;
     }
     Ok(images)
 }
@@ -47,7 +47,7 @@ async fn list_one(
     connection: &mut Connection,
     (id, repository): (i64, &str),
     after: &str,
-    limit: i64,
+    (limit, sharing): (i64, Sharing),
     images: &mut Vec<ImageSummary>,
 ) -> Result<()> {
     let rows = sqlx::query(
@@ -63,7 +63,7 @@ async fn list_one(
     for row in &rows {
         let digest: String = row.try_get("digest")?;
         let members = members(connection, id, &digest).await?;
-        let (size_bytes, shared_bytes) = sizes(connection, id, &digest, &members).await?;
+        let (size_bytes, shared_bytes) = sizes(connection, id, &digest, &members, sharing).await?;
         images.push(ImageSummary {
             repository: repository.to_owned(),
             tag: row.try_get("tag")?,
@@ -80,7 +80,12 @@ async fn list_one(
 }
 
 /// One image, manifest by manifest and layer by layer.
-pub async fn inspect(connection: &mut Connection, repository: &RepositoryName, digest: &Digest) -> Result<Option<ImageDetail>> {
+pub async fn inspect(
+    connection: &mut Connection,
+    repository: &RepositoryName,
+    digest: &Digest,
+    sharing: Sharing,
+) -> Result<Option<ImageDetail>> {
     let Some(id) = find_repository(connection, repository).await? else { return Ok(None) };
     let row = sqlx::query("SELECT media_type, artifact_type, pushed_at FROM manifests WHERE repository_id = $1 AND digest = $2")
         .bind(id)
@@ -94,10 +99,10 @@ pub async fn inspect(connection: &mut Connection, repository: &RepositoryName, d
         .fetch_all(&mut *connection)
         .await?;
     let members = members(connection, id, digest.as_str()).await?;
-    let (size_bytes, shared_bytes) = sizes(connection, id, digest.as_str(), &members).await?;
+    let (size_bytes, shared_bytes) = sizes(connection, id, digest.as_str(), &members, sharing).await?;
     let mut manifests = Vec::new();
     for member in members.iter().filter(|member| !member.is_index) {
-        manifests.push(detail(connection, id, member).await?);
+        manifests.push(detail(connection, id, member, sharing).await?);
     }
     Ok(Some(ImageDetail {
         repository: repository.to_string(),
@@ -153,11 +158,18 @@ async fn members(connection: &mut Connection, repository: i64, digest: &str) -> 
 }
 
 /// The bytes of the members and their blobs, each counted once, and how many of them manifests outside use too.
-async fn sizes(connection: &mut Connection, repository: i64, digest: &str, members: &[Member]) -> Result<(u64, u64)> {
+async fn sizes(
+    connection: &mut Connection,
+    repository: i64,
+    digest: &str,
+    members: &[Member],
+    sharing: Sharing,
+) -> Result<(u64, u64)> {
+    let those = those(sharing);
     let sql = format!(
         "{MEMBERS}
          SELECT e.child, MAX(e.size_bytes) AS size_bytes, MAX(CASE WHEN EXISTS (SELECT 1 FROM manifest_edges o
-             WHERE o.child = e.child AND o.parent NOT IN (SELECT digest FROM members)) THEN 1 ELSE 0 END) AS is_shared
+             WHERE o.child = e.child {those} AND o.parent NOT IN (SELECT digest FROM members)) THEN 1 ELSE 0 END) AS is_shared
          FROM (SELECT DISTINCT digest FROM members) x
          JOIN manifest_edges e ON e.repository_id = $1 AND e.parent = x.digest AND e.kind <> 'manifest'
          GROUP BY e.child"
@@ -176,12 +188,21 @@ async fn sizes(connection: &mut Connection, repository: i64, digest: &str, membe
     Ok((all_bytes, shared_bytes))
 }
 
-async fn detail(connection: &mut Connection, repository: i64, member: &Member) -> Result<ManifestDetail> {
-    let rows = sqlx::query(
+/// The condition on an edge `o` that makes it one of those that count beside an edge `e`.
+fn those(sharing: Sharing) -> &'static str {
+    match sharing {
+        Sharing::Anywhere => "",
+        Sharing::Repository => "AND o.repository_id = e.repository_id",
+    }
+}
+
+async fn detail(connection: &mut Connection, repository: i64, member: &Member, sharing: Sharing) -> Result<ManifestDetail> {
+    let those = those(sharing);
+    let rows = sqlx::query(AssertSqlSafe(format!(
         "SELECT child, kind, media_type, size_bytes, (SELECT COUNT(*) FROM (SELECT DISTINCT o.parent FROM manifest_edges o
-             WHERE o.child = e.child AND o.parent <> e.parent LIMIT $3) AS others) AS shared_with
-         FROM manifest_edges e WHERE repository_id = $1 AND parent = $2 AND kind <> 'manifest' ORDER BY position",
-    )
+             WHERE o.child = e.child {those} AND o.parent <> e.parent LIMIT $3) AS others) AS shared_with
+         FROM manifest_edges e WHERE repository_id = $1 AND parent = $2 AND kind <> 'manifest' ORDER BY position"
+    )))
     .bind(repository)
     .bind(member.digest.as_str())
     .bind(MAX_SHARED_WITH)

@@ -4,6 +4,7 @@
 //! What is SQL here both databases understand; where one needs more (a lock, a sequence), its own file says so. Counts of bytes and
 //! times are `i64`, as the databases keep them.
 
+pub mod accounts;
 pub mod blobs;
 pub mod garbage;
 pub mod images;
@@ -13,6 +14,7 @@ pub mod manifests;
 pub mod records;
 pub mod restore;
 pub mod retention;
+pub mod roles;
 pub mod uploads;
 
 use jiff::Timestamp;
@@ -21,6 +23,7 @@ use sqlx::{Database, Row as _};
 
 use super::super::{EventKind, StateError};
 pub use super::Db;
+use crate::storage::ObjectKey;
 
 /// A connection, inside a transaction or not.
 pub type Connection = <Db as Database>::Connection;
@@ -89,6 +92,18 @@ pub fn signed(value: u64) -> i64 {
 pub fn timestamp(row: &Row, column: &'static str) -> Result<Timestamp> {
     let value: i64 = row.try_get(column)?;
     Timestamp::from_microsecond(value).map_err(|_| StateError::Unreadable { column, value: value.to_string() })
+}
+
+/// Reads the column `object_key`.
+pub fn read_key(row: &Row) -> Result<ObjectKey> {
+    let key: String = row.try_get("object_key")?;
+    ObjectKey::parse(&key).ok_or(StateError::Unreadable { column: "object_key", value: key })
+}
+
+/// Reads a time that may be absent.
+pub fn optional_timestamp(row: &Row, column: &'static str) -> Result<Option<Timestamp>> {
+    let value: Option<i64> = row.try_get(column)?;
+    value.map(|_| timestamp(row, column)).transpose()
 }
 
 /// `$3, $4…` for a list of `count` values, of which `first` is the first.

@@ -5,7 +5,7 @@ use longshore_oci::{Digest, RepositoryName};
 use sqlx::AssertSqlSafe;
 
 use super::super::super::{PutManifest, RestoredBlob, RestoredPush, RestoredRecord, StoredBlob};
-use super::{Connection, Result, blobs, ensure_repository, garbage, manifests, parse, records, signed};
+use super::{Connection, Result, blobs, ensure_repository, garbage, manifests, parse, read_key, records, signed};
 
 /// Every table, those that others point at last.
 const TABLES: [&str; 14] = [
@@ -115,7 +115,7 @@ pub async fn settle(connection: &mut Connection, is_whole: bool) -> Result<()> {
         .fetch_all(&mut *connection)
         .await?;
         for row in &unlinked {
-            garbage::add_blob(connection, &blobs::read_key(row)?, &parse(row, "digest")?, Timestamp::now()).await?;
+            garbage::add_blob(connection, &read_key(row)?, &parse(row, "digest")?, Timestamp::now()).await?;
         }
     }
     records::settle(connection, is_whole).await

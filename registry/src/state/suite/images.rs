@@ -2,13 +2,13 @@ use super::{
     Subject, on_every_database,
     samples::{artifact, commit, digest, image, index, push, put, repository},
 };
-use crate::state::{ImageFilter, ImageSummary, PutManifest, SharedState};
+use crate::state::{ImageFilter, ImageSummary, PutManifest, SharedState, Sharing};
 
 on_every_database!(tells_sizes_and_what_is_shared, an_index_is_the_sum_of_its_members, lists_by_repository_and_tag);
 
 async fn list(state: &SharedState, name: Option<&str>, after: (&str, &str), limit: u32) -> Vec<ImageSummary> {
     let after = (after.0.to_owned(), after.1.to_owned());
-    state.images(ImageFilter { repository: name.map(repository), after, limit }).await.unwrap()
+    state.images(ImageFilter { repository: name.map(repository), after, limit, sharing: Sharing::Anywhere }).await.unwrap()
 }
 
 fn names(images: &[ImageSummary]) -> Vec<String> {
@@ -43,9 +43,14 @@ async fn tells_sizes_and_what_is_shared(subject: Subject) {
     assert_eq!(images[0].shared_bytes, total(&[b"base layer"]));
     assert_eq!((images[2].size_bytes, images[2].shared_bytes), (total(&[&two, b"config two", b"base layer"]), 10));
 
-    let detail = state.image(&repository("a/b"), &first_digest).await.unwrap().unwrap();
+    let detail = state.image(&repository("a/b"), &first_digest, Sharing::Anywhere).await.unwrap().unwrap();
     assert_eq!((detail.size_bytes, detail.shared_bytes), (images[0].size_bytes, images[0].shared_bytes));
     assert_eq!((detail.tags.as_slice(), detail.manifests.len()), (["one".to_owned(), "uno".to_owned()].as_slice(), 1));
+    let among_its_own = state.image(&repository("a/b"), &first_digest, Sharing::Repository).await.unwrap().unwrap();
+    assert_eq!((among_its_own.size_bytes, among_its_own.shared_bytes), (images[0].size_bytes, 0));
+    assert!(among_its_own.manifests[0].layers.iter().all(|layer| layer.shared_with == 0));
+    let filter = ImageFilter { repository: None, after: Default::default(), limit: 10, sharing: Sharing::Repository };
+    assert!(state.images(filter).await.unwrap().iter().all(|image| image.shared_bytes == 0));
     let manifest = &detail.manifests[0];
     assert_eq!((manifest.platform.as_deref(), manifest.size_bytes), (Some("linux/arm64"), one.len() as u64));
     assert_eq!(manifest.config.as_ref().unwrap().digest, digest("config one").as_str());
@@ -53,8 +58,8 @@ async fn tells_sizes_and_what_is_shared(subject: Subject) {
         manifest.layers.iter().map(|layer| (layer.digest.as_str(), layer.size_bytes, layer.shared_with)).collect();
     let (base, top) = (digest("base layer"), digest("top"));
     assert_eq!(layers, [(base.as_str(), 10, 1), (top.as_str(), 3, 0), (base.as_str(), 10, 1)]);
-    assert!(state.image(&repository("a/c"), &first_digest).await.unwrap().is_none());
-    assert!(state.image(&repository("nowhere"), &first_digest).await.unwrap().is_none());
+    assert!(state.image(&repository("a/c"), &first_digest, Sharing::Anywhere).await.unwrap().is_none());
+    assert!(state.image(&repository("nowhere"), &first_digest, Sharing::Anywhere).await.unwrap().is_none());
 }
 
 async fn an_index_is_the_sum_of_its_members(subject: Subject) {
@@ -76,11 +81,11 @@ async fn an_index_is_the_sum_of_its_members(subject: Subject) {
 
     let other_way = put(state, "a/b", &index(&[(&arm, "arm64"), (&amd, "amd64")]), &[]).await;
     for (digest, expected) in [(&whole, ["linux/amd64", "linux/arm64"]), (&other_way, ["linux/arm64", "linux/amd64"])] {
-        let detail = state.image(&repository("a/b"), digest).await.unwrap().unwrap();
+        let detail = state.image(&repository("a/b"), digest, Sharing::Anywhere).await.unwrap().unwrap();
         let platforms: Vec<_> = detail.manifests.iter().map(|member| member.platform.as_deref().unwrap()).collect();
         assert_eq!(platforms, expected, "in the index's order");
     }
-    let detail = state.image(&repository("a/b"), &whole).await.unwrap().unwrap();
+    let detail = state.image(&repository("a/b"), &whole, Sharing::Anywhere).await.unwrap().unwrap();
     assert!(detail.manifests.iter().all(|member| member.layers[0].shared_with == 1 && member.layers[1].shared_with == 0));
 }
 

@@ -10,7 +10,7 @@ use super::{
     Subject, on_every_database,
     samples::{commit, delete, garbage, image, put, repository},
 };
-use crate::state::{DeleteManifest, ImageFilter};
+use crate::state::{DeleteManifest, ImageFilter, Sharing};
 
 on_every_database!(
     a_page_is_a_range_of_an_index,
@@ -99,7 +99,7 @@ async fn a_page_is_a_range_of_an_index(subject: Subject) {
     }
     let slowest = p99(async |place| {
         let after = ("many".to_owned(), format!("v{}", 100_000 + place));
-        let filter = ImageFilter { repository: Some(repository("many")), after, limit: 10 };
+        let filter = ImageFilter { repository: Some(repository("many")), after, limit: 10, sharing: Sharing::Anywhere };
         assert_eq!(state.images(filter).await.unwrap()[0].tag, format!("v{}", 100_001 + place));
     })
     .await;

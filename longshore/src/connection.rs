@@ -1,15 +1,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use longshore_client::{ClientError, ClientOptions, Credentials, Fault, ImageReference, RegistryClient, RegistryUrl};
+use longshore_client::{
+    ClientError, ClientOptions, CredentialStore, Credentials, Fault, ImageReference, RegistryClient, RegistryUrl,
+};
 
 use crate::{
     failure::{Failure, with_sources},
     output::Format,
 };
 
-const WHO_ASKS: &str = "Who asks, with the password in LONGSHORE_REGISTRY_PASSWORD; \
-    or else a token is in LONGSHORE_REGISTRY_TOKEN";
+const WHO_ASKS: &str = "Who asks, with the password in LONGSHORE_REGISTRY_PASSWORD, unless a token is in \
+    LONGSHORE_REGISTRY_TOKEN; without either, who is logged in";
 
 /// Which registry to ask, how to reach it, and how to show what it says.
 #[derive(Args)]
@@ -25,8 +27,9 @@ pub struct ConnectionArguments {
     /// A PEM file of certificate authorities to trust beside those of this machine
     #[arg(long, global = true, value_name = "FILE", env = "LONGSHORE_REGISTRY_CA_FILE", hide_env_values = true)]
     ca_file: Option<PathBuf>,
-    #[arg(long, global = true, value_name = "NAME", env = "LONGSHORE_REGISTRY_USERNAME", hide_env_values = true, help = WHO_ASKS)]
-    username: Option<String>,
+    #[arg(short, long, global = true, value_name = "NAME", help = WHO_ASKS)]
+    #[arg(env = "LONGSHORE_REGISTRY_USERNAME", hide_env_values = true)]
+    pub username: Option<String>,
     /// How to print: a table for people, JSON for programs
     #[arg(long, global = true, value_name = "FORMAT", default_value = "table")]
     pub output: Format,
@@ -38,17 +41,31 @@ impl ConnectionArguments {
         ImageReference::parse(text, self.plain_http).map_err(|error| Failure::Usage(format!("{text:?}: {error}")))
     }
 
+    /// The registry of this host or URL, or else that of the arguments.
+    pub fn registry(&self, host: Option<&str>) -> Result<RegistryUrl, Failure> {
+        let (text, place) = host.map_or((self.registry.as_str(), "--registry: "), |host| (host, ""));
+        RegistryUrl::parse(text, self.plain_http).map_err(|error| Failure::Usage(format!("{place}{error}")))
+    }
+
     /// A client for the registry named in front of an image, or else for the one of the arguments.
     ///
-    /// Credentials are for the latter, and go to no other that a reference happens to name.
-    pub fn client(&self, image: Option<&ImageReference>) -> Result<RegistryClient, Failure> {
-        let usage = |error| Failure::Usage(format!("--registry: {error}"));
-        let own = RegistryUrl::parse(&self.registry, self.plain_http).map_err(usage)?;
+    /// Credentials that the arguments have are for the latter, and go to no other that a reference happens to name. Those that
+    /// docker keeps are for the registry that they were given to, whichever names it.
+    pub async fn client(&self, image: Option<&ImageReference>) -> Result<RegistryClient, Failure> {
+        let own = self.registry(None)?;
         let registry = image.and_then(|image| image.registry.clone()).unwrap_or_else(|| own.clone());
+        let given = if registry == own { self.credentials()? } else { None };
+        let credentials = match given {
+            Some(credentials) => Some(credentials),
+            None => kept(&registry).await,
+        };
+        self.client_as(registry, credentials)
+    }
+
+    /// A client for a registry, with these credentials and no others.
+    pub fn client_as(&self, registry: RegistryUrl, credentials: Option<Credentials>) -> Result<RegistryClient, Failure> {
         let mut options = ClientOptions::new(registry);
-        if options.registry == own {
-            options.credentials = self.credentials()?;
-        }
+        options.credentials = credentials;
         options.ca_file.clone_from(&self.ca_file);
         options.allow_plain_http = self.plain_http;
         RegistryClient::new(options).map_err(|error| explained(&error))
@@ -61,10 +78,28 @@ impl ConnectionArguments {
         }
         let Some(username) = self.username.clone() else { return Ok(None) };
         let password = variable("LONGSHORE_REGISTRY_PASSWORD").ok_or_else(|| {
-            Failure::Usage(format!("the password of {username} is missing; put it into LONGSHORE_REGISTRY_PASSWORD"))
+            Failure::Usage(format!(
+                "the password of {username} is missing; put it into LONGSHORE_REGISTRY_PASSWORD, or log in once with `longshore \
+                 login` and leave the name out"
+            ))
         })?;
         Ok(Some(Credentials::Basic { username, password }))
     }
+}
+
+/// Where docker keeps credentials on this machine.
+pub fn credential_store() -> Option<CredentialStore> {
+    CredentialStore::of_environment(|name| std::env::var_os(name))
+}
+
+/// What docker keeps for a registry. Many registries ask nobody who they are, so a store that can't be used is told of, and is
+/// no reason to stop.
+async fn kept(registry: &RegistryUrl) -> Option<Credentials> {
+    let found = credential_store()?.get(registry).await;
+    found.unwrap_or_else(|error| {
+        eprintln!("longshore: going on without credentials: {}", with_sources(&error));
+        None
+    })
 }
 
 /// What went wrong with a registry, and what can be done about it.
@@ -74,8 +109,8 @@ pub fn explained(error: &ClientError) -> Failure {
         ClientError::Authorities { .. } => Failure::Usage(with_sources(error)),
         ClientError::Setup(_) => Failure::Failed(with_sources(error)),
         ClientError::Unreachable { registry, fault, .. } => Failure::Failed(format!("{error}{}", remedy(registry, fault))),
-        ClientError::Refused { status, .. } if status.as_u16() == 401 => {
-            Failure::Failed(format!("{error}; say who asks with --username, or with LONGSHORE_REGISTRY_TOKEN"))
+        ClientError::Refused { registry, status, .. } if status.as_u16() == 401 => {
+            Failure::Failed(format!("{error}; say who asks with `longshore login {} -u NAME`", registry.authority()))
         }
         ClientError::Refused { status, errors, .. } if status.as_u16() == 404 && errors.is_empty() => {
             Failure::Failed(format!("{error}; is it a registry of longshore's?"))
@@ -85,11 +120,7 @@ pub fn explained(error: &ClientError) -> Failure {
 }
 
 fn remedy(registry: &RegistryUrl, fault: &Fault) -> String {
-    let other_scheme = |scheme: &str| {
-        let written = registry.to_string();
-        let authority = written.split_once("://").map_or("", |(_, authority)| authority);
-        format!("; try {scheme}://{authority}")
-    };
+    let other_scheme = |scheme: &str| format!("; try {scheme}://{}", registry.authority());
     match fault {
         Fault::ConnectionRefused if registry.is_loopback() => "; is `longshore up` running?".to_owned(),
         Fault::ConnectionRefused | Fault::UnknownHost => "; are the host and the port right?".to_owned(),

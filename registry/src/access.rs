@@ -1,0 +1,351 @@
+//! Who calls, and what they may do.
+//!
+//! Accounts and roles lie in the database. Each process has all of them compiled ([`Directory`]), and swaps them whole when their number
+//! in the database is another: a decision costs no trip there, and a change is everywhere within [`PERIOD`]. A request shows a name and
+//! a secret, or a token that was got for them and says itself what it is for; whichever it shows, the roles of its account must allow
+//! what it asks as they are now.
+
+mod action;
+mod caller;
+mod credentials;
+mod directory;
+mod failures;
+mod logins;
+mod name;
+mod password;
+mod token;
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use longshore_oci::AccessToken;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    keys::Keys,
+    state::{
+        AccessLimits, AccountChange, AccountKind, Expiry, Made, NewAccount, SharedState, StateError, StoredAccount, StoredRole,
+    },
+};
+
+pub use action::{Action, Actions};
+pub use caller::{Caller, Judgement, Need};
+pub use credentials::Credentials;
+use directory::{Directory, Member};
+pub use failures::network;
+use logins::Logins;
+pub use name::{check_name, check_password};
+pub use password::{new_password, new_secret, robot_hash};
+use token::Tokens;
+pub use token::{Grant, Minted};
+
+/// How often the number of the last change is asked for.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Every so many periods it is noted who called.
+const PERIODS_A_NOTE: u32 = 10;
+/// How long the database may take to be asked.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many accounts or roles are read at once.
+const PAGE: u32 = 1000;
+/// The account that the first start makes.
+pub const FIRST_ACCOUNT: &str = "admin";
+
+/// Why somebody is not let in.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum AuthenticationError {
+    /// What was shown can't be read, or is not taken here.
+    #[error("{0}")]
+    Unreadable(&'static str),
+    /// There is no such account, or its secret is another.
+    #[error("the name or the secret is wrong")]
+    Wrong,
+    /// The account may not call, whatever it shows.
+    #[error("the account {0} may not call: it is disabled, or has expired")]
+    Barred(String),
+    /// The token is not one of ours, or no longer good.
+    #[error("the token is not valid: {0}")]
+    Token(&'static str),
+    /// Too many were wrong lately.
+    #[error("too many failed logins; try again in {} s", .0.as_secs())]
+    Throttled(Duration),
+    /// More passwords are being checked than can be.
+    #[error("too many logins at once; try again in a moment")]
+    Busy,
+}
+
+/// What may be set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether tokens are given out and taken.
+    pub takes_bearer: bool,
+    /// Whether a name and a secret are taken on the API itself.
+    pub takes_basic: bool,
+    /// Whom tokens are for.
+    pub service: String,
+    /// How long a token holds.
+    pub token_lifetime: Duration,
+    /// How many accounts and roles there may be.
+    pub limits: AccessLimits,
+    /// How many failed logins are borne in a minute: of one account, from one address.
+    pub failed_logins: (u32, u32),
+}
+
+/// Who may call, and what they may do.
+pub struct Access {
+    settings: Settings,
+    state: SharedState,
+    directory: ArcSwap<Directory>,
+    logins: Logins,
+    tokens: Tokens,
+    /// Who called, and when, as far as it is not written down.
+    used: Mutex<BTreeMap<String, Timestamp>>,
+    /// Held while what the database has is taken over, so that nothing older comes after it.
+    refreshing: tokio::sync::Mutex<()>,
+}
+
+impl Access {
+    /// What the database has of it.
+    pub async fn open(settings: Settings, state: SharedState, keys: Arc<Keys>) -> Result<Self, StateError> {
+        let directory = read(&state).await?;
+        Ok(Self {
+            logins: Logins::new(settings.failed_logins.0, settings.failed_logins.1),
+            tokens: Tokens::new(keys, settings.token_lifetime),
+            used: Mutex::default(),
+            refreshing: tokio::sync::Mutex::default(),
+            directory: ArcSwap::from_pointee(directory),
+            settings,
+            state,
+        })
+    }
+
+    /// What may be set.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Makes the first account where there is none: an administrator with this password, or with one that is made. The one that was made.
+    pub async fn ensure_administrator(&self, password: &str) -> Result<Option<String>, StateError> {
+        if !self.directory.load().is_empty() {
+            return Ok(None);
+        }
+        let made = password.is_empty().then(new_password);
+        let secret_hash = self.logins.hash(made.as_deref().unwrap_or(password).to_owned()).await;
+        let role = new_role(FIRST_ACCOUNT, Action::Admin.into(), "**");
+        let account = first_account(secret_hash);
+        let new = NewAccount { account, roles: vec![role], limits: self.settings.limits, is_first: true };
+        let outcome = self.state.add_account(new).await?;
+        self.changed().await;
+        Ok(made.filter(|_| outcome == Made::Done))
+    }
+
+    /// Gives the first account a new password and all rights, whatever has become of it. The password.
+    pub async fn reset(&self) -> Result<String, StateError> {
+        if let Some(password) = self.ensure_administrator("").await? {
+            return Ok(password);
+        }
+        let password = new_password();
+        let secret_hash = self.logins.hash(password.clone()).await;
+        let secret = Some((secret_hash.clone(), Uuid::new_v4().to_string()));
+        let change =
+            AccountChange { secret, kind: Some(AccountKind::Person), is_disabled: Some(false), expires_at: Some(Expiry::Never) };
+        if self.state.change_account(FIRST_ACCOUNT, change).await?.is_none() {
+            let limits = AccessLimits { accounts: u32::MAX, roles: u32::MAX };
+            let account = first_account(secret_hash);
+            self.state.add_account(NewAccount { account, roles: Vec::new(), limits, is_first: false }).await?;
+        }
+        let roles = self.state.roles(Some(FIRST_ACCOUNT), "", u32::MAX).await?;
+        if !roles.iter().any(StoredRole::administers) {
+            self.state.add_role(new_role(FIRST_ACCOUNT, Action::Admin.into(), "**"), u32::MAX).await?;
+        }
+        Ok(password)
+    }
+
+    /// What a password comes to, to be kept.
+    pub async fn hash(&self, password: String) -> String {
+        self.logins.hash(password).await
+    }
+
+    /// Who shows these credentials, on the API.
+    pub async fn identify(&self, shown: Option<Credentials>, address: IpAddr) -> Result<Caller, AuthenticationError> {
+        match shown {
+            None => Ok(self.anonymous()),
+            Some(Credentials::Basic { .. }) if !self.settings.takes_basic => {
+                Err(AuthenticationError::Unreadable("a name and a secret are taken at the token service alone"))
+            }
+            Some(Credentials::Basic { name, secret }) => self.log_in(&name, &secret, address).await,
+            Some(Credentials::Bearer(_)) if !self.settings.takes_bearer => {
+                Err(AuthenticationError::Unreadable("tokens are not taken here"))
+            }
+            Some(Credentials::Bearer(token)) => self.bearer(&token),
+        }
+    }
+
+    /// Who has this name and secret.
+    pub async fn log_in(&self, name: &str, secret: &str, address: IpAddr) -> Result<Caller, AuthenticationError> {
+        let member = self.directory.load().member(name);
+        self.logins.check(member.as_deref().map(Member::account), name, secret, address).await?;
+        Self::caller(member.ok_or(AuthenticationError::Wrong)?, None)
+    }
+
+    fn bearer(&self, text: &str) -> Result<Caller, AuthenticationError> {
+        let token = self.tokens.check(text, &self.settings.service)?;
+        let directory = self.directory.load_full();
+        if token.subject.is_empty() {
+            return Ok(Caller::anonymous(directory, Some(token)));
+        }
+        let member = directory.member(&token.subject);
+        let is_current = |member: &Arc<Member>| token.credential.as_deref() == Some(member.account().credential.as_str());
+        let member =
+            member.filter(is_current).ok_or(AuthenticationError::Token("its account is gone, or has another secret now"))?;
+        Self::caller(member, Some(token))
+    }
+
+    /// The caller that an account is, where it may call.
+    fn caller(member: Arc<Member>, token: Option<Arc<AccessToken>>) -> Result<Caller, AuthenticationError> {
+        let now = Timestamp::now();
+        if !member.may_call(now) {
+            return Err(AuthenticationError::Barred(member.account().name.clone()));
+        }
+        member.note_use(now);
+        Ok(Caller::member(member, token))
+    }
+
+    /// Whoever shows nothing.
+    pub fn anonymous(&self) -> Caller {
+        Caller::anonymous(self.directory.load_full(), None)
+    }
+
+    /// A token for a caller. `None` while there is no key to sign it with.
+    pub fn mint(&self, caller: &Caller, wish: Grant<'_>) -> Option<Minted> {
+        self.tokens.mint(caller, wish)
+    }
+
+    /// Takes over what the database has now.
+    async fn refresh(&self) -> Result<(), StateError> {
+        let _alone = self.refreshing.lock().await;
+        let before = self.directory.swap(Arc::new(read(&self.state).await?));
+        self.used.lock().expect("nobody panics with it").extend(before.take_used());
+        Ok(())
+    }
+
+    /// As [`Self::refresh`], after a change of our own. That is done whether this works or not; what follows changes looks soon.
+    pub async fn changed(&self) {
+        let outcome = tokio::time::timeout(LOOK_TIMEOUT, self.refresh()).await;
+        if let Ok(Err(error)) = outcome {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "accounts and roles were changed, and could not be read again"
+            );
+        }
+    }
+
+    async fn refresh_if_changed(&self) -> Result<(), StateError> {
+        if self.state.access_version().await? == self.directory.load().version() {
+            return Ok(());
+        }
+        self.refresh().await
+    }
+
+    /// Writes down who called since it was last done, in the order of names: replicas do so at the same time.
+    async fn note_used(&self) -> Result<(), StateError> {
+        let used = {
+            let mut used = self.used.lock().expect("nobody panics with it");
+            used.extend(self.directory.load().take_used());
+            std::mem::take(&mut *used)
+        };
+        if used.is_empty() { Ok(()) } else { self.state.note_used(used.into_iter().collect()).await }
+    }
+
+    /// Follows the changes that are made elsewhere, until told to stop.
+    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
+        let mut is_failing = false;
+        for period in (1..=PERIODS_A_NOTE).cycle() {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(PERIOD) => {}
+            }
+            let is_seen = match tokio::time::timeout(LOOK_TIMEOUT, self.refresh_if_changed()).await {
+                Ok(Ok(())) => true,
+                Ok(Err(error)) if !is_failing => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "accounts and roles could not be looked at, and stay as they were");
+                    false
+                }
+                _ => false,
+            };
+            is_failing = !is_seen;
+            if is_seen && period == PERIODS_A_NOTE {
+                self.note_used_in_time().await;
+            }
+        }
+        self.note_used_in_time().await;
+    }
+
+    async fn note_used_in_time(&self) {
+        if let Ok(Err(error)) = tokio::time::timeout(LOOK_TIMEOUT, self.note_used()).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "who called last could not be noted");
+        }
+    }
+}
+
+/// A role as it is kept.
+pub fn new_role(subject: &str, actions: Actions, repositories: &str) -> StoredRole {
+    StoredRole {
+        id: format!("role_{}", Uuid::now_v7()),
+        subject: subject.to_owned(),
+        actions: actions.to_string(),
+        repositories: repositories.to_owned(),
+        created_at: now(),
+    }
+}
+
+/// The time, as the database keeps it.
+pub fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+}
+
+fn first_account(secret_hash: String) -> StoredAccount {
+    StoredAccount {
+        name: FIRST_ACCOUNT.to_owned(),
+        kind: AccountKind::Person,
+        secret_hash,
+        credential: Uuid::new_v4().to_string(),
+        is_disabled: false,
+        created_at: now(),
+        expires_at: None,
+        last_used_at: None,
+    }
+}
+
+/// All accounts and roles. Its number is asked for first: what changes meanwhile is read again.
+async fn read(state: &SharedState) -> Result<Directory, StateError> {
+    let version = state.access_version().await?;
+    let (mut accounts, mut roles): (Vec<StoredAccount>, Vec<StoredRole>) = (Vec::new(), Vec::new());
+    loop {
+        let after = accounts.last().map_or("", |account| account.name.as_str());
+        let page = state.accounts(after, PAGE).await?;
+        let is_last = page.is_empty();
+        accounts.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    loop {
+        let after = roles.last().map_or("", |role| role.id.as_str());
+        let page = state.roles(None, after, PAGE).await?;
+        let is_last = page.is_empty();
+        roles.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    Ok(Directory::compile(version, accounts, &roles))
+}

@@ -1,0 +1,231 @@
+use std::sync::Arc;
+
+use longshore_oci::{AccessToken, RepositoryName, Scope};
+
+use super::{
+    Action,
+    directory::{Directory, Member, Rights},
+};
+use crate::state::Sharing;
+
+/// The part of the registry that lists are, in a scope.
+const CATALOG: &str = "catalog";
+/// The caller's own account, in a scope.
+const ACCOUNT: &str = "account";
+/// Accounts and roles of all, in a scope.
+const ADMIN: &str = "admin";
+
+/// Who calls, and what for.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    standing: Standing,
+    /// The token that was shown; it says itself what it is for.
+    token: Option<Arc<AccessToken>>,
+}
+
+#[derive(Clone, Debug)]
+enum Standing {
+    /// Nobody is asked who they are.
+    Unasked,
+    /// It has not said who it is.
+    Anonymous(Arc<Directory>),
+    /// An account.
+    Member(Arc<Member>),
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Need<'a> {
+    /// Nothing that is anybody's.
+    Nothing,
+    /// To be known, if only as nobody in particular.
+    Credentials,
+    /// Lists of what the caller may pull.
+    Lists,
+    /// The account of this name: one's own, or being its administrator.
+    Account(&'a str),
+    /// Accounts and roles.
+    Admin,
+    /// To do this with a repository.
+    Repository(&'a RepositoryName, Action),
+    /// To add something to a repository that may be a signature.
+    Addition(&'a RepositoryName),
+}
+
+/// What comes of a need.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Judgement {
+    /// It is granted.
+    Granted,
+    /// It may be, to somebody who says who they are.
+    Unknown,
+    /// It would be, with a token that is for it.
+    Narrow,
+    /// It is not.
+    Denied,
+}
+
+impl Caller {
+    /// Whoever it is, where nobody is asked.
+    pub fn unasked() -> Self {
+        Self { standing: Standing::Unasked, token: None }
+    }
+
+    /// Somebody without an account.
+    pub(super) fn anonymous(directory: Arc<Directory>, token: Option<Arc<AccessToken>>) -> Self {
+        Self { standing: Standing::Anonymous(directory), token }
+    }
+
+    /// An account.
+    pub(super) fn member(member: Arc<Member>, token: Option<Arc<AccessToken>>) -> Self {
+        Self { standing: Standing::Member(member), token }
+    }
+
+    pub(super) fn account(&self) -> Option<&Member> {
+        match &self.standing {
+            Standing::Member(member) => Some(member),
+            _ => None,
+        }
+    }
+
+    /// The account's name.
+    pub fn name(&self) -> Option<&str> {
+        self.account().map(|member| member.account().name.as_str())
+    }
+
+    /// Whether it showed a token.
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Whether it may have this.
+    pub fn judge(&self, need: Need<'_>) -> Judgement {
+        if need == Need::Nothing || matches!(self.standing, Standing::Unasked) {
+            return Judgement::Granted;
+        }
+        // The account of somebody else is an administrator's business.
+        let need = if matches!(need, Need::Account(name) if self.name() != Some(name)) { Need::Admin } else { need };
+        match (self.may(need), self.is_meant_for(need), &self.standing) {
+            (true, true, _) => Judgement::Granted,
+            (true, false, _) => Judgement::Narrow,
+            (false, _, Standing::Member(_)) => Judgement::Denied,
+            (false, ..) => Judgement::Unknown,
+        }
+    }
+
+    /// Whether it has what a pull of the repository takes.
+    pub fn may_pull(&self, name: &RepositoryName) -> bool {
+        self.judge(Need::Repository(name, Action::Pull)) == Judgement::Granted
+    }
+
+    /// Whether a list of repositories shows it this one; which token the list was asked for with is no matter here.
+    pub fn sees(&self, name: &RepositoryName) -> bool {
+        self.allows(|rights| rights.allow(Action::Pull, name))
+    }
+
+    /// Whether it may pull whatever there is.
+    pub fn sees_all(&self) -> bool {
+        self.allows(|rights| rights.allow_everywhere(Action::Pull))
+    }
+
+    /// Whether it may pull anything, were it there.
+    pub fn sees_any(&self) -> bool {
+        self.allows(|rights| !rights.is_empty())
+    }
+
+    /// Which images count, to it, as sharing content.
+    pub fn sharing(&self) -> Sharing {
+        if self.sees_all() { Sharing::Anywhere } else { Sharing::Repository }
+    }
+
+    /// Whether its roles allow something; all is allowed where nobody is asked.
+    fn allows(&self, something: impl Fn(&Rights) -> bool) -> bool {
+        match &self.standing {
+            Standing::Unasked => true,
+            Standing::Anonymous(directory) => something(directory.for_all()),
+            Standing::Member(member) => member.rights().into_iter().any(something),
+        }
+    }
+
+    /// Whether its roles allow this.
+    fn may(&self, need: Need<'_>) -> bool {
+        let is_known = self.account().is_some();
+        match need {
+            Need::Nothing => true,
+            Need::Credentials | Need::Lists => is_known || self.token.is_some(),
+            Need::Account(name) => self.name() == Some(name),
+            Need::Admin => is_known && self.allows(|rights| rights.allow_everywhere(Action::Admin)),
+            Need::Repository(name, action) => self.allows(|rights| rights.allow(action, name)),
+            Need::Addition(name) => self.allows(|rights| rights.allow(Action::Push, name) || rights.allow(Action::Sign, name)),
+        }
+    }
+
+    /// Whether its token, if it showed one, is for this.
+    fn is_meant_for(&self, need: Need<'_>) -> bool {
+        let Some(token) = &self.token else { return true };
+        need.scope().is_none_or(|scope| scope.actions.iter().all(|action| token.covers(&scope.kind, &scope.name, action)))
+    }
+
+    /// As much of a scope as its roles allow; `None` for nothing.
+    pub(super) fn granted(&self, asked: &Scope) -> Option<Scope> {
+        let mut granted = Scope { actions: Vec::new(), ..asked.clone() };
+        for asked in &asked.actions {
+            let held: &[&str] = match (granted.kind.as_str(), asked.as_str()) {
+                (Scope::REPOSITORY, Scope::ALL) => &["pull", "push", "delete"],
+                (_, action) => &[action],
+            };
+            for action in held {
+                if self.may_hold(&granted.kind, &granted.name, action) && !granted.actions.iter().any(|held| held == action) {
+                    granted.actions.push((*action).to_owned());
+                }
+            }
+        }
+        (!granted.actions.is_empty()).then_some(granted)
+    }
+
+    fn may_hold(&self, kind: &str, name: &str, action: &str) -> bool {
+        match (kind, name, action) {
+            (Scope::REGISTRY, CATALOG, Scope::ALL) => true,
+            (Scope::REGISTRY, ACCOUNT, Scope::ALL) => self.account().is_some(),
+            (Scope::REGISTRY, ADMIN, Scope::ALL) => self.may(Need::Admin),
+            (Scope::REPOSITORY, name, action) => name.parse().is_ok_and(|name| match action {
+                "pull" => self.may(Need::Repository(&name, Action::Pull)),
+                "push" => self.may(Need::Addition(&name)),
+                "delete" => self.may(Need::Repository(&name, Action::Delete)),
+                _ => false,
+            }),
+            _ => false,
+        }
+    }
+}
+
+impl Need<'_> {
+    /// What a token for it is asked with.
+    pub fn scope(&self) -> Option<Scope> {
+        let registry = |name| Some(Scope::new(Scope::REGISTRY, name, &[Scope::ALL]));
+        let repository = |name: &RepositoryName, actions: &[&str]| Some(Scope::new(Scope::REPOSITORY, name.as_str(), actions));
+        match self {
+            Need::Nothing | Need::Credentials => None,
+            Need::Lists => registry(CATALOG),
+            Need::Account(_) => registry(ACCOUNT),
+            Need::Admin => registry(ADMIN),
+            Need::Repository(name, Action::Pull) => repository(name, &["pull"]),
+            Need::Repository(name, Action::Delete) => repository(name, &["delete"]),
+            Need::Repository(name, _) | Need::Addition(name) => repository(name, &["pull", "push"]),
+        }
+    }
+
+    /// What it is, for people: `push to team/app`.
+    pub fn told(&self) -> String {
+        match self {
+            Need::Nothing | Need::Credentials => "call".to_owned(),
+            Need::Lists => "list what there is".to_owned(),
+            Need::Account(name) => format!("change the account {name}"),
+            Need::Admin => "keep accounts and roles".to_owned(),
+            Need::Repository(name, Action::Pull) => format!("pull from {name}"),
+            Need::Repository(name, Action::Delete) => format!("delete from {name}"),
+            Need::Repository(name, Action::Admin) => format!("administer {name}"),
+            Need::Repository(name, Action::Push | Action::Sign) | Need::Addition(name) => format!("push to {name}"),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use jiff::Timestamp;
+use longshore_oci::RepositoryName;
+
+use super::{Action, Actions};
+use crate::{
+    policy::RepositoryPattern,
+    state::{StoredAccount, StoredRole},
+};
+
+/// All accounts and roles as they are at one moment, ready to be asked.
+#[derive(Debug, Default)]
+pub struct Directory {
+    version: u64,
+    members: HashMap<String, Arc<Member>>,
+    for_all: Arc<Rights>,
+}
+
+/// An account, and what it may do.
+#[derive(Debug)]
+pub struct Member {
+    account: StoredAccount,
+    rights: Rights,
+    for_all: Arc<Rights>,
+    /// When it called since that was last written down, in microseconds since 1970; 0 where it did not.
+    used_at: AtomicI64,
+}
+
+/// Actions on patterns of repositories.
+#[derive(Clone, Debug, Default)]
+pub struct Rights(Vec<(RepositoryPattern, Actions)>);
+
+impl Rights {
+    /// Whether this may be done there.
+    pub fn allow(&self, action: Action, name: &RepositoryName) -> bool {
+        self.0.iter().any(|(repositories, actions)| actions.has(action) && repositories.covers(name))
+    }
+
+    /// Whether this may be done with every repository there is, or will be.
+    pub fn allow_everywhere(&self, action: Action) -> bool {
+        self.0.iter().any(|(repositories, actions)| actions.has(action) && repositories.is_all())
+    }
+
+    /// Whether they are none at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn add(&mut self, role: &StoredRole) {
+        if let (Ok(repositories), Ok(actions)) = (role.repositories.parse(), Actions::parse(&role.actions)) {
+            self.0.push((repositories, actions.implied()));
+        } else {
+            // One that a later version wrote, perhaps.
+            tracing::warn!(role = role.id, "a role can't be read, and allows nothing");
+        }
+    }
+}
+
+impl Directory {
+    /// What may be done by whom. What nobody in particular may do, everybody may.
+    pub fn compile(version: u64, accounts: Vec<StoredAccount>, roles: &[StoredRole]) -> Self {
+        let mut for_all = Rights::default();
+        let mut rights: HashMap<&str, Rights> = HashMap::new();
+        for role in roles {
+            match role.subject.as_str() {
+                StoredRole::ANONYMOUS => for_all.add(role),
+                subject => rights.entry(subject).or_default().add(role),
+            }
+        }
+        let for_all = Arc::new(for_all);
+        let member = |account: StoredAccount| {
+            let rights = rights.remove(account.name.as_str()).unwrap_or_default();
+            let member = Member { account, rights, for_all: for_all.clone(), used_at: AtomicI64::new(0) };
+            (member.account.name.clone(), Arc::new(member))
+        };
+        Self { version, members: accounts.into_iter().map(member).collect(), for_all }
+    }
+
+    /// The number of the last change that is in it.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whether there is no account.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// An account.
+    pub fn member(&self, name: &str) -> Option<Arc<Member>> {
+        self.members.get(name).cloned()
+    }
+
+    /// What may be done by whoever it is.
+    pub fn for_all(&self) -> &Rights {
+        &self.for_all
+    }
+
+    /// Who called since this was last asked, and when.
+    pub fn take_used(&self) -> Vec<(String, Timestamp)> {
+        let used = |member: &Arc<Member>| {
+            let at = member.used_at.swap(0, Ordering::Relaxed);
+            let at = (at != 0).then(|| Timestamp::from_microsecond(at).ok()).flatten()?;
+            Some((member.account.name.clone(), at))
+        };
+        self.members.values().filter_map(used).collect()
+    }
+}
+
+impl Member {
+    /// The account.
+    pub fn account(&self) -> &StoredAccount {
+        &self.account
+    }
+
+    /// What it may do: itself, and as everybody may.
+    pub fn rights(&self) -> [&Rights; 2] {
+        [&self.rights, &self.for_all]
+    }
+
+    /// Whether it may call at all.
+    pub fn may_call(&self, now: Timestamp) -> bool {
+        !self.account.is_disabled && self.account.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// Notes that it called.
+    pub fn note_use(&self, now: Timestamp) {
+        self.used_at.store(now.as_microsecond(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,121 @@
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use longshore_oci::{AccessToken, Scope};
+use longshore_service::signing::InvalidSignature;
+use moka::sync::Cache;
+use uuid::Uuid;
+
+use super::{AuthenticationError, Caller};
+use crate::keys::Keys;
+
+/// What may be kept of tokens that need not be checked again, in bytes.
+const MOST_KNOWN_BYTES: u64 = 32 << 20;
+/// What one costs besides its text, of which what is read has about three times as much, in bytes.
+const TOKEN_BYTES: usize = 512;
+/// The longest token that is looked at, in bytes; heads of requests have little more room.
+const MOST_BYTES: usize = 64 << 10;
+
+/// Gives tokens out, and checks those that come back.
+pub struct Tokens {
+    keys: Arc<Keys>,
+    lifetime: Duration,
+    /// What tokens say whose signature was right.
+    known: Cache<blake3::Hash, (u32, Arc<AccessToken>)>,
+}
+
+/// What a token is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Grant<'a> {
+    /// The registry's URL.
+    pub issuer: &'a str,
+    /// Whom it is for.
+    pub audience: &'a str,
+    /// What is asked.
+    pub scopes: &'a [Scope],
+    /// The peer that will bear it.
+    pub peer_id: Option<&'a str>,
+}
+
+/// A token that was made.
+#[derive(Clone, Debug)]
+pub struct Minted {
+    /// As it goes after `Bearer`.
+    pub token: String,
+    /// What was granted of what was asked.
+    pub access: Vec<Scope>,
+    /// When it was made, to the second.
+    pub issued_at: Timestamp,
+    /// How long it holds.
+    pub lifetime: Duration,
+}
+
+impl Tokens {
+    /// Tokens by these keys, for so long each.
+    pub fn new(keys: Arc<Keys>, lifetime: Duration) -> Self {
+        let known = Cache::builder().max_capacity(MOST_KNOWN_BYTES).weigher(|_, (weight, _): &(u32, _)| *weight);
+        Self { keys, lifetime, known: known.time_to_live(lifetime).build() }
+    }
+
+    /// A token. `None` where there is no key to sign it with.
+    pub fn mint(&self, caller: &Caller, wish: Grant<'_>) -> Option<Minted> {
+        let key = self.keys.current()?;
+        let account = caller.account().map(super::Member::account);
+        let now = Timestamp::now().as_second();
+        let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
+        let expires_at = now.saturating_add(lifetime);
+        let end = account.and_then(|account| account.expires_at).map_or(i64::MAX, Timestamp::as_second);
+        let token = AccessToken {
+            issuer: wish.issuer.to_owned(),
+            subject: account.map(|account| account.name.clone()).unwrap_or_default(),
+            audience: wish.audience.to_owned(),
+            issued_at: now,
+            not_before: now,
+            expires_at: expires_at.min(end),
+            id: Uuid::new_v4().to_string(),
+            access: wish.scopes.iter().filter_map(|scope| caller.granted(scope)).collect(),
+            credential: account.map(|account| account.credential.clone()),
+            peer_id: wish.peer_id.map(str::to_owned),
+        };
+        Some(Minted {
+            token: key.sign(AccessToken::KIND, &token),
+            access: token.access,
+            issued_at: Timestamp::from_second(now).unwrap_or_default(),
+            lifetime: Duration::from_secs(u64::try_from(token.expires_at - now).unwrap_or_default()),
+        })
+    }
+
+    /// What a token says, where it is one of ours and holds here and now.
+    pub fn check(&self, text: &str, audience: &str) -> Result<Arc<AccessToken>, AuthenticationError> {
+        if text.len() > MOST_BYTES {
+            return Err(AuthenticationError::Token("it is too long"));
+        }
+        let name = blake3::hash(text.as_bytes());
+        let token = if let Some((_, token)) = self.known.get(&name) {
+            token
+        } else {
+            let checked = self.keys.published().check::<AccessToken>(AccessToken::KIND, text);
+            let token = Arc::new(checked.map_err(|error| AuthenticationError::Token(reason(&error)))?);
+            let weight = u32::try_from(3 * text.len() + TOKEN_BYTES).unwrap_or(u32::MAX);
+            self.known.insert(name, (weight, token.clone()));
+            token
+        };
+        if token.holds(audience, Timestamp::now().as_second()) {
+            Ok(token)
+        } else if token.audience == audience {
+            Err(AuthenticationError::Token("it has expired"))
+        } else {
+            Err(AuthenticationError::Token("it is for another service"))
+        }
+    }
+}
+
+fn reason(error: &InvalidSignature) -> &'static str {
+    match error {
+        InvalidSignature::Malformed(_) => "it can't be read",
+        InvalidSignature::Algorithm(_) => "only EdDSA is taken",
+        InvalidSignature::Kind { .. } => "it is no access token",
+        InvalidSignature::UnknownKey(_) => "its key is not known here",
+        InvalidSignature::Refused(_) => "its signature does not hold",
+    }
+}

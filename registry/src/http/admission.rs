@@ -1,0 +1,116 @@
+//! Whether a request's caller may have what it asks, before anything is looked up: what a caller may not see is refused the same
+//! whether it is there or not.
+
+use std::net::IpAddr;
+
+use http::{Method, header, request::Parts};
+use longshore_oci::Route;
+
+use crate::{
+    access::{Action, AuthenticationError, Caller, Credentials, Judgement, Need},
+    error::Error,
+    registry::Registry,
+};
+
+/// Who sent a request, where it may have what it asks.
+pub async fn admit(registry: &Registry, route: &Route, parts: &Parts, client: IpAddr) -> Result<Caller, Error> {
+    let Some(access) = &registry.access else { return Ok(Caller::unasked()) };
+    let need = need(route, &parts.method);
+    if need == Need::Nothing {
+        return Ok(Caller::unasked());
+    }
+    let caller = match Credentials::of(&parts.headers) {
+        Ok(shown) => access.identify(shown, client).await,
+        Err(error) => Err(error),
+    };
+    let caller = caller.map_err(|error| refused(registry, parts, need, &error))?;
+    require(registry, parts, &caller, need)?;
+    Ok(caller)
+}
+
+/// That a caller has what it needs; or what it is told.
+pub fn require(registry: &Registry, parts: &Parts, caller: &Caller, need: Need<'_>) -> Result<(), Error> {
+    let unauthorized = |reason: String, error| Error::Unauthorized { reason, challenge: challenge(registry, parts, need, error) };
+    match caller.judge(need) {
+        Judgement::Granted => Ok(()),
+        Judgement::Unknown => {
+            let error = caller.has_token().then_some("insufficient_scope");
+            Err(unauthorized(format!("say who you are: nobody in particular may {}", need.told()), error))
+        }
+        Judgement::Narrow => Err(unauthorized(format!("the token is not one to {}", need.told()), Some("insufficient_scope"))),
+        Judgement::Denied => Err(forbidden(caller, need)),
+    }
+}
+
+/// That a caller may not have this.
+pub fn forbidden(caller: &Caller, need: Need<'_>) -> Error {
+    Error::Forbidden { caller: caller.name().unwrap_or("anonymous").to_owned(), what: need.told() }
+}
+
+/// What the caller of an operation must be granted.
+fn need<'a>(route: &'a Route, method: &Method) -> Need<'a> {
+    match route {
+        Route::Token | Route::Keys => Need::Nothing,
+        Route::Base => Need::Credentials,
+        Route::Catalog | Route::Images => Need::Lists,
+        Route::Account(name) if *method != Method::DELETE => Need::Account(name),
+        Route::Accounts | Route::Account(_) | Route::Roles | Route::Role(_) => Need::Admin,
+        Route::Manifest(name, _) | Route::Blob(name, _) if *method == Method::DELETE => Need::Repository(name, Action::Delete),
+        Route::Manifest(name, _) if *method == Method::PUT => Need::Addition(name),
+        Route::Uploads(name) | Route::Upload(name, _) => Need::Addition(name),
+        Route::Manifest(name, _)
+        | Route::Blob(name, _)
+        | Route::Tags(name)
+        | Route::Referrers(name, _)
+        | Route::Image(name, _)
+        | Route::Metainfo(name, _) => Need::Repository(name, Action::Pull),
+    }
+}
+
+/// What a client is told whose credentials were not taken.
+fn refused(registry: &Registry, parts: &Parts, need: Need<'_>, error: &AuthenticationError) -> Error {
+    let code = matches!(error, AuthenticationError::Token(_) | AuthenticationError::Barred(_)).then_some("invalid_token");
+    not_let_in(error, || challenge(registry, parts, need, code))
+}
+
+/// As [`refused`], at the token service, to which names and secrets are shown.
+pub fn refused_login(error: &AuthenticationError) -> Error {
+    not_let_in(error, || BASIC.to_owned())
+}
+
+fn not_let_in(error: &AuthenticationError, challenge: impl FnOnce() -> String) -> Error {
+    match error {
+        AuthenticationError::Throttled(wait) => Error::LoginThrottled { reason: error.to_string(), wait: *wait },
+        AuthenticationError::Busy => Error::Overloaded,
+        _ => Error::Unauthorized { reason: error.to_string(), challenge: challenge() },
+    }
+}
+
+const BASIC: &str = "Basic realm=\"longshore\", charset=\"UTF-8\"";
+
+/// The value of `WWW-Authenticate`: where to get a token, and for what (Docker registry token specification; RFC 6750).
+///
+/// Tokens alone, where they are taken: of two schemes some clients choose the other.
+fn challenge(registry: &Registry, parts: &Parts, need: Need<'_>, error: Option<&str>) -> String {
+    let Some(access) = registry.access.as_ref().filter(|access| access.settings().takes_bearer) else { return BASIC.to_owned() };
+    let host = host(parts);
+    let scope = need.scope().map(|scope| format!(",scope=\"{scope}\"")).unwrap_or_default();
+    let error = error.map(|error| format!(",error=\"{error}\"")).unwrap_or_default();
+    format!("Bearer realm=\"{}/token\",service=\"{}\"{scope}{error}", url(registry, host), access.settings().service)
+}
+
+/// The registry's own URL, as it was reached: the public one, or the request's host.
+pub fn url(registry: &Registry, host: &str) -> String {
+    match registry.limits.public_url.as_str() {
+        "" => format!("{}://{host}", registry.limits.scheme),
+        url => url.to_owned(),
+    }
+}
+
+/// The host that a request is for, with its port where that was named; none where it is no host.
+pub fn host(parts: &Parts) -> &str {
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+    let host = authority.or_else(|| parts.headers.get(header::HOST)?.to_str().ok()).unwrap_or_default();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    if host.bytes().all(is_plain) { host } else { "" }
+}
