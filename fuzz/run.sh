@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 seconds="${1:-60}"
-targets=(path reference range manifest hash_state config policy)
+targets=(path reference range manifest hash_state config policy evidence)
 if (($# > 1)); then
     targets=("${@:2}")
 fi
@@ -19,7 +19,7 @@ fi
 options=(--fuzz-dir . --sanitizer none)
 for target in "${targets[@]}"; do
     features=()
-    if [[ $target == config || $target == policy ]]; then
+    if [[ $target == config || $target == policy || $target == evidence ]]; then
         features=(--features registry)
     fi
     mkdir -p "corpus/$target"

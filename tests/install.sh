@@ -5,6 +5,7 @@
 set -uo pipefail
 
 CRANE=github.com/google/go-containerregistry/cmd/crane@v0.22.1
+COSIGN=github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3
 VERSITYGW=github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
 say() { printf 'install: %s\n' "$*" >&2; }
@@ -29,6 +30,7 @@ missing_packages() {
 }
 
 missing_go_programs() {
+  has_go_program cosign || echo "$COSIGN"
   has_go_program crane || echo "$CRANE"
   has_go_program versitygw || echo "$VERSITYGW"
 }

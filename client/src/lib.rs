@@ -25,6 +25,7 @@ mod role;
 mod secret;
 mod token;
 mod transport;
+mod verdict;
 
 pub use account::{Account, AccountChange, AccountKind, IssuedAccount, NewAccount};
 pub use client::RegistryClient;
@@ -41,3 +42,4 @@ pub use registry_url::{InvalidRegistryUrl, RegistryUrl};
 pub use role::{Action, Grant, NewRole, Role};
 pub use secret::Secret;
 pub use transport::ClientOptions;
+pub use verdict::{PolicyVerdict, PullVerdict, RequirementVerdict};

@@ -32,7 +32,7 @@ fn name(route: &Route) -> Option<&RepositoryName> {
             None
         }
         Route::Tags(name) | Route::Uploads(name) => Some(name),
-        Route::Manifest(name, _) | Route::Image(name, _) => Some(name),
+        Route::Manifest(name, _) | Route::Image(name, _) | Route::Verdict(name, _) => Some(name),
         Route::Blob(name, _) | Route::Referrers(name, _) | Route::Metainfo(name, _) => Some(name),
         Route::Upload(name, id) => {
             assert!(!id.is_empty() && !id.contains('/'));

@@ -8,6 +8,7 @@ use crate::{
     failure::Failure,
     image::ImageArguments,
     login::{LoginArguments, LogoutArguments},
+    policy::PolicyArguments,
     registry::RegistryArguments,
     robot::RobotArguments,
     role::RoleArguments,
@@ -52,6 +53,9 @@ pub enum Command {
     /// See and remove the images of a registry
     #[command(after_help = EXIT_CODES)]
     Image(ImageArguments),
+    /// Check policies, and see what they say to an image
+    #[command(after_help = EXIT_CODES)]
+    Policy(PolicyArguments),
     /// Log in to a registry; docker on this machine is logged in by that too
     #[command(after_help = EXIT_CODES)]
     Login(LoginArguments),

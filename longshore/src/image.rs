@@ -5,8 +5,11 @@ mod layers;
 mod ls;
 mod rm;
 mod tags;
+mod verify;
 
 use clap::{Args, Subcommand};
+
+pub use inspect::reference_or_latest;
 
 use crate::{connection::ConnectionArguments, failure::Failure};
 
@@ -29,6 +32,8 @@ enum Verb {
     Inspect(inspect::InspectArguments),
     /// List an image's layers, and how many others share each
     Layers(layers::LayersArguments),
+    /// Say whether an image satisfies the registry's policies, and fail where it does not
+    Verify(verify::VerifyArguments),
     /// Remove tags, or manifests with every tag at them
     Rm(rm::RmArguments),
 }
@@ -41,6 +46,7 @@ impl ImageArguments {
             Verb::Tags(tags) => tags.run(&connection).await,
             Verb::Inspect(inspect) => inspect.run(&connection).await,
             Verb::Layers(layers) => layers.run(&connection).await,
+            Verb::Verify(verify) => verify.run(&connection).await,
             Verb::Rm(rm) => rm.run(&connection).await,
         }
     }

@@ -10,10 +10,12 @@ mod image;
 mod login;
 mod output;
 mod password;
+mod policy;
 mod registry;
 mod robot;
 mod role;
 mod up;
+mod verdict;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -42,6 +44,7 @@ fn start(Arguments { command, settings }: Arguments) -> Result<(), Failure> {
             Command::Up(up) => up.run().await,
             Command::Registry(registry) => registry.run(settings).await,
             Command::Image(image) => image.run().await,
+            Command::Policy(policy) => policy.run().await,
             Command::Login(login) => login.run().await,
             Command::Logout(logout) => logout.run().await,
             Command::Account(account) => account.run().await,

@@ -12,6 +12,7 @@ mod error_code;
 mod hasher;
 mod manifest;
 pub mod media_type;
+mod member_names;
 mod metainfo;
 mod query;
 mod range;

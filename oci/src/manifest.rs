@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{Descriptor, media_type};
+use crate::{Descriptor, media_type, member_names};
 
 /// What a registry reads in a manifest; the bytes themselves are kept and served as they came.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -95,6 +95,7 @@ struct Fields {
 impl Manifest {
     /// Reads a manifest that came with this `Content-Type`, if with any.
     pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self, InvalidManifest> {
+        member_names::check(bytes).map_err(InvalidManifest::Json)?;
         let fields: Fields = serde_json::from_slice(bytes).map_err(InvalidManifest::Json)?;
         let Fields { schema_version, artifact_type, config, layers, manifests, subject, annotations, .. } = fields;
         if let Some(version) = schema_version.filter(|&version| version != 2) {

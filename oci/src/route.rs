@@ -43,6 +43,8 @@ pub enum Route {
     Role(String),
     /// `/v2/<name>/_longshore/images/<tag-or-digest>`: one image, layer by layer.
     Image(RepositoryName, Reference),
+    /// `/v2/<name>/_longshore/verdicts/<tag-or-digest>`: what policies say to a pull of an image.
+    Verdict(RepositoryName, Reference),
     /// `/v2/<name>/_longshore/metainfo/<digest>`: a blob's piece hashes.
     Metainfo(RepositoryName, Digest),
 }
@@ -110,6 +112,9 @@ impl Route {
         if let Some(name) = front.strip_suffix("/_longshore/images") {
             return Ok(Self::Image(name.parse()?, last.parse()?));
         }
+        if let Some(name) = front.strip_suffix("/_longshore/verdicts") {
+            return Ok(Self::Verdict(name.parse()?, last.parse()?));
+        }
         if let Some(name) = front.strip_suffix("/_longshore/metainfo") {
             return Ok(Self::Metainfo(name.parse()?, last.parse()?));
         }
@@ -145,6 +150,7 @@ impl Route {
             Self::Role(_) => "role",
             Self::Image(..) => "image",
             Self::Metainfo(..) => "metainfo",
+            Self::Verdict(..) => "verdict",
         }
     }
 }
@@ -169,6 +175,7 @@ impl std::fmt::Display for Route {
             Self::Roles => formatter.write_str("/v2/_longshore/roles"),
             Self::Role(id) => write!(formatter, "/v2/_longshore/roles/{}", utf8_percent_encode(id, ID)),
             Self::Image(name, reference) => write!(formatter, "/v2/{name}/_longshore/images/{reference}"),
+            Self::Verdict(name, reference) => write!(formatter, "/v2/{name}/_longshore/verdicts/{reference}"),
             Self::Metainfo(name, digest) => write!(formatter, "/v2/{name}/_longshore/metainfo/{digest}"),
         }
     }
@@ -205,7 +212,8 @@ mod tests {
             ("/v2/_longshore/accounts/a%40b".to_owned(), Route::Account("a@b".to_owned())),
             ("/v2/_longshore/roles".to_owned(), Route::Roles),
             ("/v2/_longshore/roles/role_1".to_owned(), Route::Role("role_1".to_owned())),
-            ("/v2/library/alpine/_longshore/images/latest".to_owned(), Route::Image(name.clone(), tag)),
+            ("/v2/library/alpine/_longshore/images/latest".to_owned(), Route::Image(name.clone(), tag.clone())),
+            ("/v2/library/alpine/_longshore/verdicts/latest".to_owned(), Route::Verdict(name.clone(), tag)),
             (format!("/v2/library/alpine/_longshore/metainfo/{SHA}"), Route::Metainfo(name, digest)),
         ] {
             assert_eq!(Route::parse(&path), Ok(route), "{path}");

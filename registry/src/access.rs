@@ -173,7 +173,7 @@ impl Access {
     }
 
     /// Who shows these credentials, on the API.
-    pub async fn identify(&self, shown: Option<Credentials>, address: IpAddr) -> Result<Caller, AuthenticationError> {
+    pub async fn identify(&self, shown: Option<Credentials<'_>>, address: IpAddr) -> Result<Caller, AuthenticationError> {
         match shown {
             None => Ok(self.anonymous()),
             Some(Credentials::Basic { .. }) if !self.settings.takes_basic => {
@@ -183,7 +183,7 @@ impl Access {
             Some(Credentials::Bearer(_)) if !self.settings.takes_bearer => {
                 Err(AuthenticationError::Unreadable("tokens are not taken here"))
             }
-            Some(Credentials::Bearer(token)) => self.bearer(&token),
+            Some(Credentials::Bearer(token)) => self.bearer(token),
         }
     }
 
@@ -220,6 +220,14 @@ impl Access {
     /// Whoever shows nothing.
     pub fn anonymous(&self) -> Caller {
         Caller::anonymous(self.directory.load_full(), None)
+    }
+
+    /// The caller that an account would be; `anonymous` is whoever has none.
+    pub fn as_caller(&self, name: &str) -> Option<Caller> {
+        if name == StoredRole::ANONYMOUS {
+            return Some(self.anonymous());
+        }
+        self.directory.load().member(name).map(|member| Caller::member(member, None))
     }
 
     /// A token for a caller. `None` while there is no key to sign it with.

@@ -30,6 +30,7 @@ pub(crate) const ROUTES: &[&str] = &[
     "referrers",
     "images",
     "image",
+    "verdict",
     "metainfo",
     "keys",
     "token",

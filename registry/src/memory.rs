@@ -16,7 +16,7 @@ use std::{
 use longshore_oci::{Digest, Reference, RepositoryName};
 use moka::sync::Cache;
 
-use crate::state::{SharedState, StateError, StoredBlob, StoredManifest};
+use crate::state::{EvidenceIndex, SharedState, StateError, StoredBlob, StoredManifest};
 
 /// How many counters the repositories share.
 const COUNTERS: usize = 1024;
@@ -29,18 +29,21 @@ pub struct Memory {
     changes: Box<[AtomicU64]>,
     manifests: Option<Remembered<Reference, StoredManifest>>,
     blobs: Option<Remembered<Digest, StoredBlob>>,
+    evidence: Option<Remembered<Digest, EvidenceIndex>>,
 }
 
 type Remembered<K, V> = Cache<(RepositoryName, K), (u64, Arc<V>)>;
 
 impl Memory {
-    /// A memory of at most about `size_bytes` for manifests, and as much for where blobs are.
+    /// A memory of at most about `size_bytes` for manifests, and as much for where blobs are, and for what is about images.
     pub fn new(state: SharedState, size_bytes: u64) -> Self {
         let is_exclusive = state.is_exclusive();
         let changes = (0..COUNTERS).map(|_| AtomicU64::new(0)).collect();
         let manifests = is_exclusive.then(|| remembered(size_bytes, |manifest: &StoredManifest| manifest.content.len()));
         let blobs = is_exclusive.then(|| remembered(size_bytes, |blob: &StoredBlob| blob.pieces.len()));
-        Self { state, changes, manifests, blobs }
+        let evidence =
+            is_exclusive.then(|| remembered(size_bytes, |index: &EvidenceIndex| 100 * (index.about.len() + index.listing.len())));
+        Self { state, changes, manifests, blobs, evidence }
     }
 
     /// A manifest by tag or digest.
@@ -73,6 +76,20 @@ impl Memory {
             blobs.insert(key, (changes, blob.clone()));
         }
         Ok(blob)
+    }
+
+    /// What may show that an image is signed.
+    pub async fn evidence(&self, key: (RepositoryName, Digest)) -> Result<Arc<EvidenceIndex>, StateError> {
+        let Some(evidence) = &self.evidence else {
+            return Ok(Arc::new(self.state.evidence(&key.0, &key.1).await?));
+        };
+        let changes = self.changes(&key.0).load(Ordering::SeqCst);
+        if let Some(index) = recall(evidence, &key, changes) {
+            return Ok(index);
+        }
+        let index = Arc::new(self.state.evidence(&key.0, &key.1).await?);
+        evidence.insert(key, (changes, index.clone()));
+        Ok(index)
     }
 
     /// Notes that something in a repository changed. Called after the change was committed and before it is acknowledged; also where

@@ -4,9 +4,11 @@
 
 mod document;
 mod pattern;
+mod pull;
 mod push;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -18,8 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 
+pub use document::Mode;
 pub use document::{Document, InvalidDocument};
-pub use pattern::RepositoryPattern;
+pub use pattern::{RepositoryPattern, TextPattern};
+pub use pull::{Judgement, Matching, Subject, verdict};
 pub use push::{Push, Verdict, Violation};
 
 /// How often the document's file is looked at.
@@ -81,11 +85,28 @@ impl Policies {
 impl Document {
     /// Reads the document in a file.
     pub fn read(path: &Path) -> Result<Self, PolicyError> {
-        Self::compile(path, &text(path)?)
+        Self::compile(path, &Source::read(path)?)
     }
 
-    fn compile(path: &Path, text: &str) -> Result<Self, PolicyError> {
-        Self::parse(text).map_err(|source| PolicyError::Document { path: path.to_owned(), source })
+    fn compile(path: &Path, source: &Source) -> Result<Self, PolicyError> {
+        let file = |name: &str| source.files.get(name).cloned().ok_or_else(|| format!("{name:?} was not read"));
+        Self::parse_with(&source.text, file).map_err(|source| PolicyError::Document { path: path.to_owned(), source })
+    }
+}
+
+/// A document's text, and those of the files that it names, as they are found from its folder.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Source {
+    text: String,
+    files: BTreeMap<String, String>,
+}
+
+impl Source {
+    fn read(path: &Path) -> Result<Self, PolicyError> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let text = text(path)?;
+        let files = Document::files(&text).into_iter().map(|name| Ok((name.clone(), self::text(&folder.join(name))?)));
+        Ok(Self { files: files.collect::<Result<_, PolicyError>>()?, text })
     }
 }
 
@@ -101,26 +122,26 @@ fn text(path: &Path) -> Result<String, PolicyError> {
     Ok(text)
 }
 
-/// The task that takes over what changes in the document's file. What can't be read there is told once, and changes nothing. What is
+/// The task that takes over what changes in the document's file, and in those that it names. What can't be read there is told once, and changes nothing. What is
 /// there must be found twice, a period apart: a file that is being written is not taken for what it will be.
 pub struct Watch {
     policies: Arc<Policies>,
     path: PathBuf,
-    found: Result<String, String>,
-    taken: Option<Result<String, String>>,
+    found: Result<Source, String>,
+    taken: Option<Result<Source, String>>,
 }
 
 impl Watch {
     /// A watch on the file that these policies are from.
     pub fn new(policies: Arc<Policies>, path: PathBuf) -> Self {
-        Self { policies, path, found: Ok(String::new()), taken: None }
+        Self { policies, path, found: Ok(Source::default()), taken: None }
     }
 
     /// Watches until told to stop.
     pub async fn run(mut self, shutdown: CancellationToken) {
         loop {
             let path = self.path.clone();
-            let Ok(found) = tokio::task::spawn_blocking(move || text(&path)).await else { return };
+            let Ok(found) = tokio::task::spawn_blocking(move || Source::read(&path)).await else { return };
             let found = found.map_err(|error| told(&error));
             if found == self.found && self.taken.as_ref() != Some(&found) {
                 self.take(&found);
@@ -135,8 +156,8 @@ impl Watch {
         }
     }
 
-    fn take(&self, found: &Result<String, String>) {
-        let compiled = found.clone().and_then(|text| Document::compile(&self.path, &text).map_err(|error| told(&error)));
+    fn take(&self, found: &Result<Source, String>) {
+        let compiled = found.clone().and_then(|source| Document::compile(&self.path, &source).map_err(|error| told(&error)));
         match compiled {
             Ok(document) => {
                 tracing::info!(policies = document.policies.len(), "the policies in the file are in force");

@@ -19,6 +19,7 @@ use crate::{
     storage::SharedStore,
     throttle::Throttle,
     upload::{Begun, Budget, UploadSettings},
+    verdicts::Verdicts,
 };
 
 /// A registry at work.
@@ -33,6 +34,8 @@ pub struct Registry {
     pub throttle: Throttle,
     /// What may be pushed.
     pub policies: Arc<Policies>,
+    /// What they came to for images.
+    pub verdicts: Verdicts,
     /// What the registry vouches with.
     pub keys: Arc<Keys>,
     /// What the database said.

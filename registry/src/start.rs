@@ -26,6 +26,7 @@ use crate::{
     sweep::{Retention, Sweeper},
     throttle::{Allowance, Throttle},
     upload::{Begun, Budget, UploadSettings},
+    verdicts::Verdicts,
 };
 
 /// How long a readiness check may take.
@@ -104,6 +105,11 @@ pub async fn build(config: Config) -> Result<App, StartError> {
         Some(access) => access.ensure_administrator(config.auth.admin_password.reveal()).await?,
         None => None,
     };
+    if access.is_none() && document.enforces_pulls() {
+        tracing::warn!(
+            "a policy keeps unsigned images from being pulled, and without auth.enabled nobody can be let sign them here"
+        );
+    }
     let registry = Arc::new(assemble(&config, (document, keys, access), store, state, &metrics, &http_metrics));
     let policy_watch = config.policy.file.clone().map(|file| Watch::new(registry.policies.clone(), file));
     watch_gauges(&registry, &metrics);
@@ -200,6 +206,7 @@ fn assemble(
             concurrent_pulls: config.throttle.concurrent_pulls,
         }),
         keys,
+        verdicts: Verdicts::new(),
         memory: Memory::new(state.clone(), config.manifests.cache_size.as_bytes()),
         delivery: Delivery::new(store.clone(), budget(), damaged),
         budget: budget(),

@@ -39,4 +39,5 @@ mod replicas;
 mod revocation;
 mod s3_calls;
 mod scale;
+mod signatures;
 mod tokens;

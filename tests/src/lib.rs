@@ -31,6 +31,7 @@ mod run_folder;
 mod s3;
 mod scale;
 mod settings;
+mod signer;
 mod until;
 mod wire;
 
@@ -53,5 +54,6 @@ pub use run_folder::{run_folder, temporary_folder};
 pub use s3::{Bucket, S3, go_program};
 pub use scale::{is_soak, scaled};
 pub use settings::Settings;
+pub use signer::{Signer, bundle_manifest, bundle_of, simple_manifest, simple_payload, statement};
 pub use until::until;
 pub use wire::{Call, Fault, Rule, Wire};

@@ -118,6 +118,11 @@ impl Caller {
         self.judge(Need::Repository(name, Action::Pull)) == Judgement::Granted
     }
 
+    /// Whether it may pull what no policy is satisfied by yet: who signs must, and who administers may.
+    pub fn may_pull_unsigned(&self, name: &RepositoryName) -> bool {
+        !matches!(self.standing, Standing::Unasked) && self.may(Need::Repository(name, Action::Sign))
+    }
+
     /// Whether a list of repositories shows it this one; which token the list was asked for with is no matter here.
     pub fn sees(&self, name: &RepositoryName) -> bool {
         self.allows(|rights| rights.allow(Action::Pull, name))
@@ -163,7 +168,8 @@ impl Caller {
     /// Whether its token, if it showed one, is for this.
     fn is_meant_for(&self, need: Need<'_>) -> bool {
         let Some(token) = &self.token else { return true };
-        need.scope().is_none_or(|scope| scope.actions.iter().all(|action| token.covers(&scope.kind, &scope.name, action)))
+        let Some((kind, name, actions)) = need.scope_parts() else { return true };
+        actions.iter().all(|action| token.covers(kind, name, action))
     }
 
     /// As much of a scope as its roles allow; `None` for nothing.
@@ -202,16 +208,19 @@ impl Caller {
 impl Need<'_> {
     /// What a token for it is asked with.
     pub fn scope(&self) -> Option<Scope> {
-        let registry = |name| Some(Scope::new(Scope::REGISTRY, name, &[Scope::ALL]));
-        let repository = |name: &RepositoryName, actions: &[&str]| Some(Scope::new(Scope::REPOSITORY, name.as_str(), actions));
+        self.scope_parts().map(|(kind, name, actions)| Scope::new(kind, name, actions))
+    }
+
+    /// The type, the name and the actions of [`Self::scope`].
+    fn scope_parts(&self) -> Option<(&'static str, &str, &'static [&'static str])> {
         match self {
             Need::Nothing | Need::Credentials => None,
-            Need::Lists => registry(CATALOG),
-            Need::Account(_) => registry(ACCOUNT),
-            Need::Admin => registry(ADMIN),
-            Need::Repository(name, Action::Pull) => repository(name, &["pull"]),
-            Need::Repository(name, Action::Delete) => repository(name, &["delete"]),
-            Need::Repository(name, _) | Need::Addition(name) => repository(name, &["pull", "push"]),
+            Need::Lists => Some((Scope::REGISTRY, CATALOG, &[Scope::ALL])),
+            Need::Account(_) => Some((Scope::REGISTRY, ACCOUNT, &[Scope::ALL])),
+            Need::Admin => Some((Scope::REGISTRY, ADMIN, &[Scope::ALL])),
+            Need::Repository(name, Action::Pull) => Some((Scope::REPOSITORY, name.as_str(), &["pull"])),
+            Need::Repository(name, Action::Delete) => Some((Scope::REPOSITORY, name.as_str(), &["delete"])),
+            Need::Repository(name, _) | Need::Addition(name) => Some((Scope::REPOSITORY, name.as_str(), &["pull", "push"])),
         }
     }
 

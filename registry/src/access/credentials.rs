@@ -6,7 +6,7 @@ use super::AuthenticationError;
 
 /// What a request shows of its caller.
 #[derive(Clone, Eq, PartialEq)]
-pub enum Credentials {
+pub enum Credentials<'a> {
     /// A name and a secret (RFC 7617).
     Basic {
         /// The account.
@@ -15,12 +15,12 @@ pub enum Credentials {
         secret: String,
     },
     /// A token (RFC 6750).
-    Bearer(String),
+    Bearer(&'a str),
 }
 
-impl Credentials {
+impl<'a> Credentials<'a> {
     /// Reads the `Authorization` header, of which there may be one; `None` where there is none.
-    pub fn of(headers: &HeaderMap) -> Result<Option<Self>, AuthenticationError> {
+    pub fn of(headers: &'a HeaderMap) -> Result<Option<Self>, AuthenticationError> {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
@@ -29,13 +29,13 @@ impl Credentials {
         }
     }
 
-    fn parse(header: &[u8]) -> Result<Self, AuthenticationError> {
+    fn parse(header: &'a [u8]) -> Result<Self, AuthenticationError> {
         let unreadable = AuthenticationError::Unreadable("the Authorization header can't be read: it takes Basic or Bearer");
         let Ok(text) = std::str::from_utf8(header) else { return Err(unreadable) };
         let Some((scheme, rest)) = text.trim().split_once(' ') else { return Err(unreadable) };
         let rest = rest.trim();
         if scheme.eq_ignore_ascii_case("bearer") {
-            return Ok(Self::Bearer(rest.to_owned()));
+            return Ok(Self::Bearer(rest));
         }
         let decoded = STANDARD.decode(rest).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"));
         let pair = decoded.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(unreadable.clone())?;
@@ -48,7 +48,7 @@ impl Credentials {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Option<Credentials> {
+    fn parse(text: &str) -> Option<Credentials<'_>> {
         Credentials::parse(text.as_bytes()).ok()
     }
 
@@ -57,7 +57,7 @@ mod tests {
         let basic = |name: &str, secret: &str| Some(Credentials::Basic { name: name.into(), secret: secret.into() });
         assert!(parse("Basic YTpi") == basic("a", "b"));
         assert!(parse("basic  YTpiOmM=") == basic("a", "b:c"));
-        assert!(parse("Bearer x.y.z") == Some(Credentials::Bearer("x.y.z".into())));
+        assert!(parse("Bearer x.y.z") == Some(Credentials::Bearer("x.y.z")));
         for text in ["", "Basic", "Basic ?", "Basic YQ==", "Basic /////w==", "Digest YTpi", "YTpi"] {
             assert!(parse(text).is_none(), "{text}");
         }

@@ -63,6 +63,7 @@ fn need<'a>(route: &'a Route, method: &Method) -> Need<'a> {
         | Route::Tags(name)
         | Route::Referrers(name, _)
         | Route::Image(name, _)
+        | Route::Verdict(name, _)
         | Route::Metainfo(name, _) => Need::Repository(name, Action::Pull),
     }
 }
@@ -105,6 +106,11 @@ pub fn url(registry: &Registry, host: &str) -> String {
         "" => format!("{}://{host}", registry.limits.scheme),
         url => url.to_owned(),
     }
+}
+
+/// What images of this registry are named with: the public URL's host, or the request's.
+pub fn authority<'a>(registry: &'a Registry, parts: &'a Parts) -> &'a str {
+    registry.limits.public_url.split('/').nth(2).unwrap_or_else(|| host(parts))
 }
 
 /// The host that a request is for, with its port where that was named; none where it is no host.

@@ -6,8 +6,14 @@ use axum::body::Body;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use longshore_oci::{Reference, RepositoryName, media_type};
 
-use super::{Call, Outcome, reply};
-use crate::{error::Error, registry::Registry};
+use super::{Call, Outcome, admission, reply};
+use crate::{
+    error::Error,
+    policy::{self, Violation},
+    registry::Registry,
+    state::StoredManifest,
+    verdicts,
+};
 
 pub async fn manifest_get<B>(registry: &Arc<Registry>, name: RepositoryName, reference: Reference, call: &Call<B>) -> Outcome {
     let key = (name, reference);
@@ -18,6 +24,7 @@ pub async fn manifest_get<B>(registry: &Arc<Registry>, name: RepositoryName, ref
     if !media_type::is_accepted(accept, &manifest.media_type) {
         return Err(Error::NotAcceptable(manifest.media_type.clone()));
     }
+    let warnings = require_policies(registry, &key.0, &manifest, call).await?;
     let is_known = reply::is_known(call.header(header::IF_NONE_MATCH), &manifest.digest);
     let mut response = if is_known {
         reply::status(StatusCode::NOT_MODIFIED)
@@ -35,5 +42,24 @@ pub async fn manifest_get<B>(registry: &Arc<Registry>, name: RepositoryName, ref
     }
     headers.insert("docker-content-digest", reply::digest_value(&manifest.digest));
     headers.insert(header::ETAG, reply::entity_tag(&manifest.digest));
+    reply::warn(&mut response, &warnings);
     Ok(response)
+}
+
+/// What the policies warn of. A HEAD is answered as a GET would be: clients that are refused one ask again, for the reason.
+async fn require_policies<B>(
+    registry: &Registry,
+    name: &RepositoryName,
+    manifest: &StoredManifest,
+    call: &Call<B>,
+) -> Result<Vec<Violation>, Error> {
+    let document = registry.policies.current();
+    if !document.asks_of_pulls(name) || call.caller.may_pull_unsigned(name) {
+        return Ok(Vec::new());
+    }
+    let judged = verdicts::judge(registry, &document, name, &manifest.digest).await?;
+    if judged.is_evidence {
+        return Ok(Vec::new());
+    }
+    registry.policies.settle(policy::verdict(&judged.judgements, admission::authority(registry, &call.parts)))
 }

@@ -28,6 +28,7 @@ mod upload_cancel;
 mod upload_finish;
 mod upload_start;
 mod upload_status;
+mod verdict;
 mod visible;
 
 use std::{net::IpAddr, sync::Arc};
@@ -128,6 +129,7 @@ async fn operate<B: Incoming>(registry: &Arc<Registry>, route: Route, call: Call
         (Route::Referrers(name, digest), _) if is_read => referrers::referrers(registry, name, digest, &call).await,
         (Route::Images, _) if is_read => images::images(registry, &call).await,
         (Route::Image(name, reference), _) if is_read => image::image(registry, name, reference, &call).await,
+        (Route::Verdict(name, reference), _) if is_read => verdict::verdict(registry, name, reference, &call).await,
         (Route::Metainfo(name, digest), _) if is_read => metainfo::metainfo(registry, name, digest).await,
         (Route::Keys, _) if is_read => Ok(keys::keys(registry)),
         (Route::Token, _) if is_read || method == Method::POST => token::token(registry, call).await,

@@ -1,13 +1,30 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use longshore_oci::Digest;
 use longshore_service::config::ByteSize;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use super::pattern::{RepositoryPattern, TextPattern};
+use super::{
+    pattern::{RepositoryPattern, TextPattern},
+    pull::{Material, Materials, Pull, PullRules},
+};
+
+/// What the next document that is read is known by.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// A policy document: TOML, a `[[policy]]` each.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
+    /// Another one for each document that was read.
+    #[serde(skip)]
+    pub id: u64,
+    /// The keys that requirements name.
+    #[serde(default, rename = "key")]
+    keys: Vec<Material>,
+    /// The trusted roots of Sigstore's that requirements name.
+    #[serde(default, rename = "trusted_root")]
+    trusted_roots: Vec<Material>,
     /// The policies, of which every one that covers a repository must be satisfied.
     #[serde(default, rename = "policy")]
     pub policies: Vec<Policy>,
@@ -27,10 +44,16 @@ pub struct Policy {
     /// What may be pushed.
     #[serde(default)]
     pub push: PushRules,
+    /// What may be pulled.
+    #[serde(default)]
+    pub pull: PullRules,
+    /// As `pull`, ready to be judged.
+    #[serde(skip)]
+    pub pull_compiled: Pull,
 }
 
 /// What follows where a policy is not satisfied.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// The request is refused.
@@ -40,6 +63,16 @@ pub enum Mode {
     Warn,
     /// Nothing.
     Off,
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Enforce => "enforce",
+            Self::Warn => "warn",
+            Self::Off => "off",
+        })
+    }
 }
 
 /// What may be pushed. Each rule that is left out allows everything.
@@ -87,9 +120,21 @@ pub enum InvalidDocument {
 }
 
 impl Document {
-    /// Reads a document; whatever makes no sense in it is told together.
+    /// Reads a document that names no files; whatever makes no sense in it is told together.
     pub fn parse(text: &str) -> Result<Self, InvalidDocument> {
-        let document: Self = toml::from_str(text).map_err(|error| InvalidDocument::Shape(error.to_string().trim().to_owned()))?;
+        Self::parse_with(text, |file| Err(format!("the file {file:?} is not to be had here")))
+    }
+
+    /// The files that a document names; none where it is no document.
+    pub fn files(text: &str) -> Vec<String> {
+        let document: Self = toml::from_str(text).unwrap_or_default();
+        document.keys.into_iter().chain(document.trusted_roots).filter_map(|material| material.file).collect()
+    }
+
+    /// Reads a document, and what is in the files that it names.
+    pub fn parse_with(text: &str, file: impl Fn(&str) -> Result<String, String>) -> Result<Self, InvalidDocument> {
+        let mut document: Self =
+            toml::from_str(text).map_err(|error| InvalidDocument::Shape(error.to_string().trim().to_owned()))?;
         let mut problems = Vec::new();
         for (index, policy) in document.policies.iter().enumerate() {
             let Policy { name, repositories, push, .. } = policy;
@@ -107,6 +152,19 @@ impl Document {
             }
             if push.immutable_tags.is_empty() && !push.mutable_tags.is_empty() {
                 problems.push(format!("policy {name:?} has mutable_tags, which are exceptions, and no immutable_tags"));
+            }
+        }
+        let text_of = |material: &Material| match (&material.file, &material.text) {
+            (Some(name), None) => file(name),
+            (None, Some(text)) => Ok(text.clone()),
+            _ => Err(format!("{:?} needs either a file or a text", material.name)),
+        };
+        document.id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let materials = Materials::read(&document.keys, &document.trusted_roots, text_of, &mut problems);
+        for policy in &mut document.policies {
+            match materials.compile(&policy.pull) {
+                Ok(pull) => policy.pull_compiled = pull,
+                Err(problem) => problems.push(format!("policy {:?}: {problem}", policy.name)),
             }
         }
         if problems.is_empty() { Ok(document) } else { Err(InvalidDocument::Sense(problems)) }

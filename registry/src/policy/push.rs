@@ -89,7 +89,8 @@ impl Document {
         verdict
     }
 
-    fn covering(&self, repository: &RepositoryName) -> impl Iterator<Item = &Policy> {
+    /// The policies on a repository.
+    pub(super) fn covering(&self, repository: &RepositoryName) -> impl Iterator<Item = &Policy> {
         self.policies.iter().filter(|policy| policy.repositories.iter().any(|pattern| pattern.covers(repository)))
     }
 }

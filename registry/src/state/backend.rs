@@ -129,6 +129,9 @@ macro_rules! implement_state {
             ) -> Result<Option<StoredManifest>, StateError> {
                 read!(self, |connection| statements::manifests::find(connection, repository, reference))
             }
+            async fn evidence(&self, repository: &RepositoryName, image: &Digest) -> Result<EvidenceIndex, StateError> {
+                read!(self, |connection| statements::evidence::about(connection, repository, image))
+            }
             async fn missing(
                 &self,
                 repository: &RepositoryName,

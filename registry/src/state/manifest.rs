@@ -4,6 +4,15 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use longshore_oci::{Digest, Manifest, RepositoryName, Tag, media_type};
 
+/// What may show that an image is signed.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub struct EvidenceIndex {
+    /// The manifests about it.
+    pub about: Vec<Digest>,
+    /// The indexes that list it.
+    pub listing: Vec<Digest>,
+}
+
 /// A manifest as it came.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoredManifest {

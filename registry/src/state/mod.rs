@@ -32,7 +32,7 @@ pub use account::{AccessLimits, AccountChange, AccountKind, Expiry, Made, NewAcc
 pub use error::StateError;
 pub use event::EventKind;
 pub use image::{ImageDetail, ImageFilter, ImageSummary, LayerDetail, ManifestDetail, Sharing};
-pub use manifest::{DeleteManifest, Edge, PutManifest, Referrer, StoredManifest, references};
+pub use manifest::{DeleteManifest, Edge, EvidenceIndex, PutManifest, Referrer, StoredManifest, references};
 pub use postgres::{PostgresState, Tenancy};
 pub use restore::{RestoredBlob, RestoredPush, RestoredRecord};
 pub use sqlite::SqliteState;
@@ -117,6 +117,8 @@ pub trait State: Send + Sync + 'static {
     async fn abandon_changes(&self, before: Timestamp, limit: u32) -> Result<u64, StateError>;
     /// A manifest by tag or digest.
     async fn manifest(&self, repository: &RepositoryName, reference: &Reference) -> Result<Option<StoredManifest>, StateError>;
+    /// What may show that an image is signed, of its own repository.
+    async fn evidence(&self, repository: &RepositoryName, image: &Digest) -> Result<EvidenceIndex, StateError>;
     /// Which of these are not in the repository: blobs, then manifests.
     async fn missing(
         &self,

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod blobs;
+pub mod evidence;
 pub mod garbage;
 pub mod images;
 pub mod keys;

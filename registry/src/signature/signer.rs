@@ -1,0 +1,138 @@
+use std::{fmt, sync::Arc};
+
+use sigstore_verify::{
+    VerificationPolicy, Verifier,
+    crypto::{KeyAlgorithm, SigningScheme, VerificationKey},
+    trust_root::TrustedRoot,
+    types::{Bundle, DerPublicKey, Sha256Hash, SignatureBytes},
+};
+
+use super::provider;
+use crate::policy::TextPattern;
+
+/// The least length of an RSA key of 2048 bits, in DER.
+const LEAST_RSA_BYTES: usize = 290;
+
+/// Somebody whose word counts.
+#[derive(Clone, Debug)]
+pub enum Signer {
+    /// Who has the private half of a key.
+    Key(Arc<Key>),
+    /// Who has shown an authority who they are.
+    Identity {
+        /// Which authority.
+        authority: Arc<TrustedAuthority>,
+        /// Whom the certificate is for.
+        identity: TextPattern,
+        /// Who knows them.
+        issuer: TextPattern,
+    },
+}
+
+/// A public key, by the name that policies have for it.
+pub struct Key {
+    name: String,
+    /// As often as there are ways in which it may have signed.
+    ways: Vec<VerificationKey>,
+}
+
+/// Certificate authorities, logs and timestamp authorities that are believed, by the name that policies have for them.
+pub struct TrustedAuthority {
+    name: String,
+    verifier: Verifier,
+    /// Whether certificates must have been logged: where the root knows logs of certificates.
+    logs_certificates: bool,
+}
+
+/// What a document names can't be used to check a signature.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidSigner {
+    /// It is no public key.
+    #[error("{0:?} is no public key in PEM (\"BEGIN PUBLIC KEY\"): {1}")]
+    Key(String, String),
+    /// It is a key of a kind that is not known here.
+    #[error("{0:?} is a key of a kind that is not taken: ECDSA on P-256 and P-384, RSA and Ed25519 are")]
+    Kind(String),
+    /// It is too short to be trusted.
+    #[error("{0:?} is an RSA key of fewer than 2048 bits")]
+    Weak(String),
+    /// It is no trusted root.
+    #[error("{0:?} is no trusted root of Sigstore's: {1}")]
+    Root(String, String),
+}
+
+impl Key {
+    /// Reads a key in PEM.
+    pub fn parse(name: &str, pem: &str) -> Result<Self, InvalidSigner> {
+        provider::install();
+        let invalid = |error: &dyn fmt::Display| InvalidSigner::Key(name.to_owned(), error.to_string());
+        let der = DerPublicKey::from_pem(pem).map_err(|error| invalid(&error))?;
+        let schemes: &[SigningScheme] = match KeyAlgorithm::from_spki(&der).map_err(|error| invalid(&error))? {
+            KeyAlgorithm::EcdsaP256 => &[SigningScheme::EcdsaP256Sha256],
+            KeyAlgorithm::EcdsaP384 => &[SigningScheme::EcdsaP384Sha384, SigningScheme::EcdsaP384Sha256],
+            KeyAlgorithm::Ed25519 => &[SigningScheme::Ed25519],
+            KeyAlgorithm::Rsa if der.as_bytes().len() < LEAST_RSA_BYTES => return Err(InvalidSigner::Weak(name.to_owned())),
+            KeyAlgorithm::Rsa => &[SigningScheme::RsaPkcs1Sha256, SigningScheme::RsaPssSha256],
+            _ => return Err(InvalidSigner::Kind(name.to_owned())),
+        };
+        let way = |scheme: &SigningScheme| VerificationKey::from_spki_with_scheme(&der, *scheme);
+        let ways = schemes.iter().map(way).collect::<Result<_, _>>().map_err(|error| invalid(&error))?;
+        Ok(Self { name: name.to_owned(), ways })
+    }
+
+    /// Whether it has signed this.
+    pub fn has_signed(&self, message: &[u8], signature: &SignatureBytes) -> bool {
+        self.ways.iter().any(|way| way.verify(message, signature).is_ok())
+    }
+}
+
+impl TrustedAuthority {
+    /// Reads a trusted root in JSON.
+    pub fn parse(name: &str, json: &str) -> Result<Self, InvalidSigner> {
+        provider::install();
+        let invalid = |error: &dyn fmt::Display| InvalidSigner::Root(name.to_owned(), error.to_string());
+        let root = TrustedRoot::from_json(json).map_err(|error| invalid(&error))?;
+        let verifier = Verifier::new(&root).map_err(|error| invalid(&error))?;
+        Ok(Self { name: name.to_owned(), verifier, logs_certificates: !root.ctlogs.is_empty() })
+    }
+
+    /// Whom the certificate of a bundle is for and who knows them, where the bundle is about this and holds.
+    pub fn verify(&self, bundle: &Bundle, subject: Sha256Hash) -> Result<(String, String), String> {
+        let policy = VerificationPolicy::any_identity();
+        let policy = if self.logs_certificates { policy } else { policy.skip_sct() };
+        let verified = self.verifier.verify(subject, bundle, &policy).map_err(|error| error.to_string())?;
+        match (verified.identity(), verified.issuer()) {
+            (Some(identity), Some(issuer)) => Ok((identity.as_str().to_owned(), issuer.to_owned())),
+            _ => Err("its certificate names no identity, or no issuer".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Signer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => key.fmt(formatter),
+            Self::Identity { authority, identity, issuer } => {
+                write!(formatter, "{identity} of {issuer} (trusted root {})", authority.name)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "key {}", self.name)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Key").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for TrustedAuthority {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("TrustedAuthority").field("name", &self.name).finish_non_exhaustive()
+    }
+}
