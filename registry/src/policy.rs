@@ -2,7 +2,9 @@
 //!
 //! The document is compiled once and swapped whole when the file changes; a request is judged by the one in force when it came.
 
+mod condition;
 mod document;
+mod material;
 mod pattern;
 mod pull;
 mod push;

@@ -5,8 +5,9 @@ use longshore_service::config::ByteSize;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{
+    material::{Material, Materials},
     pattern::{RepositoryPattern, TextPattern},
-    pull::{Material, Materials, Pull, PullRules},
+    pull::{Pull, PullRules},
 };
 
 /// What the next document that is read is known by.

@@ -99,8 +99,8 @@ impl Evidence {
                     Signer::Identity { authority, identity, issuer } => {
                         let vouched =
                             authority.verify(&bundle, sha256(image)?).map_err(|reason| Refuted::Untrusted(plain(&reason)))?;
-                        if !identity.covers(&vouched.0) || !issuer.covers(&vouched.1) {
-                            let (found, its_issuer) = (plain(&vouched.0), plain(&vouched.1));
+                        if !vouched.is(identity, issuer) {
+                            let (found, its_issuer) = (plain(&vouched.identity), plain(&vouched.issuer));
                             return Err(Refuted::Signer(format!("{signer}, but by {found} of {its_issuer}")));
                         }
                     }

@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use sigstore_verify::{
-    VerificationPolicy, Verifier,
+    SubjectAltName, VerificationPolicy, Verifier,
     crypto::{KeyAlgorithm, SigningScheme, VerificationKey},
     trust_root::TrustedRoot,
     types::{Bundle, DerPublicKey, Sha256Hash, SignatureBytes},
@@ -42,6 +42,26 @@ pub struct TrustedAuthority {
     verifier: Verifier,
     /// Whether certificates must have been logged: where the root knows logs of certificates.
     logs_certificates: bool,
+}
+
+/// Whom a certificate is for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Vouched {
+    /// Their name there: an address, or a URI.
+    pub identity: String,
+    /// Whether it is a URI.
+    pub is_uri: bool,
+    /// Who knows them.
+    pub issuer: String,
+}
+
+impl Vouched {
+    /// Whether it is whom patterns mean. One with `://` in it is of URIs, and any other is not: parts of a URI may be anybody's to
+    /// choose, and look like an address.
+    pub fn is(&self, identity: &TextPattern, issuer: &TextPattern) -> bool {
+        let means_uris = identity.to_string().contains("://");
+        means_uris == self.is_uri && identity.covers(&self.identity) && issuer.covers(&self.issuer)
+    }
 }
 
 /// What a document names can't be used to check a signature.
@@ -96,13 +116,17 @@ impl TrustedAuthority {
         Ok(Self { name: name.to_owned(), verifier, logs_certificates: !root.ctlogs.is_empty() })
     }
 
-    /// Whom the certificate of a bundle is for and who knows them, where the bundle is about this and holds.
-    pub fn verify(&self, bundle: &Bundle, subject: Sha256Hash) -> Result<(String, String), String> {
+    /// Whom the certificate of a bundle is for, where the bundle is about this and holds.
+    pub fn verify(&self, bundle: &Bundle, subject: Sha256Hash) -> Result<Vouched, String> {
         let policy = VerificationPolicy::any_identity();
         let policy = if self.logs_certificates { policy } else { policy.skip_sct() };
         let verified = self.verifier.verify(subject, bundle, &policy).map_err(|error| error.to_string())?;
         match (verified.identity(), verified.issuer()) {
-            (Some(identity), Some(issuer)) => Ok((identity.as_str().to_owned(), issuer.to_owned())),
+            (Some(identity), Some(issuer)) => Ok(Vouched {
+                identity: identity.as_str().to_owned(),
+                is_uri: matches!(identity, SubjectAltName::Uri(_)),
+                issuer: issuer.to_owned(),
+            }),
             _ => Err("its certificate names no identity, or no issuer".to_owned()),
         }
     }
@@ -134,5 +158,33 @@ impl fmt::Debug for Key {
 impl fmt::Debug for TrustedAuthority {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("TrustedAuthority").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_no_uri_that_ends_like_it() {
+        let pattern = |text: &str| TextPattern::try_from(text.to_owned()).unwrap();
+        let vouched = |identity: &str, is_uri| Vouched { identity: identity.into(), is_uri, issuer: "https://issuer".into() };
+        for (identity, found, expected) in [
+            ("*@example.org", vouched("ci@example.org", false), true),
+            ("*@example.org", vouched("https://git/x@example.org", true), false),
+            ("https://git/*", vouched("https://git/x@example.org", true), true),
+            ("https://git/*", vouched("https://git/x", false), false),
+            ("*", vouched("https://git/x", true), false),
+        ] {
+            assert_eq!(found.is(&pattern(identity), &pattern("https://issuer")), expected, "{identity} {found:?}");
+        }
+        assert!(!vouched("ci@example.org", false).is(&pattern("*"), &pattern("https://other")));
+    }
+
+    #[test]
+    fn a_key_that_is_too_short_or_none_is_refused() {
+        assert!(matches!(Key::parse("k", "no key"), Err(InvalidSigner::Key(..))));
+        let root = TrustedAuthority::parse("r", "{}");
+        assert!(matches!(root, Err(InvalidSigner::Root(..))), "{root:?}");
     }
 }

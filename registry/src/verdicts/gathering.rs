@@ -1,0 +1,84 @@
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use longshore_oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, RepositoryName};
+
+use crate::{
+    delivery::DeliveryError,
+    error::Error,
+    registry::Registry,
+    signature::{Evidence, Form},
+};
+
+/// The largest signature or attestation that is looked at, in bytes.
+const MOST_EVIDENCE_BYTES: u64 = 4 << 20;
+/// The most signatures and attestations of one image that are looked at.
+pub const MOST_EVIDENCE: usize = 100;
+/// The most bytes of them together.
+const MOST_EVIDENCE_BYTES_TOGETHER: u64 = 32 << 20;
+/// A payload of cosign's old form.
+const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// Where its signature is.
+const SIMPLE_SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+/// A DSSE envelope.
+const ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
+/// What the media types of Sigstore's bundles begin with.
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
+
+/// What is in the manifests about an image, and whether all of it could be read.
+pub async fn gather(registry: &Registry, name: &RepositoryName, about: &[Digest]) -> Result<(Vec<Evidence>, bool), Error> {
+    let (mut evidence, mut is_whole, mut bytes_left) = (Vec::new(), true, MOST_EVIDENCE_BYTES_TOGETHER);
+    for digest in about {
+        let Some(manifest) = parsed(registry, name, digest).await? else { continue };
+        let ManifestKind::Image { layers, .. } = &manifest.kind else { continue };
+        for layer in layers.iter().filter(|layer| is_evidence_type(&layer.media_type)) {
+            if layer.size > bytes_left || evidence.len() >= MOST_EVIDENCE {
+                continue;
+            }
+            let Some(content) = read(registry, name, layer).await? else {
+                is_whole = false;
+                continue;
+            };
+            bytes_left -= layer.size;
+            let form = match layer.media_type.as_str() {
+                SIMPLE_SIGNING => {
+                    let signature = layer.annotations.get(SIMPLE_SIGNATURE).cloned().unwrap_or_default();
+                    Form::Simple { payload: content, signature }
+                }
+                ENVELOPE => Form::Envelope(content),
+                _ => Form::Bundle(content),
+            };
+            evidence.push(Evidence { manifest: digest.clone(), form });
+        }
+    }
+    Ok((evidence, is_whole))
+}
+
+/// Whether what is of this media type is a signature or an attestation.
+pub fn is_evidence_type(media_type: &str) -> bool {
+    matches!(media_type, SIMPLE_SIGNING | ENVELOPE) || media_type.starts_with(BUNDLE) && media_type.ends_with("+json")
+}
+
+/// A manifest of a repository, read.
+pub async fn parsed(registry: &Registry, name: &RepositoryName, digest: &Digest) -> Result<Option<Manifest>, Error> {
+    let manifest = registry.memory.manifest((name.clone(), Reference::Digest(digest.clone()))).await?;
+    Ok(manifest.and_then(|manifest| Manifest::parse(&manifest.content, Some(&manifest.media_type)).ok()))
+}
+
+/// The bytes of a short blob; `None` where it is not here, or not short.
+pub async fn read(registry: &Registry, name: &RepositoryName, descriptor: &Descriptor) -> Result<Option<Bytes>, Error> {
+    let Some(blob) = registry.memory.blob((name.clone(), descriptor.digest.clone())).await? else { return Ok(None) };
+    if blob.size_bytes > MOST_EVIDENCE_BYTES || blob.size_bytes != descriptor.size {
+        return Ok(None);
+    }
+    let mut body = match registry.delivery.open(&descriptor.digest, &blob, 0..blob.size_bytes).await {
+        Err(DeliveryError::Damaged { .. }) => return Ok(None),
+        opened => opened?,
+    };
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        // It breaks off where a piece is damaged.
+        let Ok(frame) = frame else { return Ok(None) };
+        bytes.extend_from_slice(&frame.into_data().unwrap_or_default());
+    }
+    Ok(Some(bytes.freeze()))
+}
