@@ -40,16 +40,34 @@ impl Scribe {
                 () = shutdown.cancelled() => true,
                 () = woken() => false,
             };
-            let delay = if is_last { Duration::ZERO } else { self.delay };
-            if let Err(error) = self.write(ago(delay)).await {
+            if is_last {
+                return self.write_all().await;
+            }
+            if let Err(error) = self.write(ago(self.delay)).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "blobs' links were not written down, and will be later");
                 self.registry.links.notify_one();
                 // Not at once again, however short the delay.
                 tokio::time::sleep(PAUSE).await;
             }
-            if is_last {
-                return;
+        }
+    }
+
+    /// Writes until there is nothing left. How long that may take is for whoever waits for it.
+    async fn write_all(&self) {
+        loop {
+            // None of them is from the future, whatever the clocks say.
+            let outcome = match self.write(Timestamp::MAX).await {
+                Ok(()) => self.registry.state.unrecorded_links(Timestamp::MAX, 1).await.map_err(Error::from),
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Ok(left) if left.is_empty() => return,
+                Ok(left) => tracing::warn!(repository = left[0].0.as_str(), "blobs' links could not be written down yet"),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "blobs' links were not written down yet");
+                }
             }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
