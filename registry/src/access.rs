@@ -52,10 +52,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 const PERIODS_A_NOTE: u32 = 10;
 /// How long the database may take to be asked.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many accounts or roles are read at once.
-const PAGE: u32 = 1000;
 /// The account that the first start makes.
-pub const FIRST_ACCOUNT: &str = "admin";
+const FIRST_ACCOUNT: &str = "admin";
 
 /// Why somebody is not let in.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -336,24 +334,7 @@ fn first_account(secret_hash: String) -> StoredAccount {
 /// All accounts and roles. Its number is asked for first: what changes meanwhile is read again.
 async fn read(state: &SharedState) -> Result<Directory, StateError> {
     let version = state.access_version().await?;
-    let (mut accounts, mut roles): (Vec<StoredAccount>, Vec<StoredRole>) = (Vec::new(), Vec::new());
-    loop {
-        let after = accounts.last().map_or("", |account| account.name.as_str());
-        let page = state.accounts(after, PAGE).await?;
-        let is_last = page.is_empty();
-        accounts.extend(page);
-        if is_last {
-            break;
-        }
-    }
-    loop {
-        let after = roles.last().map_or("", |role| role.id.as_str());
-        let page = state.roles(None, after, PAGE).await?;
-        let is_last = page.is_empty();
-        roles.extend(page);
-        if is_last {
-            break;
-        }
-    }
+    let accounts = state.accounts("", u32::MAX).await?;
+    let roles = state.roles(None, "", u32::MAX).await?;
     Ok(Directory::compile(version, accounts, &roles))
 }

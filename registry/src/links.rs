@@ -56,13 +56,9 @@ impl Scribe {
     async fn write_all(&self) {
         loop {
             // None of them is from the future, whatever the clocks say.
-            let outcome = match self.write(Timestamp::MAX).await {
-                Ok(()) => self.registry.state.unrecorded_links(Timestamp::MAX, 1).await.map_err(Error::from),
-                Err(error) => Err(error),
-            };
-            match outcome {
-                Ok(left) if left.is_empty() => return,
-                Ok(left) => tracing::warn!(repository = left[0].0.as_str(), "blobs' links could not be written down yet"),
+            match self.write(Timestamp::MAX).await {
+                Ok(true) => return,
+                Ok(false) => tracing::warn!("some of the blobs' links could not be written down yet"),
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "blobs' links were not written down yet");
                 }
@@ -71,10 +67,14 @@ impl Scribe {
         }
     }
 
-    /// Writes all there is since `before` or longer, of every repository where that can be done. Whoever is younger wakes the scribe again.
-    async fn write(&self, before: Timestamp) -> Result<(), Error> {
+    /// Writes all there is since `before` or longer, of every repository where that can be done, and whether that was all. Whoever is
+    /// younger wakes the scribe again.
+    async fn write(&self, before: Timestamp) -> Result<bool, Error> {
         loop {
             let links = self.registry.state.unrecorded_links(before, BATCH).await?;
+            if links.is_empty() {
+                return Ok(true);
+            }
             let (mut is_written, mut outcome) = (false, Ok(()));
             for (repository, digests) in links {
                 match self.write_one(&repository, &digests).await {
@@ -85,7 +85,7 @@ impl Scribe {
                 }
             }
             if !is_written || outcome.is_err() {
-                return outcome;
+                return outcome.map(|()| false);
             }
         }
     }

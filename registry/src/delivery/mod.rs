@@ -10,6 +10,8 @@ mod warm;
 
 use std::{ops::Range, sync::Arc};
 
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
 use longshore_oci::Digest;
 use prometheus::IntCounter;
 
@@ -141,6 +143,21 @@ impl Delivery {
                 BlobBody::checked(CheckedStream::new(stream, aligned, range, blob.pieces.clone(), suspect, permit))
             }
         })
+    }
+
+    /// All of a blob, which should be short; `None` where its bytes are damaged.
+    pub async fn read_whole(&self, digest: &Digest, blob: &StoredBlob) -> Result<Option<Bytes>, DeliveryError> {
+        let mut body = match self.open(digest, blob, 0..blob.size_bytes).await {
+            Err(DeliveryError::Damaged { .. }) => return Ok(None),
+            opened => opened?,
+        };
+        let mut bytes = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            // It breaks off where a piece is damaged.
+            let Ok(frame) = frame else { return Ok(None) };
+            bytes.extend_from_slice(&frame.into_data().unwrap_or_default());
+        }
+        Ok(Some(bytes.freeze()))
     }
 
     /// Forgets a file that is about to go.

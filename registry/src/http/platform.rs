@@ -1,7 +1,5 @@
 //! What an image runs on, which only its configuration says.
 
-use bytes::BytesMut;
-use http_body_util::BodyExt as _;
 use longshore_oci::{Manifest, ManifestKind, Platform, RepositoryName, media_type};
 
 use crate::registry::Registry;
@@ -21,11 +19,7 @@ pub async fn of(registry: &Registry, name: &RepositoryName, manifest: &Manifest)
     if blob.size_bytes > MAX_CONFIG_BYTES {
         return None;
     }
-    let mut body = registry.delivery.open(&config.digest, &blob, 0..blob.size_bytes).await.ok()?;
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        bytes.extend_from_slice(&frame.ok()?.into_data().ok()?);
-    }
+    let bytes = registry.delivery.read_whole(&config.digest, &blob).await.ok()??;
     let platform: Platform = serde_json::from_slice(&bytes).ok()?;
     (!platform.os.is_empty() || !platform.architecture.is_empty()).then(|| platform.to_string())
 }

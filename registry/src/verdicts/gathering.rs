@@ -1,9 +1,7 @@
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt as _;
+use bytes::Bytes;
 use longshore_oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, RepositoryName};
 
 use crate::{
-    delivery::DeliveryError,
     error::Error,
     registry::Registry,
     signature::{Evidence, Form},
@@ -70,15 +68,5 @@ pub async fn read(registry: &Registry, name: &RepositoryName, descriptor: &Descr
     if blob.size_bytes > MOST_EVIDENCE_BYTES || blob.size_bytes != descriptor.size {
         return Ok(None);
     }
-    let mut body = match registry.delivery.open(&descriptor.digest, &blob, 0..blob.size_bytes).await {
-        Err(DeliveryError::Damaged { .. }) => return Ok(None),
-        opened => opened?,
-    };
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        // It breaks off where a piece is damaged.
-        let Ok(frame) = frame else { return Ok(None) };
-        bytes.extend_from_slice(&frame.into_data().unwrap_or_default());
-    }
-    Ok(Some(bytes.freeze()))
+    Ok(registry.delivery.read_whole(&descriptor.digest, &blob).await?)
 }
