@@ -23,6 +23,7 @@ missing_packages() {
   command -v runc >/dev/null || echo runc
   command -v podman >/dev/null || echo podman
   command -v skopeo >/dev/null || echo skopeo
+  command -v openssl >/dev/null || echo openssl
   command -v setpriv >/dev/null || echo util-linux
   command -v tar >/dev/null || echo tar
   has_postgres || echo postgresql

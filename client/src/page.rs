@@ -4,7 +4,7 @@ use reqwest::{Method, Url};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::link::next_page;
-use crate::{Account, ClientError, ImageSummary, RegistryClient, Role};
+use crate::{Account, ClientError, ImageSummary, Issuer, RegistryClient, Role};
 
 /// A list that a registry hands out page by page; one page is in memory at a time.
 #[derive(Debug)]
@@ -99,5 +99,21 @@ impl Listed for Role {
 impl From<RolesBody> for Vec<Role> {
     fn from(body: RolesBody) -> Self {
         body.roles
+    }
+}
+
+/// A page of `GET /v2/_longshore/issuers`.
+#[derive(Deserialize)]
+pub struct IssuersBody {
+    issuers: Vec<Issuer>,
+}
+
+impl Listed for Issuer {
+    type Body = IssuersBody;
+}
+
+impl From<IssuersBody> for Vec<Issuer> {
+    fn from(body: IssuersBody) -> Self {
+        body.issuers
     }
 }

@@ -35,7 +35,7 @@ pub struct Grant {
 /// A grant to be made.
 #[derive(Clone, Debug, Serialize)]
 pub struct NewRole {
-    /// An account's name, or `anonymous`.
+    /// An account's name, `anonymous`, or of an issuer's callers `rule:<issuer>/<rule>` or `group:<issuer>/<group>`.
     pub subject: String,
     /// What it may do.
     #[serde(flatten)]
@@ -48,7 +48,7 @@ pub struct NewRole {
 pub struct Role {
     /// What it is revoked by.
     pub id: String,
-    /// An account's name, or `anonymous`.
+    /// An account's name, `anonymous`, or of an issuer's callers `rule:<issuer>/<rule>` or `group:<issuer>/<group>`.
     pub subject: String,
     /// What it may do.
     #[serde(flatten)]

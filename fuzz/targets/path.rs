@@ -26,8 +26,8 @@ fn check(path: &str) {
 
 fn name(route: &Route) -> Option<&RepositoryName> {
     match route {
-        Route::Base | Route::Catalog | Route::Images | Route::Keys | Route::Token | Route::Accounts | Route::Roles => None,
-        Route::Account(last) | Route::Role(last) => {
+        Route::Base | Route::Catalog | Route::Images | Route::Keys | Route::Token | Route::Accounts | Route::Roles | Route::Issuers => None,
+        Route::Account(last) | Route::Role(last) | Route::Issuer(last) | Route::IssuerCheck(last) => {
             assert!(!last.is_empty() && !last.contains('/'));
             None
         }

@@ -7,6 +7,7 @@ use crate::{
     account::AccountArguments,
     failure::Failure,
     image::ImageArguments,
+    issuer::IssuerArguments,
     login::{LoginArguments, LogoutArguments},
     policy::PolicyArguments,
     registry::RegistryArguments,
@@ -71,6 +72,9 @@ pub enum Command {
     /// Say who may do what in a registry
     #[command(after_help = EXIT_CODES)]
     Role(RoleArguments),
+    /// Look after whose tokens are taken as logins: those of CI jobs and other workloads
+    #[command(after_help = EXIT_CODES)]
+    Issuer(IssuerArguments),
 }
 
 impl Arguments {

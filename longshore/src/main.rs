@@ -7,6 +7,7 @@ mod connection;
 mod daemon;
 mod failure;
 mod image;
+mod issuer;
 mod login;
 mod output;
 mod password;
@@ -14,6 +15,7 @@ mod policy;
 mod registry;
 mod robot;
 mod role;
+mod secret_input;
 mod up;
 mod verdict;
 
@@ -50,6 +52,7 @@ fn start(Arguments { command, settings }: Arguments) -> Result<(), Failure> {
             Command::Account(account) => account.run().await,
             Command::Robot(robot) => robot.run().await,
             Command::Role(role) => role.run().await,
+            Command::Issuer(issuer) => issuer.run().await,
         }
     });
     runtime.shutdown_timeout(LINGER);

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Scope;
@@ -9,7 +11,7 @@ pub struct AccessToken {
     /// Who signed it: the registry's URL.
     #[serde(rename = "iss")]
     pub issuer: String,
-    /// The account; empty for whoever has none.
+    /// The account; for whom an issuer has spoken, its name and the caller's there, parted by a colon; empty for whoever is nobody.
     #[serde(rename = "sub")]
     pub subject: String,
     /// The service that it is for.
@@ -32,9 +34,28 @@ pub struct AccessToken {
     /// Which of the account's secrets was shown for it; another one ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
+    /// What its bearer was let in by, where an issuer has spoken for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub federated: Option<Federated>,
     /// The peer that bears it, in a swarm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer_id: Option<String>,
+}
+
+/// What somebody without an account was let in by.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Federated {
+    /// The name of the issuer that has spoken for it.
+    pub issuer: String,
+    /// What the issuer was like; another one ends the groups.
+    pub version: String,
+    /// The rules that its claims fit, and what they were like; a rule that is another one now does not count.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<String, String>,
+    /// Its groups, as far as they counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
 }
 
 impl AccessToken {
@@ -71,6 +92,7 @@ mod tests {
             id: String::new(),
             access: Vec::new(),
             credential: None,
+            federated: None,
             peer_id: None,
         };
         for (audience, now, holds) in [

@@ -50,6 +50,14 @@ pub enum ErrorCode {
     RoleUnknown,
     /// A role can't be as it should be made.
     RoleInvalid,
+    /// There is no such issuer.
+    IssuerUnknown,
+    /// An issuer can't be as it should be made.
+    IssuerInvalid,
+    /// An issuer is not as its change expects it.
+    IssuerChanged,
+    /// A token is not one to log in with.
+    TokenRefused,
     /// A part of the registry is out of order or too busy; trying again later can help.
     Unavailable,
     /// The registry failed in a way that is its own fault.
@@ -66,7 +74,8 @@ impl ErrorCode {
             | Self::NameUnknown
             | Self::ManifestBlobUnknown
             | Self::AccountUnknown
-            | Self::RoleUnknown => StatusCode::NOT_FOUND,
+            | Self::RoleUnknown
+            | Self::IssuerUnknown => StatusCode::NOT_FOUND,
             Self::BlobUploadInvalid
             | Self::DigestInvalid
             | Self::ManifestInvalid
@@ -75,8 +84,11 @@ impl ErrorCode {
             | Self::TagInvalid
             | Self::PaginationNumberInvalid
             | Self::AccountInvalid
-            | Self::RoleInvalid => StatusCode::BAD_REQUEST,
+            | Self::RoleInvalid
+            | Self::IssuerInvalid => StatusCode::BAD_REQUEST,
             Self::AccountExists => StatusCode::CONFLICT,
+            Self::IssuerChanged => StatusCode::PRECONDITION_FAILED,
+            Self::TokenRefused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Denied => StatusCode::FORBIDDEN,
             Self::Unsupported => StatusCode::METHOD_NOT_ALLOWED,

@@ -22,7 +22,7 @@ mod route;
 mod scope;
 mod tag;
 
-pub use access_token::AccessToken;
+pub use access_token::{AccessToken, Federated};
 pub use content_range::{ContentRange, InvalidContentRange};
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, InvalidDigest};

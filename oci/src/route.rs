@@ -41,6 +41,12 @@ pub enum Route {
     Roles,
     /// `/v2/_longshore/roles/<id>`; the id is whatever text stands there.
     Role(String),
+    /// `/v2/_longshore/issuers`
+    Issuers,
+    /// `/v2/_longshore/issuers/<name>`; the name is whatever text stands there.
+    Issuer(String),
+    /// `/v2/_longshore/issuers/<name>/check`: what a token of it would be.
+    IssuerCheck(String),
     /// `/v2/<name>/_longshore/images/<tag-or-digest>`: one image, layer by layer.
     Image(RepositoryName, Reference),
     /// `/v2/<name>/_longshore/verdicts/<tag-or-digest>`: what policies say to a pull of an image.
@@ -88,6 +94,7 @@ impl Route {
             "/_longshore/keys" => return Ok(Self::Keys),
             "/_longshore/accounts" => return Ok(Self::Accounts),
             "/_longshore/roles" => return Ok(Self::Roles),
+            "/_longshore/issuers" => return Ok(Self::Issuers),
             _ => {}
         }
         let rest = rest.strip_prefix('/').ok_or(RouteError::Unknown)?;
@@ -95,6 +102,13 @@ impl Route {
             if let Some(last) = rest.strip_prefix(front).filter(|last| !last.is_empty() && !last.contains('/')) {
                 return Ok(route(last.to_owned()));
             }
+        }
+        if let Some(name) = rest.strip_prefix("_longshore/issuers/") {
+            return match name.split_once('/') {
+                None if !name.is_empty() => Ok(Self::Issuer(name.to_owned())),
+                Some((name, "check")) if !name.is_empty() => Ok(Self::IssuerCheck(name.to_owned())),
+                _ => Err(RouteError::Unknown),
+            };
         }
         if let Some(name) = rest.strip_suffix("/tags/list") {
             return Ok(Self::Tags(name.parse()?));
@@ -148,6 +162,9 @@ impl Route {
             Self::Account(_) => "account",
             Self::Roles => "roles",
             Self::Role(_) => "role",
+            Self::Issuers => "issuers",
+            Self::Issuer(_) => "issuer",
+            Self::IssuerCheck(_) => "check",
             Self::Image(..) => "image",
             Self::Metainfo(..) => "metainfo",
             Self::Verdict(..) => "verdict",
@@ -174,6 +191,9 @@ impl std::fmt::Display for Route {
             Self::Account(name) => write!(formatter, "/v2/_longshore/accounts/{}", utf8_percent_encode(name, ID)),
             Self::Roles => formatter.write_str("/v2/_longshore/roles"),
             Self::Role(id) => write!(formatter, "/v2/_longshore/roles/{}", utf8_percent_encode(id, ID)),
+            Self::Issuers => formatter.write_str("/v2/_longshore/issuers"),
+            Self::Issuer(name) => write!(formatter, "/v2/_longshore/issuers/{}", utf8_percent_encode(name, ID)),
+            Self::IssuerCheck(name) => write!(formatter, "/v2/_longshore/issuers/{}/check", utf8_percent_encode(name, ID)),
             Self::Image(name, reference) => write!(formatter, "/v2/{name}/_longshore/images/{reference}"),
             Self::Verdict(name, reference) => write!(formatter, "/v2/{name}/_longshore/verdicts/{reference}"),
             Self::Metainfo(name, digest) => write!(formatter, "/v2/{name}/_longshore/metainfo/{digest}"),
@@ -212,6 +232,9 @@ mod tests {
             ("/v2/_longshore/accounts/a%40b".to_owned(), Route::Account("a@b".to_owned())),
             ("/v2/_longshore/roles".to_owned(), Route::Roles),
             ("/v2/_longshore/roles/role_1".to_owned(), Route::Role("role_1".to_owned())),
+            ("/v2/_longshore/issuers".to_owned(), Route::Issuers),
+            ("/v2/_longshore/issuers/check".to_owned(), Route::Issuer("check".to_owned())),
+            ("/v2/_longshore/issuers/check/check".to_owned(), Route::IssuerCheck("check".to_owned())),
             ("/v2/library/alpine/_longshore/images/latest".to_owned(), Route::Image(name.clone(), tag.clone())),
             ("/v2/library/alpine/_longshore/verdicts/latest".to_owned(), Route::Verdict(name.clone(), tag)),
             (format!("/v2/library/alpine/_longshore/metainfo/{SHA}"), Route::Metainfo(name, digest)),

@@ -10,10 +10,14 @@ mod caller;
 mod credentials;
 mod directory;
 mod failures;
+mod issuer;
+mod keyring;
 mod logins;
 mod name;
 mod password;
+mod session;
 mod token;
+mod workload;
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +28,9 @@ use std::{
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use longshore_oci::AccessToken;
+use longshore_oci::{AccessToken, Federated};
+use longshore_service::signing::Claimed;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -32,6 +38,7 @@ use crate::{
     keys::Keys,
     state::{
         AccessLimits, AccountChange, AccountKind, Expiry, Made, NewAccount, SharedState, StateError, StoredAccount, StoredRole,
+        Subject,
     },
 };
 
@@ -40,11 +47,14 @@ pub use caller::{Caller, Judgement, Need};
 pub use credentials::Credentials;
 use directory::{Directory, Member};
 pub use failures::network;
+use issuer::Issuer;
+use keyring::{Keyring, KeyringError};
 use logins::Logins;
 pub use name::{check_name, check_password};
 pub use password::{new_password, new_secret, robot_hash};
 use token::Tokens;
 pub use token::{Grant, Minted};
+use workload::Workload;
 
 /// How often the number of the last change is asked for.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -54,6 +64,10 @@ const PERIODS_A_NOTE: u32 = 10;
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// The account that the first start makes.
 const FIRST_ACCOUNT: &str = "admin";
+/// The longest token of an issuer that is looked at, in bytes.
+const MOST_IDENTITY_BYTES: usize = 16 << 10;
+/// How often all is read at once, while it changes.
+const READ_ATTEMPTS: u32 = 5;
 
 /// Why somebody is not let in.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -70,12 +84,31 @@ pub enum AuthenticationError {
     /// The token is not one of ours, or no longer good.
     #[error("the token is not valid: {0}")]
     Token(&'static str),
+    /// A token of an issuer is not taken.
+    #[error("the token is not taken: {0}")]
+    Identity(String),
+    /// A token of an issuer can't be checked for the time being; why, which is not told to whoever asks.
+    #[error("the token can't be checked: the keys of its issuer can't be had for the time being")]
+    Unchecked(String),
     /// Too many were wrong lately.
     #[error("too many failed logins; try again in {} s", .0.as_secs())]
     Throttled(Duration),
     /// More passwords are being checked than can be.
     #[error("too many logins at once; try again in a moment")]
     Busy,
+}
+
+/// Whom an issuer's token speaks of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    /// The issuer's name, and the caller's there.
+    pub name: String,
+    /// What it is let in by.
+    pub federated: Federated,
+    /// When a session by it ends that begins now, in seconds since 1970.
+    pub session_ends_at: i64,
+    /// When the token itself ends, in seconds since 1970.
+    pub expires_at: i64,
 }
 
 /// What may be set.
@@ -91,6 +124,10 @@ pub struct Settings {
     pub token_lifetime: Duration,
     /// How many accounts and roles there may be.
     pub limits: AccessLimits,
+    /// How many issuers there may be.
+    pub max_issuers: u32,
+    /// How long a session may be that an issuer's token begins: its key is published for so long.
+    pub max_session: Duration,
     /// How many failed logins are borne in a minute: of one account, from one address.
     pub failed_logins: (u32, u32),
 }
@@ -101,6 +138,7 @@ pub struct Access {
     state: SharedState,
     directory: ArcSwap<Directory>,
     logins: Logins,
+    keyring: Keyring,
     tokens: Tokens,
     /// Who called, and when, as far as it is not written down.
     used: Mutex<BTreeMap<String, Timestamp>>,
@@ -114,6 +152,7 @@ impl Access {
         let directory = read(&state).await?;
         Ok(Self {
             logins: Logins::new(settings.failed_logins.0, settings.failed_logins.1),
+            keyring: Keyring::default(),
             tokens: Tokens::new(keys, settings.token_lifetime),
             used: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
@@ -185,11 +224,104 @@ impl Access {
         }
     }
 
-    /// Who has this name and secret.
+    /// Who has this name and secret; or, where the secret is an issuer's token, whom that one speaks of, whatever the name.
     pub async fn log_in(&self, name: &str, secret: &str, address: IpAddr) -> Result<Caller, AuthenticationError> {
+        if let Some(claimed) = Claimed::of(secret) {
+            return self.log_in_by_token(&claimed, secret, address).await;
+        }
         let member = self.directory.load().member(name);
         self.logins.check(member.as_deref().map(Member::account), name, secret, address).await?;
         Self::caller(member.ok_or(AuthenticationError::Wrong)?, None)
+    }
+
+    /// Whom an issuer's token speaks of.
+    pub async fn exchange(&self, text: &str, address: IpAddr) -> Result<Caller, AuthenticationError> {
+        self.log_in_by_token(&Claimed::of(text).ok_or_else(no_token)?, text, address).await
+    }
+
+    async fn log_in_by_token(&self, claimed: &Claimed, text: &str, address: IpAddr) -> Result<Caller, AuthenticationError> {
+        self.logins.may_try_from(address)?;
+        let issuers = self.directory.load().issuers_at(&claimed.issuer);
+        let mut outcome = Err(AuthenticationError::Identity("no issuer is trusted here that has its URL".to_owned()));
+        for issuer in issuers {
+            let identity = self.check_identity(&issuer, text).await;
+            let next = identity.and_then(|identity| self.workload(identity.name, identity.federated, identity.session_ends_at));
+            // What one of them may yet take is not refused by another.
+            if next.is_ok() || !matches!(outcome, Err(AuthenticationError::Unchecked(_))) {
+                outcome = next;
+            }
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        if matches!(outcome, Err(AuthenticationError::Identity(_))) {
+            self.logins.note_from(address);
+        }
+        outcome.map(|workload| Caller::workload(workload, None))
+    }
+
+    /// Whom a token speaks of, where this issuer has signed it.
+    async fn check_identity(&self, issuer: &Issuer, text: &str) -> Result<Identity, AuthenticationError> {
+        if text.len() > MOST_IDENTITY_BYTES {
+            return Err(AuthenticationError::Identity(format!("it has more than {MOST_IDENTITY_BYTES} bytes")));
+        }
+        match self.keyring.check(issuer, text).await {
+            Ok(claims) => Ok(self.recognise(issuer, claims)),
+            Err(KeyringError::Unavailable(reason)) => Err(AuthenticationError::Unchecked(reason)),
+            Err(KeyringError::Invalid(reason)) => {
+                Err(AuthenticationError::Identity(format!("{reason} (issuer {:?})", issuer.name())))
+            }
+        }
+    }
+
+    fn recognise(&self, issuer: &Issuer, claims: Map<String, Value>) -> Identity {
+        let directory = self.directory.load();
+        let expires_at = claims.get("exp").and_then(Value::as_f64).unwrap_or_default();
+        let (federated, name) = issuer.recognise(claims, |group| directory.has_group(issuer.name(), group));
+        let session_seconds = i64::from(issuer.trust().session_seconds);
+        Identity {
+            name,
+            federated,
+            session_ends_at: Timestamp::now().as_second().saturating_add(session_seconds),
+            #[expect(clippy::cast_possible_truncation, reason = "what has no place in it is too far away to matter")]
+            expires_at: expires_at as i64,
+        }
+    }
+
+    /// Whom a token speaks of, to an issuer by its name, where it would be let in. `None` where there is no such issuer.
+    pub async fn examine(&self, issuer: &str, text: &str) -> Option<Result<Identity, AuthenticationError>> {
+        let issuer = self.directory.load().issuer(issuer)?.clone();
+        if Claimed::of(text).is_none() {
+            return Some(Err(no_token()));
+        }
+        let identity = self.check_identity(&issuer, text).await;
+        Some(identity.and_then(|identity| {
+            self.workload(identity.name.clone(), identity.federated.clone(), identity.session_ends_at)?;
+            Ok(identity)
+        }))
+    }
+
+    /// The caller that was let in by this, as far as that still counts.
+    fn workload(&self, name: String, federated: Federated, ends_at: i64) -> Result<Workload, AuthenticationError> {
+        let issuer = federated.issuer.clone();
+        let workload = self.directory.load().workload(name, federated, ends_at);
+        workload.ok_or_else(|| {
+            AuthenticationError::Identity(format!(
+                "what it says fits no rule, and no group that has roles, of the issuer {issuer:?}"
+            ))
+        })
+    }
+
+    /// Who has this session.
+    pub fn resume(&self, session: &str) -> Result<Caller, AuthenticationError> {
+        let session = self.tokens.check_session(session, &self.settings.service)?;
+        let workload = self.workload(session.subject, session.federated, session.expires_at)?;
+        Ok(Caller::workload(workload, None))
+    }
+
+    /// What a caller gets tokens by without showing again who it is, where that is not its own to show: see [`Tokens::session`].
+    pub fn session(&self, caller: &Caller, issuer: &str) -> Option<String> {
+        self.tokens.session(caller, issuer, &self.settings.service)
     }
 
     fn bearer(&self, text: &str) -> Result<Caller, AuthenticationError> {
@@ -197,6 +329,10 @@ impl Access {
         let directory = self.directory.load_full();
         if token.subject.is_empty() {
             return Ok(Caller::anonymous(directory, Some(token)));
+        }
+        if let Some(federated) = &token.federated {
+            let workload = self.workload(token.subject.clone(), federated.clone(), token.expires_at)?;
+            return Ok(Caller::workload(workload, Some(token)));
         }
         let member = directory.member(&token.subject);
         let is_current = |member: &Arc<Member>| token.credential.as_deref() == Some(member.account().credential.as_str());
@@ -220,12 +356,17 @@ impl Access {
         Caller::anonymous(self.directory.load_full(), None)
     }
 
-    /// The caller that an account would be; `anonymous` is whoever has none.
-    pub fn as_caller(&self, name: &str) -> Option<Caller> {
-        if name == StoredRole::ANONYMOUS {
-            return Some(self.anonymous());
-        }
-        self.directory.load().member(name).map(|member| Caller::member(member, None))
+    /// The caller that a role's subject would be.
+    pub fn as_caller(&self, subject: &str) -> Option<Caller> {
+        let directory = self.directory.load();
+        let federated = match Subject::of(subject) {
+            Subject::Anonymous => return Some(self.anonymous()),
+            Subject::Account(name) => return directory.member(name).map(|member| Caller::member(member, None)),
+            Subject::Rule { issuer, rule } => directory.issuer(issuer)?.by_rule(rule)?,
+            Subject::Group { issuer, group } => directory.issuer(issuer)?.by_group(group),
+        };
+        let workload = directory.workload(subject.to_owned(), federated, i64::MAX)?;
+        Some(Caller::workload(workload, None))
     }
 
     /// A token for a caller. `None` while there is no key to sign it with.
@@ -237,6 +378,8 @@ impl Access {
     async fn refresh(&self) -> Result<(), StateError> {
         let _alone = self.refreshing.lock().await;
         let before = self.directory.swap(Arc::new(read(&self.state).await?));
+        let directory = self.directory.load();
+        self.keyring.keep(|name| directory.issuer(name).is_some());
         self.used.lock().expect("nobody panics with it").extend(before.take_used());
         Ok(())
     }
@@ -331,10 +474,23 @@ fn first_account(secret_hash: String) -> StoredAccount {
     }
 }
 
-/// All accounts and roles. Its number is asked for first: what changes meanwhile is read again.
+fn no_token() -> AuthenticationError {
+    AuthenticationError::Identity("it can't be read: it is no JSON Web Token with an issuer".to_owned())
+}
+
+/// All accounts, issuers and roles. Where something changes meanwhile all are read again, so that no role counts for what is another by
+/// now; what changes again and again is read again later, since the number is that of before.
 async fn read(state: &SharedState) -> Result<Directory, StateError> {
-    let version = state.access_version().await?;
-    let accounts = state.accounts("", u32::MAX).await?;
-    let roles = state.roles(None, "", u32::MAX).await?;
-    Ok(Directory::compile(version, accounts, &roles))
+    let mut version = state.access_version().await?;
+    let mut attempt = 1;
+    loop {
+        let accounts = state.accounts("", u32::MAX).await?;
+        let issuers = state.issuers("", u32::MAX).await?;
+        let roles = state.roles(None, "", u32::MAX).await?;
+        let version_after = state.access_version().await?;
+        if version_after == version || attempt == READ_ATTEMPTS {
+            return Ok(Directory::compile(version, accounts, issuers, &roles));
+        }
+        (version, attempt) = (version_after, attempt + 1);
+    }
 }

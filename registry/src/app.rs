@@ -38,6 +38,9 @@ pub(crate) const ROUTES: &[&str] = &[
     "account",
     "roles",
     "role",
+    "issuers",
+    "issuer",
+    "check",
     "unknown",
 ];
 

@@ -184,6 +184,21 @@ pub enum Error {
     /// A role can't be as is asked.
     #[error("{0}")]
     RoleInvalid(String),
+    /// The tokens of an issuer can't be checked for the time being.
+    #[error("{0}")]
+    IssuerUnavailable(String),
+    /// No such issuer.
+    #[error("there is no issuer {0:?}")]
+    IssuerUnknown(String),
+    /// An issuer can't be as is asked.
+    #[error("{0}")]
+    IssuerInvalid(String),
+    /// An issuer is not as the caller has seen it.
+    #[error("the issuer {0:?} was changed meanwhile, or is there already; look at it again")]
+    IssuerChanged(String),
+    /// A token is not one that an issuer's callers could log in with.
+    #[error("{0}")]
+    TokenRefused(String),
     /// The body is larger than what is asked takes.
     #[error("the body may have {limit_bytes} bytes at most")]
     BodyTooLarge {

@@ -29,6 +29,8 @@ use crate::{
     verdicts::Verdicts,
 };
 
+/// The longest that somebody is known by one token of an issuer.
+const MOST_SESSION: Duration = Duration::from_hours(24);
 /// How long a readiness check may take.
 const READINESS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -279,6 +281,8 @@ fn access_settings(config: &Config) -> AccessSettings {
         service: config.token_service(),
         token_lifetime: auth.token_lifetime.get(),
         limits: AccessLimits { accounts: auth.max_accounts, roles: auth.max_roles },
+        max_issuers: auth.max_issuers,
+        max_session: config.keys.overlap.get().min(MOST_SESSION),
         failed_logins: (auth.failed_logins_per_account, auth.failed_logins_per_address),
     }
 }

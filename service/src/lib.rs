@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod config;
+pub mod fetch;
 pub mod listener;
 pub mod metrics;
 pub mod request_id;

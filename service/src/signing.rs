@@ -3,13 +3,17 @@
 //!
 //! What is signed says in its header which key it is by, and what kind of statement it is (`typ`), so that one can't stand for another.
 //! Only Ed25519 is ever taken, whatever a header says.
+//!
+//! What others sign, to say who somebody is, is read here too: by the keys that they publish, of whatever kinds.
 
+mod issuer_keys;
 mod key;
 mod key_set;
 mod provider;
 
 use jsonwebtoken::Algorithm;
 
+pub use issuer_keys::{Claimed, InvalidIdentity, InvalidKeySet, IssuerKeys};
 pub use key::{InvalidKey, SigningKey};
 pub use key_set::{KeySet, PublicKey};
 

@@ -199,6 +199,7 @@ fn in_repository(repository: &str, content: &Content) -> Vec<Operation> {
 fn of_the_whole() -> Vec<Operation> {
     let json = "application/json";
     let (accounts, roles) = ("/v2/_longshore/accounts", "/v2/_longshore/roles");
+    let issuers = "/v2/_longshore/issuers";
     let administer = |method, path: &str| Operation::new(method, path, Need::Administer);
     vec![
         Operation::new(Method::GET, "/v2/", Need::Account),
@@ -216,6 +217,11 @@ fn of_the_whole() -> Vec<Operation> {
         administer(Method::GET, roles),
         administer(Method::POST, roles).with(json, "{}"),
         administer(Method::DELETE, &format!("{roles}/{NO_ROLE}")),
+        administer(Method::GET, issuers),
+        administer(Method::GET, &format!("{issuers}/absent")),
+        administer(Method::PUT, &format!("{issuers}/absent")).with(json, "{}"),
+        administer(Method::DELETE, &format!("{issuers}/absent")),
+        administer(Method::POST, &format!("{issuers}/absent/check")).with(json, "{}"),
     ]
 }
 

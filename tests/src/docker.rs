@@ -46,9 +46,14 @@ impl Docker {
         run_with_input("docker", self.arguments(&arguments), &account.secret).await
     }
 
+    /// The folder that its logins lie in: what others call `DOCKER_CONFIG`.
+    pub fn config_folder(&self) -> PathBuf {
+        self.folder.path().join("config")
+    }
+
     fn arguments(&self, arguments: &[&str]) -> Vec<String> {
         let host = format!("unix://{}", self.socket().display());
-        let config = self.folder.path().join("config");
+        let config = self.config_folder();
         let own = ["--config", config.to_str().expect("our folders' names are ASCII"), "--host", &host];
         own.iter().chain(arguments).map(|argument| (*argument).to_owned()).collect()
     }

@@ -12,7 +12,8 @@ use crate::{
 
 #[derive(Args)]
 pub struct GrantVerb {
-    /// An account's name, or `anonymous` for everybody who does not say who asks
+    /// An account's name, or `anonymous` for everybody who does not say who asks; of an issuer's callers `rule:ISSUER/RULE` or
+    /// `group:ISSUER/GROUP`
     subject: String,
     #[command(flatten)]
     grants: GrantArguments,

@@ -14,7 +14,7 @@ const PAGE_SIZE: u32 = 200;
 
 #[derive(Args)]
 pub struct LsArguments {
-    /// Only what this account may do, or `anonymous`
+    /// Only what this account may do, or `anonymous`, `rule:ISSUER/RULE` or `group:ISSUER/GROUP`
     #[arg(long, value_name = "NAME")]
     subject: Option<String>,
 }

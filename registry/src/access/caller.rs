@@ -3,7 +3,7 @@ use std::sync::Arc;
 use longshore_oci::{AccessToken, RepositoryName, Scope};
 
 use super::{
-    Action,
+    Action, Workload,
     directory::{Directory, Member, Rights},
 };
 use crate::state::Sharing;
@@ -31,6 +31,8 @@ enum Standing {
     Anonymous(Arc<Directory>),
     /// An account.
     Member(Arc<Member>),
+    /// Somebody for whom an issuer has spoken.
+    Workload(Arc<Workload>),
 }
 
 /// What a request is for.
@@ -81,6 +83,18 @@ impl Caller {
         Self { standing: Standing::Member(member), token }
     }
 
+    /// Somebody for whom an issuer has spoken.
+    pub(super) fn workload(workload: Workload, token: Option<Arc<AccessToken>>) -> Self {
+        Self { standing: Standing::Workload(Arc::new(workload)), token }
+    }
+
+    pub(super) fn spoken_for(&self) -> Option<&Workload> {
+        match &self.standing {
+            Standing::Workload(workload) => Some(workload),
+            _ => None,
+        }
+    }
+
     pub(super) fn account(&self) -> Option<&Member> {
         match &self.standing {
             Standing::Member(member) => Some(member),
@@ -88,9 +102,17 @@ impl Caller {
         }
     }
 
-    /// The account's name.
+    /// The account's name; or the issuer's who has spoken, and the caller's there, parted by a colon, which no account's has.
     pub fn name(&self) -> Option<&str> {
-        self.account().map(|member| member.account().name.as_str())
+        match &self.standing {
+            Standing::Unasked | Standing::Anonymous(_) => None,
+            Standing::Member(member) => Some(&member.account().name),
+            Standing::Workload(workload) => Some(&workload.name),
+        }
+    }
+
+    fn is_known(&self) -> bool {
+        self.name().is_some()
     }
 
     /// Whether it showed a token.
@@ -108,7 +130,7 @@ impl Caller {
         match (self.may(need), self.is_meant_for(need), &self.standing) {
             (true, true, _) => Judgement::Granted,
             (true, false, _) => Judgement::Narrow,
-            (false, _, Standing::Member(_)) => Judgement::Denied,
+            (false, _, Standing::Member(_) | Standing::Workload(_)) => Judgement::Denied,
             (false, ..) => Judgement::Unknown,
         }
     }
@@ -149,17 +171,17 @@ impl Caller {
             Standing::Unasked => true,
             Standing::Anonymous(directory) => something(directory.for_all()),
             Standing::Member(member) => member.rights().into_iter().any(something),
+            Standing::Workload(workload) => workload.rights.iter().any(|rights| something(rights)),
         }
     }
 
     /// Whether its roles allow this.
     fn may(&self, need: Need<'_>) -> bool {
-        let is_known = self.account().is_some();
         match need {
             Need::Nothing => true,
-            Need::Credentials | Need::Lists => is_known || self.token.is_some(),
+            Need::Credentials | Need::Lists => self.is_known() || self.token.is_some(),
             Need::Account(name) => self.name() == Some(name),
-            Need::Admin => is_known && self.allows(|rights| rights.allow_everywhere(Action::Admin)),
+            Need::Admin => self.is_known() && self.allows(|rights| rights.allow_everywhere(Action::Admin)),
             Need::Repository(name, action) => self.allows(|rights| rights.allow(action, name)),
             Need::Addition(name) => self.allows(|rights| rights.allow(Action::Push, name) || rights.allow(Action::Sign, name)),
         }

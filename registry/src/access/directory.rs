@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -7,12 +7,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use longshore_oci::RepositoryName;
+use longshore_oci::{Federated, RepositoryName};
 
-use super::{Action, Actions};
+use super::{Action, Actions, Issuer, Workload};
 use crate::{
     policy::RepositoryPattern,
-    state::{StoredAccount, StoredRole},
+    state::{StoredAccount, StoredIssuer, StoredRole, Subject},
 };
 
 /// All accounts and roles as they are at one moment, ready to be asked.
@@ -20,6 +20,9 @@ use crate::{
 pub struct Directory {
     version: u64,
     members: HashMap<String, Arc<Member>>,
+    issuers: BTreeMap<String, Arc<Issuer>>,
+    /// What may be done by those who are no account: rules and groups.
+    rights: HashMap<String, Arc<Rights>>,
     for_all: Arc<Rights>,
 }
 
@@ -65,7 +68,7 @@ impl Rights {
 
 impl Directory {
     /// What may be done by whom. What nobody in particular may do, everybody may.
-    pub fn compile(version: u64, accounts: Vec<StoredAccount>, roles: &[StoredRole]) -> Self {
+    pub fn compile(version: u64, accounts: Vec<StoredAccount>, issuers: Vec<StoredIssuer>, roles: &[StoredRole]) -> Self {
         let mut for_all = Rights::default();
         let mut rights: HashMap<&str, Rights> = HashMap::new();
         for role in roles {
@@ -80,7 +83,10 @@ impl Directory {
             let member = Member { account, rights, for_all: for_all.clone(), used_at: AtomicI64::new(0) };
             (member.account.name.clone(), Arc::new(member))
         };
-        Self { version, members: accounts.into_iter().map(member).collect(), for_all }
+        let members = accounts.into_iter().map(member).collect();
+        let issuers = issuers.into_iter().map(|issuer| (issuer.name.clone(), Arc::new(Issuer::compile(issuer)))).collect();
+        let rights = rights.into_iter().map(|(subject, rights)| (subject.to_owned(), Arc::new(rights))).collect();
+        Self { version, members, issuers, rights, for_all }
     }
 
     /// The number of the last change that is in it.
@@ -96,6 +102,36 @@ impl Directory {
     /// An account.
     pub fn member(&self, name: &str) -> Option<Arc<Member>> {
         self.members.get(name).cloned()
+    }
+
+    /// An issuer.
+    pub fn issuer(&self, name: &str) -> Option<&Arc<Issuer>> {
+        self.issuers.get(name)
+    }
+
+    /// Those with this URL; they differ in audiences, perhaps.
+    pub fn issuers_at(&self, url: &str) -> Vec<Arc<Issuer>> {
+        self.issuers.values().filter(|issuer| issuer.trust().url == url).cloned().collect()
+    }
+
+    /// Whether there are roles of a group.
+    pub fn has_group(&self, issuer: &str, group: &str) -> bool {
+        self.rights.contains_key(&group_subject(issuer, group))
+    }
+
+    /// The caller for whom an issuer has spoken; `None` where nothing that it was let in by is there any more.
+    pub fn workload(&self, name: String, federated: Federated, ends_at: i64) -> Option<Workload> {
+        let issuer = self.issuers.get(&federated.issuer)?;
+        let rules = issuer.held_rules(&federated).map(|rule| format!("{}{}/{rule}", Subject::RULE, issuer.name()));
+        let groups = issuer.held_groups(&federated).iter().map(|group| group_subject(issuer.name(), group));
+        // As at a login: a group without roles is none.
+        let groups = groups.filter(|subject| self.rights.contains_key(subject));
+        let subjects: Vec<String> = rules.chain(groups).collect();
+        if subjects.is_empty() {
+            return None;
+        }
+        let rights = subjects.iter().filter_map(|subject| self.rights.get(subject)).chain([&self.for_all]).cloned().collect();
+        Some(Workload { name, federated, rights, ends_at })
     }
 
     /// What may be done by whoever it is.
@@ -134,4 +170,8 @@ impl Member {
     pub fn note_use(&self, now: Timestamp) {
         self.used_at.store(now.as_microsecond(), Ordering::Relaxed);
     }
+}
+
+fn group_subject(issuer: &str, group: &str) -> String {
+    format!("{}{issuer}/{group}", Subject::GROUP)
 }

@@ -77,6 +77,16 @@ impl Failures {
         waits.max().map(|wait| Duration::from_secs(wait.as_secs() + 1))
     }
 
+    /// How long nobody may try from this address, whoever they say they are.
+    pub fn wait_of_address(&self, address: IpAddr) -> Option<Duration> {
+        self.wait_for([(Whose::Address(network(address)), self.per_address)], Instant::now())
+    }
+
+    /// Notes that somebody failed there who is no account.
+    pub fn note_of_address(&self, address: IpAddr) {
+        self.note_all([(Whose::Address(network(address)), self.per_address)], Instant::now());
+    }
+
     /// Notes that one was right.
     pub fn note_success(&self, name: &str, address: IpAddr) {
         self.met.insert((name.to_owned(), network(address)), ());
@@ -88,6 +98,10 @@ impl Failures {
     }
 
     fn note_at(&self, name: &str, address: IpAddr, now: Instant) {
+        self.note_all(self.all(name, address), now);
+    }
+
+    fn note_all(&self, those: impl IntoIterator<Item = (Whose, u32)>, now: Instant) {
         let mut counts = self.counts.lock().expect("nobody panics with it");
         if counts.len() + 3 > MOST {
             counts.retain(|_, count| count.ends_at > now);
@@ -98,7 +112,7 @@ impl Failures {
             let first_eighth = *first_eighth;
             counts.retain(|_, count| count.ends_at > first_eighth);
         }
-        for (whose, _) in self.all(name, address) {
+        for (whose, _) in those {
             let count = counts.entry(whose).or_insert(Count { failures: 0, ends_at: now + WINDOW });
             if count.ends_at <= now {
                 *count = Count { failures: 0, ends_at: now + WINDOW };

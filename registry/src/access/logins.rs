@@ -39,6 +39,16 @@ impl Logins {
         self.inner.passwords.hash(password).await
     }
 
+    /// Whether somebody may try from here who is no account.
+    pub fn may_try_from(&self, address: IpAddr) -> Result<(), AuthenticationError> {
+        self.inner.failures.wait_of_address(address).map_or(Ok(()), |wait| Err(AuthenticationError::Throttled(wait)))
+    }
+
+    /// Notes that somebody failed there who is no account.
+    pub fn note_from(&self, address: IpAddr) {
+        self.inner.failures.note_of_address(address);
+    }
+
     /// Whether this is the secret of an account, which may not be there. Once begun it is seen through: who hangs up is counted too.
     pub async fn check(
         &self,

@@ -6,7 +6,7 @@ use longshore_service::signing::InvalidSignature;
 use moka::sync::Cache;
 use uuid::Uuid;
 
-use super::{AuthenticationError, Caller};
+use super::{AuthenticationError, Caller, session::Session};
 use crate::keys::Keys;
 
 /// What may be kept of tokens that need not be checked again, in bytes.
@@ -64,10 +64,12 @@ impl Tokens {
         let now = Timestamp::now().as_second();
         let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
         let expires_at = now.saturating_add(lifetime);
-        let end = account.and_then(|account| account.expires_at).map_or(i64::MAX, Timestamp::as_second);
+        let spoken_for = caller.spoken_for();
+        let end = account.and_then(|account| account.expires_at).map(Timestamp::as_second);
+        let end = end.or(spoken_for.map(|workload| workload.ends_at)).unwrap_or(i64::MAX);
         let token = AccessToken {
             issuer: wish.issuer.to_owned(),
-            subject: account.map(|account| account.name.clone()).unwrap_or_default(),
+            subject: caller.name().unwrap_or_default().to_owned(),
             audience: wish.audience.to_owned(),
             issued_at: now,
             not_before: now,
@@ -75,6 +77,7 @@ impl Tokens {
             id: Uuid::new_v4().to_string(),
             access: wish.scopes.iter().filter_map(|scope| caller.granted(scope)).collect(),
             credential: account.map(|account| account.credential.clone()),
+            federated: spoken_for.map(|workload| workload.federated.clone()),
             peer_id: wish.peer_id.map(str::to_owned),
         };
         Some(Minted {
@@ -83,6 +86,35 @@ impl Tokens {
             issued_at: Timestamp::from_second(now).unwrap_or_default(),
             lifetime: Duration::from_secs(u64::try_from(token.expires_at - now).unwrap_or_default()),
         })
+    }
+
+    /// What a caller for whom an issuer has spoken gets tokens by without that one's. `None` where there is no key to sign it with, and for
+    /// others.
+    pub fn session(&self, caller: &Caller, issuer: &str, audience: &str) -> Option<String> {
+        let workload = caller.spoken_for()?;
+        let session = Session {
+            issuer: issuer.to_owned(),
+            subject: workload.name.clone(),
+            audience: audience.to_owned(),
+            issued_at: Timestamp::now().as_second(),
+            expires_at: workload.ends_at,
+            id: Uuid::new_v4().to_string(),
+            federated: workload.federated.clone(),
+        };
+        Some(self.keys.current()?.sign(Session::KIND, &session))
+    }
+
+    /// What a session says, where it is one of ours and not over.
+    pub fn check_session(&self, text: &str, audience: &str) -> Result<Session, AuthenticationError> {
+        let checked = self.keys.published().check::<Session>(Session::KIND, text);
+        let session = checked.map_err(|error| AuthenticationError::Token(reason(&error)))?;
+        if session.audience != audience {
+            Err(AuthenticationError::Token("it is for another service"))
+        } else if session.expires_at <= Timestamp::now().as_second() {
+            Err(AuthenticationError::Token("the session is over; log in again"))
+        } else {
+            Ok(session)
+        }
     }
 
     /// What a token says, where it is one of ours and holds here and now.
@@ -114,7 +146,7 @@ fn reason(error: &InvalidSignature) -> &'static str {
     match error {
         InvalidSignature::Malformed(_) => "it can't be read",
         InvalidSignature::Algorithm(_) => "only EdDSA is taken",
-        InvalidSignature::Kind { .. } => "it is no access token",
+        InvalidSignature::Kind { .. } => "it is a token for something else",
         InvalidSignature::UnknownKey(_) => "its key is not known here",
         InvalidSignature::Refused(_) => "its signature does not hold",
     }

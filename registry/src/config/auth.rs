@@ -28,6 +28,8 @@ pub struct Auth {
     pub max_accounts: u32,
     /// The most roles.
     pub max_roles: u32,
+    /// The most issuers of identities.
+    pub max_issuers: u32,
     /// So many failed logins of an account in a minute, and nobody may try it for the rest of that.
     pub failed_logins_per_account: u32,
     /// So many failed logins from an address in a minute, and it may not try again for the rest of that.
@@ -45,6 +47,7 @@ impl Default for Auth {
             admin_password: Secret::default(),
             max_accounts: 10_000,
             max_roles: 50_000,
+            max_issuers: 100,
             failed_logins_per_account: 10,
             failed_logins_per_address: 100,
         }
@@ -60,6 +63,7 @@ longshore_service::settings!(Auth {
     admin_password,
     max_accounts,
     max_roles,
+    max_issuers,
     failed_logins_per_account,
     failed_logins_per_address,
 });
@@ -82,6 +86,7 @@ impl Auth {
         for (key, value, most) in [
             ("auth.max_accounts", self.max_accounts, 100_000),
             ("auth.max_roles", self.max_roles, 1_000_000),
+            ("auth.max_issuers", self.max_issuers, 10_000),
             ("auth.failed_logins_per_account", self.failed_logins_per_account, 1_000_000),
             ("auth.failed_logins_per_address", self.failed_logins_per_address, 1_000_000),
         ] {

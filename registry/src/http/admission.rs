@@ -55,6 +55,7 @@ fn need<'a>(route: &'a Route, method: &Method) -> Need<'a> {
         Route::Catalog | Route::Images => Need::Lists,
         Route::Account(name) if *method != Method::DELETE => Need::Account(name),
         Route::Accounts | Route::Account(_) | Route::Roles | Route::Role(_) => Need::Admin,
+        Route::Issuers | Route::Issuer(_) | Route::IssuerCheck(_) => Need::Admin,
         Route::Manifest(name, _) | Route::Blob(name, _) if *method == Method::DELETE => Need::Repository(name, Action::Delete),
         Route::Manifest(name, _) if *method == Method::PUT => Need::Addition(name),
         Route::Uploads(name) | Route::Upload(name, _) => Need::Addition(name),
@@ -70,7 +71,8 @@ fn need<'a>(route: &'a Route, method: &Method) -> Need<'a> {
 
 /// What a client is told whose credentials were not taken.
 fn refused(registry: &Registry, parts: &Parts, need: Need<'_>, error: &AuthenticationError) -> Error {
-    let code = matches!(error, AuthenticationError::Token(_) | AuthenticationError::Barred(_)).then_some("invalid_token");
+    let code = matches!(error, AuthenticationError::Token(_) | AuthenticationError::Barred(_) | AuthenticationError::Identity(_))
+        .then_some("invalid_token");
     not_let_in(error, || challenge(registry, parts, need, code))
 }
 
@@ -83,6 +85,7 @@ fn not_let_in(error: &AuthenticationError, challenge: impl FnOnce() -> String) -
     match error {
         AuthenticationError::Throttled(wait) => Error::LoginThrottled { reason: error.to_string(), wait: *wait },
         AuthenticationError::Busy => Error::Overloaded,
+        AuthenticationError::Unchecked(_) => Error::IssuerUnavailable(error.to_string()),
         _ => Error::Unauthorized { reason: error.to_string(), challenge: challenge() },
     }
 }

@@ -8,6 +8,7 @@ mod body;
 mod catalog;
 mod image;
 mod images;
+mod issuers;
 mod keys;
 mod lingering;
 mod manifest_delete;
@@ -141,6 +142,11 @@ async fn operate<B: Incoming>(registry: &Arc<Registry>, route: Route, call: Call
         (Route::Roles, _) if is_read => roles::list(registry, &call).await,
         (Route::Roles, &Method::POST) => roles::create(registry, call).await,
         (Route::Role(id), &Method::DELETE) => roles::remove(registry, id, &call).await,
+        (Route::Issuers, _) if is_read => issuers::list(registry, &call).await,
+        (Route::Issuer(name), _) if is_read || matches!(method, Method::PUT | Method::DELETE) => {
+            issuers::one(registry, name, call).await
+        }
+        (Route::IssuerCheck(name), &Method::POST) => issuers::examine(registry, name, call).await,
         (route, _) => Err(Error::Method { method, allowed: allowed(&route) }),
     }
 }
@@ -150,7 +156,8 @@ fn allowed(route: &Route) -> &'static str {
     match route {
         Route::Manifest(..) => "GET, HEAD, PUT, DELETE",
         Route::Blob(..) => "GET, HEAD, DELETE",
-        Route::Uploads(_) => "POST",
+        Route::Uploads(_) | Route::IssuerCheck(_) => "POST",
+        Route::Issuer(_) => "GET, HEAD, PUT, DELETE",
         Route::Token | Route::Accounts | Route::Roles => "GET, HEAD, POST",
         Route::Account(_) => "GET, HEAD, PATCH, DELETE",
         Route::Role(_) => "DELETE",

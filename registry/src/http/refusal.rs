@@ -44,7 +44,8 @@ impl Refusal {
 /// The answer that tells a client what was wrong, as the specification's JSON. Errors of our own making are logged here, once.
 pub fn refuse(error: &Error, request_id: &str) -> Response<Body> {
     let refusal = judge(error);
-    if refusal.status.is_server_error() {
+    // That an issuer does not answer is logged once by who asks it; anybody can have it asked.
+    if refusal.status.is_server_error() && !matches!(error, Error::IssuerUnavailable(_)) {
         tracing::error!(request_id, status = refusal.status.as_u16(), error = error as &dyn std::error::Error, "request failed");
     } else if matches!(error, Error::Upload(UploadError::Interrupted { .. })) {
         tracing::info!(request_id, "{error}");
@@ -134,6 +135,11 @@ fn judge(error: &Error) -> Refusal {
         }
         Error::RoleUnknown(id) => Refusal::new(ErrorCode::RoleUnknown).detail(json!({ "id": id })),
         Error::RoleInvalid(_) => Refusal::new(ErrorCode::RoleInvalid),
+        Error::IssuerUnavailable(_) => Refusal::later(ErrorCode::Unavailable),
+        Error::IssuerUnknown(name) => Refusal::new(ErrorCode::IssuerUnknown).detail(json!({ "name": name })),
+        Error::IssuerInvalid(_) => Refusal::new(ErrorCode::IssuerInvalid),
+        Error::IssuerChanged(name) => Refusal::new(ErrorCode::IssuerChanged).detail(json!({ "name": name })),
+        Error::TokenRefused(_) => Refusal::new(ErrorCode::TokenRefused),
         Error::Page(_) => Refusal::new(ErrorCode::PaginationNumberInvalid),
         Error::Overloaded | Error::NoKey | Error::NoBudget(_) | Error::Delivery(DeliveryError::NoBudget(_)) => {
             Refusal::later(ErrorCode::Unavailable)

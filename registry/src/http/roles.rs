@@ -11,7 +11,7 @@ use crate::{
     error::Error,
     policy::RepositoryPattern,
     registry::Registry,
-    state::{Made, StoredRole},
+    state::{Made, StoredRole, Subject},
 };
 
 /// Actions on a pattern of repositories, as they are asked for.
@@ -92,7 +92,15 @@ pub async fn create<B: Incoming>(registry: &Registry, mut call: Call<B>) -> Outc
     let most = access.settings().limits.roles;
     match registry.state.add_role(role.clone(), most).await? {
         Made::Done => {}
-        Made::NoSubject => return Err(Error::AccountUnknown(subject)),
+        Made::NoSubject => {
+            return Err(match Subject::of(&subject) {
+                Subject::Rule { issuer, rule } => {
+                    Error::RoleInvalid(format!("there is no rule {rule:?} of an issuer {issuer:?}"))
+                }
+                Subject::Group { issuer, .. } => Error::IssuerUnknown(issuer.to_owned()),
+                Subject::Account(_) | Subject::Anonymous => Error::AccountUnknown(subject),
+            });
+        }
         Made::TooMany | Made::Taken => return Err(Error::RoleInvalid(format!("there may be {most} roles (auth.max_roles)"))),
     }
     access.changed().await;
@@ -105,7 +113,9 @@ pub async fn create<B: Incoming>(registry: &Registry, mut call: Call<B>) -> Outc
 pub async fn remove<B>(registry: &Registry, id: String, call: &Call<B>) -> Outcome {
     let access = access(registry)?;
     let own = registry.state.roles(call.caller.name(), "", access.settings().limits.roles).await?;
-    if own.iter().filter(|role| role.administers()).all(|role| role.id == id) {
+    let administering: Vec<_> = own.iter().filter(|role| role.administers()).map(|role| role.id.as_str()).collect();
+    // Who is no account has no roles of its own to lose; that somebody stays who administers is upheld all the same.
+    if administering == [id.as_str()] {
         return Err(Error::OwnAccount("take its own right from"));
     }
     if !registry.state.delete_role(&id).await? {

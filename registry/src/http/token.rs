@@ -1,5 +1,7 @@
 //! `GET` and `POST /token`: the token service (Docker registry token specification; the form is OAuth 2's).
 
+use std::borrow::Cow;
+
 use http::{HeaderValue, Method, Response, header};
 use longshore_oci::{Query, RouteError, Scope};
 use serde::Serialize;
@@ -15,6 +17,13 @@ use crate::{
 const MOST_SCOPES: usize = 64;
 /// The longest name of a peer, in bytes.
 const MOST_PEER_BYTES: usize = 128;
+/// The grant by which an issuer's token is exchanged for one of ours (RFC 8693).
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// What may be exchanged so, in the same words.
+const EXCHANGED: [&str; 2] = ["urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token"];
+
+/// What an exchange gets.
+const ISSUED: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 #[derive(Serialize)]
 struct Answer {
@@ -23,7 +32,15 @@ struct Answer {
     expires_in: u64,
     issued_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+    /// Of OAuth 2 (RFC 6749), which a form is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    /// Of an exchange (RFC 8693).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
 }
 
 pub async fn token<B: Incoming>(registry: &Registry, mut call: Call<B>) -> Outcome {
@@ -50,15 +67,30 @@ async fn of_header<B>(access: &Access, call: &Call<B>) -> Result<Caller, Error> 
 }
 
 async fn of_form<B>(access: &Access, call: &Call<B>, form: Query<'_>) -> Result<Caller, Error> {
-    match form.get("grant_type").as_deref() {
-        Some("password") => {}
-        Some(other) => return Err(Error::TokenRequest(format!("the grant_type is password here, not {other:?}"))),
-        None => return Err(Error::TokenRequest("the grant_type is missing".to_owned())),
-    }
-    let (Some(name), Some(secret)) = (form.get("username"), form.get("password")) else {
-        return Err(Error::TokenRequest("username and password must be in the form".to_owned()));
+    let grant = needed(form, "grant_type")?.into_owned();
+    let (name, secret) = match grant.as_str() {
+        "password" => (needed(form, "username")?, needed(form, "password")?),
+        EXCHANGE if !EXCHANGED.contains(&&*needed(form, "subject_token_type")?) => {
+            return Err(Error::TokenRequest(format!("the subject_token_type is one of these here: {}", EXCHANGED.join(", "))));
+        }
+        EXCHANGE => {
+            let exchanged = access.exchange(&needed(form, "subject_token")?, call.client).await;
+            return exchanged.map_err(|error| admission::refused_login(&error));
+        }
+        "refresh_token" => {
+            let resumed = access.resume(&needed(form, "refresh_token")?);
+            return resumed.map_err(|error| admission::refused_login(&error));
+        }
+        other => {
+            let known = format!("the grant_type is password, refresh_token or {EXCHANGE} here, not {other:?}");
+            return Err(Error::TokenRequest(known));
+        }
     };
     access.log_in(&name, &secret, call.client).await.map_err(|error| admission::refused_login(&error))
+}
+
+fn needed<'a>(form: Query<'a>, name: &str) -> Result<Cow<'a, str>, Error> {
+    form.get(name).ok_or_else(|| Error::TokenRequest(format!("{name} must be in the form")))
 }
 
 fn answer<B>(registry: &Registry, access: &Access, call: &Call<B>, caller: &Caller, asked: Query<'_>) -> Outcome {
@@ -81,13 +113,22 @@ fn answer<B>(registry: &Registry, access: &Access, call: &Call<B>, caller: &Call
         peer_id: peer_id.as_deref(),
     };
     let minted = access.mint(caller, wish).ok_or(Error::NoKey)?;
+    let is_form = call.parts.method == Method::POST;
+    let grant = asked.get("grant_type").filter(|_| is_form);
+    let is_resumed = grant.as_deref() == Some("refresh_token");
+    let is_offline =
+        asked.get("offline_token").as_deref() == Some("true") || asked.get("access_type").as_deref() == Some("offline");
+    let refresh_token = (is_offline && !is_resumed).then(|| access.session(caller, wish.issuer)).flatten();
     let scope = minted.access.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let mut response = reply::json(&Answer {
         access_token: minted.token.clone(),
         token: minted.token,
         expires_in: minted.lifetime.as_secs(),
         issued_at: minted.issued_at.to_string(),
-        scope: (call.parts.method == Method::POST).then_some(scope),
+        refresh_token,
+        scope: is_form.then_some(scope),
+        token_type: is_form.then_some("Bearer"),
+        issued_token_type: (grant.as_deref() == Some(EXCHANGE)).then_some(ISSUED),
     });
     no_store(&mut response);
     Ok(response)

@@ -98,6 +98,11 @@ impl fmt::Display for TextPattern {
 }
 
 impl TextPattern {
+    /// One of claims, which may have any characters.
+    pub fn of_claim(text: String) -> Self {
+        Self(text)
+    }
+
     /// Whether a text is meant. The time it takes is at most the product of the two lengths.
     pub fn covers(&self, text: &str) -> bool {
         let mut parts = self.0.split('*');

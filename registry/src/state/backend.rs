@@ -240,6 +240,19 @@ macro_rules! implement_state {
                 let id = id.to_owned();
                 write!(self, Durable, [id], |connection| statements::roles::delete(connection, &id))
             }
+            async fn issuers(&self, after: &str, limit: u32) -> Result<Vec<StoredIssuer>, StateError> {
+                read!(self, |connection| statements::issuers::list(connection, after, limit))
+            }
+            async fn issuer(&self, name: &str) -> Result<Option<StoredIssuer>, StateError> {
+                read!(self, |connection| statements::issuers::find(connection, name))
+            }
+            async fn put_issuer(&self, put: PutIssuer) -> Result<Put, StateError> {
+                write!(self, Durable, [put], |connection| statements::issuers::put(connection, &put))
+            }
+            async fn delete_issuer(&self, name: &str) -> Result<bool, StateError> {
+                let name = name.to_owned();
+                write!(self, Durable, [name], |connection| statements::issuers::delete(connection, &name))
+            }
             async fn signing_keys(&self) -> Result<Vec<StoredKey>, StateError> {
                 read!(self, |connection| statements::keys::list(connection))
             }

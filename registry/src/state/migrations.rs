@@ -15,6 +15,7 @@ pub fn sqlite() -> Migrator {
         ("blob links", include_str!("../../migrations/sqlite/3_blob_links.sql")),
         ("signing keys", include_str!("../../migrations/sqlite/4_signing_keys.sql")),
         ("accounts", include_str!("../../migrations/sqlite/5_accounts.sql")),
+        ("issuers", include_str!("../../migrations/sqlite/6_issuers.sql")),
     ])
 }
 
@@ -26,6 +27,7 @@ pub fn postgres() -> Migrator {
         ("blob links", include_str!("../../migrations/postgres/3_blob_links.sql")),
         ("signing keys", include_str!("../../migrations/postgres/4_signing_keys.sql")),
         ("accounts", include_str!("../../migrations/postgres/5_accounts.sql")),
+        ("issuers", include_str!("../../migrations/postgres/6_issuers.sql")),
     ])
 }
 

@@ -10,6 +10,7 @@ mod backend;
 mod error;
 mod event;
 mod image;
+mod issuer;
 mod manifest;
 mod migrations;
 mod postgres;
@@ -32,6 +33,7 @@ pub use account::{AccessLimits, AccountChange, AccountKind, Expiry, Made, NewAcc
 pub use error::StateError;
 pub use event::EventKind;
 pub use image::{ImageDetail, ImageFilter, ImageSummary, LayerDetail, ManifestDetail, Sharing};
+pub use issuer::{ClaimRule, Expected, IssuerTrust, IssuerVersions, Put, PutIssuer, StoredIssuer, Subject};
 pub use manifest::{DeleteManifest, Edge, EvidenceIndex, PutManifest, Referrer, StoredManifest, references};
 pub use postgres::{PostgresState, Tenancy};
 pub use restore::{RestoredBlob, RestoredPush, RestoredRecord};
@@ -199,6 +201,15 @@ pub trait State: Send + Sync + 'static {
     async fn add_role(&self, role: StoredRole, most: u32) -> Result<Made, StateError>;
     /// Deletes a role. False where there is none.
     async fn delete_role(&self, id: &str) -> Result<bool, StateError>;
+
+    /// Issuers by name, those after one.
+    async fn issuers(&self, after: &str, limit: u32) -> Result<Vec<StoredIssuer>, StateError>;
+    /// An issuer.
+    async fn issuer(&self, name: &str) -> Result<Option<StoredIssuer>, StateError>;
+    /// Makes an issuer, or replaces it; the roles of rules that it has no more go.
+    async fn put_issuer(&self, put: PutIssuer) -> Result<Put, StateError>;
+    /// Deletes an issuer, and the roles of its rules and groups. False where there is none.
+    async fn delete_issuer(&self, name: &str) -> Result<bool, StateError>;
 
     // The registry's own keys.
 

@@ -6,6 +6,7 @@ mod changes;
 mod cluster;
 mod garbage;
 mod images;
+mod issuers;
 mod journal;
 mod keys;
 mod lists;

@@ -1,5 +1,6 @@
 mod accounts;
 mod answer;
+mod issuers;
 mod manifest;
 mod push;
 mod token;

@@ -9,6 +9,7 @@ pub mod blobs;
 pub mod evidence;
 pub mod garbage;
 pub mod images;
+pub mod issuers;
 pub mod keys;
 pub mod lists;
 pub mod manifests;

@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use super::super::super::{Made, StoredRole};
-use super::{Connection, Result, Row, accounts, timestamp, unsigned};
+use super::{Connection, Result, Row, accounts, issuers, timestamp, unsigned};
 
 /// Those after an id.
 pub async fn list(connection: &mut Connection, subject: Option<&str>, after: &str, limit: u32) -> Result<Vec<StoredRole>> {
@@ -22,7 +22,7 @@ pub async fn list(connection: &mut Connection, subject: Option<&str>, after: &st
 /// Makes one.
 pub async fn add(connection: &mut Connection, role: &StoredRole, most: u32) -> Result<Made> {
     accounts::begin_change(connection).await?;
-    if role.subject != StoredRole::ANONYMOUS && accounts::find(connection, &role.subject).await?.is_none() {
+    if !issuers::has_subject(connection, &role.subject).await? {
         return Ok(Made::NoSubject);
     }
     if count(connection).await? >= u64::from(most) {
