@@ -4,7 +4,7 @@ use reqwest::{Method, Url};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::link::next_page;
-use crate::{Account, ClientError, ImageSummary, Issuer, RegistryClient, Role};
+use crate::{Account, AppliedPolicy, ClientError, ImageSummary, Issuer, RegistryClient, Role};
 
 /// A list that a registry hands out page by page; one page is in memory at a time.
 #[derive(Debug)]
@@ -115,5 +115,21 @@ impl Listed for Issuer {
 impl From<IssuersBody> for Vec<Issuer> {
     fn from(body: IssuersBody) -> Self {
         body.issuers
+    }
+}
+
+/// A page of `GET /v2/_longshore/policies`.
+#[derive(Deserialize)]
+pub struct PoliciesBody {
+    policies: Vec<AppliedPolicy>,
+}
+
+impl Listed for AppliedPolicy {
+    type Body = PoliciesBody;
+}
+
+impl From<PoliciesBody> for Vec<AppliedPolicy> {
+    fn from(body: PoliciesBody) -> Self {
+        body.policies
     }
 }

@@ -27,7 +27,8 @@ fn check(path: &str) {
 fn name(route: &Route) -> Option<&RepositoryName> {
     match route {
         Route::Base | Route::Catalog | Route::Images | Route::Keys | Route::Token | Route::Accounts | Route::Roles | Route::Issuers => None,
-        Route::Account(last) | Route::Role(last) | Route::Issuer(last) | Route::IssuerCheck(last) => {
+        Route::Policies | Route::PolicyTest => None,
+        Route::Account(last) | Route::Role(last) | Route::Issuer(last) | Route::IssuerCheck(last) | Route::Policy(last) => {
             assert!(!last.is_empty() && !last.contains('/'));
             None
         }

@@ -20,6 +20,7 @@ const EXIT_CODES: &str = "Exit codes:
   0    done; for a daemon, stopped by a signal, with requests finished or noted as far as they came
   1    failed
   2    a mistake in arguments, environment or configuration; nothing was done
+  3    a policy that was tried out would block images that can be pulled now
   130  a daemon told a second time to stop, and so stopped at once";
 
 /// The program's arguments, read.
@@ -54,7 +55,7 @@ pub enum Command {
     /// See and remove the images of a registry
     #[command(after_help = EXIT_CODES)]
     Image(ImageArguments),
-    /// Check policies, and see what they say to an image
+    /// Apply policies, try them out, and see what they say to an image
     #[command(after_help = EXIT_CODES)]
     Policy(PolicyArguments),
     /// Log in to a registry; docker on this machine is logged in by that too

@@ -47,6 +47,11 @@ impl ConnectionArguments {
         RegistryUrl::parse(text, self.plain_http).map_err(|error| Failure::Usage(format!("{place}{error}")))
     }
 
+    /// The registry named in front of an image, or else that of the arguments.
+    pub fn registry_of(&self, image: &ImageReference) -> Result<RegistryUrl, Failure> {
+        image.registry.clone().map_or_else(|| self.registry(None), Ok)
+    }
+
     /// A client for the registry named in front of an image, or else for the one of the arguments.
     ///
     /// Credentials that the arguments have are for the latter, and go to no other that a reference happens to name. Those that

@@ -11,6 +11,9 @@ pub enum Failure {
     /// It was tried, and failed.
     #[error("{0}")]
     Failed(String),
+    /// It was tried out, and would take something away.
+    #[error("{0}")]
+    Blocks(String),
     /// Whoever read our output has had enough of it, as `head` does; that is no failure of ours.
     #[error("the output was closed")]
     OutputClosed,
@@ -37,6 +40,7 @@ impl Failure {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::FAILURE,
+            Self::Blocks(_) => ExitCode::from(3),
             Self::OutputClosed => ExitCode::SUCCESS,
         }
     }

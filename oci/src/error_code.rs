@@ -58,6 +58,12 @@ pub enum ErrorCode {
     IssuerChanged,
     /// A token is not one to log in with.
     TokenRefused,
+    /// There is no such policy document.
+    PolicyUnknown,
+    /// A policy document makes no sense, or can't be where it should be.
+    PolicyInvalid,
+    /// The policy document is another than the caller has seen.
+    PolicyChanged,
     /// A part of the registry is out of order or too busy; trying again later can help.
     Unavailable,
     /// The registry failed in a way that is its own fault.
@@ -75,7 +81,8 @@ impl ErrorCode {
             | Self::ManifestBlobUnknown
             | Self::AccountUnknown
             | Self::RoleUnknown
-            | Self::IssuerUnknown => StatusCode::NOT_FOUND,
+            | Self::IssuerUnknown
+            | Self::PolicyUnknown => StatusCode::NOT_FOUND,
             Self::BlobUploadInvalid
             | Self::DigestInvalid
             | Self::ManifestInvalid
@@ -85,7 +92,9 @@ impl ErrorCode {
             | Self::PaginationNumberInvalid
             | Self::AccountInvalid
             | Self::RoleInvalid
-            | Self::IssuerInvalid => StatusCode::BAD_REQUEST,
+            | Self::IssuerInvalid
+            | Self::PolicyInvalid => StatusCode::BAD_REQUEST,
+            Self::PolicyChanged => StatusCode::PRECONDITION_FAILED,
             Self::AccountExists => StatusCode::CONFLICT,
             Self::IssuerChanged => StatusCode::PRECONDITION_FAILED,
             Self::TokenRefused => StatusCode::UNPROCESSABLE_ENTITY,

@@ -47,6 +47,12 @@ pub enum Route {
     Issuer(String),
     /// `/v2/_longshore/issuers/<name>/check`: what a token of it would be.
     IssuerCheck(String),
+    /// `/v2/_longshore/policies`: the policy documents in the database.
+    Policies,
+    /// `/v2/_longshore/policies/<name>`; the name is whatever text stands there.
+    Policy(String),
+    /// `/v2/_longshore/policy-test`: what a policy document would say to images.
+    PolicyTest,
     /// `/v2/<name>/_longshore/images/<tag-or-digest>`: one image, layer by layer.
     Image(RepositoryName, Reference),
     /// `/v2/<name>/_longshore/verdicts/<tag-or-digest>`: what policies say to a pull of an image.
@@ -95,10 +101,16 @@ impl Route {
             "/_longshore/accounts" => return Ok(Self::Accounts),
             "/_longshore/roles" => return Ok(Self::Roles),
             "/_longshore/issuers" => return Ok(Self::Issuers),
+            "/_longshore/policies" => return Ok(Self::Policies),
+            "/_longshore/policy-test" => return Ok(Self::PolicyTest),
             _ => {}
         }
         let rest = rest.strip_prefix('/').ok_or(RouteError::Unknown)?;
-        for (front, route) in [("_longshore/accounts/", Self::Account as fn(String) -> Self), ("_longshore/roles/", Self::Role)] {
+        for (front, route) in [
+            ("_longshore/accounts/", Self::Account as fn(String) -> Self),
+            ("_longshore/roles/", Self::Role),
+            ("_longshore/policies/", Self::Policy),
+        ] {
             if let Some(last) = rest.strip_prefix(front).filter(|last| !last.is_empty() && !last.contains('/')) {
                 return Ok(route(last.to_owned()));
             }
@@ -165,6 +177,9 @@ impl Route {
             Self::Issuers => "issuers",
             Self::Issuer(_) => "issuer",
             Self::IssuerCheck(_) => "check",
+            Self::Policies => "policies",
+            Self::Policy(_) => "policy",
+            Self::PolicyTest => "policytest",
             Self::Image(..) => "image",
             Self::Metainfo(..) => "metainfo",
             Self::Verdict(..) => "verdict",
@@ -194,6 +209,9 @@ impl std::fmt::Display for Route {
             Self::Issuers => formatter.write_str("/v2/_longshore/issuers"),
             Self::Issuer(name) => write!(formatter, "/v2/_longshore/issuers/{}", utf8_percent_encode(name, ID)),
             Self::IssuerCheck(name) => write!(formatter, "/v2/_longshore/issuers/{}/check", utf8_percent_encode(name, ID)),
+            Self::Policies => formatter.write_str("/v2/_longshore/policies"),
+            Self::Policy(name) => write!(formatter, "/v2/_longshore/policies/{}", utf8_percent_encode(name, ID)),
+            Self::PolicyTest => formatter.write_str("/v2/_longshore/policy-test"),
             Self::Image(name, reference) => write!(formatter, "/v2/{name}/_longshore/images/{reference}"),
             Self::Verdict(name, reference) => write!(formatter, "/v2/{name}/_longshore/verdicts/{reference}"),
             Self::Metainfo(name, digest) => write!(formatter, "/v2/{name}/_longshore/metainfo/{digest}"),
@@ -235,6 +253,9 @@ mod tests {
             ("/v2/_longshore/issuers".to_owned(), Route::Issuers),
             ("/v2/_longshore/issuers/check".to_owned(), Route::Issuer("check".to_owned())),
             ("/v2/_longshore/issuers/check/check".to_owned(), Route::IssuerCheck("check".to_owned())),
+            ("/v2/_longshore/policies".to_owned(), Route::Policies),
+            ("/v2/_longshore/policies/prod".to_owned(), Route::Policy("prod".to_owned())),
+            ("/v2/_longshore/policy-test".to_owned(), Route::PolicyTest),
             ("/v2/library/alpine/_longshore/images/latest".to_owned(), Route::Image(name.clone(), tag.clone())),
             ("/v2/library/alpine/_longshore/verdicts/latest".to_owned(), Route::Verdict(name.clone(), tag)),
             (format!("/v2/library/alpine/_longshore/metainfo/{SHA}"), Route::Metainfo(name, digest)),

@@ -14,6 +14,13 @@ impl Tag {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is one for signatures and the like: `sha256-`, a digest's digits, and perhaps `.sig`, `.att` or `.sbom`.
+    pub fn is_of_a_digest(&self) -> bool {
+        let Some(rest) = self.0.strip_prefix("sha256-") else { return false };
+        let (digits, kind) = rest.split_once('.').unwrap_or((rest, "sig"));
+        digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) && matches!(kind, "sig" | "att" | "sbom")
+    }
 }
 
 impl FromStr for Tag {
@@ -39,6 +46,23 @@ impl fmt::Display for Tag {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tells_those_that_are_made_of_a_digest() {
+        let digits = "0f".repeat(32);
+        for (tag, expected) in [
+            (format!("sha256-{digits}"), true),
+            (format!("sha256-{digits}.sig"), true),
+            (format!("sha256-{digits}.att"), true),
+            (format!("sha256-{digits}.txt"), false),
+            (format!("sha256-{digits}0.sig"), false),
+            (format!("sha512-{digits}.sig"), false),
+            ("sha256-list".to_owned(), false),
+            ("v1.sig".to_owned(), false),
+        ] {
+            assert_eq!(tag.parse::<Tag>().expect("a tag").is_of_a_digest(), expected, "{tag}");
+        }
+    }
 
     #[test]
     fn follows_the_grammar() {

@@ -16,7 +16,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::{http, keys::KeyKeeper, links::Scribe, policy::Watch, registry::Registry, sweep::Sweeper};
+use crate::{
+    http,
+    keys::KeyKeeper,
+    links::Scribe,
+    policy::{Follower, Watch},
+    registry::Registry,
+    sweep::Sweeper,
+};
 
 /// The routes' labels, by their position in the metrics; the last stands for paths that are none.
 pub(crate) const ROUTES: &[&str] = &[
@@ -41,6 +48,9 @@ pub(crate) const ROUTES: &[&str] = &[
     "issuers",
     "issuer",
     "check",
+    "policies",
+    "policy",
+    "policytest",
     "unknown",
 ];
 
@@ -62,6 +72,7 @@ pub struct App {
     pub(crate) scribe: Scribe,
     pub(crate) key_keeper: Option<KeyKeeper>,
     pub(crate) policy_watch: Option<Watch>,
+    pub(crate) policy_follower: Follower,
     pub(crate) first_password: Option<String>,
     pub(crate) draining: CancellationToken,
 }
@@ -114,6 +125,7 @@ impl App {
             scribe,
             key_keeper,
             policy_watch,
+            policy_follower,
             draining,
             ..
         } = self;
@@ -129,6 +141,7 @@ impl App {
         if let Some(watch) = policy_watch {
             tokio::spawn(watch.run(shutdown.clone()));
         }
+        tokio::spawn(policy_follower.run(shutdown.clone()));
         let stop_writing = CancellationToken::new();
         let following = registry.access.clone().map(|access| tokio::spawn(access.watch(stop_writing.clone())));
         let mut writing = tokio::spawn(scribe.run(stop_writing.clone()));

@@ -168,6 +168,7 @@ impl Layout for Config {
         self.auth.check(problems);
         self.uploads.check(problems);
         self.manifests.check(problems);
+        self.policy.check(problems);
         self.lists.check(problems);
         self.sweep.check(problems);
         self.requests.check(problems);

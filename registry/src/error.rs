@@ -199,6 +199,23 @@ pub enum Error {
     /// A token is not one that an issuer's callers could log in with.
     #[error("{0}")]
     TokenRefused(String),
+    /// No such policy document.
+    #[error("there is no policy document {0:?}")]
+    PolicyUnknown(String),
+    /// A policy document makes no sense, or can't be where it should be.
+    #[error("{}", .0.join("; "))]
+    PolicyInvalid(Vec<String>),
+    /// A policy document is another than the caller has seen.
+    #[error("the policy document {name:?} {is} now; look at it again, and change that")]
+    PolicyChanged {
+        /// Which.
+        name: String,
+        /// What it is.
+        is: String,
+    },
+    /// What is asked of policies makes no sense.
+    #[error("{0}")]
+    PolicyRequest(String),
     /// The body is larger than what is asked takes.
     #[error("the body may have {limit_bytes} bytes at most")]
     BodyTooLarge {

@@ -31,7 +31,10 @@ mod verdicts;
 
 pub use app::{App, Drained};
 pub use config::{Config, DAEMON, StorageKind};
-pub use policy::{Document as PolicyDocument, told as policy_error_told};
+pub use policy::{
+    Document as PolicyDocument, InlineError as PolicyInlineError, PolicyError, check_name as check_policy_name,
+    inline as inline_policy, told as policy_error_told,
+};
 pub use reindex::{ReindexError, ReindexProgress, ReindexReport, reindex};
 pub use signature::{Evidence, Form as EvidenceForm, Key as SignatureKey, Signer};
 pub use start::{StartError, build, reset_administrator};

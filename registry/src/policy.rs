@@ -1,76 +1,97 @@
-//! What may be done here beyond what the protocol allows: the policies of a document under version control.
+//! What may be done here beyond what the protocol allows: the policies of a document under version control, and of those that were
+//! applied and lie in the database.
 //!
-//! The document is compiled once and swapped whole when the file changes; a request is judged by the one in force when it came.
+//! Documents are compiled once; what is in force is the policies of all of them, swapped whole when the file or the database changes. A
+//! request is judged by what is in force when it comes.
 
+mod closed;
 mod condition;
 mod document;
+mod file;
+mod follower;
+mod inline;
 mod material;
+mod mistakes;
+mod parts;
 mod pattern;
 mod pull;
 mod push;
+mod stored;
 
 use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use prometheus::IntCounter;
-use tokio_util::sync::CancellationToken;
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    state::{SharedState, StateError},
+};
 
 pub use document::Mode;
-pub use document::{Document, InvalidDocument};
+pub use document::{Document, InvalidDocument, Policy};
+pub use file::{PolicyError, Watch, told};
+pub use follower::Follower;
+pub use inline::{InlineError, inline, is_private};
+pub use parts::{Parts, Place};
 pub use pattern::{RepositoryPattern, TextPattern};
 pub use pull::{Judgement, Matching, Subject, verdict};
 pub use push::{Push, Verdict, Violation};
+pub use stored::{Applied, Stored, check_name};
 
-/// How often the document's file is looked at.
+/// How often the configured file, and the number of the database's last change, are looked at.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The largest document, in bytes.
-const MOST_BYTES: u64 = 1 << 20;
-
-/// Why a document is not to be had.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// The file can't be read.
-    #[error("{} can't be read", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: std::io::Error,
-    },
-    /// What is in it is no document.
-    #[error("{}: {source}", path.display())]
-    Document {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: InvalidDocument,
-    },
-}
 
 /// The policies in force.
 pub struct Policies {
-    document: ArcSwap<Document>,
+    in_force: ArcSwap<Document>,
+    parts: Mutex<Parts>,
+    /// Held while what the database has is taken over, so that nothing older comes after it.
+    refreshing: tokio::sync::Mutex<()>,
     refused: IntCounter,
     warned: IntCounter,
 }
 
 impl Policies {
-    /// These policies; what they refuse and warn of is counted.
-    pub fn new(document: Document, refused: IntCounter, warned: IntCounter) -> Self {
-        Self { document: ArcSwap::from_pointee(document), refused, warned }
+    /// Those of the configured document, and of the ones in the database; what they refuse and warn of is counted.
+    pub fn new(parts: Parts, refused: IntCounter, warned: IntCounter) -> Self {
+        let in_force = ArcSwap::from_pointee(parts.joined());
+        Self { in_force, parts: Mutex::new(parts), refreshing: tokio::sync::Mutex::default(), refused, warned }
     }
 
     /// The policies as they are now.
     pub fn current(&self) -> Arc<Document> {
-        self.document.load_full()
+        self.in_force.load_full()
+    }
+
+    /// The documents that they are from.
+    pub fn parts(&self) -> Parts {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over what the configured file says now.
+    fn take_file(&self, document: Document) {
+        self.change(|parts| parts.file = Arc::new(document));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Parts)) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut parts);
+        self.in_force.store(Arc::new(parts.joined()));
+    }
+
+    /// Takes over what the database has, where that is not what was last taken over. Whether it was not.
+    pub async fn follow(&self, state: &SharedState) -> Result<bool, StateError> {
+        let _alone = self.refreshing.lock().await;
+        if state.policy_version().await? == self.parts().stored.version {
+            return Ok(false);
+        }
+        let stored = Stored::read(state).await?;
+        self.change(|parts| parts.stored = stored);
+        Ok(true)
     }
 
     /// The warnings of a verdict, or the error that it is.
@@ -81,99 +102,5 @@ impl Policies {
         }
         self.refused.inc();
         Err(Error::Denied(verdict.refusals))
-    }
-}
-
-impl Document {
-    /// Reads the document in a file.
-    pub fn read(path: &Path) -> Result<Self, PolicyError> {
-        Self::compile(path, &Source::read(path)?)
-    }
-
-    fn compile(path: &Path, source: &Source) -> Result<Self, PolicyError> {
-        let file = |name: &str| source.files.get(name).cloned().ok_or_else(|| format!("{name:?} was not read"));
-        Self::parse_with(&source.text, file).map_err(|source| PolicyError::Document { path: path.to_owned(), source })
-    }
-}
-
-/// A document's text, and those of the files that it names, as they are found from its folder.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-struct Source {
-    text: String,
-    files: BTreeMap<String, String>,
-}
-
-impl Source {
-    fn read(path: &Path) -> Result<Self, PolicyError> {
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let text = text(path)?;
-        let files = Document::files(&text).into_iter().map(|name| Ok((name.clone(), self::text(&folder.join(name))?)));
-        Ok(Self { files: files.collect::<Result<_, PolicyError>>()?, text })
-    }
-}
-
-fn text(path: &Path) -> Result<String, PolicyError> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
-    let failed = |source| PolicyError::File { path: path.to_owned(), source };
-    read.map_err(failed)?;
-    if text.len() as u64 > MOST_BYTES {
-        return Err(failed(std::io::Error::other(format!("it has more than {MOST_BYTES} bytes"))));
-    }
-    Ok(text)
-}
-
-/// The task that takes over what changes in the document's file, and in those that it names. What can't be read there is told once, and changes nothing. What is
-/// there must be found twice, a period apart: a file that is being written is not taken for what it will be.
-pub struct Watch {
-    policies: Arc<Policies>,
-    path: PathBuf,
-    found: Result<Source, String>,
-    taken: Option<Result<Source, String>>,
-}
-
-impl Watch {
-    /// A watch on the file that these policies are from.
-    pub fn new(policies: Arc<Policies>, path: PathBuf) -> Self {
-        Self { policies, path, found: Ok(Source::default()), taken: None }
-    }
-
-    /// Watches until told to stop.
-    pub async fn run(mut self, shutdown: CancellationToken) {
-        loop {
-            let path = self.path.clone();
-            let Ok(found) = tokio::task::spawn_blocking(move || Source::read(&path)).await else { return };
-            let found = found.map_err(|error| told(&error));
-            if found == self.found && self.taken.as_ref() != Some(&found) {
-                self.take(&found);
-                self.taken = Some(found);
-            } else {
-                self.found = found;
-            }
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(PERIOD) => {}
-            }
-        }
-    }
-
-    fn take(&self, found: &Result<Source, String>) {
-        let compiled = found.clone().and_then(|source| Document::compile(&self.path, &source).map_err(|error| told(&error)));
-        match compiled {
-            Ok(document) => {
-                tracing::info!(policies = document.policies.len(), "the policies in the file are in force");
-                self.policies.document.store(Arc::new(document));
-            }
-            Err(reason) => tracing::error!(reason, "the policies stay as they were"),
-        }
-    }
-}
-
-/// An error, with the system's answer where there is one.
-pub fn told(error: &PolicyError) -> String {
-    match std::error::Error::source(error) {
-        Some(source) if matches!(error, PolicyError::File { .. }) => format!("{error}: {source}"),
-        _ => error.to_string(),
     }
 }

@@ -32,7 +32,7 @@ pub struct Registry {
     pub access: Option<Arc<Access>>,
     /// How much callers have taken.
     pub throttle: Throttle,
-    /// What may be pushed.
+    /// What may be pushed and pulled.
     pub policies: Arc<Policies>,
     /// What they came to for images.
     pub verdicts: Verdicts,
@@ -82,10 +82,21 @@ pub struct Limits {
     pub allows_missing_references: bool,
     /// The longest page of a list.
     pub max_page: u32,
+    /// What bounds applied policy documents.
+    pub policies: PolicyLimits,
     /// How clients that come straight here reach it: `http` or `https`.
     pub scheme: &'static str,
     /// What `Location` headers begin with; empty for paths alone.
     pub public_url: String,
+}
+
+/// How much of policy documents is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyLimits {
+    /// The largest, in bytes.
+    pub document_bytes: u64,
+    /// How many.
+    pub documents: u32,
 }
 
 impl Registry {

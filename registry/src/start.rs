@@ -18,9 +18,9 @@ use crate::{
     keys::{KeyKeeper, Keys, Rotation, Seal},
     links::Scribe,
     memory::Memory,
-    policy::{Document, Policies, PolicyError, Watch},
+    policy::{Document, Follower, Parts, Policies, PolicyError, Stored, Watch},
     redirect::Redirect,
-    registry::{Limits, Registry, Traffic},
+    registry::{Limits, PolicyLimits, Registry, Traffic},
     state::{AccessLimits, PostgresState, SharedState, SqliteState, StateError, Tenancy},
     storage::{Backoff, FolderStore, Metered, ObjectKey, PIECE_BYTES, Retrying, S3Settings, S3Store, SharedStore, StorageError},
     sweep::{Retention, Sweeper},
@@ -99,7 +99,8 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     if state.needs_rebuilding().await? && !store.list(ObjectKey::PREFIX, None).await?.objects.is_empty() {
         return Err(StartError::NeedsReindex);
     }
-    let document = config.policy.file.as_deref().map(Document::read).transpose()?.unwrap_or_default();
+    let file = Arc::new(config.policy.file.as_deref().map(Document::read).transpose()?.unwrap_or_default());
+    let documents = Parts { file, stored: Stored::read(&state).await? };
     let keys: Arc<Keys> = Arc::default();
     let key_keeper = keep_keys(&config, &state, &keys).await?;
     let access = open_access(&config, &state, &keys).await?;
@@ -107,13 +108,14 @@ pub async fn build(config: Config) -> Result<App, StartError> {
         Some(access) => access.ensure_administrator(config.auth.admin_password.reveal()).await?,
         None => None,
     };
-    if access.is_none() && document.enforces_pulls() {
+    let registry = Arc::new(assemble(&config, (documents, keys, access), store, state, &metrics, &http_metrics));
+    if registry.access.is_none() && registry.policies.current().enforces_pulls() {
         tracing::warn!(
             "a policy keeps unsigned images from being pulled, and without auth.enabled nobody can be let sign them here"
         );
     }
-    let registry = Arc::new(assemble(&config, (document, keys, access), store, state, &metrics, &http_metrics));
     let policy_watch = config.policy.file.clone().map(|file| Watch::new(registry.policies.clone(), file));
+    let policy_follower = Follower::new(registry.policies.clone(), registry.state.clone());
     watch_gauges(&registry, &metrics);
     let draining = CancellationToken::new();
     let admin = Admin::new(readiness(&registry, draining.clone()), metrics);
@@ -131,6 +133,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
         scribe,
         key_keeper,
         policy_watch,
+        policy_follower,
         first_password,
         draining,
     })
@@ -181,7 +184,7 @@ pub(crate) async fn open_state(config: &Config, tenancy: Tenancy) -> Result<Shar
 
 fn assemble(
     config: &Config,
-    (document, keys, access): (Document, Arc<Keys>, Option<Arc<Access>>),
+    (documents, keys, access): (Parts, Arc<Keys>, Option<Arc<Access>>),
     store: SharedStore,
     state: SharedState,
     metrics: &Metrics,
@@ -197,7 +200,7 @@ fn assemble(
     };
     Registry {
         policies: Arc::new(Policies::new(
-            document,
+            documents,
             metrics.counter("longshore_policy_refused_total", "Requests refused by a policy."),
             metrics.counter("longshore_policy_warned_total", "Violations of policies that only warn."),
         )),
@@ -225,6 +228,10 @@ fn assemble(
             max_manifest_bytes: config.manifests.max_size.as_bytes(),
             allows_missing_references: config.manifests.missing_references == MissingReferences::Allow,
             max_page: config.lists.max_page,
+            policies: PolicyLimits {
+                document_bytes: config.policy.max_document_size.as_bytes(),
+                documents: config.policy.max_documents,
+            },
             scheme: if config.listen.tls_files().is_some() { "https" } else { "http" },
             public_url: config
                 .listen

@@ -6,6 +6,8 @@
 
 mod exemption;
 mod gathering;
+mod overwrite;
+mod trial;
 
 use std::sync::Arc;
 
@@ -23,6 +25,8 @@ use crate::{
 
 use exemption::is_evidence;
 use gathering::gather;
+pub use overwrite::{Overwrite, judge_overwrite};
+pub use trial::{MOST_IMAGES, Standing, Subjects, Trial, Tried};
 
 /// How many judgements are remembered.
 const MOST_JUDGED: u64 = 10_000;
@@ -39,6 +43,8 @@ pub struct Verdicts {
     /// The manifests that are evidence themselves; they stay what they are.
     evidence: Cache<(RepositoryName, Digest), ()>,
     turns: Semaphore,
+    /// Held by who tries out what is not in force.
+    trying: Semaphore,
 }
 
 /// What was found of an image.
@@ -60,8 +66,21 @@ impl Judged {
 impl Verdicts {
     /// None yet.
     pub fn new() -> Self {
-        Self { judged: Cache::new(MOST_JUDGED), evidence: Cache::new(MOST_JUDGED), turns: Semaphore::new(AT_ONCE) }
+        Self {
+            judged: Cache::new(MOST_JUDGED),
+            evidence: Cache::new(MOST_JUDGED),
+            turns: Semaphore::new(AT_ONCE),
+            trying: Semaphore::new(1),
+        }
     }
+}
+
+/// What images are judged by.
+#[derive(Clone, Copy)]
+struct Law<'a> {
+    document: &'a Arc<Document>,
+    /// Whether it is asked again and again, so that what it comes to is to be remembered.
+    is_in_force: bool,
 }
 
 /// What the policies come to for an image.
@@ -71,13 +90,17 @@ pub async fn judge(
     name: &RepositoryName,
     image: &Digest,
 ) -> Result<Judged, Error> {
-    let judgements = judge_one(registry, document, name, image).await?;
+    judge_by(registry, Law { document, is_in_force: true }, name, image).await
+}
+
+async fn judge_by(registry: &Registry, law: Law<'_>, name: &RepositoryName, image: &Digest) -> Result<Judged, Error> {
+    let judgements = judge_one(registry, law, name, image).await?;
     let mut judged = Judged { judgements: judgements.to_vec(), is_evidence: false };
     if !judged.is_satisfied() {
         judged.is_evidence = is_evidence(registry, name, image).await?;
     }
     if !judged.is_satisfied() && !judged.is_evidence {
-        judge_indexes(registry, document, name, image, &mut judged).await?;
+        judge_indexes(registry, law, name, image, &mut judged).await?;
     }
     Ok(judged)
 }
@@ -85,7 +108,7 @@ pub async fn judge(
 /// Has the policies that the image does not satisfy satisfied by indexes that list it, itself or through others: each by any.
 async fn judge_indexes(
     registry: &Registry,
-    document: &Arc<Document>,
+    law: Law<'_>,
     name: &RepositoryName,
     image: &Digest,
     judged: &mut Judged,
@@ -100,9 +123,10 @@ async fn judge_indexes(
                 continue;
             }
             seen.push(listing.clone());
-            for found in judge_one(registry, document, name, listing).await?.iter().filter(|found| found.is_satisfied) {
-                let open = judged.judgements.iter_mut().filter(|judgement| !judgement.is_satisfied);
-                for judgement in open.filter(|judgement| judgement.policy == found.policy) {
+            let found = judge_one(registry, law, name, listing).await?;
+            // They are the judgements of the same policies in the same order.
+            for (judgement, found) in judged.judgements.iter_mut().zip(found.iter()) {
+                if !judgement.is_satisfied && found.is_satisfied {
                     *judgement = Judgement { through: Some(listing.clone()), ..found.clone() };
                 }
             }
@@ -116,7 +140,7 @@ async fn judge_indexes(
 
 async fn judge_one(
     registry: &Registry,
-    document: &Arc<Document>,
+    Law { document, is_in_force }: Law<'_>,
     name: &RepositoryName,
     image: &Digest,
 ) -> Result<Arc<Vec<Judgement>>, Error> {
@@ -141,7 +165,7 @@ async fn judge_one(
         Arc::new(document.judge_pull(subject))
     };
     let judgements = tokio::task::spawn_blocking(judge).await.map_err(|_| Error::Overloaded)?;
-    if is_whole {
+    if is_whole && is_in_force {
         registry.verdicts.judged.insert(key, judgements.clone());
     }
     Ok(judgements)

@@ -198,7 +198,7 @@ fn in_repository(repository: &str, content: &Content) -> Vec<Operation> {
 
 fn of_the_whole() -> Vec<Operation> {
     let json = "application/json";
-    let (accounts, roles) = ("/v2/_longshore/accounts", "/v2/_longshore/roles");
+    let (accounts, roles, policies) = ("/v2/_longshore/accounts", "/v2/_longshore/roles", "/v2/_longshore/policies");
     let issuers = "/v2/_longshore/issuers";
     let administer = |method, path: &str| Operation::new(method, path, Need::Administer);
     vec![
@@ -222,6 +222,11 @@ fn of_the_whole() -> Vec<Operation> {
         administer(Method::PUT, &format!("{issuers}/absent")).with(json, "{}"),
         administer(Method::DELETE, &format!("{issuers}/absent")),
         administer(Method::POST, &format!("{issuers}/absent/check")).with(json, "{}"),
+        administer(Method::GET, policies),
+        administer(Method::GET, &format!("{policies}/absent")),
+        administer(Method::PUT, &format!("{policies}/absent")).with("application/toml", "no document"),
+        administer(Method::DELETE, &format!("{policies}/absent")),
+        administer(Method::POST, "/v2/_longshore/policy-test?name=absent").with("application/toml", ""),
     ]
 }
 

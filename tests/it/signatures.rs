@@ -370,7 +370,7 @@ async fn a_policy_that_warns_says_so(backend: Backend) {
     let image = Image::random(850, &[100]);
     harbor.push("prod/app", "v1", &image).await;
     let answer = harbor.pull("v1").await.expect(200);
-    assert!(answer.required("warning").starts_with("299 - \"policy 'prod': needs a signature by key release.pub"), "{answer:?}");
+    assert!(answer.required("warning").starts_with("299 - \"policy 'prod' needs a signature by key release.pub"), "{answer:?}");
     harbor.push_simple(&image.digest, &harbor.signer.simple(&image.digest)).await;
     let answer = harbor.pull("v1").await.expect(200);
     assert!(answer.header("warning").is_none(), "{answer:?}");

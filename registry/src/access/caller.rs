@@ -12,7 +12,7 @@ use crate::state::Sharing;
 const CATALOG: &str = "catalog";
 /// The caller's own account, in a scope.
 const ACCOUNT: &str = "account";
-/// Accounts and roles of all, in a scope.
+/// Accounts and roles of all, and policies, in a scope.
 const ADMIN: &str = "admin";
 
 /// Who calls, and what for.
@@ -46,7 +46,7 @@ pub enum Need<'a> {
     Lists,
     /// The account of this name: one's own, or being its administrator.
     Account(&'a str),
-    /// Accounts and roles.
+    /// Accounts, roles and policies.
     Admin,
     /// To do this with a repository.
     Repository(&'a RepositoryName, Action),
@@ -252,7 +252,7 @@ impl Need<'_> {
             Need::Nothing | Need::Credentials => "call".to_owned(),
             Need::Lists => "list what there is".to_owned(),
             Need::Account(name) => format!("change the account {name}"),
-            Need::Admin => "keep accounts and roles".to_owned(),
+            Need::Admin => "keep accounts, roles and policies".to_owned(),
             Need::Repository(name, Action::Pull) => format!("pull from {name}"),
             Need::Repository(name, Action::Delete) => format!("delete from {name}"),
             Need::Repository(name, Action::Admin) => format!("administer {name}"),

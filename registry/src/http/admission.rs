@@ -56,6 +56,7 @@ fn need<'a>(route: &'a Route, method: &Method) -> Need<'a> {
         Route::Account(name) if *method != Method::DELETE => Need::Account(name),
         Route::Accounts | Route::Account(_) | Route::Roles | Route::Role(_) => Need::Admin,
         Route::Issuers | Route::Issuer(_) | Route::IssuerCheck(_) => Need::Admin,
+        Route::Policies | Route::Policy(_) | Route::PolicyTest => Need::Admin,
         Route::Manifest(name, _) | Route::Blob(name, _) if *method == Method::DELETE => Need::Repository(name, Action::Delete),
         Route::Manifest(name, _) if *method == Method::PUT => Need::Addition(name),
         Route::Uploads(name) | Route::Upload(name, _) => Need::Addition(name),

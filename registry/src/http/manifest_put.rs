@@ -6,7 +6,11 @@ use http::{HeaderValue, header};
 use jiff::Timestamp;
 use longshore_oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, Route, Tag};
 
-use super::{Call, Incoming, Outcome, admission::forbidden, body, platform, reply};
+use super::{
+    Call, Incoming, Outcome,
+    admission::{authority, forbidden},
+    body, platform, reply,
+};
 use crate::{
     access::{Action, Caller, Judgement, Need},
     error::Error,
@@ -14,6 +18,7 @@ use crate::{
     record,
     registry::Registry,
     state::{PutManifest, RestoredPush, StateError, references},
+    verdicts::{Overwrite, judge_overwrite},
 };
 
 /// How many tags one request may set.
@@ -36,11 +41,13 @@ pub async fn manifest_put<B: Incoming>(
     let policies = registry.policies.current();
     let push = Push { repository: &name, digest: &digest, manifest: &manifest, size_bytes: content.len() as u64 };
     let mut verdict = policies.judge(push);
+    let overwrite = judge_overwrite(registry, &policies, &name, &digest, &tags, authority(registry, &call.parts)).await?;
     for tag in &tags {
-        if policies.is_about(&name, tag)
+        if (policies.is_about(&name, tag) || overwrite.is_about(tag))
             && let Some(found) = registry.state.manifest(&name, &Reference::Tag(tag.clone())).await?
         {
             verdict += policies.judge_move(&name, tag, &found.digest, Some(&digest));
+            verdict += overwrite.judge_move(tag, &found.digest);
         }
     }
     let warnings = registry.policies.settle(verdict)?;
@@ -54,7 +61,7 @@ pub async fn manifest_put<B: Incoming>(
     let push = RestoredPush { digest: digest.clone(), manifest, platform, content, pushed_at: Timestamp::now() };
     registry
         .tasks
-        .spawn(async move { keep(&keeper, &policies, repository, push, moved).await })
+        .spawn(async move { keep(&keeper, (&policies, &overwrite), repository, push, moved).await })
         .await
         .map_err(|error| Error::Upload(crate::upload::UploadError::Task(error)))??;
     let mut response = reply::created(registry.location(Route::Manifest(name, Reference::Digest(digest.clone()))), &digest);
@@ -91,15 +98,8 @@ fn require_right(caller: &Caller, name: &RepositoryName, manifest: &Manifest, ta
     if caller.judge(need) == Judgement::Granted {
         return Ok(());
     }
-    let is_about_an_image = if tags.is_empty() { manifest.subject.is_some() } else { tags.iter().all(is_of_a_digest) };
+    let is_about_an_image = if tags.is_empty() { manifest.subject.is_some() } else { tags.iter().all(Tag::is_of_a_digest) };
     if is_about_an_image { Ok(()) } else { Err(forbidden(caller, need)) }
-}
-
-/// Whether a tag is one for signatures and the like: `sha256-`, the digest's digits, and perhaps `.sig`, `.att` or `.sbom`.
-fn is_of_a_digest(tag: &Tag) -> bool {
-    let Some(rest) = tag.as_str().strip_prefix("sha256-") else { return false };
-    let (digits, kind) = rest.split_once('.').unwrap_or((rest, "sig"));
-    digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) && matches!(kind, "sig" | "att" | "sbom")
 }
 
 fn settle_digest(reference: &Reference, content: &[u8]) -> Result<Digest, Error> {
@@ -119,12 +119,13 @@ async fn require_references(registry: &Registry, name: &RepositoryName, manifest
 /// Writes the change beside the blobs, then into the database; anew where a deletion that began later was done sooner.
 async fn keep(
     registry: &Registry,
-    policies: &Document,
+    (policies, overwrite): (&Document, &Overwrite),
     repository: RepositoryName,
     push: RestoredPush,
     tags: Vec<Tag>,
 ) -> Result<(), Error> {
-    let frozen_tags: Vec<Tag> = tags.iter().filter(|tag| policies.is_frozen(&repository, tag)).cloned().collect();
+    let is_frozen = |tag: &&Tag| policies.is_frozen(&repository, tag) || overwrite.refuses(tag);
+    let frozen_tags: Vec<Tag> = tags.iter().filter(is_frozen).cloned().collect();
     for _ in 0..record::ATTEMPTS {
         let put = |revision| {
             let RestoredPush { digest, manifest, platform, content, pushed_at } = push.clone();
@@ -149,7 +150,9 @@ async fn keep(
             Err(StateError::Missing(missing)) => return Err(Error::ReferencesMissing(missing)),
             // Somebody else set it after it was looked at.
             Err(StateError::Frozen { tag, digest }) => {
-                registry.policies.settle(policies.judge_move(&repository, &tag, &digest, Some(&push.digest)))?;
+                let mut verdict = policies.judge_move(&repository, &tag, &digest, Some(&push.digest));
+                verdict += overwrite.judge_move(&tag, &digest);
+                registry.policies.settle(verdict)?;
                 return Err(StateError::Changed.into());
             }
             kept => return Ok(kept?),

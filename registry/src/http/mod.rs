@@ -17,6 +17,8 @@ mod manifest_put;
 mod metainfo;
 mod page;
 mod platform;
+mod policies;
+mod policy_test;
 mod referrers;
 mod refusal;
 mod reply;
@@ -141,6 +143,11 @@ async fn operate<B: Incoming>(registry: &Arc<Registry>, route: Route, call: Call
         }
         (Route::Roles, _) if is_read => roles::list(registry, &call).await,
         (Route::Roles, &Method::POST) => roles::create(registry, call).await,
+        (Route::Policies, _) if is_read => policies::list(registry, &call).await,
+        (Route::Policy(name), _) if is_read || matches!(method, Method::PUT | Method::DELETE) => {
+            policies::one(registry, name, call).await
+        }
+        (Route::PolicyTest, &Method::POST) => policy_test::policy_test(registry, call).await,
         (Route::Role(id), &Method::DELETE) => roles::remove(registry, id, &call).await,
         (Route::Issuers, _) if is_read => issuers::list(registry, &call).await,
         (Route::Issuer(name), _) if is_read || matches!(method, Method::PUT | Method::DELETE) => {
@@ -156,11 +163,12 @@ fn allowed(route: &Route) -> &'static str {
     match route {
         Route::Manifest(..) => "GET, HEAD, PUT, DELETE",
         Route::Blob(..) => "GET, HEAD, DELETE",
-        Route::Uploads(_) | Route::IssuerCheck(_) => "POST",
+        Route::Uploads(_) | Route::IssuerCheck(_) | Route::PolicyTest => "POST",
         Route::Issuer(_) => "GET, HEAD, PUT, DELETE",
         Route::Token | Route::Accounts | Route::Roles => "GET, HEAD, POST",
         Route::Account(_) => "GET, HEAD, PATCH, DELETE",
         Route::Role(_) => "DELETE",
+        Route::Policy(_) => "GET, HEAD, PUT, DELETE",
         Route::Upload(..) => "GET, HEAD, PATCH, PUT, DELETE",
         _ => "GET, HEAD",
     }

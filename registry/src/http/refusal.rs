@@ -125,7 +125,7 @@ fn judge(error: &Error) -> Refusal {
         Error::Throttled(throttled) => Refusal::new(ErrorCode::TooManyRequests)
             .header(header::RETRY_AFTER, throttled.wait.as_secs().max(1))
             .detail(json!({ "reason": "429_IMAGE_PULL_THROTTLED" })),
-        Error::TokenRequest(_) => Refusal::new(ErrorCode::Unsupported).status(StatusCode::BAD_REQUEST),
+        Error::TokenRequest(_) | Error::PolicyRequest(_) => Refusal::new(ErrorCode::Unsupported).status(StatusCode::BAD_REQUEST),
         Error::AuthOff => Refusal::new(ErrorCode::Unsupported).status(StatusCode::NOT_FOUND),
         Error::AccountUnknown(name) => Refusal::new(ErrorCode::AccountUnknown).detail(json!({ "name": name })),
         Error::AccountExists(name) => Refusal::new(ErrorCode::AccountExists).detail(json!({ "name": name })),
@@ -140,6 +140,9 @@ fn judge(error: &Error) -> Refusal {
         Error::IssuerInvalid(_) => Refusal::new(ErrorCode::IssuerInvalid),
         Error::IssuerChanged(name) => Refusal::new(ErrorCode::IssuerChanged).detail(json!({ "name": name })),
         Error::TokenRefused(_) => Refusal::new(ErrorCode::TokenRefused),
+        Error::PolicyUnknown(name) => Refusal::new(ErrorCode::PolicyUnknown).detail(json!({ "name": name })),
+        Error::PolicyInvalid(problems) => Refusal::new(ErrorCode::PolicyInvalid).detail(json!({ "problems": problems })),
+        Error::PolicyChanged { .. } => Refusal::new(ErrorCode::PolicyChanged),
         Error::Page(_) => Refusal::new(ErrorCode::PaginationNumberInvalid),
         Error::Overloaded | Error::NoKey | Error::NoBudget(_) | Error::Delivery(DeliveryError::NoBudget(_)) => {
             Refusal::later(ErrorCode::Unavailable)

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{
     material::{Material, Materials},
+    mistakes::mistakes,
     pattern::{RepositoryPattern, TextPattern},
     pull::{Pull, PullRules},
 };
@@ -51,6 +52,24 @@ pub struct Policy {
     /// As `pull`, ready to be judged.
     #[serde(skip)]
     pub pull_compiled: Pull,
+    /// Why nothing is done with what it covers, where it is of a document that this program can't read.
+    #[serde(skip)]
+    pub closed: Option<String>,
+}
+
+impl Policy {
+    /// One that asks nothing.
+    pub fn empty(name: &str, repositories: Vec<RepositoryPattern>, mode: Mode) -> Self {
+        Self {
+            name: name.to_owned(),
+            repositories,
+            mode,
+            push: PushRules::default(),
+            pull: PullRules::default(),
+            pull_compiled: Pull::default(),
+            closed: None,
+        }
+    }
 }
 
 /// What follows where a policy is not satisfied.
@@ -76,6 +95,17 @@ impl std::fmt::Display for Mode {
     }
 }
 
+/// Whether a push may have a tag go from an image to one that does not satisfy the policy's pulls.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Overwrites {
+    /// It may.
+    #[default]
+    Allow,
+    /// It may not: what is new must be signed, or whatever pulls ask for, before it takes a tag over.
+    Refuse,
+}
+
 /// What may be pushed. Each rule that is left out allows everything.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,6 +122,9 @@ pub struct PushRules {
     /// Tags that may be moved though they are among those.
     #[serde(default)]
     pub mutable_tags: Vec<TextPattern>,
+    /// Whether what does not satisfy the policy's pulls may take over a tag that is set.
+    #[serde(default)]
+    pub unsigned_overwrites: Overwrites,
     /// The most layers that an image may have.
     #[serde(default)]
     pub max_layers: Option<usize>,
@@ -113,14 +146,32 @@ fn byte_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSi
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum InvalidDocument {
     /// It is not TOML of the right shape.
-    #[error("{0}")]
-    Shape(String),
+    #[error("{}", .0.join("; "))]
+    Shape(Vec<String>),
     /// It can be read, and makes no sense.
     #[error("{}", .0.join("; "))]
     Sense(Vec<String>),
 }
 
+impl InvalidDocument {
+    /// What is wrong, all of it.
+    pub fn problems(self) -> Vec<String> {
+        match self {
+            Self::Shape(problems) | Self::Sense(problems) => problems,
+        }
+    }
+}
+
+fn next_id() -> u64 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Document {
+    /// The document that these policies make, of which each has what it names.
+    pub fn of(policies: Vec<Policy>) -> Self {
+        Self { id: next_id(), keys: Vec::new(), trusted_roots: Vec::new(), policies }
+    }
+
     /// Reads a document that names no files; whatever makes no sense in it is told together.
     pub fn parse(text: &str) -> Result<Self, InvalidDocument> {
         Self::parse_with(text, |file| Err(format!("the file {file:?} is not to be had here")))
@@ -134,8 +185,7 @@ impl Document {
 
     /// Reads a document, and what is in the files that it names.
     pub fn parse_with(text: &str, file: impl Fn(&str) -> Result<String, String>) -> Result<Self, InvalidDocument> {
-        let mut document: Self =
-            toml::from_str(text).map_err(|error| InvalidDocument::Shape(error.to_string().trim().to_owned()))?;
+        let mut document: Self = toml::from_str(text).map_err(|error| InvalidDocument::Shape(mistakes::<Self>(text, &error)))?;
         let mut problems = Vec::new();
         for (index, policy) in document.policies.iter().enumerate() {
             let Policy { name, repositories, push, .. } = policy;
@@ -154,13 +204,16 @@ impl Document {
             if push.immutable_tags.is_empty() && !push.mutable_tags.is_empty() {
                 problems.push(format!("policy {name:?} has mutable_tags, which are exceptions, and no immutable_tags"));
             }
+            if push.unsigned_overwrites == Overwrites::Refuse && policy.pull.require.is_empty() {
+                problems.push(format!("policy {name:?} refuses unsigned_overwrites, and its pulls require no signature"));
+            }
         }
         let text_of = |material: &Material| match (&material.file, &material.text) {
             (Some(name), None) => file(name),
             (None, Some(text)) => Ok(text.clone()),
             _ => Err(format!("{:?} needs either a file or a text", material.name)),
         };
-        document.id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        document.id = next_id();
         let materials = Materials::read(&document.keys, &document.trusted_roots, text_of, &mut problems);
         for policy in &mut document.policies {
             match materials.compile(&policy.pull) {

@@ -47,6 +47,19 @@ impl FromStr for RepositoryPattern {
     }
 }
 
+impl fmt::Display for RepositoryPattern {
+    /// The text that reads as this pattern.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.front)?;
+        formatter.write_str(match self.reach {
+            Reach::Itself => "",
+            Reach::Below => "/*",
+            Reach::AllBelow => "/**",
+            Reach::All => "**",
+        })
+    }
+}
+
 impl TryFrom<String> for RepositoryPattern {
     type Error = InvalidPattern;
 
@@ -56,6 +69,11 @@ impl TryFrom<String> for RepositoryPattern {
 }
 
 impl RepositoryPattern {
+    /// Every repository.
+    pub fn all() -> Self {
+        Self { front: String::new(), reach: Reach::All }
+    }
+
     /// Whether every repository is meant.
     pub fn is_all(&self) -> bool {
         self.reach == Reach::All
@@ -147,6 +165,7 @@ mod tests {
         for (pattern, name, expected) in cases {
             let pattern: RepositoryPattern = pattern.parse().unwrap();
             assert_eq!(pattern.covers(&name.parse().unwrap()), expected, "{pattern:?} {name}");
+            assert_eq!(pattern.to_string().parse().as_ref(), Ok(&pattern));
         }
         for text in ["", "*", "/**", "a*", "*/a", "a/*/b", "A/**", "a/***", "a//*"] {
             assert!(text.parse::<RepositoryPattern>().is_err(), "{text}");

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Verdict, Violation,
     condition::Condition,
-    document::{Document, Mode, Policy},
+    document::{Document, Mode, Overwrites, Policy},
     material::Materials,
     pattern::TextPattern,
 };
@@ -107,7 +107,8 @@ pub struct Finding {
 impl Finding {
     /// Why nothing shows it, and what to do about it at this registry.
     pub fn told(&self, registry: &str) -> Option<String> {
-        let (reason, [command, image]) = (self.reason.as_ref()?, self.remedy.as_ref()?);
+        let reason = self.reason.as_ref()?;
+        let Some([command, image]) = &self.remedy else { return Some(reason.clone()) };
         Some(format!("{reason}. {command} {registry}/{image}"))
     }
 }
@@ -129,6 +130,8 @@ pub struct Judgement {
     pub through: Option<Digest>,
     /// Until when that stands, if only the time can change it.
     pub until: Option<Timestamp>,
+    /// Whether a tag that is set stays where it is while this is not satisfied by what it would go to.
+    pub keeps_tags: bool,
 }
 
 /// An image that is to be pulled.
@@ -181,7 +184,7 @@ impl Materials {
 impl Document {
     /// Whether any policy refuses pulls.
     pub fn enforces_pulls(&self) -> bool {
-        self.policies.iter().any(|policy| policy.mode == Mode::Enforce && !policy.pull_compiled.requirements.is_empty())
+        self.policies.iter().any(|policy| policy.mode == Mode::Enforce && policy.asks_of_pulls())
     }
 
     /// Whether any policy asks something of what is pulled from there.
@@ -189,21 +192,52 @@ impl Document {
         self.asking(repository).next().is_some()
     }
 
-    fn asking(&self, repository: &RepositoryName) -> impl Iterator<Item = &Policy> {
-        self.covering(repository).filter(|policy| policy.mode != Mode::Off && !policy.pull_compiled.requirements.is_empty())
+    /// Whether any policy asks something of what takes over a tag that is set there.
+    pub fn keeps_tags(&self, repository: &RepositoryName) -> bool {
+        self.asking(repository).any(Policy::keeps_tags)
     }
 
-    /// What each policy that asks something says to a pull.
+    /// How many policies ask something of what is pulled from there.
+    pub fn count_asking(&self, repository: &RepositoryName) -> usize {
+        self.asking(repository).count()
+    }
+
+    fn asking(&self, repository: &RepositoryName) -> impl Iterator<Item = &Policy> {
+        self.covering(repository).filter(|policy| policy.mode != Mode::Off && policy.asks_of_pulls())
+    }
+
+    /// What each policy that asks something says to a pull, in the order in which the document has them.
     pub fn judge_pull(&self, subject: Subject<'_>) -> Vec<Judgement> {
         let judge = |policy: &Policy| policy.pull_compiled.judge(policy, subject);
         self.asking(subject.repository).map(judge).collect()
     }
 }
 
+impl Policy {
+    fn asks_of_pulls(&self) -> bool {
+        self.closed.is_some() || self.pull_compiled.asks()
+    }
+
+    fn keeps_tags(&self) -> bool {
+        self.push.unsigned_overwrites == Overwrites::Refuse
+    }
+}
+
 impl Pull {
+    /// Whether it asks anything.
+    fn asks(&self) -> bool {
+        !self.requirements.is_empty()
+    }
+
     fn judge(&self, policy: &Policy, subject: Subject<'_>) -> Judgement {
         let mut until: Option<Timestamp> = None;
-        let findings: Vec<Finding> = self.requirements.iter().map(|requirement| requirement.find(subject, &mut until)).collect();
+        let findings: Vec<Finding> = match &policy.closed {
+            None => self.requirements.iter().map(|requirement| requirement.find(subject, &mut until)).collect(),
+            Some(reason) => {
+                let (requirement, reason) = ("a document that can be read".to_owned(), Some(reason.clone()));
+                vec![Finding { requirement, evidence: None, reason, remedy: None }]
+            }
+        };
         let mut shown = findings.iter().map(|finding| finding.evidence.is_some());
         let is_satisfied = match self.matching {
             Matching::All => shown.all(|shown| shown),
@@ -217,6 +251,7 @@ impl Pull {
             findings,
             through: None,
             until,
+            keeps_tags: policy.keeps_tags(),
         }
     }
 }

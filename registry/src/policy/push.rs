@@ -14,7 +14,7 @@ const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 
 /// A policy that is not satisfied, and why.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("policy {policy:?}: {reason}")]
+#[error("policy {policy:?}{} {reason}", if reason.starts_with("needs ") { "" } else { ":" })]
 pub struct Violation {
     /// The policy.
     pub policy: String,
@@ -54,7 +54,10 @@ impl AddAssign for Verdict {
 impl Document {
     /// What its policies say to a push.
     pub fn judge(&self, push: Push<'_>) -> Verdict {
-        self.verdict(push.repository, |rules| rules.reasons(push))
+        self.verdict(push.repository, |policy| match &policy.closed {
+            Some(reason) => vec![reason.clone()],
+            None => policy.push.reasons(push),
+        })
     }
 
     /// What they say where a tag at `from` is to go to `to`, or away.
@@ -63,7 +66,10 @@ impl Document {
             return Verdict::default();
         }
         let reason = format!("tag {tag} stays at {from}: its like are never moved or deleted; push under another tag");
-        self.verdict(repository, |rules| if rules.holds(tag) { vec![reason.clone()] } else { Vec::new() })
+        // What is pushed is refused by a policy that can't be read whatever becomes of the tag.
+        let closed = |policy: &Policy| if to.is_none() { policy.closed.clone() } else { None };
+        let told = |policy: &Policy| if policy.push.holds(tag) { Some(reason.clone()) } else { closed(policy) };
+        self.verdict(repository, |policy| told(policy).into_iter().collect())
     }
 
     /// Whether a tag stays where it is.
@@ -76,7 +82,7 @@ impl Document {
         self.covering(repository).any(|policy| policy.mode != Mode::Off && policy.push.holds(tag))
     }
 
-    fn verdict(&self, repository: &RepositoryName, reasons: impl Fn(&PushRules) -> Vec<String>) -> Verdict {
+    fn verdict(&self, repository: &RepositoryName, reasons: impl Fn(&Policy) -> Vec<String>) -> Verdict {
         let mut verdict = Verdict::default();
         for policy in self.covering(repository) {
             let found = match policy.mode {
@@ -84,7 +90,7 @@ impl Document {
                 Mode::Warn => &mut verdict.warnings,
                 Mode::Off => continue,
             };
-            found.extend(reasons(&policy.push).into_iter().map(|reason| Violation { policy: policy.name.clone(), reason }));
+            found.extend(reasons(policy).into_iter().map(|reason| Violation { policy: policy.name.clone(), reason }));
         }
         verdict
     }

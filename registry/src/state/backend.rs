@@ -162,6 +162,14 @@ macro_rules! implement_state {
             ) -> Result<Option<Vec<String>>, StateError> {
                 read!(self, |connection| statements::lists::tags(connection, repository, after, limit))
             }
+            async fn tagged(
+                &self,
+                repository: &RepositoryName,
+                after: &str,
+                limit: u32,
+            ) -> Result<Vec<(Tag, Digest)>, StateError> {
+                read!(self, |connection| statements::lists::tagged(connection, repository, after, limit))
+            }
             async fn repositories(&self, after: &str, limit: u32) -> Result<Vec<String>, StateError> {
                 read!(self, |connection| statements::lists::repositories(connection, after, limit))
             }
@@ -252,6 +260,19 @@ macro_rules! implement_state {
             async fn delete_issuer(&self, name: &str) -> Result<bool, StateError> {
                 let name = name.to_owned();
                 write!(self, Durable, [name], |connection| statements::issuers::delete(connection, &name))
+            }
+            async fn policy_version(&self) -> Result<u64, StateError> {
+                read!(self, |connection| statements::policies::version(connection))
+            }
+            async fn policy_documents(&self) -> Result<Vec<StoredDocument>, StateError> {
+                read!(self, |connection| statements::policies::list(connection))
+            }
+            async fn put_policy_document(&self, document: StoredDocument, seen: u64) -> Result<u64, StateError> {
+                write!(self, Durable, [document], |connection| statements::policies::put(connection, &document, seen))
+            }
+            async fn delete_policy_document(&self, name: &str, seen: u64) -> Result<(), StateError> {
+                let name = name.to_owned();
+                write!(self, Durable, [name], |connection| statements::policies::delete(connection, &name, seen))
             }
             async fn signing_keys(&self) -> Result<Vec<StoredKey>, StateError> {
                 read!(self, |connection| statements::keys::list(connection))

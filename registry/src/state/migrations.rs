@@ -16,6 +16,7 @@ pub fn sqlite() -> Migrator {
         ("signing keys", include_str!("../../migrations/sqlite/4_signing_keys.sql")),
         ("accounts", include_str!("../../migrations/sqlite/5_accounts.sql")),
         ("issuers", include_str!("../../migrations/sqlite/6_issuers.sql")),
+        ("policies", include_str!("../../migrations/sqlite/6_policies.sql")),
     ])
 }
 
@@ -28,6 +29,7 @@ pub fn postgres() -> Migrator {
         ("signing keys", include_str!("../../migrations/postgres/4_signing_keys.sql")),
         ("accounts", include_str!("../../migrations/postgres/5_accounts.sql")),
         ("issuers", include_str!("../../migrations/postgres/6_issuers.sql")),
+        ("policies", include_str!("../../migrations/postgres/6_policies.sql")),
     ])
 }
 

@@ -13,6 +13,7 @@ mod image;
 mod issuer;
 mod manifest;
 mod migrations;
+mod policy;
 mod postgres;
 mod restore;
 mod sqlite;
@@ -35,6 +36,7 @@ pub use event::EventKind;
 pub use image::{ImageDetail, ImageFilter, ImageSummary, LayerDetail, ManifestDetail, Sharing};
 pub use issuer::{ClaimRule, Expected, IssuerTrust, IssuerVersions, Put, PutIssuer, StoredIssuer, Subject};
 pub use manifest::{DeleteManifest, Edge, EvidenceIndex, PutManifest, Referrer, StoredManifest, references};
+pub use policy::StoredDocument;
 pub use postgres::{PostgresState, Tenancy};
 pub use restore::{RestoredBlob, RestoredPush, RestoredRecord};
 pub use sqlite::SqliteState;
@@ -143,6 +145,8 @@ pub trait State: Send + Sync + 'static {
 
     /// A repository's tags; `None` where there is no such repository.
     async fn tags(&self, repository: &RepositoryName, after: &str, limit: u32) -> Result<Option<Vec<String>>, StateError>;
+    /// A repository's tags, each with the digest that it is at; none where there is no such repository.
+    async fn tagged(&self, repository: &RepositoryName, after: &str, limit: u32) -> Result<Vec<(Tag, Digest)>, StateError>;
     /// The repositories.
     async fn repositories(&self, after: &str, limit: u32) -> Result<Vec<String>, StateError>;
     /// Manifests whose subject is `subject`, by digest.
@@ -210,6 +214,18 @@ pub trait State: Send + Sync + 'static {
     async fn put_issuer(&self, put: PutIssuer) -> Result<Put, StateError>;
     /// Deletes an issuer, and the roles of its rules and groups. False where there is none.
     async fn delete_issuer(&self, name: &str) -> Result<bool, StateError>;
+
+    // Policy documents.
+
+    /// The number of the last change of policy documents: another after each.
+    async fn policy_version(&self) -> Result<u64, StateError>;
+    /// All policy documents, by name.
+    async fn policy_documents(&self) -> Result<Vec<StoredDocument>, StateError>;
+    /// Keeps a policy document in place of the one of its name, if there is one; the number of the change, which is its revision.
+    /// [`StateError::Changed`] where `seen` is not the number of the last change.
+    async fn put_policy_document(&self, document: StoredDocument, seen: u64) -> Result<u64, StateError>;
+    /// Deletes a policy document. [`StateError::Changed`] as above, or where there is none.
+    async fn delete_policy_document(&self, name: &str, seen: u64) -> Result<(), StateError>;
 
     // The registry's own keys.
 

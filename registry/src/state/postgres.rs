@@ -27,8 +27,8 @@ use super::backend::{Durability, READ_ATTEMPTS, implement_state, read, write};
 use super::{
     AccountChange, BlobCommit, Cancelled, Checkpoint, Claim, ClaimWish, DeleteBlob, DeleteManifest, EvidenceIndex, FinishUpload,
     Finished, Garbage, ImageDetail, ImageFilter, ImageSummary, Made, NewAccount, NewUpload, Put, PutIssuer, PutManifest,
-    Referrer, RestoredBlob, RestoredRecord, Sharing, StateError, StoredAccount, StoredBlob, StoredIssuer, StoredKey,
-    StoredManifest, StoredRole, UploadStatus,
+    Referrer, RestoredBlob, RestoredRecord, Sharing, StateError, StoredAccount, StoredBlob, StoredDocument, StoredIssuer,
+    StoredKey, StoredManifest, StoredRole, UploadStatus,
 };
 use crate::storage::ObjectKey;
 

@@ -11,6 +11,7 @@ mod journal;
 mod keys;
 mod lists;
 mod manifests;
+mod policies;
 mod races;
 mod referrers;
 mod replay;

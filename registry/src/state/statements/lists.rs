@@ -1,6 +1,6 @@
 //! Lists, each one indexed range.
 
-use longshore_oci::{Digest, RepositoryName};
+use longshore_oci::{Digest, RepositoryName, Tag};
 use sqlx::Row as _;
 
 use super::super::super::{Referrer, StateError};
@@ -21,6 +21,23 @@ pub async fn tags(
         .fetch_all(&mut *connection)
         .await?;
     rows.iter().map(|row| Ok(row.try_get("name")?)).collect::<Result<_>>().map(Some)
+}
+
+/// A repository's tags, each with the digest that it is at.
+pub async fn tagged(
+    connection: &mut Connection,
+    repository: &RepositoryName,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<(Tag, Digest)>> {
+    let Some(id) = find_repository(connection, repository).await? else { return Ok(Vec::new()) };
+    let rows = sqlx::query("SELECT name, digest FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3")
+        .bind(id)
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(&mut *connection)
+        .await?;
+    rows.iter().map(|row| Ok((parse(row, "name")?, parse(row, "digest")?))).collect()
 }
 
 /// The repositories.

@@ -13,6 +13,7 @@ pub mod issuers;
 pub mod keys;
 pub mod lists;
 pub mod manifests;
+pub mod policies;
 pub mod records;
 pub mod restore;
 pub mod retention;
