@@ -17,6 +17,9 @@ pub struct Account {
     pub is_disabled: bool,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Whom the certificate is for that it may show in place of its secret; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
     /// When it ends; absent where it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -46,6 +49,13 @@ pub struct NewAccount {
     /// A person's password; the registry makes one where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
+    /// Whom the certificate is for that it may show in place of a secret: `uri:spiffe://example.org/ci`, `dns:node1.example.org`,
+    /// `email:`, `ip:`, or `cn:` for one without any of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// Whether a robot is to have nothing but its certificate.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_secret: bool,
     /// When it ends, if ever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -67,6 +77,9 @@ pub struct AccountChange {
     /// Whether it is kept out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_disabled: Option<bool>,
+    /// Whom its certificate is for; `Some(None)` is nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Option<String>>,
     /// When it ends; `Some(None)` is never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Option<Timestamp>>,
@@ -131,6 +144,10 @@ mod tests {
         assert_eq!(change(new), json!({"isDisabled": false, "renewSecret": true}));
         let endless = AccountChange { expires_at: Some(None), ..AccountChange::default() };
         assert_eq!(change(endless), json!({"expiresAt": null}));
+        let certified = AccountChange { certificate: Some(Some("dns:node1".to_owned())), ..AccountChange::default() };
+        assert_eq!(change(certified), json!({"certificate": "dns:node1"}));
+        let uncertified = AccountChange { certificate: Some(None), ..AccountChange::default() };
+        assert_eq!(change(uncertified), json!({"certificate": null}));
     }
 
     #[test]
@@ -139,11 +156,13 @@ mod tests {
             name: "ci".to_owned(),
             kind: AccountKind::Robot,
             password: Some(Secret::new("hush")),
+            certificate: Some("dns:node1".to_owned()),
+            without_secret: true,
             expires_at: Some("2026-06-01T12:00:00Z".parse().expect("a time")),
             roles: vec![Grant { actions: vec![Action::Push], repositories: "prod/*".to_owned() }],
         };
         let expected = json!({
-            "name": "ci", "kind": "robot", "password": "hush", "expiresAt": "2026-06-01T12:00:00Z",
+            "name": "ci", "kind": "robot", "password": "hush", "certificate": "dns:node1", "withoutSecret": true, "expiresAt": "2026-06-01T12:00:00Z",
             "roles": [{"actions": ["push"], "repositories": "prod/*"}],
         });
         assert_eq!(serde_json::to_value(&account).expect("JSON"), expected);

@@ -20,6 +20,15 @@ pub enum ClientError {
         #[source]
         source: io::Error,
     },
+    /// The caller's own certificate, or its key, can't be used.
+    #[error("the client certificate {path} can't be used")]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: io::Error,
+    },
     /// The HTTP client can't be set up, for want of certificate authorities on this machine for one.
     #[error("the HTTP client can't be set up")]
     Setup(#[source] reqwest::Error),

@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, io};
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 
 /// Why no answer came from where a registry should be.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,6 +15,10 @@ pub enum Fault {
     UnknownAuthority,
     /// The server's certificate is not for this host, not for this time, or wrong otherwise; with the reason.
     Certificate(String),
+    /// The server takes no one without a certificate of their own.
+    NoCertificate,
+    /// The server does not take the caller's certificate; with its reason.
+    CertificateRefused(String),
     /// What answered does not speak TLS.
     NotTls,
     /// What answered does not speak HTTP, which is what a TLS port looks like to plain HTTP.
@@ -51,6 +55,8 @@ impl Fault {
                 rustls::Error::InvalidMessage(_) => Self::NotTls,
                 rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => Self::UnknownAuthority,
                 rustls::Error::InvalidCertificate(reason) => Self::Certificate(untrusted(reason)),
+                rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => Self::NoCertificate,
+                rustls::Error::AlertReceived(alert) => not_taken(*alert).unwrap_or_else(|| Self::Broken(tls.to_string())),
                 _ => Self::Broken(tls.to_string()),
             });
         }
@@ -70,11 +76,27 @@ impl fmt::Display for Fault {
             Self::TimedOut => formatter.write_str("no answer in time"),
             Self::UnknownHost => formatter.write_str("the host's name is not known"),
             Self::UnknownAuthority => formatter.write_str("its certificate is from an authority that is not trusted here"),
+            Self::NoCertificate => formatter.write_str("it serves nobody without a client certificate"),
+            Self::CertificateRefused(reason) => write!(formatter, "it does not accept the client certificate: {reason}"),
             Self::NotTls => formatter.write_str("what answers there does not speak TLS"),
             Self::NotHttp => formatter.write_str("what answers there does not speak plain HTTP"),
             Self::Certificate(reason) | Self::Broken(reason) => formatter.write_str(reason),
         }
     }
+}
+
+/// What a server says of a certificate that it does not take (RFC 8446, section 6.2).
+fn not_taken(alert: AlertDescription) -> Option<Fault> {
+    let reason = match alert {
+        AlertDescription::CertificateExpired => "it has expired",
+        AlertDescription::CertificateRevoked => "it was revoked",
+        AlertDescription::UnknownCA => "it is from an authority that is not trusted there",
+        AlertDescription::BadCertificate | AlertDescription::UnsupportedCertificate | AlertDescription::CertificateUnknown => {
+            "it is not good there"
+        }
+        _ => return None,
+    };
+    Some(Fault::CertificateRefused(reason.to_owned()))
 }
 
 /// Why a certificate is not trusted: the usual reasons in a person's words, the rest in the verifier's.

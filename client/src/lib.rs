@@ -45,5 +45,5 @@ pub use refusal::Refusal;
 pub use registry_url::{InvalidRegistryUrl, RegistryUrl};
 pub use role::{Action, Grant, NewRole, Role};
 pub use secret::Secret;
-pub use transport::ClientOptions;
+pub use transport::{ClientCertificateFiles, ClientOptions};
 pub use verdict::{PolicyVerdict, PullVerdict, RequirementVerdict};

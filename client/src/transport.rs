@@ -1,6 +1,6 @@
 use std::{io, path::Path, path::PathBuf, time::Duration};
 
-use reqwest::{Certificate, Client, ClientBuilder, redirect::Policy};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect::Policy};
 
 use crate::{ClientError, Credentials, RegistryUrl};
 
@@ -13,12 +13,23 @@ pub struct ClientOptions {
     pub credentials: Option<Credentials>,
     /// A PEM file of certificate authorities to trust beside those of the machine.
     pub ca_file: Option<PathBuf>,
+    /// The certificate that says who asks, to a registry that takes any; over plain HTTP it is not shown.
+    pub certificate: Option<ClientCertificateFiles>,
     /// Whether plain HTTP may leave this machine.
     pub allow_plain_http: bool,
     /// How long to wait for a connection.
     pub connect_timeout: Duration,
     /// How long to wait for the next bytes of an answer.
     pub read_timeout: Duration,
+}
+
+/// A certificate of the caller's own and its key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientCertificateFiles {
+    /// The certificate chain, PEM, the caller's own first.
+    pub certificate: PathBuf,
+    /// The key of the first one, PEM.
+    pub key: PathBuf,
 }
 
 impl ClientOptions {
@@ -28,13 +39,14 @@ impl ClientOptions {
             registry,
             credentials: None,
             ca_file: None,
+            certificate: None,
             allow_plain_http: false,
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_mins(1),
         }
     }
 
-    /// The HTTP client; reads the CA file, so this blocks.
+    /// The HTTP client; reads the CA file and the certificate's, so this blocks.
     pub(crate) fn build(&self) -> Result<Client, ClientError> {
         let is_plain = !self.registry.is_https();
         if is_plain && !self.registry.is_loopback() && !self.allow_plain_http {
@@ -56,11 +68,29 @@ impl ClientOptions {
     fn with_tls(&self, builder: ClientBuilder) -> Result<ClientBuilder, ClientError> {
         // The first caller in the process installs the provider; that another one did is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = builder.tls_backend_rustls();
+        let mut builder = builder.tls_backend_rustls();
+        if let Some(files) = &self.certificate {
+            builder = builder.identity(files.read()?);
+        }
         let Some(path) = &self.ca_file else { return Ok(builder) };
         let authorities = read_authorities(path);
         let authorities = authorities.map_err(|source| ClientError::Authorities { path: path.clone(), source })?;
         Ok(builder.tls_certs_merge(authorities))
+    }
+}
+
+impl ClientCertificateFiles {
+    fn read(&self) -> Result<Identity, ClientError> {
+        let unreadable = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ClientError::Certificate { path, source }
+        };
+        let certificate = std::fs::read(&self.certificate).map_err(unreadable(&self.certificate))?;
+        let key = std::fs::read(&self.key).map_err(unreadable(&self.key))?;
+        let unusable =
+            |_| io::Error::new(io::ErrorKind::InvalidData, "there is no certificate and key in PEM form in these files");
+        let identity = Identity::from_pem(&[certificate, b"\n".to_vec(), key].concat()).map_err(unusable);
+        identity.map_err(unreadable(&self.certificate))
     }
 }
 

@@ -237,7 +237,15 @@ async fn sends_a_body_again_with_the_token() {
         r#"{"account":{"name":"a","kind":"person","isDisabled":false,"createdAt":"2026-06-01T12:00:00Z"},"secret":"x"}"#;
     let made = answer("201 Created", "", account);
     let (address, served) = asking_server(None, "s", vec![token("t1", 300), made]).await;
-    let new = NewAccount { name: "a".to_owned(), kind: AccountKind::Person, password: None, expires_at: None, roles: Vec::new() };
+    let new = NewAccount {
+        name: "a".to_owned(),
+        kind: AccountKind::Person,
+        password: None,
+        certificate: None,
+        without_secret: false,
+        expires_at: None,
+        roles: Vec::new(),
+    };
     let issued = client_as(address, basic()).create_account(&new).await.expect("an account");
     assert_eq!((issued.account.name.as_str(), issued.secret.as_ref().map(Secret::reveal)), ("a", Some("x")));
     let heads = served.await.expect("the server ends");

@@ -1,5 +1,6 @@
 //! `longshore account`: the people who may use a registry.
 
+pub mod certificate;
 mod create;
 pub mod expiry;
 pub mod find;
@@ -31,6 +32,8 @@ enum Verb {
     Create(create::CreateArguments),
     /// Change a person's password; everybody may change their own
     Passwd(passwd::PasswdArguments),
+    /// Say whose client certificate stands for an account
+    Certificate(certificate::CertificateArguments),
     /// Keep a person out, and leave what the account may do as it is
     Disable(NameArgument),
     /// Let a person in again
@@ -54,6 +57,7 @@ impl AccountArguments {
             Verb::Ls => ls::ls(&connection, kind).await,
             Verb::Create(create) => create.run(&connection).await,
             Verb::Passwd(passwd) => passwd.run(&connection).await,
+            Verb::Certificate(certificate) => certificate.run(&connection, kind).await,
             Verb::Disable(account) => switch::switch(&connection, kind, &account.name, true).await,
             Verb::Enable(account) => switch::switch(&connection, kind, &account.name, false).await,
             Verb::Rm(account) => rm::rm(&connection, kind, &account.name).await,

@@ -2,7 +2,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use longshore_client::{
-    ClientError, ClientOptions, CredentialStore, Credentials, Fault, ImageReference, RegistryClient, RegistryUrl,
+    ClientCertificateFiles, ClientError, ClientOptions, CredentialStore, Credentials, Fault, ImageReference, RegistryClient,
+    RegistryUrl,
 };
 
 use crate::{
@@ -27,6 +28,12 @@ pub struct ConnectionArguments {
     /// A PEM file of certificate authorities to trust beside those of this machine
     #[arg(long, global = true, value_name = "FILE", env = "LONGSHORE_REGISTRY_CA_FILE", hide_env_values = true)]
     ca_file: Option<PathBuf>,
+    /// A PEM file of a certificate that says who asks, for want of a login
+    #[arg(long, global = true, value_name = "FILE", env = "LONGSHORE_REGISTRY_CLIENT_CERTIFICATE", hide_env_values = true)]
+    client_certificate: Option<PathBuf>,
+    /// A PEM file of the certificate's key
+    #[arg(long, global = true, value_name = "FILE", env = "LONGSHORE_REGISTRY_CLIENT_KEY", hide_env_values = true)]
+    client_key: Option<PathBuf>,
     #[arg(short, long, global = true, value_name = "NAME", help = WHO_ASKS)]
     #[arg(env = "LONGSHORE_REGISTRY_USERNAME", hide_env_values = true)]
     pub username: Option<String>,
@@ -55,7 +62,7 @@ impl ConnectionArguments {
     /// A client for the registry named in front of an image, or else for the one of the arguments.
     ///
     /// Credentials that the arguments have are for the latter, and go to no other that a reference happens to name. Those that
-    /// docker keeps are for the registry that they were given to, whichever names it.
+    /// docker keeps are for the registry that they were given to, whichever names it, and count before a certificate.
     pub async fn client(&self, image: Option<&ImageReference>) -> Result<RegistryClient, Failure> {
         let own = self.registry(None)?;
         let registry = image.and_then(|image| image.registry.clone()).unwrap_or_else(|| own.clone());
@@ -69,11 +76,24 @@ impl ConnectionArguments {
 
     /// A client for a registry, with these credentials and no others.
     pub fn client_as(&self, registry: RegistryUrl, credentials: Option<Credentials>) -> Result<RegistryClient, Failure> {
+        let certificate = if registry == self.registry(None)? { self.certificate()? } else { None };
         let mut options = ClientOptions::new(registry);
+        options.certificate = certificate;
         options.credentials = credentials;
         options.ca_file.clone_from(&self.ca_file);
         options.allow_plain_http = self.plain_http;
         RegistryClient::new(options).map_err(|error| explained(&error))
+    }
+
+    /// The certificate that the arguments have, which is for the registry that they have.
+    fn certificate(&self) -> Result<Option<ClientCertificateFiles>, Failure> {
+        match (&self.client_certificate, &self.client_key) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => {
+                Ok(Some(ClientCertificateFiles { certificate: certificate.clone(), key: key.clone() }))
+            }
+            _ => Err(Failure::Usage("--client-certificate and --client-key go together".to_owned())),
+        }
     }
 
     fn credentials(&self) -> Result<Option<Credentials>, Failure> {
@@ -111,7 +131,7 @@ async fn kept(registry: &RegistryUrl) -> Option<Credentials> {
 pub fn explained(error: &ClientError) -> Failure {
     match error {
         ClientError::PlainHttp(_) => Failure::Usage(format!("{error}; add --plain-http if it may be")),
-        ClientError::Authorities { .. } => Failure::Usage(with_sources(error)),
+        ClientError::Authorities { .. } | ClientError::Certificate { .. } => Failure::Usage(with_sources(error)),
         ClientError::Setup(_) => Failure::Failed(with_sources(error)),
         ClientError::Unreachable { registry, fault, .. } => Failure::Failed(format!("{error}{}", remedy(registry, fault))),
         ClientError::Refused { registry, status, .. } if status.as_u16() == 401 => {
@@ -130,8 +150,9 @@ fn remedy(registry: &RegistryUrl, fault: &Fault) -> String {
         Fault::ConnectionRefused if registry.is_loopback() => "; is `longshore up` running?".to_owned(),
         Fault::ConnectionRefused | Fault::UnknownHost => "; are the host and the port right?".to_owned(),
         Fault::UnknownAuthority => "; --ca-file FILE trusts an authority of your own".to_owned(),
+        Fault::NoCertificate => "; --client-certificate FILE and --client-key FILE show one".to_owned(),
         Fault::NotTls => other_scheme("http"),
         Fault::NotHttp => other_scheme("https"),
-        Fault::TimedOut | Fault::Certificate(_) | Fault::Broken(_) => String::new(),
+        Fault::TimedOut | Fault::Certificate(_) | Fault::CertificateRefused(_) | Fault::Broken(_) => String::new(),
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use longshore_client::AccountKind;
 
 use crate::{
-    account::{NameArgument, ls, rm, switch},
+    account::{NameArgument, certificate::CertificateArguments, ls, rm, switch},
     connection::ConnectionArguments,
     failure::Failure,
 };
@@ -30,6 +30,8 @@ enum Verb {
     Create(create::CreateArguments),
     /// Give a robot a new secret, and end the old one
     Renew(NameArgument),
+    /// Say whose client certificate stands for a robot
+    Certificate(CertificateArguments),
     /// Keep a robot out, and leave what it may do as it is
     Disable(NameArgument),
     /// Let a robot in again
@@ -46,6 +48,7 @@ impl RobotArguments {
             Verb::Ls => ls::ls(&connection, kind).await,
             Verb::Create(create) => create.run(&connection).await,
             Verb::Renew(robot) => renew::renew(&connection, &robot.name).await,
+            Verb::Certificate(certificate) => certificate.run(&connection, kind).await,
             Verb::Disable(robot) => switch::switch(&connection, kind, &robot.name, true).await,
             Verb::Enable(robot) => switch::switch(&connection, kind, &robot.name, false).await,
             Verb::Rm(robot) => rm::rm(&connection, kind, &robot.name).await,

@@ -7,6 +7,7 @@
 
 mod action;
 mod caller;
+mod certificate;
 mod credentials;
 mod directory;
 mod failures;
@@ -29,6 +30,7 @@ use std::{
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use longshore_oci::{AccessToken, Federated};
+use longshore_service::listener::ClientCertificate;
 use longshore_service::signing::Claimed;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +46,7 @@ use crate::{
 
 pub use action::{Action, Actions};
 pub use caller::{Caller, Judgement, Need};
+pub use certificate::check_identity;
 pub use credentials::Credentials;
 use directory::{Directory, Member};
 pub use failures::network;
@@ -81,6 +84,9 @@ pub enum AuthenticationError {
     /// The account may not call, whatever it shows.
     #[error("the account {0} may not call: it is disabled, or has expired")]
     Barred(String),
+    /// The client certificate says that its holder is several, or is good no more.
+    #[error("{0}")]
+    Certificate(String),
     /// The token is not one of ours, or no longer good.
     #[error("the token is not valid: {0}")]
     Token(&'static str),
@@ -190,8 +196,8 @@ impl Access {
         let password = new_password();
         let secret_hash = self.logins.hash(password.clone()).await;
         let secret = Some((secret_hash.clone(), Uuid::new_v4().to_string()));
-        let change =
-            AccountChange { secret, kind: Some(AccountKind::Person), is_disabled: Some(false), expires_at: Some(Expiry::Never) };
+        let (kind, is_disabled, expires_at) = (Some(AccountKind::Person), Some(false), Some(Expiry::Never));
+        let change = AccountChange { secret, kind, is_disabled, expires_at, certificate: None };
         if self.state.change_account(FIRST_ACCOUNT, change).await?.is_none() {
             let limits = AccessLimits { accounts: u32::MAX, roles: u32::MAX };
             let account = first_account(secret_hash);
@@ -209,10 +215,15 @@ impl Access {
         self.logins.hash(password).await
     }
 
-    /// Who shows these credentials, on the API.
-    pub async fn identify(&self, shown: Option<Credentials<'_>>, address: IpAddr) -> Result<Caller, AuthenticationError> {
+    /// Who shows these credentials, on the API; for want of any, whose certificate the connection shows.
+    pub async fn identify(
+        &self,
+        shown: Option<Credentials<'_>>,
+        certificate: Option<&ClientCertificate>,
+        address: IpAddr,
+    ) -> Result<Caller, AuthenticationError> {
         match shown {
-            None => Ok(self.anonymous()),
+            None => self.of_certificate(certificate),
             Some(Credentials::Basic { .. }) if !self.settings.takes_basic => {
                 Err(AuthenticationError::Unreadable("a name and a secret are taken at the token service alone"))
             }
@@ -220,7 +231,14 @@ impl Access {
             Some(Credentials::Bearer(_)) if !self.settings.takes_bearer => {
                 Err(AuthenticationError::Unreadable("tokens are not taken here"))
             }
-            Some(Credentials::Bearer(token)) => self.bearer(token),
+            Some(Credentials::Bearer(token)) => {
+                let caller = self.bearer(token)?;
+                let unknown = certificate.filter(|certificate| caller.name().is_none() && self.is_unknown(certificate));
+                Ok(match unknown {
+                    Some(certificate) => caller.with_certificate(certificate.clone()),
+                    None => caller,
+                })
+            }
         }
     }
 
@@ -351,6 +369,21 @@ impl Access {
         Ok(Caller::member(member, token))
     }
 
+    /// Who shows this certificate, and nothing else.
+    pub fn of_certificate(&self, certificate: Option<&ClientCertificate>) -> Result<Caller, AuthenticationError> {
+        let Some(certificate) = certificate else { return Ok(self.anonymous()) };
+        let directory = self.directory.load_full();
+        let caller = match certificate::member(&directory, certificate)? {
+            Some(member) => Self::caller(member, None)?,
+            None => Caller::anonymous(directory, None),
+        };
+        Ok(caller.with_certificate(certificate.clone()))
+    }
+
+    fn is_unknown(&self, certificate: &ClientCertificate) -> bool {
+        matches!(certificate::member(&self.directory.load(), certificate), Ok(None))
+    }
+
     /// Whoever shows nothing.
     pub fn anonymous(&self) -> Caller {
         Caller::anonymous(self.directory.load_full(), None)
@@ -467,6 +500,7 @@ fn first_account(secret_hash: String) -> StoredAccount {
         kind: AccountKind::Person,
         secret_hash,
         credential: Uuid::new_v4().to_string(),
+        certificate: None,
         is_disabled: false,
         created_at: now(),
         expires_at: None,

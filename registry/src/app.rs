@@ -192,7 +192,7 @@ async fn answer(
     let method = request.method().clone();
     let path = tracing::enabled!(tracing::Level::INFO).then(|| request.uri().path().to_owned());
     let span = span(&request, &method, &id);
-    let (label, outcome) = http::handle(&registry, request, info.peer.ip()).instrument(span.clone()).await;
+    let (label, outcome) = http::handle(&registry, request, info.peer.ip(), info.certificate).instrument(span.clone()).await;
     let _in_span = span.enter();
     let mut response = outcome.unwrap_or_else(|error| http::refuse(&error, id.as_str()));
     http::mark(&mut response);

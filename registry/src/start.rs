@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use longshore_service::{
     admin::{Admin, Readiness},
-    listener::{BindError, Certificates, Limits as ListenerLimits, Listener, TlsError},
+    listener::{BindError, Limits as ListenerLimits, Listener, TlsError},
     metrics::{HttpMetrics, Metrics},
 };
 use tokio::sync::{Notify, Semaphore};
@@ -40,7 +40,7 @@ pub enum StartError {
     /// The address can't be had.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The certificate or its key can't be read.
+    /// What TLS is made of can't be read.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The database can't be opened.
@@ -83,7 +83,7 @@ pub enum StartError {
 /// Opens the store and the database, and takes the addresses.
 pub async fn build(config: Config) -> Result<App, StartError> {
     raise_descriptor_limit();
-    let certificates = config.listen.tls_files().map(|(certificate, key)| Certificates::read(certificate, key)).transpose()?;
+    let certificates = config.listen.certificates()?;
     let allows = config.listen.allow_plain_http;
     let listener = Listener::bind(config.listen.address, certificates.clone(), allows, config.listen.limits()).await?;
     let admin_listener = match config.listen.admin_address {

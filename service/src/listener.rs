@@ -15,7 +15,9 @@
 
 mod activity;
 mod bind;
+mod client_certificate;
 mod connection;
+mod identity;
 mod serve;
 mod socket;
 mod tls;
@@ -25,8 +27,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use bind::{BindError, Listener};
+pub use client_certificate::{ClientCertificate, UntrustedCertificate};
+pub use identity::{Identity, InvalidIdentity};
 pub use serve::Drained;
-pub use tls::{Certificates, TlsError};
+pub use tls::{Certificates, ClientAuthorityFiles, TlsError};
 
 /// The limits of one listener. See the module for what each does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,12 +63,14 @@ impl Default for Limits {
 }
 
 /// Who is at the other end of a request's connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ConnectionInfo {
     /// The peer's address as the socket sees it.
     pub peer: SocketAddr,
     /// Whether the connection is over TLS.
     pub tls: bool,
+    /// The certificate that its client showed, where the listener takes any.
+    pub certificate: Option<ClientCertificate>,
 }
 
 #[cfg(test)]

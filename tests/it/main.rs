@@ -9,6 +9,7 @@ mod account_mistakes;
 mod accounts;
 mod administrator;
 mod architecture;
+mod certificates;
 mod clients;
 mod contention;
 mod crash;

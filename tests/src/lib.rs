@@ -13,6 +13,7 @@
 #![allow(clippy::pedantic, clippy::large_futures, reason = "what these ask for is for code that others call and that runs long")]
 #![allow(clippy::missing_panics_doc, clippy::missing_errors_doc)]
 
+mod authority;
 mod backend;
 mod binary;
 mod client;
@@ -39,6 +40,7 @@ mod token_key;
 mod until;
 mod wire;
 
+pub use authority::{Authority, Certified};
 pub use backend::{Backend, on_a_runtime};
 pub use binary::longshore;
 pub use client::{Account, Answer, Client, Upload};

@@ -24,7 +24,15 @@ impl CreateArguments {
         let expires_at = self.expiry.at(Timestamp::now())?;
         let client = connection.client(None).await?;
         let password = self.password.given()?;
-        let account = NewAccount { name: self.name, kind: AccountKind::Person, password, expires_at, roles: Vec::new() };
+        let account = NewAccount {
+            name: self.name,
+            kind: AccountKind::Person,
+            password,
+            certificate: None,
+            without_secret: false,
+            expires_at,
+            roles: Vec::new(),
+        };
         let issued = client.create_account(&account).await.map_err(|error| explained(&error))?;
         let name = &issued.account.name;
         let password = if issued.secret.is_some() { "; its password is on stdout, and is shown this once" } else { "" };

@@ -16,7 +16,7 @@ pub async fn ls(connection: &ConnectionArguments, kind: AccountKind) -> Result<(
     let client = connection.client(None).await?;
     let mut accounts = client.accounts(PAGE_SIZE);
     let mut out = BufWriter::new(stdout());
-    let mut table = Table::new(["NAME", "STATE", "CREATED", "LAST USED", "EXPIRES"]);
+    let mut table = Table::new(["NAME", "STATE", "CREATED", "LAST USED", "EXPIRES", "CERTIFICATE"]);
     let mut array = JsonArray::default();
     while let Some(mut page) = accounts.next_page().await.map_err(|error| explained(&error))? {
         page.retain(|account| account.kind == kind);
@@ -33,7 +33,7 @@ pub async fn ls(connection: &ConnectionArguments, kind: AccountKind) -> Result<(
     Ok(out.flush()?)
 }
 
-fn row(account: Account, now: Timestamp) -> [String; 5] {
+fn row(account: Account, now: Timestamp) -> [String; 6] {
     let nothing = || NOTHING.to_owned();
     let state = state(&account, now).to_owned();
     [
@@ -42,6 +42,7 @@ fn row(account: Account, now: Timestamp) -> [String; 5] {
         Age::at(now, account.created_at).to_string(),
         account.last_used_at.map_or_else(nothing, |then| Age::at(now, then).to_string()),
         account.expires_at.map_or_else(nothing, |then| then.to_string()),
+        account.certificate.unwrap_or_else(nothing),
     ]
 }
 
@@ -65,11 +66,12 @@ mod tests {
             kind: AccountKind::Robot,
             is_disabled: false,
             created_at: time("2026-05-01T00:00:00Z"),
+            certificate: Some("dns:node1".to_owned()),
             expires_at: Some(time("2026-07-01T00:00:00Z")),
             last_used_at: None,
         };
         let june = time("2026-06-01T00:00:00Z");
-        assert_eq!(row(account.clone(), june), ["ci", "active", "31 d ago", "-", "2026-07-01T00:00:00Z"]);
+        assert_eq!(row(account.clone(), june), ["ci", "active", "31 d ago", "-", "2026-07-01T00:00:00Z", "dns:node1"]);
         assert_eq!(state(&account, time("2026-07-01T00:00:00Z")), "expired");
         account.is_disabled = true;
         assert_eq!(state(&account, june), "disabled");

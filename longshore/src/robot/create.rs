@@ -4,7 +4,7 @@ use longshore_client::{AccountKind, NewAccount};
 
 use super::secret::show_secret;
 use crate::{
-    account::expiry::ExpiryArguments,
+    account::{expiry::ExpiryArguments, issued::show},
     connection::{ConnectionArguments, explained},
     failure::Failure,
     role::GrantArguments,
@@ -18,6 +18,12 @@ pub struct CreateArguments {
     grants: GrantArguments,
     #[command(flatten)]
     expiry: ExpiryArguments,
+    /// Whom the client certificate is for that stands for the robot: `uri:spiffe://example.org/ci`, `dns:node1.example.org`
+    #[arg(long, value_name = "IDENTITY")]
+    certificate: Option<String>,
+    /// Let it call by its certificate alone
+    #[arg(long, requires = "certificate")]
+    no_secret: bool,
 }
 
 impl CreateArguments {
@@ -31,9 +37,20 @@ impl CreateArguments {
             let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
             format!("which may {}", roles.join("; "))
         };
-        let robot = NewAccount { name: self.name, kind: AccountKind::Robot, password: None, expires_at, roles };
+        let robot = NewAccount {
+            name: self.name,
+            kind: AccountKind::Robot,
+            password: None,
+            certificate: self.certificate,
+            without_secret: self.no_secret,
+            expires_at,
+            roles,
+        };
         let issued = client.create_account(&robot).await.map_err(|error| explained(&error))?;
         let words = format!("made the robot {}, {may}", issued.account.name);
+        if let (true, Some(identity)) = (self.no_secret, &issued.account.certificate) {
+            return show(connection.output, &issued, &format!("{words}; a client certificate for {identity} is what it shows"));
+        }
         show_secret(connection, &client, &issued, &words)
     }
 }

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use longshore_oci::{AccessToken, RepositoryName, Scope};
+use longshore_service::listener::ClientCertificate;
 
 use super::{
-    Action, Workload,
+    Action, Workload, certificate,
     directory::{Directory, Member, Rights},
 };
 use crate::state::Sharing;
@@ -21,6 +22,8 @@ pub struct Caller {
     standing: Standing,
     /// The token that was shown; it says itself what it is for.
     token: Option<Arc<AccessToken>>,
+    /// The certificate that was shown in place of anything else.
+    certificate: Option<ClientCertificate>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,22 +73,37 @@ pub enum Judgement {
 impl Caller {
     /// Whoever it is, where nobody is asked.
     pub fn unasked() -> Self {
-        Self { standing: Standing::Unasked, token: None }
+        Self { standing: Standing::Unasked, token: None, certificate: None }
     }
 
     /// Somebody without an account.
     pub(super) fn anonymous(directory: Arc<Directory>, token: Option<Arc<AccessToken>>) -> Self {
-        Self { standing: Standing::Anonymous(directory), token }
+        Self { standing: Standing::Anonymous(directory), token, certificate: None }
     }
 
     /// An account.
     pub(super) fn member(member: Arc<Member>, token: Option<Arc<AccessToken>>) -> Self {
-        Self { standing: Standing::Member(member), token }
+        Self { standing: Standing::Member(member), token, certificate: None }
+    }
+
+    /// The same, who has shown this certificate.
+    pub(super) fn with_certificate(self, certificate: ClientCertificate) -> Self {
+        Self { certificate: Some(certificate), ..self }
+    }
+
+    /// The last second, since 1970, in which what it has shown is good of itself.
+    pub(super) fn ends_at(&self) -> i64 {
+        self.certificate.as_ref().map_or(i64::MAX, |certificate| i64::try_from(certificate.ends_at()).unwrap_or(i64::MAX))
+    }
+
+    /// What the certificate says that it has shown, where that is no account's.
+    pub fn unknown_certificate(&self) -> Option<String> {
+        self.certificate.as_ref().filter(|_| self.account().is_none()).map(certificate::told)
     }
 
     /// Somebody for whom an issuer has spoken.
     pub(super) fn workload(workload: Workload, token: Option<Arc<AccessToken>>) -> Self {
-        Self { standing: Standing::Workload(Arc::new(workload)), token }
+        Self { standing: Standing::Workload(Arc::new(workload)), token, certificate: None }
     }
 
     pub(super) fn spoken_for(&self) -> Option<&Workload> {

@@ -23,6 +23,8 @@ pub struct Directory {
     issuers: BTreeMap<String, Arc<Issuer>>,
     /// What may be done by those who are no account: rules and groups.
     rights: HashMap<String, Arc<Rights>>,
+    /// Those who show certificates, by whom these are for.
+    by_certificate: HashMap<String, Arc<Member>>,
     for_all: Arc<Rights>,
 }
 
@@ -83,10 +85,12 @@ impl Directory {
             let member = Member { account, rights, for_all: for_all.clone(), used_at: AtomicI64::new(0) };
             (member.account.name.clone(), Arc::new(member))
         };
-        let members = accounts.into_iter().map(member).collect();
+        let members: HashMap<String, Arc<Member>> = accounts.into_iter().map(member).collect();
+        let certified = members.values().filter_map(|member| Some((member.account.certificate.clone()?, member.clone())));
+        let by_certificate = certified.collect();
         let issuers = issuers.into_iter().map(|issuer| (issuer.name.clone(), Arc::new(Issuer::compile(issuer)))).collect();
         let rights = rights.into_iter().map(|(subject, rights)| (subject.to_owned(), Arc::new(rights))).collect();
-        Self { version, members, issuers, rights, for_all }
+        Self { version, members, by_certificate, issuers, rights, for_all }
     }
 
     /// The number of the last change that is in it.
@@ -132,6 +136,11 @@ impl Directory {
         }
         let rights = subjects.iter().filter_map(|subject| self.rights.get(subject)).chain([&self.for_all]).cloned().collect();
         Some(Workload { name, federated, rights, ends_at })
+    }
+
+    /// The account whose certificate is for this one.
+    pub fn certificate(&self, identity: &str) -> Option<Arc<Member>> {
+        self.by_certificate.get(identity).cloned()
     }
 
     /// What may be done by whoever it is.

@@ -117,6 +117,7 @@ mod tests {
             kind: AccountKind::Person,
             secret_hash: logins.hash(password.into()).await,
             credential: String::new(),
+            certificate: None,
             is_disabled: false,
             created_at: Timestamp::UNIX_EPOCH,
             expires_at: None,

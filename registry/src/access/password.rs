@@ -130,6 +130,7 @@ mod tests {
             kind,
             secret_hash,
             credential: String::new(),
+            certificate: None,
             is_disabled: false,
             created_at: Timestamp::UNIX_EPOCH,
             expires_at: None,

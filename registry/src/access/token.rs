@@ -73,7 +73,7 @@ impl Tokens {
             audience: wish.audience.to_owned(),
             issued_at: now,
             not_before: now,
-            expires_at: expires_at.min(end),
+            expires_at: expires_at.min(end).min(caller.ends_at()),
             id: Uuid::new_v4().to_string(),
             access: wish.scopes.iter().filter_map(|scope| caller.granted(scope)).collect(),
             credential: account.map(|account| account.credential.clone()),

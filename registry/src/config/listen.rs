@@ -4,10 +4,21 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use longshore_service::choice;
 use longshore_service::config::{Duration, HttpUrl, Problems};
-use longshore_service::listener::{Certificates, Limits};
+use longshore_service::listener::{Certificates, ClientAuthorityFiles, Limits, TlsError};
 
 use super::check_not_zero;
+
+choice! {
+    /// Whether clients must show certificates.
+    pub enum ClientCertificates {
+        /// Who shows none may say otherwise who they are.
+        Optional = "optional",
+        /// Who shows none is not served at all.
+        Required = "required",
+    }
+}
 
 /// Where and how the registry listens.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +31,15 @@ pub struct Listen {
     pub tls_certificate_file: Option<PathBuf>,
     /// The certificate's key, PEM.
     pub tls_key_file: Option<PathBuf>,
+    /// The certificates of the authorities, PEM, whose clients may show certificates; an account has the one that its `certificate`
+    /// names. Empty for none.
+    pub tls_client_ca_file: Option<PathBuf>,
+    /// What these authorities have revoked, PEM: a list of each that signs in a client's chain, in force by its dates. Empty for
+    /// nothing.
+    pub tls_client_crl_file: Option<PathBuf>,
+    /// Whether clients must show certificates: `"optional"` or `"required"`. Where `auth.enabled` is off, one that is required is all
+    /// that is asked of a client, which may then do everything.
+    pub tls_client_certificates: ClientCertificates,
     /// Whether plain HTTP may be served on an address that other machines can reach.
     pub allow_plain_http: bool,
     /// Whether nobody need say who they are on an address that other machines can reach.
@@ -45,6 +65,9 @@ impl Default for Listen {
             admin_address: Some(SocketAddr::from(([127, 0, 0, 1], 5001))),
             tls_certificate_file: None,
             tls_key_file: None,
+            tls_client_ca_file: None,
+            tls_client_crl_file: None,
+            tls_client_certificates: ClientCertificates::Optional,
             allow_plain_http: false,
             allow_unauthenticated: false,
             drain_timeout: Duration::seconds(30),
@@ -62,6 +85,9 @@ longshore_service::settings!(Listen {
     admin_address,
     tls_certificate_file,
     tls_key_file,
+    tls_client_ca_file,
+    tls_client_crl_file,
+    tls_client_certificates,
     allow_plain_http,
     allow_unauthenticated,
     drain_timeout,
@@ -76,6 +102,21 @@ impl Listen {
     /// The files of certificate and key, when TLS is on.
     pub fn tls_files(&self) -> Option<(&Path, &Path)> {
         Some((self.tls_certificate_file.as_deref()?, self.tls_key_file.as_deref()?))
+    }
+
+    /// The files that say which clients' certificates are good, where any are.
+    fn client_files(&self) -> Option<ClientAuthorityFiles> {
+        Some(ClientAuthorityFiles {
+            authorities: self.tls_client_ca_file.clone()?,
+            revocations: self.tls_client_crl_file.clone(),
+            is_required: self.tls_client_certificates == ClientCertificates::Required,
+        })
+    }
+
+    /// What TLS is made of, when it is on. Reads the files, so this blocks.
+    pub fn certificates(&self) -> Result<Option<Certificates>, TlsError> {
+        let read = |(certificate, key): (&Path, &Path)| Certificates::read(certificate, key, self.client_files());
+        self.tls_files().map(read).transpose()
     }
 
     /// The limits of the registry's listener.
@@ -101,10 +142,31 @@ impl Listen {
             let keys = ["listen.tls_certificate_file", "listen.tls_key_file"];
             problems.add(&keys, "TLS needs both tls_certificate_file and tls_key_file");
         }
+        self.check_client_certificates(problems);
         if self.admin_address == Some(self.address) && self.address.port() != 0 {
             problems.add(&["listen.admin_address", "listen.address"], "the admin listener needs an address of its own");
         }
         self.check_reach(problems);
+    }
+
+    fn check_client_certificates(&self, problems: &mut Problems<'_>) {
+        if self.tls_client_ca_file.is_some() {
+            if self.tls_certificate_file.is_none() && self.tls_key_file.is_none() {
+                let reason = "clients show certificates over TLS alone: set tls_certificate_file and tls_key_file too";
+                problems.add(&["listen.tls_client_ca_file"], reason);
+            }
+            return;
+        }
+        if self.tls_client_crl_file.is_some() {
+            problems.add(
+                &["listen.tls_client_crl_file"],
+                "it is of authorities whose certificates are missing: set tls_client_ca_file",
+            );
+        }
+        if self.tls_client_certificates == ClientCertificates::Required {
+            let reason = "it must be said which certificates are good: set tls_client_ca_file";
+            problems.add(&["listen.tls_client_certificates"], reason);
+        }
     }
 
     fn check_reach(&self, problems: &mut Problems<'_>) {
@@ -127,12 +189,27 @@ impl Listen {
     }
 
     pub(super) fn check_files(&self, problems: &mut Problems<'_>) {
-        let Some((certificate, key)) = self.tls_files() else {
-            return;
-        };
-        if let Err(error) = Certificates::read(certificate, key) {
-            let reason = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-            problems.add(&["listen.tls_certificate_file", "listen.tls_key_file"], format!("{error}{reason}"));
+        let Err(error) = self.certificates() else { return };
+        let reason = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+        problems.add(self.keys_of(&error), format!("{error}{reason}"));
+    }
+
+    /// The settings that name what can't be used.
+    fn keys_of(&self, error: &TlsError) -> &'static [&'static str] {
+        match error {
+            TlsError::Authority { .. } => &["listen.tls_client_ca_file"],
+            TlsError::Revocations { .. } => &["listen.tls_client_crl_file", "listen.tls_client_ca_file"],
+            TlsError::Unreadable { path, .. } | TlsError::NotPem { path, .. }
+                if Some(path) == self.tls_client_ca_file.as_ref() =>
+            {
+                &["listen.tls_client_ca_file"]
+            }
+            TlsError::Unreadable { path, .. } | TlsError::NotPem { path, .. }
+                if Some(path) == self.tls_client_crl_file.as_ref() =>
+            {
+                &["listen.tls_client_crl_file"]
+            }
+            _ => &["listen.tls_certificate_file", "listen.tls_key_file"],
         }
     }
 }

@@ -108,6 +108,18 @@ fn tls_needs_both_files_and_files_that_exist() {
 }
 
 #[test]
+fn clients_certificates_need_tls_and_authorities() {
+    let told = mistakes("[listen]\ntls_client_ca_file = '/nowhere/ca.crt'\n");
+    let expected = "clients show certificates over TLS alone: set tls_certificate_file and tls_key_file too";
+    assert_eq!(told, [format!("registry.toml:2: listen.tls_client_ca_file: {expected}")]);
+    let told = mistakes("[listen]\ntls_client_crl_file = '/nowhere/ca.crl'\ntls_client_certificates = 'required'\n");
+    assert!(told[0].starts_with("registry.toml:2: listen.tls_client_crl_file: it is of authorities"), "{told:?}");
+    assert!(told[1].starts_with("registry.toml:3: listen.tls_client_certificates: it must be said"), "{told:?}");
+    let told = mistakes("[listen]\ntls_client_certificates = 'always'\n");
+    assert!(told[0].contains("expected one of optional, required"), "{told:?}");
+}
+
+#[test]
 fn the_environment_reaches_every_section() {
     let env = [("LONGSHORE_REGISTRY__SWEEP__INTERVAL", "1s"), ("LONGSHORE_REGISTRY__LOG__FILTER", "info,x=debug")];
     let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));

@@ -12,7 +12,7 @@ use super::{
     Call, Incoming, Outcome, admission::require, body, body::Object, page, page::Page, reply, roles::RoleWish, token::no_store,
 };
 use crate::{
-    access::{Access, Need, check_name, check_password, new_password, new_secret, now, robot_hash},
+    access::{Access, Need, check_identity, check_name, check_password, new_password, new_secret, now, robot_hash},
     error::Error,
     registry::Registry,
     state::{AccountChange, AccountKind, Expiry, Made, NewAccount, StoredAccount},
@@ -27,6 +27,8 @@ struct Shown<'a> {
     is_disabled: bool,
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_used_at: Option<Timestamp>,
@@ -34,12 +36,13 @@ struct Shown<'a> {
 
 impl<'a> From<&'a StoredAccount> for Shown<'a> {
     fn from(account: &'a StoredAccount) -> Self {
-        let StoredAccount { name, kind, is_disabled, created_at, expires_at, last_used_at, .. } = account;
+        let StoredAccount { name, kind, is_disabled, created_at, certificate, expires_at, last_used_at, .. } = account;
         Self {
             name,
             kind: *kind,
             is_disabled: *is_disabled,
             created_at: *created_at,
+            certificate: certificate.as_deref(),
             expires_at: *expires_at,
             last_used_at: *last_used_at,
         }
@@ -62,6 +65,12 @@ struct AccountWish {
     kind: AccountKind,
     #[serde(default)]
     password: Option<String>,
+    /// Whom the certificate is for that it may show in place of a secret.
+    #[serde(default)]
+    certificate: Option<String>,
+    /// Whether a robot is to have nothing but its certificate.
+    #[serde(default)]
+    without_secret: bool,
     #[serde(default)]
     expires_at: Option<Timestamp>,
     #[serde(default)]
@@ -75,6 +84,9 @@ struct ChangeWish {
     password: Option<String>,
     renew_secret: bool,
     is_disabled: Option<bool>,
+    /// `null` for none.
+    #[serde(deserialize_with = "certificate")]
+    certificate: Option<Option<String>>,
     /// `null` for never.
     #[serde(deserialize_with = "expiry")]
     expires_at: Option<Expiry>,
@@ -82,6 +94,10 @@ struct ChangeWish {
 
 fn expiry<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Expiry>, D::Error> {
     Ok(Some(Option::deserialize(deserializer)?.map_or(Expiry::Never, Expiry::At)))
+}
+
+fn certificate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// `GET`: all of them.
@@ -103,13 +119,20 @@ pub async fn create<B: Incoming>(registry: &Registry, mut call: Call<B>) -> Outc
     let access = access(registry)?;
     let wish: AccountWish = parse(&body::read_short(registry, &mut call).await?)?;
     check_name(&wish.name).map_err(|reason| Error::AccountInvalid(reason.to_owned()))?;
+    let certificate = wish.certificate.as_deref().map(identity).transpose()?;
+    if wish.without_secret && (wish.kind != AccountKind::Robot || certificate.is_none()) {
+        return Err(Error::AccountInvalid("it is robots with a certificate that can be without a secret".to_owned()));
+    }
     let (secret_hash, secret) = secret(access, wish.kind, wish.password).await?;
+    // It has one that nobody knows.
+    let secret = secret.filter(|_| !wish.without_secret);
     let roles = wish.roles.iter().map(|Object(role)| role.for_subject(&wish.name)).collect::<Result<_, _>>()?;
     let account = StoredAccount {
         name: wish.name,
         kind: wish.kind,
         secret_hash,
         credential: Uuid::new_v4().to_string(),
+        certificate,
         is_disabled: false,
         created_at: now(),
         expires_at: wish.expires_at,
@@ -158,7 +181,8 @@ pub async fn one<B: Incoming>(registry: &Arc<Registry>, name: String, mut call: 
 
 async fn change<B>(registry: &Registry, access: &Access, name: &str, wish: ChangeWish, call: &Call<B>) -> Outcome {
     let is_own = call.caller.name() == Some(name);
-    let is_more_than_the_password = wish.renew_secret || wish.is_disabled.is_some() || wish.expires_at.is_some();
+    let is_more_than_the_password =
+        wish.renew_secret || wish.is_disabled.is_some() || wish.expires_at.is_some() || wish.certificate.is_some();
     if is_more_than_the_password {
         require(registry, &call.parts, &call.caller, Need::Admin)?;
     }
@@ -175,12 +199,19 @@ async fn change<B>(registry: &Registry, access: &Access, name: &str, wish: Chang
     } else {
         (None, None)
     };
-    let change = AccountChange { secret: made, kind: None, is_disabled: wish.is_disabled, expires_at: wish.expires_at };
+    let certificate = wish.certificate.map(|shown| shown.as_deref().map(identity).transpose()).transpose()?;
+    let certificate = certificate.map(|identity| (identity, Uuid::new_v4().to_string()));
+    let (is_disabled, expires_at) = (wish.is_disabled, wish.expires_at);
+    let change = AccountChange { secret: made, certificate, kind: None, is_disabled, expires_at };
     let Some(account) = registry.state.change_account(name, change).await? else {
         return Err(Error::AccountUnknown(name.to_owned()));
     };
     access.changed().await;
     Ok(told(&account, secret.as_deref()))
+}
+
+fn identity(text: &str) -> Result<String, Error> {
+    check_identity(text).map_err(Error::AccountInvalid)
 }
 
 /// What a secret comes to, and the secret where it was made here.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use http::{Method, header, request::Parts};
 use longshore_oci::Route;
+use longshore_service::listener::{ClientCertificate, UntrustedCertificate};
 
 use crate::{
     access::{Action, AuthenticationError, Caller, Credentials, Judgement, Need},
@@ -12,15 +13,34 @@ use crate::{
     registry::Registry,
 };
 
+/// The certificate of a request's connection, where it vouches for the request. Of a connection that must have one it must be good.
+///
+/// A browser shows its user's certificate with what any page has it ask, so for what a page asks it vouches not.
+pub fn vouching(parts: &Parts, certificate: Option<ClientCertificate>) -> Result<Option<ClientCertificate>, Error> {
+    if let Some(certificate) = certificate.as_ref().filter(|certificate| certificate.is_required()) {
+        let refused = |error: UntrustedCertificate| AuthenticationError::Certificate(error.to_string());
+        certificate.check().map_err(|error| refused_login(&refused(error)))?;
+    }
+    let site = parts.headers.get("sec-fetch-site");
+    let is_of_page = parts.headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != "none");
+    Ok(certificate.filter(|_| !is_of_page))
+}
+
 /// Who sent a request, where it may have what it asks.
-pub async fn admit(registry: &Registry, route: &Route, parts: &Parts, client: IpAddr) -> Result<Caller, Error> {
+pub async fn admit(
+    registry: &Registry,
+    route: &Route,
+    parts: &Parts,
+    client: IpAddr,
+    certificate: Option<&ClientCertificate>,
+) -> Result<Caller, Error> {
     let Some(access) = &registry.access else { return Ok(Caller::unasked()) };
     let need = need(route, &parts.method);
     if need == Need::Nothing {
         return Ok(Caller::unasked());
     }
     let caller = match Credentials::of(&parts.headers) {
-        Ok(shown) => access.identify(shown, client).await,
+        Ok(shown) => access.identify(shown, certificate, client).await,
         Err(error) => Err(error),
     };
     let caller = caller.map_err(|error| refused(registry, parts, need, &error))?;
@@ -35,7 +55,11 @@ pub fn require(registry: &Registry, parts: &Parts, caller: &Caller, need: Need<'
         Judgement::Granted => Ok(()),
         Judgement::Unknown => {
             let error = caller.has_token().then_some("insufficient_scope");
-            Err(unauthorized(format!("say who you are: nobody in particular may {}", need.told()), error))
+            let nobody = match caller.unknown_certificate() {
+                Some(shown) => format!("the client certificate, {shown}, is no account's, and nobody in particular"),
+                None => "say who you are: nobody in particular".to_owned(),
+            };
+            Err(unauthorized(format!("{nobody} may {}", need.told()), error))
         }
         Judgement::Narrow => Err(unauthorized(format!("the token is not one to {}", need.told()), Some("insufficient_scope"))),
         Judgement::Denied => Err(forbidden(caller, need)),

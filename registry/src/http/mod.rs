@@ -40,6 +40,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, request::Parts};
 use longshore_oci::{Query, Route};
+use longshore_service::listener::ClientCertificate;
 
 use crate::{access::Caller, error::Error, registry::Registry};
 
@@ -57,6 +58,8 @@ pub struct Call<B> {
     pub body: B,
     /// The client's address.
     pub client: IpAddr,
+    /// The certificate that vouches for it.
+    pub certificate: Option<ClientCertificate>,
     /// Who it is; what it asks has been granted.
     pub caller: Caller,
 }
@@ -86,6 +89,7 @@ pub async fn handle<B: Incoming>(
     registry: &Arc<Registry>,
     request: Request<B>,
     client: IpAddr,
+    certificate: Option<ClientCertificate>,
 ) -> (&'static str, Result<Response<Body>, Error>) {
     let (parts, body) = request.into_parts();
     let body = Lingering::new(body);
@@ -95,8 +99,12 @@ pub async fn handle<B: Incoming>(
     };
     let label = route.label();
     let Ok(_in_flight) = registry.in_flight.try_acquire() else { return (label, Err(Error::Overloaded)) };
-    let outcome = match admission::admit(registry, &route, &parts, client).await {
-        Ok(caller) => perform(registry, route, Call { parts, body, client, caller }).await,
+    let certificate = match admission::vouching(&parts, certificate) {
+        Ok(certificate) => certificate,
+        Err(error) => return (label, Err(error)),
+    };
+    let outcome = match admission::admit(registry, &route, &parts, client, certificate.as_ref()).await {
+        Ok(caller) => perform(registry, route, Call { parts, body, client, certificate, caller }).await,
         Err(error) => Err(error),
     };
     (label, outcome)

@@ -54,6 +54,9 @@ pub fn refuse(error: &Error, request_id: &str) -> Response<Body> {
         // What is inside is for the logs; the id leads there.
         (StatusCode::INTERNAL_SERVER_ERROR, _) => format!("the registry failed; its log says more about request {request_id}"),
         (_, Error::State(StateError::LastAdministrator)) => "it is the last administrator; make another one first".to_owned(),
+        (_, Error::State(StateError::CertificateTaken { identity, account })) => {
+            format!("{identity} is the certificate of the account {account:?}; take it from there first")
+        }
         (_, Error::State(_) | Error::Storage(_) | Error::Delivery(_)) => {
             format!("a part of the registry does not answer; try again in a moment (request {request_id})")
         }
@@ -129,6 +132,9 @@ fn judge(error: &Error) -> Refusal {
         Error::AuthOff => Refusal::new(ErrorCode::Unsupported).status(StatusCode::NOT_FOUND),
         Error::AccountUnknown(name) => Refusal::new(ErrorCode::AccountUnknown).detail(json!({ "name": name })),
         Error::AccountExists(name) => Refusal::new(ErrorCode::AccountExists).detail(json!({ "name": name })),
+        Error::State(StateError::CertificateTaken { account, .. }) => {
+            Refusal::new(ErrorCode::AccountExists).detail(json!({ "name": account }))
+        }
         Error::AccountInvalid(_) => Refusal::new(ErrorCode::AccountInvalid),
         Error::OwnAccount(_) | Error::State(StateError::LastAdministrator) => {
             Refusal::new(ErrorCode::Denied).status(StatusCode::CONFLICT)

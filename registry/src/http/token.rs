@@ -58,7 +58,7 @@ pub async fn token<B: Incoming>(registry: &Registry, mut call: Call<B>) -> Outco
 
 async fn of_header<B>(access: &Access, call: &Call<B>) -> Result<Caller, Error> {
     let caller = match Credentials::of(&call.parts.headers) {
-        Ok(None) => return Ok(access.anonymous()),
+        Ok(None) => access.of_certificate(call.certificate.as_ref()),
         Ok(Some(Credentials::Basic { name, secret })) => access.log_in(&name, &secret, call.client).await,
         Ok(Some(Credentials::Bearer(_))) => return Err(Error::TokenRequest("a token is got for a name and a secret".to_owned())),
         Err(error) => Err(error),

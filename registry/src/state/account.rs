@@ -23,8 +23,11 @@ pub struct StoredAccount {
     pub kind: AccountKind,
     /// What the secret comes to: Argon2id of a password as a PHC string, BLAKE3 of a robot's secret in hexadecimal digits.
     pub secret_hash: String,
-    /// Another one with each secret.
+    /// Another one with each secret, and each certificate.
     pub credential: String,
+    /// Whom the client certificate is for that it shows in place of a secret, as [`Identity`](longshore_service::listener::Identity)
+    /// writes it; no other account has the same.
+    pub certificate: Option<String>,
     /// Whether it may not call for the time being.
     pub is_disabled: bool,
     /// When it was made.
@@ -100,6 +103,8 @@ pub enum Made {
 pub struct AccountChange {
     /// What the new secret comes to, and its credential.
     pub secret: Option<(String, String)>,
+    /// Whom its certificate is for, or that it has none, and the credential that comes with it.
+    pub certificate: Option<(Option<String>, String)>,
     /// Whose it is.
     pub kind: Option<AccountKind>,
     /// Whether it may not call.

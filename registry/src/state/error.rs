@@ -37,6 +37,14 @@ pub enum StateError {
         /// Where it is.
         digest: Digest,
     },
+    /// Another account has the certificate; nothing was done.
+    #[error("the certificate {identity} is the account {account}'s")]
+    CertificateTaken {
+        /// Whom it is for.
+        identity: String,
+        /// The account.
+        account: String,
+    },
     /// Nobody could keep accounts and roles any more; nothing was done.
     #[error("it is the last administrator")]
     LastAdministrator,
@@ -73,7 +81,13 @@ impl StateError {
     pub fn is_refusal(&self) -> bool {
         matches!(
             self,
-            Self::Changed | Self::Missing(_) | Self::Needed(_) | Self::Frozen { .. } | Self::LastAdministrator | Self::Refused(_)
+            Self::Changed
+                | Self::Missing(_)
+                | Self::Needed(_)
+                | Self::Frozen { .. }
+                | Self::CertificateTaken { .. }
+                | Self::LastAdministrator
+                | Self::Refused(_)
         )
     }
 

@@ -16,7 +16,8 @@ pub fn sqlite() -> Migrator {
         ("signing keys", include_str!("../../migrations/sqlite/4_signing_keys.sql")),
         ("accounts", include_str!("../../migrations/sqlite/5_accounts.sql")),
         ("issuers", include_str!("../../migrations/sqlite/6_issuers.sql")),
-        ("policies", include_str!("../../migrations/sqlite/6_policies.sql")),
+        ("account certificates", include_str!("../../migrations/sqlite/7_account_certificates.sql")),
+        ("policies", include_str!("../../migrations/sqlite/8_policies.sql")),
     ])
 }
 
@@ -29,7 +30,8 @@ pub fn postgres() -> Migrator {
         ("signing keys", include_str!("../../migrations/postgres/4_signing_keys.sql")),
         ("accounts", include_str!("../../migrations/postgres/5_accounts.sql")),
         ("issuers", include_str!("../../migrations/postgres/6_issuers.sql")),
-        ("policies", include_str!("../../migrations/postgres/6_policies.sql")),
+        ("account certificates", include_str!("../../migrations/postgres/7_account_certificates.sql")),
+        ("policies", include_str!("../../migrations/postgres/8_policies.sql")),
     ])
 }
 

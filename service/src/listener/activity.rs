@@ -63,6 +63,11 @@ impl Activity {
         self.head_since_ms.store(NEVER, Relaxed);
     }
 
+    /// Whether there was a request yet.
+    pub fn has_served(&self) -> bool {
+        self.served_one.load(Relaxed)
+    }
+
     /// A request's answer has been handed to the socket, or dropped.
     pub fn request_ended(&self) {
         self.idle_since_ms.store(self.now_ms(), Relaxed);

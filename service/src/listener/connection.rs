@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Buf;
 use http::{Request, Response, Version};
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::{Activity, Verdict, tick};
 use super::socket::Socket;
 use super::tracked::{Running, Tracked};
-use super::{ConnectionInfo, Limits};
+use super::{ClientCertificate, ConnectionInfo, Limits};
 
 /// The most that HTTP/1 buffers of one connection in each direction, in bytes; with the limit on connections it bounds memory.
 const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
@@ -62,21 +63,23 @@ pub(super) async fn run<S, H, F, B>(
 {
     let activity = Arc::new(Activity::new());
     let of_requests = Arc::clone(&activity);
+    let (peer, certificate) = (info.peer, info.certificate.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let running = Running::begin(&of_requests, request.version() == Version::HTTP_2);
-        let answer = handler(request, info);
+        let answer = handler(request, info.clone());
         async move { Ok::<_, Infallible>(answer.await.map(|body| Tracked::new(body, running))) }
     });
     let io = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
     let mut connection = pin!(protocols.serve_connection(io, service));
-    let mut ticks = interval(tick(&limits));
+    let period = tick(&limits);
+    let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut closing = false;
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
-                    tracing::debug!(peer = %info.peer, %error, "the connection ended with an error");
+                    tracing::debug!(%peer, %error, "the connection ended with an error");
                 }
                 return;
             }
@@ -86,6 +89,11 @@ pub(super) async fn run<S, H, F, B>(
             }
             () = endings.cut.cancelled() => return,
             _ = ticks.tick() => match activity.judge(&limits) {
+                // Its client comes again, with the certificate that it has by then.
+                Verdict::Keep if !closing && certificate.as_ref().is_some_and(|own| ends_soon(own, &activity, period)) => {
+                    closing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
                 Verdict::Keep => {}
                 Verdict::Close if closing => {}
                 Verdict::Close => {
@@ -93,10 +101,15 @@ pub(super) async fn run<S, H, F, B>(
                     connection.as_mut().graceful_shutdown();
                 }
                 Verdict::Cut => {
-                    tracing::debug!(peer = %info.peer, "cut a connection that its client held without using it");
+                    tracing::debug!(%peer, "cut a connection that its client held without using it");
                     return;
                 }
             },
         }
     }
+}
+
+/// Whether a certificate is not to be good for long, so that no request comes to be refused for it. Who has just come is served first.
+fn ends_soon(certificate: &ClientCertificate, activity: &Activity, period: Duration) -> bool {
+    if activity.has_served() { certificate.ends_within(period + Duration::from_secs(1)) } else { certificate.check().is_err() }
 }

@@ -13,16 +13,22 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto::Builder;
 use prometheus::IntGauge;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::bind::{Listener, Parts};
+use super::client_certificate::{self, ClientCertificate};
 use super::connection::{self, Endings};
 use super::{Certificates, ConnectionInfo, Limits};
 
 /// How long to wait after an accept that failed for want of file descriptors or memory, so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a client whose handshake failed has to read why.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// The most that is read of it meanwhile, in bytes.
+const FAREWELL_BYTES: u64 = 64 << 10;
 
 /// How a listener's drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,22 +133,43 @@ where
             tracing::debug!(%peer, %error, "the connection was gone before it was served");
             return;
         }
-        let info = ConnectionInfo { peer, tls: self.certificates.is_some() };
+        let mut info = ConnectionInfo { peer, tls: self.certificates.is_some(), certificate: None };
         let (handler, protocols) = (self.handler.clone(), self.protocols.clone());
         let (limits, endings) = (self.limits, self.endings.clone());
         let Some(certificates) = &self.certificates else {
             return connection::run(stream, info, handler, protocols, limits, endings).await;
         };
-        let handshake = tokio::time::timeout(limits.handshake_timeout, certificates.acceptor().accept(stream));
+        let accepting = certificates.acceptor().accept(stream).into_fallible();
+        let handshake = tokio::time::timeout(limits.handshake_timeout, accepting);
         tokio::select! {
             shaken = handshake => match shaken {
-                Ok(Ok(stream)) => connection::run(stream, info, handler, protocols, limits, endings).await,
-                Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
+                Ok(Ok(stream)) => {
+                    let chain = stream.get_ref().1.peer_certificates();
+                    info.certificate = chain.and_then(|chain| ClientCertificate::new(chain, certificates));
+                    connection::run(stream, info, handler, protocols, limits, endings).await;
+                }
+                Ok(Err((error, stream))) => {
+                    match client_certificate::refused(&error) {
+                        Some(reason) => tracing::info!(%peer, %reason, "a client's certificate was not accepted, or is missing"),
+                        None => tracing::debug!(%peer, %error, "the TLS handshake failed"),
+                    }
+                    take_leave(stream).await;
+                }
                 Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
             },
             () = endings.drain.cancelled() => {}
         }
     }
+}
+
+/// Ends a connection so that its client reads what was written last: were it closed with something of the client's unread, the kernel
+/// would take that back.
+async fn take_leave(mut stream: TcpStream) {
+    let leaving = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(FAREWELL_BYTES), &mut tokio::io::sink()).await
+    };
+    tokio::time::timeout(FAREWELL, leaving).await.ok();
 }
 
 /// Waits where the machine is short of something; a client that gave up before it was accepted is no reason to.

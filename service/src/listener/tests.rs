@@ -173,6 +173,8 @@ async fn plain_http_stays_on_loopback_unless_allowed() {
     Listener::bind(LOOPBACK, None, false, Limits::default()).await.expect("loopback needs no leave");
 }
 
+mod clients;
+
 mod tls {
     //! A real TLS client that trusts one certificate and looks at which it is shown.
 
@@ -248,7 +250,7 @@ mod tls {
     async fn a_changed_certificate_is_taken_up_and_a_broken_one_is_not() {
         let (first, second) = (Pair::new(), Pair::new());
         let files = Files::with(&first);
-        let certificates = Certificates::read(&files.certificate, &files.key).expect("a good pair");
+        let certificates = Certificates::read(&files.certificate, &files.key, None).expect("a good pair");
         let server = serve(Limits::default(), Some(certificates.clone())).await;
         tokio::spawn(certificates.watch(Duration::from_millis(10), server.shutdown.clone()));
         assert_eq!(shake(server.address, &first).await.expect("the first is shown"), b"h2");
@@ -270,17 +272,17 @@ mod tls {
         let (first, second) = (Pair::new(), Pair::new());
         let files = Files::with(&first);
         std::fs::write(&files.key, second.key.serialize_pem()).expect("a file");
-        let refused = Certificates::read(&files.certificate, &files.key).expect_err("they do not match");
+        let refused = Certificates::read(&files.certificate, &files.key, None).expect_err("they do not match");
         assert!(matches!(refused, TlsError::Unusable { .. }), "{refused}");
         std::fs::write(&files.key, "nothing").expect("a file");
-        let refused = Certificates::read(&files.certificate, &files.key).expect_err("it is no key");
+        let refused = Certificates::read(&files.certificate, &files.key, None).expect_err("it is no key");
         assert!(matches!(refused, TlsError::NotPem { .. }), "{refused}");
     }
 
     #[tokio::test]
     async fn a_client_that_never_shakes_hands_is_cut() {
         let files = Files::with(&Pair::new());
-        let certificates = Certificates::read(&files.certificate, &files.key).expect("a good pair");
+        let certificates = Certificates::read(&files.certificate, &files.key, None).expect("a good pair");
         let limits = Limits { handshake_timeout: Duration::from_millis(50), ..Limits::default() };
         let server = serve(limits, Some(certificates)).await;
         assert!(closed_after(&mut connect(&server).await).await < SOON);

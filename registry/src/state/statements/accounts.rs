@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::super::super::{AccountChange, Expiry, Made, NewAccount, StateError, StoredAccount};
 use super::{Connection, Result, Row, optional_timestamp, parse, roles, timestamp, unsigned};
 
-const COLUMNS: &str = "name, kind, secret_hash, credential, is_disabled, created_at, expires_at, last_used_at";
+const COLUMNS: &str = "name, kind, secret_hash, credential, is_disabled, created_at, expires_at, certificate, last_used_at";
 
 /// The number of the last change of accounts and roles.
 pub async fn version(connection: &mut Connection) -> Result<u64> {
@@ -51,10 +51,11 @@ pub async fn add(connection: &mut Connection, new: &NewAccount) -> Result<Made> 
         return Ok(Made::Taken);
     }
     let roles_after = roles::count(connection).await? + new.roles.len() as u64;
+    require_certificate_free(connection, account.certificate.as_deref(), &account.name).await?;
     if count >= u64::from(new.limits.accounts) || roles_after > u64::from(new.limits.roles) {
         return Ok(Made::TooMany);
     }
-    sqlx::query(AssertSqlSafe(format!("INSERT INTO accounts ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)")))
+    sqlx::query(AssertSqlSafe(format!("INSERT INTO accounts ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL)")))
         .bind(account.name.as_str())
         .bind(account.kind.to_string())
         .bind(account.secret_hash.as_str())
@@ -62,6 +63,7 @@ pub async fn add(connection: &mut Connection, new: &NewAccount) -> Result<Made> 
         .bind(account.is_disabled)
         .bind(account.created_at.as_microsecond())
         .bind(account.expires_at.map(Timestamp::as_microsecond))
+        .bind(account.certificate.as_deref())
         .execute(&mut *connection)
         .await?;
     for role in &new.roles {
@@ -78,6 +80,10 @@ pub async fn change(connection: &mut Connection, name: &str, change: &AccountCha
     if let Some((hash, credential)) = &change.secret {
         (account.secret_hash, account.credential) = (hash.clone(), credential.clone());
     }
+    if let Some((certificate, credential)) = &change.certificate {
+        require_certificate_free(connection, certificate.as_deref(), name).await?;
+        (account.certificate, account.credential) = (certificate.clone(), credential.clone());
+    }
     account.kind = change.kind.unwrap_or(account.kind);
     account.is_disabled = change.is_disabled.unwrap_or(account.is_disabled);
     match change.expires_at {
@@ -86,7 +92,8 @@ pub async fn change(connection: &mut Connection, name: &str, change: &AccountCha
         Some(Expiry::At(end)) => account.expires_at = Some(end),
     }
     sqlx::query(
-        "UPDATE accounts SET secret_hash = $2, credential = $3, is_disabled = $4, expires_at = $5, kind = $6 WHERE name = $1",
+        "UPDATE accounts SET secret_hash = $2, credential = $3, is_disabled = $4, expires_at = $5, kind = $6, certificate = $7
+         WHERE name = $1",
     )
     .bind(name)
     .bind(account.secret_hash.as_str())
@@ -94,6 +101,7 @@ pub async fn change(connection: &mut Connection, name: &str, change: &AccountCha
     .bind(account.is_disabled)
     .bind(account.expires_at.map(Timestamp::as_microsecond))
     .bind(account.kind.to_string())
+    .bind(account.certificate.as_deref())
     .execute(&mut *connection)
     .await?;
     require_administrator(connection, had_one).await?;
@@ -138,6 +146,20 @@ pub async fn require_administrator(connection: &mut Connection, had_one: bool) -
     if had_one && !has_administrator(connection).await? { Err(StateError::LastAdministrator) } else { Ok(()) }
 }
 
+/// Refuses a certificate that another account has.
+async fn require_certificate_free(connection: &mut Connection, certificate: Option<&str>, name: &str) -> Result<()> {
+    let Some(identity) = certificate else { return Ok(()) };
+    let row = sqlx::query("SELECT name FROM accounts WHERE certificate = $1 AND name <> $2")
+        .bind(identity)
+        .bind(name)
+        .fetch_optional(&mut *connection)
+        .await?;
+    match row {
+        None => Ok(()),
+        Some(row) => Err(StateError::CertificateTaken { identity: identity.to_owned(), account: row.try_get("name")? }),
+    }
+}
+
 async fn count(connection: &mut Connection) -> Result<u64> {
     let row = sqlx::query("SELECT COUNT(*) AS accounts FROM accounts").fetch_one(&mut *connection).await?;
     unsigned(&row, "accounts")
@@ -152,6 +174,7 @@ fn read(row: &Row) -> Result<StoredAccount> {
         is_disabled: row.try_get("is_disabled")?,
         created_at: timestamp(row, "created_at")?,
         expires_at: optional_timestamp(row, "expires_at")?,
+        certificate: row.try_get("certificate")?,
         last_used_at: optional_timestamp(row, "last_used_at")?,
     })
 }

@@ -9,6 +9,7 @@ on_every_database!(
     there_are_no_more_than_there_may_be,
     a_change_is_seen_by_its_number,
     somebody_stays_who_administers,
+    a_certificate_is_one_account_s,
 );
 
 fn at(second: i64) -> Timestamp {
@@ -21,6 +22,7 @@ fn account(name: &str, kind: AccountKind) -> StoredAccount {
         kind,
         secret_hash: format!("hash of {name}"),
         credential: format!("credential of {name}"),
+        certificate: None,
         is_disabled: false,
         created_at: at(1),
         expires_at: Some(at(9)),
@@ -140,4 +142,40 @@ async fn somebody_stays_who_administers(subject: Subject) {
         assert!(matches!(outcome, Err(StateError::LastAdministrator)), "{outcome:?}");
     }
     assert_eq!(state.account(&left.name).await.unwrap().as_ref(), Some(left));
+}
+
+async fn a_certificate_is_one_account_s(subject: Subject) {
+    let (state, other) = (&subject.state, subject.replica().await);
+    let identity = "uri:spiffe://example.org/ci";
+    let with = |name: &str| NewAccount {
+        account: StoredAccount { certificate: Some(identity.into()), ..account(name, AccountKind::Robot) },
+        ..new(name)
+    };
+    let (one, two) = tokio::join!(state.add_account(with("a")), other.add_account(with("b")));
+    let (owner, late) = if one.is_ok() { ("a", two) } else { ("b", one) };
+    let is_taken_by =
+        |outcome: &StateError, owner: &str| matches!(outcome, StateError::CertificateTaken { account, .. } if account == owner);
+    assert!(late.as_ref().is_err_and(|error| is_taken_by(error, owner)), "of two at once one has it: {late:?}");
+    assert_eq!(state.accounts("", 10).await.unwrap().len(), 1, "and the other is not made");
+    assert_eq!(other.account(owner).await.unwrap().unwrap().certificate.as_deref(), Some(identity));
+
+    state.add_account(new("c")).await.unwrap();
+    let give = |certificate: Option<&str>| AccountChange {
+        certificate: Some((certificate.map(str::to_owned), "another".into())),
+        ..AccountChange::default()
+    };
+    let before = other.access_version().await.unwrap();
+    let refused = state.change_account("c", give(Some(identity))).await.unwrap_err();
+    assert!(is_taken_by(&refused, owner), "{refused:?}");
+    assert_eq!(other.account("c").await.unwrap(), Some(account("c", AccountKind::Robot)), "nothing of it was done");
+    let again = state.change_account(owner, give(Some(identity))).await.unwrap().unwrap();
+    assert_eq!((again.certificate.as_deref(), again.credential.as_str()), (Some(identity), "another"), "its own it may keep");
+    let disabled = AccountChange { is_disabled: Some(true), ..AccountChange::default() };
+    let kept = state.change_account(owner, disabled).await.unwrap().unwrap();
+    assert_eq!(kept.certificate.as_deref(), Some(identity), "another change leaves it");
+    assert_eq!(state.change_account(owner, give(None)).await.unwrap().unwrap().certificate, None);
+    assert!(other.access_version().await.unwrap() > before);
+    assert_eq!(state.change_account("c", give(Some(identity))).await.unwrap().unwrap().certificate.as_deref(), Some(identity));
+    state.clear().await.unwrap();
+    assert_eq!(state.account("c").await.unwrap().unwrap().certificate.as_deref(), Some(identity));
 }
