@@ -6,6 +6,7 @@ set -uo pipefail
 
 CRANE=github.com/google/go-containerregistry/cmd/crane@v0.22.1
 COSIGN=github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3
+NOTATION=github.com/notaryproject/notation/cmd/notation@v1.3.2
 VERSITYGW=github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
 say() { printf 'install: %s\n' "$*" >&2; }
@@ -33,6 +34,7 @@ missing_packages() {
 missing_go_programs() {
   has_go_program cosign || echo "$COSIGN"
   has_go_program crane || echo "$CRANE"
+  has_go_program notation || echo "$NOTATION"
   has_go_program versitygw || echo "$VERSITYGW"
 }
 
@@ -57,13 +59,21 @@ if [ -n "$packages" ]; then
   apt-get install -y -qq --no-install-recommends $packages >&2 || say "apt-get install failed"
 fi
 
+# Builds MODULE/cmd/NAME@VERSION. `go install` asks for the list of the module's versions, which some proxies do not have; a module that
+# names the version does without.
+install_go() (
+  GOFLAGS=-mod=mod go install "$1" && return
+  module=$(mktemp -d) && trap 'rm -rf "$module"' EXIT && cd "$module" || return
+  go mod init scratch && go mod edit -require="${1%%/cmd/*}@${1##*@}" && GOFLAGS=-mod=mod go install "${1%@*}"
+)
+
 for program in $(missing_go_programs); do
   if ! command -v go >/dev/null; then
     say "missing: $program; installing it takes go"
     continue
   fi
   say "installing $program"
-  GOFLAGS=-mod=mod go install "$program" >&2 || say "go install $program failed"
+  install_go "$program" >&2 || say "go install $program failed"
 done
 
 left="$(missing_packages) $(missing_go_programs)"

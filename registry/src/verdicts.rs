@@ -12,7 +12,7 @@ mod trial;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use longshore_oci::{Digest, RepositoryName};
+use longshore_oci::{Digest, Reference, RepositoryName};
 use moka::sync::Cache;
 use tokio::sync::Semaphore;
 
@@ -159,13 +159,18 @@ async fn judge_one(
         return Ok(judgements);
     }
     let (evidence, is_whole) = gather(registry, name, &index.about).await?;
-    let (repository, digest, document) = (name.clone(), image.clone(), document.clone());
+    let manifest = registry.memory.manifest((name.clone(), Reference::Digest(image.clone()))).await?;
+    let (repository, digest, document, is_there) = (name.clone(), image.clone(), document.clone(), manifest.is_some());
     let judge = move || {
-        let subject = Subject { repository: &repository, digest: &digest, evidence: &evidence, now: Timestamp::now() };
+        // One that was just deleted is nothing that a signature names.
+        let (media_type, size_bytes) =
+            manifest.as_ref().map_or(("", 0), |found| (&*found.media_type, found.content.len() as u64));
+        let (repository, digest, evidence, now) = (&repository, &digest, &evidence, Timestamp::now());
+        let subject = Subject { repository, digest, media_type, size_bytes, evidence, now };
         Arc::new(document.judge_pull(subject))
     };
     let judgements = tokio::task::spawn_blocking(judge).await.map_err(|_| Error::Overloaded)?;
-    if is_whole && is_in_force {
+    if is_whole && is_in_force && is_there {
         registry.verdicts.judged.insert(key, judgements.clone());
     }
     Ok(judgements)

@@ -31,6 +31,7 @@ mod logins;
 mod manifests;
 mod memory;
 mod model;
+mod notation;
 mod operator;
 mod overwrites;
 mod part_ends;

@@ -27,6 +27,9 @@ pub struct Document {
     /// The trusted roots of Sigstore's that requirements name.
     #[serde(default, rename = "trusted_root")]
     trusted_roots: Vec<Material>,
+    /// The trust stores of Notation's that requirements name.
+    #[serde(default, rename = "trust_store")]
+    trust_stores: Vec<Material>,
     /// The policies, of which every one that covers a repository must be satisfied.
     #[serde(default, rename = "policy")]
     pub policies: Vec<Policy>,
@@ -180,7 +183,8 @@ impl Document {
     /// The files that a document names; none where it is no document.
     pub fn files(text: &str) -> Vec<String> {
         let document: Self = toml::from_str(text).unwrap_or_default();
-        document.keys.into_iter().chain(document.trusted_roots).filter_map(|material| material.file).collect()
+        let materials = [document.keys, document.trusted_roots, document.trust_stores];
+        materials.into_iter().flatten().filter_map(|material| material.file).collect()
     }
 
     /// Reads a document, and what is in the files that it names.
@@ -214,7 +218,8 @@ impl Document {
             _ => Err(format!("{:?} needs either a file or a text", material.name)),
         };
         document.id = next_id();
-        let materials = Materials::read(&document.keys, &document.trusted_roots, text_of, &mut problems);
+        let Self { keys, trusted_roots, trust_stores, .. } = &document;
+        let materials = Materials::read(keys, trusted_roots, trust_stores, text_of, &mut problems);
         for policy in &mut document.policies {
             match materials.compile(&policy.pull) {
                 Ok(pull) => policy.pull_compiled = pull,

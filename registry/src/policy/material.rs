@@ -2,9 +2,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
 
-use crate::signature::{InvalidSigner, Key, TrustedAuthority};
+use crate::signature::{InvalidSigner, Key, TrustStore, TrustedAuthority};
 
-/// A key or a trusted root, by the name that requirements have for it; in place, or in a file beside the document.
+/// A key, a trusted root or a trust store, by the name that requirements have for it; in place, or in a file beside the document.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Material {
@@ -18,10 +18,11 @@ pub struct Material {
     pub text: Option<String>,
 }
 
-/// The keys and trusted roots of a document, by name.
+/// The keys, trusted roots and trust stores of a document, by name.
 pub struct Materials {
     pub(super) keys: BTreeMap<String, Arc<Key>>,
     pub(super) roots: BTreeMap<String, Arc<TrustedAuthority>>,
+    pub(super) stores: BTreeMap<String, Arc<TrustStore>>,
 }
 
 impl Materials {
@@ -29,12 +30,14 @@ impl Materials {
     pub fn read(
         keys: &[Material],
         roots: &[Material],
+        stores: &[Material],
         text: impl Fn(&Material) -> Result<String, String>,
         problems: &mut Vec<String>,
     ) -> Self {
         Self {
             keys: read_all(keys, &text, Key::parse, problems),
             roots: read_all(roots, &text, TrustedAuthority::parse, problems),
+            stores: read_all(stores, &text, TrustStore::parse, problems),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a policy says to a pull: a function of the policies, of the evidence there is for an image, and of the time.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use longshore_oci::{Digest, RepositoryName};
@@ -13,7 +13,7 @@ use super::{
     material::Materials,
     pattern::TextPattern,
 };
-use crate::signature::{Evidence, Refuted, SIGNATURE_PREDICATE, Signer};
+use crate::signature::{Evidence, Refuted, SIGNATURE_PREDICATE, Signer, Target, Trust};
 
 /// How long what an identity has not signed stays so without being looked at again.
 const UNTRUSTED_FOR: SignedDuration = SignedDuration::from_mins(1);
@@ -51,6 +51,8 @@ pub enum RequirementText {
     Signature(SignerText),
     /// Something is stated about it.
     Attestation(AttestationText),
+    /// It is signed by Notation.
+    Notation(NotationText),
 }
 
 /// A signer as it is written: a key, or an identity and who knows it.
@@ -75,6 +77,16 @@ pub struct AttestationText {
     by: SignerText,
     #[serde(default, rename = "where")]
     conditions: Vec<Condition>,
+}
+
+/// Whose Notation signatures will do, in the words of Notation's trust policies.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotationText {
+    /// The certificates that are believed: `ca:` or `signingAuthority:`, and the name of a trust store.
+    trust_stores: Vec<String>,
+    /// Whom they must be for: `x509.subject:` and a part of their subject, or `*` alone.
+    identities: Vec<String>,
 }
 
 /// What a policy asks of an image, ready to be judged.
@@ -141,6 +153,10 @@ pub struct Subject<'a> {
     pub repository: &'a RepositoryName,
     /// Its digest.
     pub digest: &'a Digest,
+    /// Its media type.
+    pub media_type: &'a str,
+    /// The length of its manifest.
+    pub size_bytes: u64,
     /// What may show something of it.
     pub evidence: &'a [Evidence],
     /// Now.
@@ -172,6 +188,10 @@ impl Materials {
                     return Err(problem);
                 }
                 Ok(Requirement { by: self.signer(by)?, attestation: Some((predicate_type.clone(), conditions.clone())) })
+            }
+            RequirementText::Notation(NotationText { trust_stores, identities }) => {
+                let trust = Trust::new(trust_stores, identities, |name| self.stores.get(name).cloned())?;
+                Ok(Requirement { by: Signer::Notation(Arc::new(trust)), attestation: None })
             }
         };
         if rules.matching == Matching::Any && rules.require.is_empty() {
@@ -257,12 +277,16 @@ impl Pull {
 }
 
 impl Requirement {
-    fn find(&self, Subject { repository, digest, evidence, now }: Subject<'_>, until: &mut Option<Timestamp>) -> Finding {
+    fn find(&self, subject: Subject<'_>, until: &mut Option<Timestamp>) -> Finding {
+        let Subject { repository, digest, media_type, size_bytes, evidence, now } = subject;
+        let target = Target { media_type, digest, size_bytes };
         let mut reasons: Vec<String> = Vec::new();
         let mut has_others = false;
         for one in evidence {
             let shown = match &self.attestation {
-                None => one.signs(digest, &self.by),
+                None => one.signs(&target, &self.by, now).map(|stands_until| {
+                    *until = [*until, stands_until].into_iter().flatten().min();
+                }),
                 Some((predicate_type, conditions)) => one
                     .states(digest, &self.by, predicate_type)
                     .and_then(|predicate| conditions.iter().try_for_each(|condition| condition.check(&predicate, now, until))),
@@ -285,8 +309,8 @@ impl Requirement {
                 format!("{digest} has none that will do ({told}{more})")
             }
         };
-        if matches!(self.by, Signer::Identity { .. }) {
-            // A log's clock may be ahead of this one.
+        if matches!(self.by, Signer::Identity { .. } | Signer::Notation(_)) {
+            // A log's clock may be ahead of this one, and a certificate not valid yet.
             let again_at = now.saturating_add(UNTRUSTED_FOR).unwrap_or(now);
             *until = Some(until.map_or(again_at, |until| until.min(again_at)));
         }
@@ -299,6 +323,7 @@ impl Requirement {
         let how = match &self.by {
             Signer::Key(_) => " --key …",
             Signer::Identity { .. } => "",
+            Signer::Notation(_) => return "Sign it: notation sign".to_owned(),
         };
         match &self.attestation {
             None => format!("Sign it: cosign sign{how}"),
@@ -310,6 +335,7 @@ impl Requirement {
 impl fmt::Display for Requirement {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.attestation {
+            None if matches!(self.by, Signer::Notation(_)) => write!(formatter, "a Notation signature by {}", self.by),
             None => write!(formatter, "a signature by {}", self.by),
             Some((kind, _)) if kind == SIGNATURE_PREDICATE => write!(formatter, "a signature by {}", self.by),
             Some((kind, conditions)) => {

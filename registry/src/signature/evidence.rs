@@ -1,9 +1,10 @@
 use bytes::Bytes;
+use jiff::Timestamp;
 use longshore_oci::Digest;
 use serde_json::Value;
 use sigstore_verify::types::{Bundle, DsseEnvelope, Sha256Hash, SignatureBytes, SignatureContent, Statement};
 
-use super::{Key, Signer, unique};
+use super::{Key, Signer, Syntax, Target, unique};
 
 /// What a statement is of that is a signature and says nothing more.
 pub const SIGNATURE_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -39,6 +40,13 @@ pub enum Form {
     Envelope(Bytes),
     /// A Sigstore bundle.
     Bundle(Bytes),
+    /// An envelope of Notation's.
+    Notation {
+        /// The envelope.
+        envelope: Bytes,
+        /// What it is written in.
+        syntax: Syntax,
+    },
 }
 
 /// Why evidence shows nothing.
@@ -65,17 +73,22 @@ pub enum Refuted {
 }
 
 impl Evidence {
-    /// That it is a signature of this image, by this signer.
-    pub fn signs(&self, image: &Digest, signer: &Signer) -> Result<(), Refuted> {
+    /// That it is a signature of this image, by this signer; until when that stands, if only the time can change it.
+    pub fn signs(&self, image: &Target<'_>, signer: &Signer, now: Timestamp) -> Result<Option<Timestamp>, Refuted> {
         match (&self.form, signer) {
             (Form::Simple { payload, signature }, Signer::Key(key)) => {
                 let signature = SignatureBytes::from_base64(signature).map_err(|_| Refuted::Unreadable)?;
                 if !key.has_signed(payload, &signature) {
                     return Err(Refuted::Signer(signer.to_string()));
                 }
-                simple_is_about(payload, image)
+                simple_is_about(payload, image.digest).map(|()| None)
             }
-            (Form::Bundle(_), _) => self.states(image, signer, SIGNATURE_PREDICATE).map(|_| ()),
+            (Form::Notation { envelope, syntax }, Signer::Notation(trust)) => {
+                trust.verify(envelope, *syntax, image, now).map(Some)
+            }
+            (Form::Bundle(_), Signer::Key(_) | Signer::Identity { .. }) => {
+                self.states(image.digest, signer, SIGNATURE_PREDICATE).map(|_| None)
+            }
             _ => Err(Refuted::Form),
         }
     }
@@ -83,19 +96,19 @@ impl Evidence {
     /// What it says of this image in a statement of this type, by this signer: the predicate.
     pub fn states(&self, image: &Digest, signer: &Signer, predicate_type: &str) -> Result<Value, Refuted> {
         let statement = match (&self.form, signer) {
-            (Form::Simple { .. }, _) | (Form::Envelope(_), Signer::Identity { .. }) => return Err(Refuted::Form),
             (Form::Envelope(json), Signer::Key(key)) => {
                 let envelope: DsseEnvelope = serde_json::from_slice(json).map_err(|_| Refuted::Unreadable)?;
                 require_signed(&envelope, key)?;
                 unique(json).map_err(|_| Refuted::Unreadable)?;
                 statement_of(&envelope)?
             }
-            (Form::Bundle(json), _) => {
+            (Form::Bundle(json), Signer::Key(_) | Signer::Identity { .. }) => {
                 let text = std::str::from_utf8(json).map_err(|_| Refuted::Unreadable)?;
                 let bundle = Bundle::from_json(text).map_err(|_| Refuted::Unreadable)?;
                 let SignatureContent::DsseEnvelope(envelope) = &bundle.content else { return Err(Refuted::Form) };
                 match signer {
                     Signer::Key(key) => require_signed(envelope, key)?,
+                    Signer::Notation(_) => return Err(Refuted::Form),
                     Signer::Identity { authority, identity, issuer } => {
                         let vouched =
                             authority.verify(&bundle, sha256(image)?).map_err(|reason| Refuted::Untrusted(plain(&reason)))?;
@@ -108,6 +121,7 @@ impl Evidence {
                 require_one_meaning(json)?;
                 statement_of(envelope)?
             }
+            _ => return Err(Refuted::Form),
         };
         if !statement.matches_sha256(&sha256(image)?) {
             return Err(Refuted::Subject);
@@ -160,7 +174,7 @@ fn sha256(image: &Digest) -> Result<Sha256Hash, Refuted> {
 }
 
 /// Somebody else's words, as far as they can be told in a refusal.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let told = |character: char| if matches!(character, ' '..='~') { character } else { '?' };
     text.chars().take(MOST_TOLD).map(told).collect()
 }

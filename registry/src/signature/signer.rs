@@ -7,7 +7,7 @@ use sigstore_verify::{
     types::{Bundle, DerPublicKey, Sha256Hash, SignatureBytes},
 };
 
-use super::provider;
+use super::{Trust, provider};
 use crate::policy::TextPattern;
 
 /// The least length of an RSA key of 2048 bits, in DER.
@@ -27,6 +27,8 @@ pub enum Signer {
         /// Who knows them.
         issuer: TextPattern,
     },
+    /// Who has a certificate, by Notation.
+    Notation(Arc<Trust>),
 }
 
 /// A public key, by the name that policies have for it.
@@ -79,6 +81,9 @@ pub enum InvalidSigner {
     /// It is no trusted root.
     #[error("{0:?} is no trusted root of Sigstore's: {1}")]
     Root(String, String),
+    /// There are no certificates in it that can be trusted.
+    #[error("{0:?} is no trust store of certificates in PEM: {1}")]
+    TrustStore(String, String),
 }
 
 impl Key {
@@ -139,6 +144,7 @@ impl fmt::Display for Signer {
             Self::Identity { authority, identity, issuer } => {
                 write!(formatter, "{identity} of {issuer} (trusted root {})", authority.name)
             }
+            Self::Notation(trust) => trust.fmt(formatter),
         }
     }
 }

@@ -1,7 +1,7 @@
-use longshore_oci::{Descriptor, Digest, ManifestKind, RepositoryName};
+use longshore_oci::{Descriptor, Digest, Manifest, ManifestKind, RepositoryName};
 use serde::de::IgnoredAny;
 
-use super::gathering::{MOST_EVIDENCE, is_evidence_type, parsed, read};
+use super::gathering::{MOST_EVIDENCE, is_evidence_layer, parsed, read};
 use crate::{error::Error, registry::Registry};
 
 /// How many indexes, one in the other, may list evidence.
@@ -19,7 +19,7 @@ async fn is_evidence_below(registry: &Registry, name: &RepositoryName, digest: &
     }
     let Some(manifest) = parsed(registry, name, digest).await? else { return Ok(false) };
     let found = match &manifest.kind {
-        ManifestKind::Image { config, layers } => holds_statements_alone(registry, name, config, layers).await?,
+        ManifestKind::Image { config, layers } => holds_statements_alone(registry, name, &manifest, config, layers).await?,
         ManifestKind::Index { manifests } => {
             let mut lists_such = depth > 0 && (1..=MOST_EVIDENCE).contains(&manifests.len());
             for member in manifests.iter().take(MOST_EVIDENCE) {
@@ -39,10 +39,11 @@ async fn is_evidence_below(registry: &Registry, name: &RepositoryName, digest: &
 async fn holds_statements_alone(
     registry: &Registry,
     name: &RepositoryName,
+    manifest: &Manifest,
     config: &Descriptor,
     layers: &[Descriptor],
 ) -> Result<bool, Error> {
-    if !(1..=MOST_EVIDENCE).contains(&layers.len()) || !layers.iter().all(|layer| is_evidence_type(&layer.media_type)) {
+    if !(1..=MOST_EVIDENCE).contains(&layers.len()) || !layers.iter().all(|layer| is_evidence_layer(manifest, layer)) {
         return Ok(false);
     }
     for content in layers.iter().chain([config]) {

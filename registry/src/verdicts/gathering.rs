@@ -4,7 +4,7 @@ use longshore_oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, Repos
 use crate::{
     error::Error,
     registry::Registry,
-    signature::{Evidence, Form},
+    signature::{Evidence, Form, NOTATION_ARTIFACT, Syntax},
 };
 
 /// The largest signature or attestation that is looked at, in bytes.
@@ -28,7 +28,7 @@ pub async fn gather(registry: &Registry, name: &RepositoryName, about: &[Digest]
     for digest in about {
         let Some(manifest) = parsed(registry, name, digest).await? else { continue };
         let ManifestKind::Image { layers, .. } = &manifest.kind else { continue };
-        for layer in layers.iter().filter(|layer| is_evidence_type(&layer.media_type)) {
+        for layer in layers.iter().filter(|layer| is_evidence_layer(&manifest, layer)) {
             if layer.size > bytes_left || evidence.len() >= MOST_EVIDENCE {
                 continue;
             }
@@ -43,7 +43,10 @@ pub async fn gather(registry: &Registry, name: &RepositoryName, about: &[Digest]
                     Form::Simple { payload: content, signature }
                 }
                 ENVELOPE => Form::Envelope(content),
-                _ => Form::Bundle(content),
+                other => match Syntax::of(other) {
+                    Some(syntax) => Form::Notation { envelope: content, syntax },
+                    None => Form::Bundle(content),
+                },
             };
             evidence.push(Evidence { manifest: digest.clone(), form });
         }
@@ -51,9 +54,13 @@ pub async fn gather(registry: &Registry, name: &RepositoryName, about: &[Digest]
     Ok((evidence, is_whole))
 }
 
-/// Whether what is of this media type is a signature or an attestation.
-pub fn is_evidence_type(media_type: &str) -> bool {
-    matches!(media_type, SIMPLE_SIGNING | ENVELOPE) || media_type.starts_with(BUNDLE) && media_type.ends_with("+json")
+/// Whether a layer of a manifest is a signature or an attestation, by its media type.
+pub fn is_evidence_layer(manifest: &Manifest, layer: &Descriptor) -> bool {
+    let media_type = layer.media_type.as_str();
+    let is_notation = || manifest.artifact_type.as_deref() == Some(NOTATION_ARTIFACT) && Syntax::of(media_type).is_some();
+    matches!(media_type, SIMPLE_SIGNING | ENVELOPE)
+        || media_type.starts_with(BUNDLE) && media_type.ends_with("+json")
+        || is_notation()
 }
 
 /// A manifest of a repository, read.

@@ -4,13 +4,14 @@ use longshore_oci::{Digest, RepositoryName};
 
 use super::super::super::EvidenceIndex;
 use super::{Connection, Result, find_repository, parse};
+use crate::signature::NOTATION_ARTIFACT;
 
 /// The most manifests about one image that are looked at: the newest, so that who signs again is heard.
 const MOST_ABOUT: i64 = 100;
 /// The most indexes that list one image that are looked at.
 const MOST_LISTING: i64 = 64;
 
-/// The manifests about an image: bundles that refer to it, and what lies at the tags made of its digest; and the indexes that list it.
+/// The manifests about an image: bundles and Notation's signatures that refer to it, and what lies at the tags made of its digest; and the indexes that list it.
 pub async fn about(connection: &mut Connection, repository: &RepositoryName, image: &Digest) -> Result<EvidenceIndex> {
     let Some(id) = find_repository(connection, repository).await? else { return Ok(EvidenceIndex::default()) };
     let front = image.as_str().replace(':', "-");
@@ -18,7 +19,7 @@ pub async fn about(connection: &mut Connection, repository: &RepositoryName, ima
         "SELECT digest FROM tags WHERE repository_id = $1 AND name IN ($2, $3)
          UNION SELECT digest FROM (
              SELECT f.digest FROM referrers f JOIN manifests m ON m.repository_id = f.repository_id AND m.digest = f.digest
-             WHERE f.repository_id = $1 AND f.subject = $4 AND f.artifact_type LIKE 'application/vnd.dev.sigstore.bundle%'
+             WHERE f.repository_id = $1 AND f.subject = $4 AND (f.artifact_type LIKE 'application/vnd.dev.sigstore.bundle%' OR f.artifact_type = $6)
              ORDER BY m.revision DESC LIMIT $5) AS newest
          ORDER BY digest",
     )
@@ -27,6 +28,7 @@ pub async fn about(connection: &mut Connection, repository: &RepositoryName, ima
     .bind(format!("{front}.att"))
     .bind(image.as_str())
     .bind(MOST_ABOUT)
+    .bind(NOTATION_ARTIFACT)
     .fetch_all(&mut *connection)
     .await?;
     let listing = sqlx::query(
