@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 seconds="${1:-60}"
-targets=(path reference range manifest hash_state config policy evidence)
+targets=(path reference range manifest hash_state token config policy evidence credentials)
 if (($# > 1)); then
     targets=("${@:2}")
 fi
@@ -18,10 +18,11 @@ fi
 # Parsers without `unsafe` need no sanitizer, and without one a stable compiler will do.
 options=(--fuzz-dir . --sanitizer none)
 for target in "${targets[@]}"; do
-    features=()
-    if [[ $target == config || $target == policy || $target == evidence ]]; then
-        features=(--features registry)
-    fi
+    case $target in
+        token) features=(--features service) ;;
+        config | policy | evidence | credentials) features=(--features registry) ;;
+        *) features=() ;;
+    esac
     mkdir -p "corpus/$target"
     echo "fuzzing $target for $seconds s" >&2
     log="$(mktemp)"

@@ -21,3 +21,4 @@ pub mod options;
 pub mod report;
 pub mod rounds;
 pub mod run;
+pub mod trust;

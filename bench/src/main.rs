@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use longshore_bench::cases::CASES;
 use longshore_bench::error::BenchError;
-use longshore_bench::options::{Options, STORAGE_CALLS};
+use longshore_bench::options::{Options, STORAGE_CALLS, TRUST};
 use longshore_bench::{report, run};
 
 /// Exit codes: 0 the run is complete, 1 it failed, 2 the command line is wrong, 130 interrupted.
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
             println!("{:16} {}", case.name, case.title());
         }
         println!("{STORAGE_CALLS:16} S3 calls of each operation, with --store s3");
+        println!("{TRUST:16} what tokens, secrets and signatures cost ours, without --store s3");
         return ExitCode::SUCCESS;
     }
     match compare(&options) {

@@ -21,6 +21,9 @@ pub enum Store {
 /// The name under which counting S3 calls goes in `--only`.
 pub const STORAGE_CALLS: &str = "s3-calls";
 
+/// The name under which what trust costs goes in `--only`.
+pub const TRUST: &str = "trust";
+
 /// Compares Longshore's registry with its peers, side by side on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version)]
@@ -61,7 +64,7 @@ impl Options {
     /// The cases to run.
     pub fn cases(&self) -> Result<Vec<Case>, BenchError> {
         for name in &self.only {
-            if name != STORAGE_CALLS && !CASES.iter().any(|case| case.name == name) {
+            if ![STORAGE_CALLS, TRUST].contains(&name.as_str()) && !CASES.iter().any(|case| case.name == name) {
                 let names: Vec<&str> = CASES.iter().map(|case| case.name).collect();
                 return Err(BenchError::Usage(format!("no case is called {name}; there are {}", names.join(", "))));
             }
@@ -77,6 +80,12 @@ impl Options {
     pub fn counts_calls(&self) -> bool {
         let named = self.only.is_empty() || self.only.iter().any(|name| name == STORAGE_CALLS);
         named && self.store == Store::S3
+    }
+
+    /// Whether to measure what trust costs.
+    pub fn measures_trust(&self) -> bool {
+        let named = self.only.is_empty() || self.only.iter().any(|name| name == TRUST);
+        named && self.store == Store::Folder
     }
 
     /// How many rounds to run.

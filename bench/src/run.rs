@@ -7,7 +7,7 @@ use crate::content::Noise;
 use crate::error::BenchError;
 use crate::options::{Options, Store};
 use crate::report::record::{EntrantRecord, Machine, Run};
-use crate::{calls, durability, floor, rounds};
+use crate::{calls, durability, floor, rounds, trust};
 
 /// Measures everything that was asked for.
 pub async fn run(options: &Options) -> Result<Run, BenchError> {
@@ -21,7 +21,9 @@ pub async fn run(options: &Options) -> Result<Run, BenchError> {
     let mut records = Vec::with_capacity(entrants.len());
     for entrant in &entrants {
         let syncs_per_push = match options.store {
-            Store::Folder if entrant.is_registry() => durability::syncs_per_push(entrant, &disk, &noise).await,
+            Store::Folder if entrant.is_registry() && !cases.is_empty() => {
+                durability::syncs_per_push(entrant, &disk, &noise).await
+            }
             _ => None,
         };
         records.push(EntrantRecord { name: entrant.name.clone(), version: entrant.version.clone(), syncs_per_push });
@@ -37,10 +39,15 @@ pub async fn run(options: &Options) -> Result<Run, BenchError> {
         entrants: records,
         cases: Vec::with_capacity(cases.len()),
         storage_calls: Vec::new(),
+        trust: Vec::new(),
     };
     for (number, case) in cases.iter().enumerate() {
         eprintln!("bench: {}/{} {}", number + 1, cases.len(), case.title());
         run.cases.push(rounds::run_case(*case, &entrants, options, &disk, &noise).await?);
+    }
+    let ours = entrants.iter().find(|entrant| entrant.name == LONGSHORE).filter(|_| options.measures_trust());
+    if let Some(longshore) = ours {
+        run.trust = trust::measure(longshore, options, &disk, &noise).await?;
     }
     if options.counts_calls() {
         eprintln!("bench: counting S3 calls");

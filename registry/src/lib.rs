@@ -29,6 +29,7 @@ mod throttle;
 mod upload;
 mod verdicts;
 
+pub use access::Credentials;
 pub use app::{App, Drained};
 pub use config::{Config, DAEMON, StorageKind};
 pub use policy::{

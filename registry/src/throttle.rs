@@ -1,4 +1,7 @@
 //! How much each caller may take: requests, bytes and pulls at once. Who has an account is known by it, everybody else by the address.
+//!
+//! Requests and pulls over the allowance are refused. Bytes are counted as they are sent, and those over it wait: a pull that was let in
+//! comes to its end however large it is, at the rate that is allowed, and what was not sent because it broke off is not counted.
 
 use std::{
     collections::HashMap,
@@ -15,6 +18,8 @@ const BURST: Duration = Duration::from_secs(10);
 const MOST: usize = 65_536;
 /// After how long somebody may try again who pulls too much at once: nobody knows when the first of these pulls ends.
 const PULL_WAIT: Duration = Duration::from_secs(1);
+/// How much of a pull is sent at once at least, in bytes, however little a caller may take in a second.
+const LEAST_SENT: u64 = 64 << 10;
 
 /// What each caller may take; 0 is as much as it likes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -62,6 +67,7 @@ struct Taken {
 pub struct Pull {
     subject: Subject,
     taken: Arc<Mutex<HashMap<Subject, Taken>>>,
+    bytes_per_second: u64,
 }
 
 impl Throttle {
@@ -87,29 +93,72 @@ impl Throttle {
         Ok(())
     }
 
-    /// Counts the pull of so many bytes, which goes on until what is returned is dropped.
-    pub fn pull(&self, account: Option<&str>, address: IpAddr, size_bytes: u64) -> Result<Option<Pull>, Throttled> {
-        self.pull_at(account, address, size_bytes, Instant::now())
-    }
-
-    fn pull_at(&self, account: Option<&str>, address: IpAddr, size_bytes: u64, now: Instant) -> Result<Option<Pull>, Throttled> {
-        let Allowance { bytes_per_second: rate, concurrent_pulls: most, .. } = self.allowance;
-        if rate == 0 && most == 0 {
+    /// Counts a pull, which goes on until what is returned is dropped.
+    pub fn pull(&self, account: Option<&str>, address: IpAddr) -> Result<Option<Pull>, Throttled> {
+        let Allowance { bytes_per_second, concurrent_pulls: most, .. } = self.allowance;
+        if bytes_per_second == 0 && most == 0 {
             return Ok(None);
         }
         let subject = subject(account, address);
         let mut taken = self.taken.lock().expect("nobody panics with it");
-        let one = entry(&mut taken, subject.clone(), now)?;
+        let one = entry(&mut taken, subject.clone(), Instant::now())?;
         if most > 0 && one.pulls >= most {
             return Err(Throttled { limit: format!("more than {most} pulls at once"), wait: PULL_WAIT });
         }
-        if rate > 0 {
-            let nanoseconds = u128::from(size_bytes) * 1_000_000_000 / u128::from(rate);
-            let spent = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
-            one.bytes_until = spend(one.bytes_until, spent, now, || format!("more than {rate} bytes a second"))?;
-        }
         one.pulls += 1;
-        Ok(Some(Pull { subject, taken: self.taken.clone() }))
+        Ok(Some(Pull { subject, taken: self.taken.clone(), bytes_per_second }))
+    }
+
+    /// Counts bytes that somebody else sends, who can't be told to wait: all of them at once, before.
+    pub fn bytes(&self, account: Option<&str>, address: IpAddr, bytes: u64) -> Result<(), Throttled> {
+        self.bytes_at(account, address, bytes, Instant::now())
+    }
+
+    fn bytes_at(&self, account: Option<&str>, address: IpAddr, bytes: u64, now: Instant) -> Result<(), Throttled> {
+        let rate = self.allowance.bytes_per_second;
+        if rate == 0 {
+            return Ok(());
+        }
+        let mut taken = self.taken.lock().expect("nobody panics with it");
+        let one = entry(&mut taken, subject(account, address), now)?;
+        one.bytes_until = spend(one.bytes_until, time(bytes, rate), now, || format!("more than {rate} bytes a second"))?;
+        Ok(())
+    }
+}
+
+impl Pull {
+    /// How long to wait before more is sent; `None` where it can be sent now.
+    pub fn wait(&self) -> Option<Duration> {
+        self.wait_at(Instant::now())
+    }
+
+    fn wait_at(&self, now: Instant) -> Option<Duration> {
+        if self.bytes_per_second == 0 {
+            return None;
+        }
+        let taken = self.taken.lock().expect("nobody panics with it");
+        let over = taken.get(&self.subject)?.bytes_until.saturating_duration_since(now);
+        over.checked_sub(BURST).filter(|wait| !wait.is_zero())
+    }
+
+    /// The most to send before [`Self::wait`] is asked again, in bytes.
+    pub fn most(&self) -> u64 {
+        if self.bytes_per_second == 0 { u64::MAX } else { self.bytes_per_second.max(LEAST_SENT) }
+    }
+
+    /// Counts bytes that are sent.
+    pub fn sent(&self, bytes: u64) {
+        self.sent_at(bytes, Instant::now());
+    }
+
+    fn sent_at(&self, bytes: u64, now: Instant) {
+        if self.bytes_per_second == 0 {
+            return;
+        }
+        let mut taken = self.taken.lock().expect("nobody panics with it");
+        if let Some(one) = taken.get_mut(&self.subject) {
+            one.bytes_until = one.bytes_until.max(now) + time(bytes, self.bytes_per_second);
+        }
     }
 }
 
@@ -142,10 +191,20 @@ fn spend(until: Instant, spent: Duration, now: Instant, limit: impl Fn() -> Stri
     let until = until.max(now);
     let over = until.duration_since(now);
     if over >= BURST {
-        return Err(Throttled { limit: limit(), wait: over.saturating_sub(BURST).max(Duration::from_secs(1)) });
+        return Err(Throttled { limit: limit(), wait: whole_seconds(over - BURST) });
     }
-    // No wait that is told is longer than an hour.
-    Ok(until + spent.min(Duration::from_hours(1)))
+    Ok(until + spent)
+}
+
+/// A wait as it is told: in whole seconds, so that who waits it out has waited long enough.
+fn whole_seconds(wait: Duration) -> Duration {
+    Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0).max(u64::from(wait.is_zero())))
+}
+
+/// The time that so many bytes take at a rate. No wait is longer than an hour.
+fn time(bytes: u64, bytes_per_second: u64) -> Duration {
+    let nanoseconds = u128::from(bytes) * 1_000_000_000 / u128::from(bytes_per_second);
+    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX)).min(Duration::from_hours(1))
 }
 
 #[cfg(test)]
@@ -173,20 +232,46 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_waited_for_by_the_next_pull() {
+    fn bytes_that_others_send_are_counted_before() {
         let throttle = Throttle::new(Allowance { bytes_per_second: 100, ..Allowance::default() });
         let now = Instant::now();
-        drop(throttle.pull_at(None, HERE, 3000, now).unwrap());
-        let refused = throttle.pull_at(None, HERE, 1, now).map(|_| ()).unwrap_err();
-        assert_eq!(refused.wait, Duration::from_secs(20));
-        throttle.pull_at(None, HERE, 1, now + Duration::from_secs(21)).unwrap();
+        throttle.bytes_at(None, HERE, 3050, now).unwrap();
+        let refused = throttle.bytes_at(None, HERE, 1, now).unwrap_err();
+        assert_eq!(refused.wait, Duration::from_secs(21));
+        throttle.bytes_at(None, HERE, 1, now + refused.wait).unwrap();
         throttle.request_at(None, HERE, now).unwrap();
+    }
+
+    #[test]
+    fn a_pull_waits_for_what_it_has_sent_and_no_more() {
+        let throttle = Throttle::new(Allowance { bytes_per_second: 100, ..Allowance::default() });
+        let (one, other) = (throttle.pull(Some("a"), HERE).unwrap().unwrap(), throttle.pull(Some("b"), HERE).unwrap().unwrap());
+        let now = Instant::now();
+        assert_eq!(one.wait_at(now), None);
+        one.sent_at(1000, now);
+        assert_eq!(one.wait_at(now), None, "ten seconds' worth is there at once");
+        one.sent_at(500, now);
+        assert_eq!(one.wait_at(now), Some(Duration::from_secs(5)));
+        // What another pull of the same account sends counts as well, and ends with the time, not with the pull.
+        let second = throttle.pull(Some("a"), HERE).unwrap().unwrap();
+        drop(one);
+        second.sent_at(100, now);
+        assert_eq!(second.wait_at(now), Some(Duration::from_secs(6)));
+        assert_eq!(second.wait_at(now + Duration::from_secs(6)), None);
+        assert_eq!(other.wait_at(now), None);
+    }
+
+    #[test]
+    fn a_wait_is_told_in_seconds_that_are_enough() {
+        for (wait, told) in [(0, 1), (1, 1), (999, 1), (1000, 1), (1001, 2), (20_000, 20)] {
+            assert_eq!(whole_seconds(Duration::from_millis(wait)), Duration::from_secs(told), "{wait} ms");
+        }
     }
 
     #[test]
     fn a_pull_that_ended_makes_room() {
         let throttle = Throttle::new(Allowance { concurrent_pulls: 2, ..Allowance::default() });
-        let pull = || throttle.pull(Some("a"), HERE, u64::MAX);
+        let pull = || throttle.pull(Some("a"), HERE);
         let (one, two) = (pull().unwrap(), pull().unwrap());
         assert!(one.is_some() && two.is_some());
         assert!(pull().is_err());

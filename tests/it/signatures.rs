@@ -5,8 +5,8 @@ use std::{path::Path, time::Duration};
 use bytes::Bytes;
 use longshore_oci::{Algorithm, Digest};
 use longshore_tests::{
-    Answer, Backend, Client, Image, Output, Registry, Signer, bundle_manifest, bundle_of, descriptor, go_program, image_index,
-    longshore, media_type, on_both_backends, run, simple_manifest, simple_payload, statement, temporary_folder, until,
+    Answer, Backend, Client, Image, Registry, Signer, bundle_manifest, bundle_of, descriptor, image_index, longshore, media_type,
+    on_both_backends, run, simple_manifest, simple_payload, statement, temporary_folder, until,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,7 +25,6 @@ longshore_tests::once!(
     any_of_several_will_do,
     a_document_that_asks_the_impossible_is_refused,
     verdicts_are_explained_to_those_who_may_know,
-    cosign_signs_and_attests_in_both_forms,
 );
 
 const SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -89,10 +88,7 @@ fn sig_tag(image: &Digest) -> String {
 /// The one reason in a refusal.
 #[track_caller]
 fn denied(answer: Answer) -> String {
-    let answer = answer.expect_error(403, "DENIED");
-    let policies = answer.json()["errors"][0]["detail"]["policies"].clone();
-    assert_eq!((policies.as_array().map(Vec::len), &policies[0]["policy"]), (Some(1), &json!("prod")), "{answer:?}");
-    policies[0]["reason"].as_str().unwrap().to_owned()
+    answer.denied_by("prod")
 }
 
 async fn an_unsigned_image_is_in_quarantine_until_its_signature_comes(backend: Backend) {
@@ -445,80 +441,6 @@ async fn verdicts_are_explained_to_those_who_may_know() {
     let evidence = harbor.signer.simple(&image.digest);
     assert_eq!(own["mayPull"], true, "{own}");
     assert!(own["policies"][0]["requirements"][0]["evidence"].is_string(), "{own} {}", evidence.digest);
-}
-
-/// Cosign with a key pair of its own, logged in as whoever signs.
-struct Cosign {
-    folder: TempDir,
-}
-
-impl Cosign {
-    async fn new() -> Self {
-        let cosign = Self { folder: temporary_folder("cosign") };
-        cosign.ok(&["generate-key-pair", "--output-key-prefix", "test"]).await;
-        cosign.ok(&["signing-config", "create", "--out", "signing.json"]).await;
-        cosign
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).to_str().unwrap().to_owned()
-    }
-
-    async fn run(&self, arguments: &[&str]) -> Output {
-        let settings = [format!("DOCKER_CONFIG={}", self.path("docker")), "COSIGN_PASSWORD=".to_owned()];
-        let folder = format!("--chdir={}", self.folder.path().display());
-        let cosign = go_program("cosign").to_str().unwrap().to_owned();
-        let before = [folder, settings[0].clone(), settings[1].clone(), cosign];
-        run("env", before.iter().map(String::as_str).chain(arguments.iter().copied())).await
-    }
-
-    async fn ok(&self, arguments: &[&str]) {
-        let output = self.run(arguments).await;
-        assert_eq!(output.code, Some(0), "cosign {arguments:?}: {output}");
-    }
-}
-
-async fn cosign_signs_and_attests_in_both_forms() {
-    let cosign = Cosign::new().await;
-    let kind = "https://example.org/review/v1";
-    let document = cosign.path("policy.toml");
-    let text = format!(
-        "[[key]]\nname = 'release.pub'\nfile = 'test.pub'\n[[policy]]\nname = 'prod'\nrepositories = ['prod/**']\n{SIGNED}\n\
-         [[policy.pull.require]]\n[policy.pull.require.attestation]\npredicate_type = '{kind}'\nby = {{ key = 'release.pub' }}\n\
-         where = [{{ field = '/result', equals = 'good' }}]\n"
-    );
-    std::fs::write(&document, text).unwrap();
-    let registry = Registry::with_accounts(Backend::Folder, &[("policy.file", document.into())]).await;
-    let (admin, host) = (registry.admin(), registry.authority());
-    let signing = admin.create_robot("signing", &[("sign", "prod/**")]).await;
-    let node = admin.create_robot("node", &[("pull", "prod/**")]).await;
-    let node = registry.as_account(&node);
-    let login = ["login", "--username", &signing.name, "--password", &signing.secret, host];
-    cosign.ok(&login).await;
-    std::fs::write(cosign.path("good.json"), r#"{"result":"good"}"#).unwrap();
-    std::fs::write(cosign.path("bad.json"), r#"{"result":"bad"}"#).unwrap();
-    let new: &[&str] = &["--signing-config", "signing.json"];
-    let old: &[&str] = &["--use-signing-config=false", "--tlog-upload=false", "--new-bundle-format=false"];
-    for (seed, form) in [(880, new), (881, old)] {
-        let (image, repository) = (Image::random(seed, &[100]), format!("prod/app{seed}"));
-        admin.push_image(&repository, "v1", &image).await;
-        let name = format!("{host}/{repository}@{}", image.digest);
-        let common = [&["--yes", "--key", "test.key", "--allow-http-registry"], form].concat();
-        let pull = async || node.get_manifest(&repository, "v1").await;
-        assert_eq!(denied(pull().await).matches("Sign it").count(), 1);
-        cosign.ok(&[&["sign"], &common[..], &[&name]].concat()).await;
-        let reason = denied(pull().await);
-        assert!(!reason.contains("Sign it") && reason.contains("Attest it"), "{reason}");
-        let attest = async |predicate: &str| {
-            let arguments = [&["attest"], &common[..], &["--type", kind, "--predicate", predicate, &name]].concat();
-            cosign.ok(&arguments).await;
-        };
-        attest("bad.json").await;
-        let reason = denied(pull().await);
-        assert!(reason.contains("not /result is \"good\""), "{reason}");
-        attest("good.json").await;
-        pull().await.expect(200);
-    }
 }
 
 async fn a_warning_policy_keeps_no_member_of_a_signed_index(backend: Backend) {

@@ -1,9 +1,9 @@
 //! The harness of the integration tests: real processes, real clients, and a wire that can be made to fail.
 //!
 //! Nothing here stands in for a part of the registry or of a client. [`Registry`] is the `longshore` binary, [`Postgres`] a
-//! cluster of its own, [`S3`] an S3 server over a folder, [`Docker`] and [`Containerd`] daemons of their own. [`TokenIssuer`] says who
-//! workloads are, right or wrong. [`Wire`] goes between two of them, counts what passes and, when told to, loses, delays, cuts or
-//! refuses it.
+//! cluster of its own, [`S3`] an S3 server over a folder, [`Docker`] and [`Containerd`] daemons of their own, [`Sigstore`] the servers
+//! that signatures without keys take. [`TokenIssuer`] says who workloads are, right or wrong. [`Wire`] goes between two of them, counts
+//! what passes and, when told to, loses, delays, cuts or refuses it.
 //!
 //! Invariants: everything listens on loopback, on a port that was free. Every process is ended by its pid, at the latest when the
 //! test process ends. Every file lies below one folder, which is gone after that. Nothing waits for a fixed time: [`until`] asks
@@ -19,11 +19,14 @@ mod binary;
 mod client;
 mod command;
 mod containerd;
+mod cosign;
 mod docker;
 mod federation;
 mod image;
 mod index;
+mod issuer;
 mod layout;
+mod namespace;
 mod podman;
 mod postgres;
 mod process;
@@ -37,6 +40,7 @@ mod settings;
 mod signer;
 mod token_issuer;
 mod token_key;
+mod sigstore;
 mod until;
 mod wire;
 
@@ -46,11 +50,14 @@ pub use binary::longshore;
 pub use client::{Account, Answer, Client, Upload};
 pub use command::{Output, run, run_ok, run_with_input};
 pub use containerd::Containerd;
+pub use cosign::Cosign;
 pub use docker::Docker;
 pub use federation::Federation;
 pub use image::{Image, artifact, descriptor, image_index, media_type};
 pub use index::Index;
+pub use issuer::Issuer;
 pub use layout::{Layout, ROOT_FILE_SYSTEM_WORDS};
+pub use namespace::Namespace;
 pub use podman::Podman;
 pub use postgres::{Database, Postgres};
 pub use process::Process;
@@ -64,5 +71,6 @@ pub use settings::Settings;
 pub use signer::{Signer, bundle_manifest, bundle_of, simple_manifest, simple_payload, statement};
 pub use token_issuer::{Manner, TokenIssuer};
 pub use token_key::{TokenKey, unsigned};
+pub use sigstore::{FulcioAuthority, Sigstore};
 pub use until::until;
 pub use wire::{Call, Fault, Rule, Wire};

@@ -89,7 +89,7 @@ pub fn free_address() -> Result<SocketAddr, BenchError> {
     listener.local_addr().map_err(BenchError::io("find a free port"))
 }
 
-/// Asks for `/v2/` until the answer is 200, or `process` ends, or the limit passes.
+/// Asks for `/v2/` until the answer is 200, or 401 of one that asks who calls, or `process` ends, or the limit passes.
 pub async fn await_answer(name: &str, address: SocketAddr, mut process: Option<&mut Process>) -> Result<(), BenchError> {
     let deadline = Instant::now() + START_LIMIT;
     let request = bare_request("GET", "/v2/", &address.to_string());
@@ -99,7 +99,7 @@ pub async fn await_answer(name: &str, address: SocketAddr, mut process: Option<&
         }
         if let Ok(mut connection) = Connection::open(address).await
             && let Ok(answer) = connection.ask(&request).await
-            && answer.status == 200
+            && [200, 401].contains(&answer.status)
         {
             return Ok(());
         }

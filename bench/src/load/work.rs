@@ -1,5 +1,6 @@
 //! What one client does, again and again.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -23,6 +24,13 @@ pub enum Work {
     Fetch {
         /// The request, ready to send.
         request: Vec<u8>,
+    },
+    /// GET one thing after the other.
+    Series {
+        /// The requests, ready to send.
+        requests: Vec<Vec<u8>>,
+        /// How many were sent.
+        sent: Cell<usize>,
     },
     /// Push a new blob.
     PushBlob {
@@ -54,6 +62,11 @@ pub enum Work {
 }
 
 impl Work {
+    /// GETs, each once; from the first again when there is none left.
+    pub fn series(requests: Vec<Vec<u8>>) -> Self {
+        Self::Series { requests, sent: Cell::new(0) }
+    }
+
     /// How many connections one client keeps.
     pub fn connections(&self) -> usize {
         if matches!(self, Self::PushImage { .. }) { IMAGE_CONNECTIONS } else { 1 }
@@ -64,6 +77,10 @@ impl Work {
         let (connection, others) = connections.split_first_mut().ok_or(BenchError::Malformed("a client without a connection"))?;
         match self {
             Self::Fetch { request } => fetch(connection, request, tally).await,
+            Self::Series { requests, sent } => {
+                let number = sent.replace(sent.get() + 1) % requests.len();
+                fetch(connection, &requests[number], tally).await
+            }
             Self::PushBlob { host, template } => push_one(connection, host, template, tally).await,
             Self::PushImage { host, layers, config } => {
                 let layers = layers.iter().map(Template::stamp).collect();

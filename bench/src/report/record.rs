@@ -35,6 +35,8 @@ pub struct Run {
     pub cases: Vec<CaseRecord>,
     /// S3 calls by operation; empty with a folder store.
     pub storage_calls: Vec<CallRecord>,
+    /// What trust costs; empty with another store.
+    pub trust: Vec<CaseRecord>,
 }
 
 /// A run with what follows from it.

@@ -20,11 +20,18 @@ pub fn render(run: &Run) -> String {
         (Metric::CpuPerOperation, "CPU of the server per operation, ms (less is better)"),
         (Metric::PeakMemory, "Peak anonymous memory, MiB (less is better)"),
     ];
-    for (metric, title) in tables {
+    for (metric, title) in tables.into_iter().filter(|_| !run.cases.is_empty()) {
         let _ = write!(text, "\n{title}\n{}\n", comparison(run, metric));
     }
     if run.cases.iter().any(|case| case.name.starts_with("mixed")) {
         let _ = write!(text, "\nMixed load by request, p50 / p99 ms\n{}\n", by_request(run));
+    }
+    if !run.trust.is_empty() {
+        let _ = write!(
+            text,
+            "\nWhat trust costs; ÷ is the first's rate divided by this one's, median (min..max) over paired rounds\n{}\n",
+            trust(run)
+        );
     }
     if !run.storage_calls.is_empty() {
         let _ = write!(text, "\nS3 calls\n{}\n", calls(run));
@@ -142,6 +149,30 @@ fn by_request(run: &Run) -> Table {
             });
             let cells = figures.map(|figure| figure.unwrap_or_else(|| "-".to_owned()));
             table.add_row([case.name.clone(), words.to_owned()].into_iter().chain(cells));
+        }
+    }
+    table
+}
+
+fn trust(run: &Run) -> Table {
+    let mut table = table(["case", "asked", "a second", "p50, ms", "CPU, ms", "÷"].map(str::to_owned).to_vec());
+    for case in &run.trust {
+        for (number, player) in case.entrants.iter().enumerate() {
+            let figure = |metric: Metric, factor: f64| {
+                metric.median(case, &player.name).map_or_else(|| "-".to_owned(), |figure| significant(figure * factor))
+            };
+            let failures: u64 = player.turns.iter().map(|turn| turn.failures).sum();
+            let failed = if failures > 0 { format!(" !{failures}") } else { String::new() };
+            let first = case.entrants.first().filter(|_| number > 0);
+            let ratio = first.and_then(|first| between(case, Metric::Rate, &first.name, &player.name));
+            table.add_row([
+                if number == 0 { case.title.clone() } else { String::new() },
+                player.name.clone(),
+                format!("{}{failed}", figure(Metric::Rate, 1.0)),
+                figure(Metric::P50, 1.0),
+                figure(Metric::CpuPerOperation, 1000.0),
+                ratio.map_or_else(String::new, |ratio| format!("{:.3} ({:.3}..{:.3})", ratio.median, ratio.min, ratio.max)),
+            ]);
         }
     }
     table

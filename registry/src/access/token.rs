@@ -1,9 +1,13 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use longshore_oci::{AccessToken, Scope};
 use longshore_service::signing::InvalidSignature;
-use moka::sync::Cache;
+use moka::{Equivalent, sync::Cache};
 use uuid::Uuid;
 
 use super::{AuthenticationError, Caller, session::Session};
@@ -11,8 +15,10 @@ use crate::keys::Keys;
 
 /// What may be kept of tokens that need not be checked again, in bytes.
 const MOST_KNOWN_BYTES: u64 = 32 << 20;
-/// What one costs besides its text, of which what is read has about three times as much, in bytes.
+/// What one costs besides its text, which is kept, and of which what is read has about three times as much, in bytes.
 const TOKEN_BYTES: usize = 512;
+/// How much of a token's end tells it from others: an Ed25519 signature in base64, in bytes.
+const SIGNATURE_BYTES: usize = 86;
 /// The longest token that is looked at, in bytes; heads of requests have little more room.
 const MOST_BYTES: usize = 64 << 10;
 
@@ -21,7 +27,36 @@ pub struct Tokens {
     keys: Arc<Keys>,
     lifetime: Duration,
     /// What tokens say whose signature was right.
-    known: Cache<blake3::Hash, (u32, Arc<AccessToken>)>,
+    known: Cache<Known, (u32, Arc<AccessToken>)>,
+}
+
+/// The text of a token whose signature was right.
+#[derive(Eq, PartialEq)]
+struct Known(Box<str>);
+
+/// The text of a token that is shown.
+///
+/// Texts are one token where they are the same to the byte; hashing all of one takes longer than the rest of what is asked of it. Its
+/// signature is enough to find it by: of the texts that are known no two have the same, and nobody but us makes such as are known.
+struct Shown<'a>(&'a str);
+
+impl Hash for Shown<'_> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let bytes = self.0.as_bytes();
+        bytes[bytes.len().saturating_sub(SIGNATURE_BYTES)..].hash(hasher);
+    }
+}
+
+impl Hash for Known {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        Shown(&self.0).hash(hasher);
+    }
+}
+
+impl Equivalent<Known> for Shown<'_> {
+    fn equivalent(&self, known: &Known) -> bool {
+        *self.0 == *known.0
+    }
 }
 
 /// What a token is asked for.
@@ -122,14 +157,13 @@ impl Tokens {
         if text.len() > MOST_BYTES {
             return Err(AuthenticationError::Token("it is too long"));
         }
-        let name = blake3::hash(text.as_bytes());
-        let token = if let Some((_, token)) = self.known.get(&name) {
+        let token = if let Some((_, token)) = self.known.get(&Shown(text)) {
             token
         } else {
             let checked = self.keys.published().check::<AccessToken>(AccessToken::KIND, text);
             let token = Arc::new(checked.map_err(|error| AuthenticationError::Token(reason(&error)))?);
-            let weight = u32::try_from(3 * text.len() + TOKEN_BYTES).unwrap_or(u32::MAX);
-            self.known.insert(name, (weight, token.clone()));
+            let weight = u32::try_from(4 * text.len() + TOKEN_BYTES).unwrap_or(u32::MAX);
+            self.known.insert(Known(text.into()), (weight, token.clone()));
             token
         };
         if token.holds(audience, Timestamp::now().as_second()) {
@@ -149,5 +183,22 @@ fn reason(error: &InvalidSignature) -> &'static str {
         InvalidSignature::Kind { .. } => "it is a token for something else",
         InvalidSignature::UnknownKey(_) => "its key is not known here",
         InvalidSignature::Refused(_) => "its signature does not hold",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_token_is_the_same_to_the_byte() {
+        let known: Cache<Known, ()> = Cache::new(10);
+        let end = "s".repeat(SIGNATURE_BYTES);
+        let text = format!("header.payload.{end}");
+        known.insert(Known(text.as_str().into()), ());
+        assert!(known.contains_key(&Shown(&text)));
+        for other in [format!("header.another.{end}"), format!("x{text}"), end, text[1..].to_owned(), String::new()] {
+            assert!(!known.contains_key(&Shown(&other)), "{other}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use prometheus::IntCounter;
+use tokio::time::Sleep;
 
 use super::{CheckedStream, WarmBody};
 use crate::throttle::Pull;
@@ -16,6 +17,8 @@ pub struct BlobBody {
     sent: Option<IntCounter>,
     /// Ends with the body.
     pull: Option<Pull>,
+    /// What is waited for before more is sent.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 enum Source {
@@ -26,7 +29,7 @@ enum Source {
 
 impl BlobBody {
     fn of(source: Source) -> Self {
-        Self { source, sent: None, pull: None }
+        Self { source, sent: None, pull: None, pause: None }
     }
 
     pub(super) fn empty() -> Self {
@@ -47,10 +50,21 @@ impl BlobBody {
         self
     }
 
-    /// Has a pull go on for as long as the bytes do.
+    /// Has a pull go on for as long as the bytes do, and the bytes come as fast as it may take them.
     pub fn holding(mut self, pull: Option<Pull>) -> Self {
         self.pull = pull;
         self
+    }
+
+    /// Waits until its caller may have more.
+    fn poll_pause(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // Others of the same caller may have taken meanwhile what was waited for.
+        while let Some(wait) = self.pull.as_ref().and_then(Pull::wait) {
+            let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
+            ready!(pause.as_mut().poll(context));
+            self.pause = None;
+        }
+        Poll::Ready(())
     }
 
     fn remaining_bytes(&self) -> u64 {
@@ -67,13 +81,16 @@ impl Body for BlobBody {
     type Error = std::io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        ready!(self.poll_pause(context));
+        let most = self.pull.as_ref().map_or(u64::MAX, Pull::most);
         let bytes = match &mut self.source {
             Source::Empty => None,
-            Source::Warm(body) => ready!(body.poll_bytes(context)),
-            Source::Checked(stream) => ready!(stream.poll_bytes(context)),
+            Source::Warm(body) => ready!(body.poll_bytes(context, most)),
+            Source::Checked(stream) => ready!(stream.poll_bytes(context, most)),
         };
-        if let (Some(Ok(bytes)), Some(sent)) = (&bytes, &self.sent) {
-            sent.inc_by(bytes.len() as u64);
+        if let Some(Ok(bytes)) = &bytes {
+            self.sent.iter().for_each(|sent| sent.inc_by(bytes.len() as u64));
+            self.pull.iter().for_each(|pull| pull.sent(bytes.len() as u64));
         }
         Poll::Ready(bytes.map(|bytes| bytes.map(Frame::data)))
     }

@@ -56,12 +56,17 @@ impl CheckedStream {
         self.range.end - self.range.start
     }
 
-    pub(super) fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, std::io::Error>>> {
+    /// The next bytes, at most so many.
+    pub(super) fn poll_bytes(&mut self, context: &mut Context<'_>, most: u64) -> Poll<Option<Result<Bytes, std::io::Error>>> {
         loop {
             if self.range.is_empty() {
                 return Poll::Ready(None);
             }
-            if let Some(bytes) = self.checked.pop_front() {
+            if let Some(mut bytes) = self.checked.pop_front() {
+                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                if bytes.len() > most {
+                    self.checked.push_front(bytes.split_off(most));
+                }
                 self.range.start += bytes.len() as u64;
                 return Poll::Ready(Some(Ok(bytes)));
             }

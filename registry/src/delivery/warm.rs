@@ -69,7 +69,8 @@ impl WarmBody {
         self.range.end - self.range.start
     }
 
-    pub(super) fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, std::io::Error>>> {
+    /// The next bytes, at most so many.
+    pub(super) fn poll_bytes(&mut self, context: &mut Context<'_>, most: u64) -> Poll<Option<Result<Bytes, std::io::Error>>> {
         loop {
             if let Some(checking) = &mut self.checking {
                 let is_right = ready!(Pin::new(checking).poll(context)).unwrap_or(false);
@@ -90,13 +91,13 @@ impl WarmBody {
             if !self.warm.is_intact() {
                 return Poll::Ready(Some(Err(self.give_up("its file was changed"))));
             }
-            return Poll::Ready(Some(Ok(self.next_checked(first))));
+            return Poll::Ready(Some(Ok(self.next_checked(first, most))));
         }
     }
 
     /// The bytes from the range's start to the end of the checked pieces that follow each other from there.
-    fn next_checked(&mut self, first: u64) -> Bytes {
-        let limit = self.range.end.min(self.range.start.saturating_add(FRAME_BYTES));
+    fn next_checked(&mut self, first: u64, most: u64) -> Bytes {
+        let limit = self.range.end.min(self.range.start.saturating_add(FRAME_BYTES.min(most)));
         let mut end = (first + 1) * PIECE_BYTES;
         while end < limit && self.warm.was_checked(end / PIECE_BYTES) {
             end += PIECE_BYTES;

@@ -36,7 +36,7 @@ async fn redirect<B>(registry: &Registry, blob: &StoredBlob, call: &Call<B>) -> 
     let url = registry.store.presign(&blob.key, registry.redirect.valid_for).await?;
     let location = url.and_then(|url| HeaderValue::try_from(url).ok());
     if location.is_some() {
-        registry.throttle.pull(call.caller.name(), call.client, blob.size_bytes)?;
+        registry.throttle.bytes(call.caller.name(), call.client, blob.size_bytes)?;
     }
     Ok(location.map(|location| {
         let mut response = reply::status(StatusCode::TEMPORARY_REDIRECT);
@@ -61,7 +61,7 @@ async fn content<B>(registry: &Registry, digest: &Digest, blob: &StoredBlob, cal
     let mut response = if call.parts.method == Method::HEAD {
         reply::status(status)
     } else {
-        let pull = registry.throttle.pull(call.caller.name(), call.client, length_bytes)?;
+        let pull = registry.throttle.pull(call.caller.name(), call.client)?;
         let body = registry.delivery.open(digest, blob, range).await?;
         let mut response = Response::new(Body::new(body.counted_by(registry.traffic.sent.clone()).holding(pull)));
         *response.status_mut() = status;

@@ -45,6 +45,15 @@ impl Answer {
         answer
     }
 
+    /// Panics unless a policy of this name, and no other, refuses it; gives back the reason.
+    #[track_caller]
+    pub fn denied_by(self, policy: &str) -> String {
+        let answer = self.expect_error(403, "DENIED");
+        let policies = answer.json()["errors"][0]["detail"]["policies"].clone();
+        assert_eq!((policies.as_array().map(Vec::len), policies[0]["policy"].as_str()), (Some(1), Some(policy)), "{answer:?}");
+        policies[0]["reason"].as_str().expect("a policy says why").to_owned()
+    }
+
     /// The codes of a refusal; panics unless the body is the JSON that the spec asks for.
     #[track_caller]
     pub fn error_codes(&self) -> Vec<String> {
