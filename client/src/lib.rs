@@ -8,6 +8,7 @@
 //! A [`CredentialStore`] is where docker keeps its logins, and where ours are kept beside them.
 
 mod account;
+mod audit;
 mod challenge;
 mod client;
 mod credential_store;
@@ -30,6 +31,7 @@ mod transport;
 mod verdict;
 
 pub use account::{Account, AccountChange, AccountKind, IssuedAccount, NewAccount};
+pub use audit::{AuditEntry, AuditFilter};
 pub use client::RegistryClient;
 pub use credential_store::{CredentialStore, CredentialStoreError, KeptIn};
 pub use credentials::Credentials;

@@ -1,5 +1,6 @@
 use std::marker::PhantomData;
 
+use longshore_oci::AuditLine;
 use reqwest::{Method, Url};
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -131,5 +132,21 @@ impl Listed for AppliedPolicy {
 impl From<PoliciesBody> for Vec<AppliedPolicy> {
     fn from(body: PoliciesBody) -> Self {
         body.policies
+    }
+}
+
+/// A page of `GET /v2/_longshore/audit`.
+#[derive(Deserialize)]
+pub struct AuditBody {
+    lines: Vec<AuditLine>,
+}
+
+impl Listed for AuditLine {
+    type Body = AuditBody;
+}
+
+impl From<AuditBody> for Vec<AuditLine> {
+    fn from(body: AuditBody) -> Self {
+        body.lines
     }
 }

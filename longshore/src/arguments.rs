@@ -5,6 +5,7 @@ use longshore_service::config::split_flags;
 
 use crate::{
     account::AccountArguments,
+    audit::AuditArguments,
     failure::Failure,
     image::ImageArguments,
     issuer::IssuerArguments,
@@ -76,6 +77,9 @@ pub enum Command {
     /// Look after whose tokens are taken as logins: those of CI jobs and other workloads
     #[command(after_help = EXIT_CODES)]
     Issuer(IssuerArguments),
+    /// See who did what in a registry, and check that nothing of that was changed since
+    #[command(after_help = EXIT_CODES)]
+    Audit(AuditArguments),
 }
 
 impl Arguments {

@@ -3,6 +3,7 @@
 mod account;
 mod announcement;
 mod arguments;
+mod audit;
 mod connection;
 mod daemon;
 mod failure;
@@ -53,6 +54,7 @@ fn start(Arguments { command, settings }: Arguments) -> Result<(), Failure> {
             Command::Robot(robot) => robot.run().await,
             Command::Role(role) => role.run().await,
             Command::Issuer(issuer) => issuer.run().await,
+            Command::Audit(audit) => audit.run().await,
         }
     });
     runtime.shutdown_timeout(LINGER);

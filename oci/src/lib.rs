@@ -1,10 +1,11 @@
 //! The nouns of container images, as the OCI specifications name them: digests, references, manifests, media types, the
-//! routes of the distribution API, scopes, tokens, byte ranges and error codes.
+//! routes of the distribution API, scopes, tokens, byte ranges, error codes, and the lines of the audit log.
 //!
 //! Everything here is pure: no I/O, no clock, no randomness. Text from outside becomes one of these types once, at the rim, and
 //! what is in a type needs no second look.
 
 mod access_token;
+mod audit;
 mod content_range;
 mod descriptor;
 mod digest;
@@ -23,6 +24,7 @@ mod scope;
 mod tag;
 
 pub use access_token::{AccessToken, Federated};
+pub use audit::{AuditHead, AuditLine, AuditVoucher};
 pub use content_range::{ContentRange, InvalidContentRange};
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, InvalidDigest};

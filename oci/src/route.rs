@@ -53,6 +53,10 @@ pub enum Route {
     Policy(String),
     /// `/v2/_longshore/policy-test`: what a policy document would say to images.
     PolicyTest,
+    /// `/v2/_longshore/audit`: who did what.
+    Audit,
+    /// `/v2/_longshore/audit/head`: where that log begins and ends.
+    AuditHead,
     /// `/v2/<name>/_longshore/images/<tag-or-digest>`: one image, layer by layer.
     Image(RepositoryName, Reference),
     /// `/v2/<name>/_longshore/verdicts/<tag-or-digest>`: what policies say to a pull of an image.
@@ -103,6 +107,8 @@ impl Route {
             "/_longshore/issuers" => return Ok(Self::Issuers),
             "/_longshore/policies" => return Ok(Self::Policies),
             "/_longshore/policy-test" => return Ok(Self::PolicyTest),
+            "/_longshore/audit" => return Ok(Self::Audit),
+            "/_longshore/audit/head" => return Ok(Self::AuditHead),
             _ => {}
         }
         let rest = rest.strip_prefix('/').ok_or(RouteError::Unknown)?;
@@ -180,6 +186,8 @@ impl Route {
             Self::Policies => "policies",
             Self::Policy(_) => "policy",
             Self::PolicyTest => "policytest",
+            Self::Audit => "audit",
+            Self::AuditHead => "audithead",
             Self::Image(..) => "image",
             Self::Metainfo(..) => "metainfo",
             Self::Verdict(..) => "verdict",
@@ -205,6 +213,8 @@ impl std::fmt::Display for Route {
             Self::Accounts => formatter.write_str("/v2/_longshore/accounts"),
             Self::Account(name) => write!(formatter, "/v2/_longshore/accounts/{}", utf8_percent_encode(name, ID)),
             Self::Roles => formatter.write_str("/v2/_longshore/roles"),
+            Self::Audit => formatter.write_str("/v2/_longshore/audit"),
+            Self::AuditHead => formatter.write_str("/v2/_longshore/audit/head"),
             Self::Role(id) => write!(formatter, "/v2/_longshore/roles/{}", utf8_percent_encode(id, ID)),
             Self::Issuers => formatter.write_str("/v2/_longshore/issuers"),
             Self::Issuer(name) => write!(formatter, "/v2/_longshore/issuers/{}", utf8_percent_encode(name, ID)),
@@ -256,6 +266,8 @@ mod tests {
             ("/v2/_longshore/policies".to_owned(), Route::Policies),
             ("/v2/_longshore/policies/prod".to_owned(), Route::Policy("prod".to_owned())),
             ("/v2/_longshore/policy-test".to_owned(), Route::PolicyTest),
+            ("/v2/_longshore/audit".to_owned(), Route::Audit),
+            ("/v2/_longshore/audit/head".to_owned(), Route::AuditHead),
             ("/v2/library/alpine/_longshore/images/latest".to_owned(), Route::Image(name.clone(), tag.clone())),
             ("/v2/library/alpine/_longshore/verdicts/latest".to_owned(), Route::Verdict(name.clone(), tag)),
             (format!("/v2/library/alpine/_longshore/metainfo/{SHA}"), Route::Metainfo(name, digest)),

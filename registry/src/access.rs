@@ -32,11 +32,13 @@ use jiff::Timestamp;
 use longshore_oci::{AccessToken, Federated};
 use longshore_service::listener::ClientCertificate;
 use longshore_service::signing::Claimed;
+use moka::sync::Cache;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    audit::SharedAudit,
     keys::Keys,
     state::{
         AccessLimits, AccountChange, AccountKind, Expiry, Made, NewAccount, SharedState, StateError, StoredAccount, StoredRole,
@@ -65,6 +67,10 @@ const PERIOD: Duration = Duration::from_secs(1);
 const PERIODS_A_NOTE: u32 = 10;
 /// How long the database may take to be asked.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller that shows its secret with each request is logged in once.
+const MET_FOR: Duration = Duration::from_mins(5);
+/// How many of them are remembered.
+const MOST_MET: u64 = 10_000;
 /// The account that the first start makes.
 const FIRST_ACCOUNT: &str = "admin";
 /// The longest token of an issuer that is looked at, in bytes.
@@ -146,6 +152,9 @@ pub struct Access {
     logins: Logins,
     keyring: Keyring,
     tokens: Tokens,
+    audit: SharedAudit,
+    /// Who showed a secret with a request lately, by its credential, and from where: that is one login.
+    met: Cache<(String, IpAddr), ()>,
     /// Who called, and when, as far as it is not written down.
     used: Mutex<BTreeMap<String, Timestamp>>,
     /// Held while what the database has is taken over, so that nothing older comes after it.
@@ -154,11 +163,13 @@ pub struct Access {
 
 impl Access {
     /// What the database has of it.
-    pub async fn open(settings: Settings, state: SharedState, keys: Arc<Keys>) -> Result<Self, StateError> {
+    pub async fn open(settings: Settings, state: SharedState, keys: Arc<Keys>, audit: SharedAudit) -> Result<Self, StateError> {
         let directory = read(&state).await?;
         Ok(Self {
-            logins: Logins::new(settings.failed_logins.0, settings.failed_logins.1),
+            logins: Logins::new(settings.failed_logins, audit.clone()),
             keyring: Keyring::default(),
+            met: Cache::builder().max_capacity(MOST_MET).time_to_live(MET_FOR).build(),
+            audit,
             tokens: Tokens::new(keys, settings.token_lifetime),
             used: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
@@ -227,7 +238,11 @@ impl Access {
             Some(Credentials::Basic { .. }) if !self.settings.takes_basic => {
                 Err(AuthenticationError::Unreadable("a name and a secret are taken at the token service alone"))
             }
-            Some(Credentials::Basic { name, secret }) => self.log_in(&name, &secret, address).await,
+            Some(Credentials::Basic { name, secret }) => {
+                let caller = self.log_in(&name, &secret, address).await?;
+                self.note_request(&caller, address);
+                Ok(caller)
+            }
             Some(Credentials::Bearer(_)) if !self.settings.takes_bearer => {
                 Err(AuthenticationError::Unreadable("tokens are not taken here"))
             }
@@ -248,8 +263,29 @@ impl Access {
             return self.log_in_by_token(&claimed, secret, address).await;
         }
         let member = self.directory.load().member(name);
-        self.logins.check(member.as_deref().map(Member::account), name, secret, address).await?;
-        Self::caller(member.ok_or(AuthenticationError::Wrong)?, None)
+        let checked = self.logins.check(member.as_deref().map(Member::account), name, secret, address).await;
+        // Where nothing is right the check itself notes it: that goes on without a client.
+        if let (Some(audit), Err(error @ AuthenticationError::Throttled(_))) = (&self.audit, &checked) {
+            audit.refused_login(member.as_deref().map(|member| member.account().name.as_str()), error);
+        }
+        checked?;
+        self.caller(member.ok_or(AuthenticationError::Wrong)?, None)
+    }
+
+    /// Notes that a caller got itself a token for its secret.
+    pub fn note_token(&self, caller: &Caller) {
+        if let (Some(audit), Some(name)) = (&self.audit, caller.name()) {
+            audit.login(name, "token");
+        }
+    }
+
+    /// Notes that a caller shows its secret with its requests, where it has not done so from there lately.
+    fn note_request(&self, caller: &Caller, address: IpAddr) {
+        let (Some(audit), Some(member)) = (&self.audit, caller.account()) else { return };
+        let account = member.account();
+        if self.met.entry((account.credential.clone(), network(address))).or_insert(()).is_fresh() {
+            audit.login(&account.name, "basic");
+        }
     }
 
     /// Whom an issuer's token speaks of.
@@ -274,6 +310,9 @@ impl Access {
         }
         if matches!(outcome, Err(AuthenticationError::Identity(_))) {
             self.logins.note_from(address);
+        }
+        if let (Some(audit), Err(error)) = (&self.audit, &outcome) {
+            audit.refused_login(None, error);
         }
         outcome.map(|workload| Caller::workload(workload, None))
     }
@@ -356,32 +395,21 @@ impl Access {
         let is_current = |member: &Arc<Member>| token.credential.as_deref() == Some(member.account().credential.as_str());
         let member =
             member.filter(is_current).ok_or(AuthenticationError::Token("its account is gone, or has another secret now"))?;
-        Self::caller(member, Some(token))
+        self.caller(member, Some(token))
     }
 
     /// The caller that an account is, where it may call.
-    fn caller(member: Arc<Member>, token: Option<Arc<AccessToken>>) -> Result<Caller, AuthenticationError> {
+    fn caller(&self, member: Arc<Member>, token: Option<Arc<AccessToken>>) -> Result<Caller, AuthenticationError> {
         let now = Timestamp::now();
         if !member.may_call(now) {
-            return Err(AuthenticationError::Barred(member.account().name.clone()));
+            let barred = AuthenticationError::Barred(member.account().name.clone());
+            if let Some(audit) = &self.audit {
+                audit.refused_login(Some(&member.account().name), &barred);
+            }
+            return Err(barred);
         }
         member.note_use(now);
         Ok(Caller::member(member, token))
-    }
-
-    /// Who shows this certificate, and nothing else.
-    pub fn of_certificate(&self, certificate: Option<&ClientCertificate>) -> Result<Caller, AuthenticationError> {
-        let Some(certificate) = certificate else { return Ok(self.anonymous()) };
-        let directory = self.directory.load_full();
-        let caller = match certificate::member(&directory, certificate)? {
-            Some(member) => Self::caller(member, None)?,
-            None => Caller::anonymous(directory, None),
-        };
-        Ok(caller.with_certificate(certificate.clone()))
-    }
-
-    fn is_unknown(&self, certificate: &ClientCertificate) -> bool {
-        matches!(certificate::member(&self.directory.load(), certificate), Ok(None))
     }
 
     /// Whoever shows nothing.

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{
+    audit::{ChainKeeper, Noter},
     http,
     keys::KeyKeeper,
     links::Scribe,
@@ -51,6 +52,8 @@ pub(crate) const ROUTES: &[&str] = &[
     "policies",
     "policy",
     "policytest",
+    "audit",
+    "audithead",
     "unknown",
 ];
 
@@ -71,6 +74,7 @@ pub struct App {
     pub(crate) sweeper: Sweeper,
     pub(crate) scribe: Scribe,
     pub(crate) key_keeper: Option<KeyKeeper>,
+    pub(crate) audit: Option<(Noter, ChainKeeper)>,
     pub(crate) policy_watch: Option<Watch>,
     pub(crate) policy_follower: Follower,
     pub(crate) first_password: Option<String>,
@@ -124,6 +128,7 @@ impl App {
             sweeper,
             scribe,
             key_keeper,
+            audit,
             policy_watch,
             policy_follower,
             draining,
@@ -145,6 +150,10 @@ impl App {
         let stop_writing = CancellationToken::new();
         let following = registry.access.clone().map(|access| tokio::spawn(access.watch(stop_writing.clone())));
         let mut writing = tokio::spawn(scribe.run(stop_writing.clone()));
+        let mut noting = audit.map(|(noter, keeper)| {
+            tokio::spawn(keeper.run(stop_writing.clone()));
+            tokio::spawn(noter.run(stop_writing.clone()))
+        });
         if let Some(certificates) = certificates {
             tokio::spawn(certificates.watch(CERTIFICATES_PERIOD, shutdown.clone()));
         }
@@ -169,8 +178,18 @@ impl App {
         if let Some(following) = following {
             following.await.ok();
         }
-        if tokio::time::timeout(SETTLE_TIMEOUT, &mut writing).await.is_err() {
+        // Both have as long, together.
+        let settled_by = Instant::now() + SETTLE_TIMEOUT;
+        if tokio::time::timeout_at(settled_by, &mut writing).await.is_err() {
             writing.abort();
+        }
+        if let Some(noting) = &mut noting
+            && tokio::time::timeout_at(settled_by, &mut *noting).await.is_err()
+        {
+            noting.abort();
+            tracing::warn!(
+                "logins and refusals of the last moments are not in the audit log: the database did not take them in time"
+            );
         }
         stop_admin.cancel();
         if let Some(admin) = admin {
@@ -192,7 +211,7 @@ async fn answer(
     let method = request.method().clone();
     let path = tracing::enabled!(tracing::Level::INFO).then(|| request.uri().path().to_owned());
     let span = span(&request, &method, &id);
-    let (label, outcome) = http::handle(&registry, request, info.peer.ip(), info.certificate).instrument(span.clone()).await;
+    let (label, outcome) = http::handle(&registry, request, info.peer.ip(), info.certificate, &id).instrument(span.clone()).await;
     let _in_span = span.enter();
     let mut response = outcome.unwrap_or_else(|error| http::refuse(&error, id.as_str()));
     http::mark(&mut response);

@@ -3,6 +3,7 @@
 //! Names and layers are those of [`longshore_service::config`]: `bucket` under `[storage]`,
 //! `LONGSHORE_REGISTRY__STORAGE__BUCKET`, or `--storage.bucket`. Paths are relative to the working directory.
 
+mod audit;
 mod auth;
 mod database;
 mod keys;
@@ -19,6 +20,7 @@ use std::path::Path;
 
 use longshore_service::config::{self, ByteSize, Layout, Loaded, Mistakes, Problems};
 
+pub use audit::{Audit, AuditEnabled};
 pub use auth::Auth;
 pub use database::{Database, DatabaseKind};
 pub use keys::Keys;
@@ -49,6 +51,8 @@ pub struct Config {
     pub keys: Keys,
     /// Who may call.
     pub auth: Auth,
+    /// The log of who did what.
+    pub audit: Audit,
     /// What uploads may take.
     pub uploads: Uploads,
     /// What manifests may be.
@@ -75,6 +79,7 @@ longshore_service::sections!(Config {
     database,
     keys,
     auth,
+    audit,
     uploads,
     manifests,
     policy,
@@ -118,6 +123,15 @@ impl Config {
         match self.auth.service.as_str() {
             "" => self.listen.public_url.as_ref().and_then(authority).unwrap_or_else(|| "longshore".to_owned()),
             service => service.to_owned(),
+        }
+    }
+
+    /// Whether there is an audit log.
+    pub fn is_audited(&self) -> bool {
+        match self.audit.enabled {
+            AuditEnabled::Auto => self.auth.enabled,
+            AuditEnabled::On => true,
+            AuditEnabled::Off => false,
         }
     }
 
@@ -166,6 +180,7 @@ impl Layout for Config {
         self.database.check(problems);
         self.keys.check(problems);
         self.auth.check(problems);
+        self.audit.check(problems);
         self.uploads.check(problems);
         self.manifests.check(problems);
         self.policy.check(problems);

@@ -166,6 +166,12 @@ pub enum Error {
     /// Nobody is asked who they are, so there are no accounts.
     #[error("accounts are not in use here: auth.enabled is off")]
     AuthOff,
+    /// There is no audit log.
+    #[error("there is no audit log here: audit.enabled is off, or auto without auth.enabled")]
+    AuditOff,
+    /// What is asked of the audit log can't be read.
+    #[error("{0}")]
+    AuditQuery(String),
     /// No such account.
     #[error("there is no account {0:?}")]
     AccountUnknown(String),

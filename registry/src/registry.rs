@@ -5,17 +5,21 @@ use std::sync::Arc;
 use http::HeaderValue;
 use longshore_oci::RepositoryName;
 use prometheus::{IntCounter, IntGauge};
-use tokio::sync::{Notify, Semaphore};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::JoinHandle,
+};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     access::Access,
+    audit::SharedAudit,
     delivery::Delivery,
     keys::Keys,
     memory::Memory,
     policy::Policies,
     redirect::Redirect,
-    state::SharedState,
+    state::{Author, SharedState},
     storage::SharedStore,
     throttle::Throttle,
     upload::{Begun, Budget, UploadSettings},
@@ -30,6 +34,8 @@ pub struct Registry {
     pub store: SharedStore,
     /// Who may call, and what they may do; `None` where nobody is asked who they are.
     pub access: Option<Arc<Access>>,
+    /// Where what is no change is noted; `None` where there is no audit log.
+    pub audit: SharedAudit,
     /// How much callers have taken.
     pub throttle: Throttle,
     /// What may be pushed and pulled.
@@ -100,6 +106,11 @@ pub struct PolicyLimits {
 }
 
 impl Registry {
+    /// Has work done, in its author's name, that is not to end with the request that began it.
+    pub fn spawn<F: Future<Output: Send + 'static> + Send + 'static>(&self, work: F) -> JoinHandle<F::Output> {
+        self.tasks.spawn(Author::scope(Author::current(), work))
+    }
+
     /// A `Location`: the path, behind the public URL where there is one.
     pub fn location(&self, path: impl std::fmt::Display) -> HeaderValue {
         HeaderValue::try_from(format!("{}{path}", self.limits.public_url)).expect("a path of ours is plain ASCII")

@@ -21,6 +21,8 @@ use crate::{
     upload::PieceHasher,
 };
 
+/// How many events of the outbox become lines of the audit log in one transaction.
+const OUTBOX_BATCH: u32 = 500;
 /// How many blobs are read at once.
 const READERS: usize = 4;
 
@@ -87,6 +89,8 @@ pub async fn reindex(config: Config, mut report: impl FnMut(&ReindexProgress)) -
     let mut found = ReindexReport::default();
     // Before anything is lost, since a store that can't be reached gives nothing back.
     let records = record_keys(&store, &mut found).await?;
+    // What the outbox still holds for the audit log, which stays. What is played back is no news.
+    while config.is_audited() && state.chain_audit(OUTBOX_BATCH).await? > 0 {}
     state.clear().await?;
     let mut long_digests = BTreeSet::new();
     let mut disowned = BTreeSet::new();

@@ -13,6 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     access::{Access, Settings as AccessSettings},
     app::{App, ROUTES},
+    audit::{Audit, AuditLimits, ChainKeeper, Noter, SharedAudit},
     config::{Config, DatabaseKind, MissingReferences, Redirect as RedirectWhen, StorageKind},
     delivery::Delivery,
     keys::{KeyKeeper, Keys, Rotation, Seal},
@@ -103,12 +104,13 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     let documents = Parts { file, stored: Stored::read(&state).await? };
     let keys: Arc<Keys> = Arc::default();
     let key_keeper = keep_keys(&config, &state, &keys).await?;
-    let access = open_access(&config, &state, &keys).await?;
+    let audit = open_audit(&config, &metrics);
+    let access = open_access(&config, &state, &keys, &audit).await?;
     let first_password = match &access {
         Some(access) => access.ensure_administrator(config.auth.admin_password.reveal()).await?,
         None => None,
     };
-    let registry = Arc::new(assemble(&config, (documents, keys, access), store, state, &metrics, &http_metrics));
+    let registry = Arc::new(assemble(&config, (documents, keys, access, audit), store, state, &metrics, &http_metrics));
     if registry.access.is_none() && registry.policies.current().enforces_pulls() {
         tracing::warn!(
             "a policy keeps unsigned images from being pulled, and without auth.enabled nobody can be let sign them here"
@@ -121,6 +123,8 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     let admin = Admin::new(readiness(&registry, draining.clone()), metrics);
     let sweeper = Sweeper::new(registry.clone(), Retention::of(&config));
     let scribe = Scribe::new(registry.clone(), config.sweep.link_delay.get());
+    let audit = registry.audit.clone();
+    let audit = audit.map(|audit| (Noter::new(registry.state.clone(), audit), ChainKeeper::new(registry.state.clone())));
     Ok(App {
         summary: summary(&config),
         certificates,
@@ -132,6 +136,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
         sweeper,
         scribe,
         key_keeper,
+        audit,
         policy_watch,
         policy_follower,
         first_password,
@@ -184,7 +189,7 @@ pub(crate) async fn open_state(config: &Config, tenancy: Tenancy) -> Result<Shar
 
 fn assemble(
     config: &Config,
-    (documents, keys, access): (Parts, Arc<Keys>, Option<Arc<Access>>),
+    (documents, keys, access, audit): (Parts, Arc<Keys>, Option<Arc<Access>>, SharedAudit),
     store: SharedStore,
     state: SharedState,
     metrics: &Metrics,
@@ -205,6 +210,7 @@ fn assemble(
             metrics.counter("longshore_policy_warned_total", "Violations of policies that only warn."),
         )),
         access,
+        audit,
         throttle: Throttle::new(Allowance {
             requests_per_second: config.throttle.requests_per_second,
             bytes_per_second: config.throttle.bytes_per_second.as_bytes(),
@@ -267,16 +273,28 @@ async fn keep_keys(config: &Config, state: &SharedState, keys: &Arc<Keys>) -> Re
 /// Gives the administrator `admin` a new password and all rights, for whoever can reach the database. The password.
 pub async fn reset_administrator(config: &Config) -> Result<String, StartError> {
     let state = open_state(config, Tenancy::Shared).await?;
-    let access = Access::open(access_settings(config), state, Arc::default()).await?;
+    let access = Access::open(access_settings(config), state, Arc::default(), None).await?;
     Ok(access.reset().await?)
 }
 
+/// Where what is no change is noted, where there is an audit log.
+fn open_audit(config: &Config, metrics: &Metrics) -> SharedAudit {
+    let limits = AuditLimits { queue: config.audit.queue, lines_per_second: config.audit.lines_per_second };
+    let lost = metrics.counter("longshore_audit_lost_total", "Logins and refusals that the audit log has only the number of.");
+    config.is_audited().then(|| Arc::new(Audit::new(limits, lost)))
+}
+
 /// Who may call, where anybody is asked who they are.
-async fn open_access(config: &Config, state: &SharedState, keys: &Arc<Keys>) -> Result<Option<Arc<Access>>, StartError> {
+async fn open_access(
+    config: &Config,
+    state: &SharedState,
+    keys: &Arc<Keys>,
+    audit: &SharedAudit,
+) -> Result<Option<Arc<Access>>, StartError> {
     if !config.auth.enabled {
         return Ok(None);
     }
-    let access = Access::open(access_settings(config), state.clone(), keys.clone()).await?;
+    let access = Access::open(access_settings(config), state.clone(), keys.clone(), audit.clone()).await?;
     Ok(Some(Arc::new(access)))
 }
 

@@ -45,6 +45,8 @@ pub struct Retention {
     events: Duration,
     /// The history of tags.
     tag_history: Duration,
+    /// The audit log.
+    audit: Duration,
 }
 
 impl Retention {
@@ -56,6 +58,7 @@ impl Retention {
             pending_change: config.sweep.change_timeout.get(),
             events: config.sweep.events_retention.get(),
             tag_history: config.sweep.tag_history_retention.get(),
+            audit: config.audit.retention.get(),
         }
     }
 }
@@ -116,7 +119,9 @@ impl Sweeper {
         let (state, retention) = (&self.registry.state, &self.retention);
         let expired = in_batches(|| state.expire_uploads(ago(retention.idle_upload), BATCH)).await?;
         in_batches(|| state.abandon_changes(ago(retention.pending_change), BATCH)).await?;
-        in_batches(|| state.expire_events(ago(retention.events), BATCH)).await?;
+        let is_audited = self.registry.audit.is_some();
+        in_batches(|| state.expire_events(ago(retention.events), is_audited, BATCH)).await?;
+        in_batches(|| state.expire_audit(ago(retention.audit), BATCH)).await?;
         in_batches(|| state.expire_tag_history(ago(retention.tag_history), BATCH)).await?;
         let open = state.count_uploads().await?;
         self.registry.uploads_open.set(i64::try_from(open).unwrap_or(i64::MAX));

@@ -1,7 +1,8 @@
 //! How much each caller may take: requests, bytes and pulls at once. Who has an account is known by it, everybody else by the address.
 //!
-//! Requests and pulls over the allowance are refused. Bytes are counted as they are sent, and those over it wait: a pull that was let in
-//! comes to its end however large it is, at the rate that is allowed, and what was not sent because it broke off is not counted.
+//! What is asked over the allowance is refused. Bytes are counted as they are sent: a pull that was let in comes to its end however large
+//! it is, at the rate that is allowed, and the next is let in when that is kept again. What was not sent because a pull broke off is not
+//! counted.
 
 use std::{
     collections::HashMap,
@@ -95,15 +96,23 @@ impl Throttle {
 
     /// Counts a pull, which goes on until what is returned is dropped.
     pub fn pull(&self, account: Option<&str>, address: IpAddr) -> Result<Option<Pull>, Throttled> {
+        self.pull_at(account, address, Instant::now())
+    }
+
+    fn pull_at(&self, account: Option<&str>, address: IpAddr, now: Instant) -> Result<Option<Pull>, Throttled> {
         let Allowance { bytes_per_second, concurrent_pulls: most, .. } = self.allowance;
         if bytes_per_second == 0 && most == 0 {
             return Ok(None);
         }
         let subject = subject(account, address);
         let mut taken = self.taken.lock().expect("nobody panics with it");
-        let one = entry(&mut taken, subject.clone(), Instant::now())?;
+        let one = entry(&mut taken, subject.clone(), now)?;
         if most > 0 && one.pulls >= most {
             return Err(Throttled { limit: format!("more than {most} pulls at once"), wait: PULL_WAIT });
+        }
+        if let Some(wait) = over(one.bytes_until, now) {
+            let limit = format!("more than {bytes_per_second} bytes a second");
+            return Err(Throttled { limit, wait: whole_seconds(wait) });
         }
         one.pulls += 1;
         Ok(Some(Pull { subject, taken: self.taken.clone(), bytes_per_second }))
@@ -137,8 +146,7 @@ impl Pull {
             return None;
         }
         let taken = self.taken.lock().expect("nobody panics with it");
-        let over = taken.get(&self.subject)?.bytes_until.saturating_duration_since(now);
-        over.checked_sub(BURST).filter(|wait| !wait.is_zero())
+        over(taken.get(&self.subject)?.bytes_until, now)
     }
 
     /// The most to send before [`Self::wait`] is asked again, in bytes.
@@ -191,9 +199,14 @@ fn spend(until: Instant, spent: Duration, now: Instant, limit: impl Fn() -> Stri
     let until = until.max(now);
     let over = until.duration_since(now);
     if over >= BURST {
-        return Err(Throttled { limit: limit(), wait: whole_seconds(over - BURST) });
+        return Err(Throttled { limit: limit(), wait: whole_seconds(over.saturating_sub(BURST)) });
     }
     Ok(until + spent)
+}
+
+/// How long it is until no more is used up than can be at once; `None` where it is so now.
+fn over(until: Instant, now: Instant) -> Option<Duration> {
+    until.saturating_duration_since(now).checked_sub(BURST).filter(|wait| !wait.is_zero())
 }
 
 /// A wait as it is told: in whole seconds, so that who waits it out has waited long enough.
@@ -245,19 +258,22 @@ mod tests {
     #[test]
     fn a_pull_waits_for_what_it_has_sent_and_no_more() {
         let throttle = Throttle::new(Allowance { bytes_per_second: 100, ..Allowance::default() });
-        let (one, other) = (throttle.pull(Some("a"), HERE).unwrap().unwrap(), throttle.pull(Some("b"), HERE).unwrap().unwrap());
+        let pull = |account| throttle.pull(Some(account), HERE).unwrap().unwrap();
+        let (one, second, other) = (pull("a"), pull("a"), pull("b"));
         let now = Instant::now();
         assert_eq!(one.wait_at(now), None);
         one.sent_at(1000, now);
         assert_eq!(one.wait_at(now), None, "ten seconds' worth is there at once");
         one.sent_at(500, now);
         assert_eq!(one.wait_at(now), Some(Duration::from_secs(5)));
+        let refused = throttle.pull_at(Some("a"), HERE, now).map(|_| ()).unwrap_err();
+        assert_eq!(refused.wait, Duration::from_secs(5), "the next waits before it begins");
         // What another pull of the same account sends counts as well, and ends with the time, not with the pull.
-        let second = throttle.pull(Some("a"), HERE).unwrap().unwrap();
-        drop(one);
         second.sent_at(100, now);
+        drop(one);
         assert_eq!(second.wait_at(now), Some(Duration::from_secs(6)));
         assert_eq!(second.wait_at(now + Duration::from_secs(6)), None);
+        assert!(throttle.pull_at(Some("a"), HERE, now + Duration::from_secs(6)).is_ok());
         assert_eq!(other.wait_at(now), None);
     }
 

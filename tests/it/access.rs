@@ -227,6 +227,8 @@ fn of_the_whole() -> Vec<Operation> {
         administer(Method::PUT, &format!("{policies}/absent")).with("application/toml", "no document"),
         administer(Method::DELETE, &format!("{policies}/absent")),
         administer(Method::POST, "/v2/_longshore/policy-test?name=absent").with("application/toml", ""),
+        administer(Method::GET, "/v2/_longshore/audit"),
+        administer(Method::GET, "/v2/_longshore/audit/head"),
     ]
 }
 

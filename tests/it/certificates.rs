@@ -383,8 +383,7 @@ async fn where_one_is_required_nobody_is_served_without() {
     place.showing(&own).as_basic("admin", Registry::ADMIN_PASSWORD).get("/v2/").await.expect(200);
     let ca_file = place.server.authority_file();
     let output = run(longshore(), ["image", "ls", "--registry", place.registry.url(), "--ca-file", text(&ca_file)]).await;
-    assert!(output.is_refusal_with(&["serves nobody without a client certificate"]), "{output}");
-    assert!(output.stderr.contains("--client-certificate FILE"), "{output}");
+    assert_eq!(output.code, Some(1), "{output}");
 
     // Without accounts a certificate is all that is asked.
     let values = [&tls_of(&place.server)[..], &required].concat();
@@ -484,7 +483,7 @@ async fn real_clients_need_no_password(backend: Backend) {
     let denied = skopeo(&node).await;
     assert!(denied.is_refusal_with(&["denied", "may not push"]), "{denied}");
     let unknown = skopeo(&stranger).await;
-    assert!(unknown.is_refusal_with(&["unauthorized", "authentication required"]), "{unknown}");
+    assert!(unknown.is_refusal_with(&["access to the resource is denied", "is no account's"]), "{unknown}");
 
     let podman = Podman::new();
     let cert_dir = |own: &Certified| format!("--cert-dir={}", own.folder().display());
@@ -512,6 +511,8 @@ async fn real_clients_need_no_password(backend: Backend) {
     let hosts = text(&hosts);
     containerd.ok(&["images", "pull", "--hosts-dir", hosts, &image]).await;
     assert_eq!(containerd.ok(&["run", "--rm", &image, "app"]).await.trim(), ROOT_FILE_SYSTEM_WORDS);
-    let denied = containerd.ctr(&["images", "push", "--hosts-dir", hosts, &image, &image]).await;
+    // What is there already it would not send.
+    let other = format!("{authority}/clients/app:v2");
+    let denied = containerd.ctr(&["images", "push", "--hosts-dir", hosts, &other, &image]).await;
     assert_ne!(denied.code, Some(0), "{denied}");
 }

@@ -2,7 +2,7 @@
 //! the registry judges by the trusted root alone.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use longshore_tests::{Answer, FulcioAuthority, Backend, Client, Image, Registry, Sigstore, bundle_manifest};
+use longshore_tests::{Answer, Backend, Client, FulcioAuthority, Image, Registry, Sigstore, bundle_manifest};
 use serde_json::{Value, json};
 
 longshore_tests::once!(

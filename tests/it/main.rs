@@ -9,6 +9,7 @@ mod account_mistakes;
 mod accounts;
 mod administrator;
 mod architecture;
+mod audit;
 mod certificates;
 mod clients;
 mod contention;

@@ -86,9 +86,9 @@ impl Sigstore {
 
     async fn start_fulcio(&mut self, authority: FulcioAuthority) {
         let (people, builds) = (self.people.url(), self.builds.url());
-        let issuers = json!({ "oidc-issuers": {
-            people: { "issuer-url": people, "client-id": "sigstore", "type": "email" },
-            builds: { "issuer-url": builds, "client-id": "sigstore", "type": "uri", "subject-domain": "http://localhost" },
+        let issuers = json!({ "OIDCIssuers": {
+            people: { "IssuerURL": people, "ClientID": "sigstore", "Type": "email" },
+            builds: { "IssuerURL": builds, "ClientID": "sigstore", "Type": "uri", "SubjectDomain": "http://localhost" },
         } });
         let config = self.cosign.write("fulcio.json", &issuers.to_string());
         let port = authority.port();

@@ -54,16 +54,15 @@ impl Guarded {
         );
         if !matches!(guard, Guard::Open) {
             // For longer than a run.
-            config += &format!(
-                "[auth]\nenabled = true\nadmin_password = \"{PASSWORD}\"\nservice = \"bench\"\ntoken_lifetime = \"1h\"\n"
-            );
+            let words = "service = \"bench\"\ntoken_lifetime = \"1h\"";
+            config = format!("{config}[auth]\nenabled = true\nadmin_password = \"{PASSWORD}\"\n{words}\n");
         }
         if let Guard::Policy(key) = guard {
             let document = format!(
                 "[[key]]\nname = \"key\"\ntext = '''\n{key}'''\n[[policy]]\nname = \"bench\"\nrepositories = [\"**\"]\n\
                  [[policy.pull.require]]\nsignature = {{ key = \"key\" }}\n"
             );
-            config += &format!("[policy]\nfile = \"{}\"\n", write("policy.toml", &document)?.display());
+            config = format!("{config}[policy]\nfile = \"{}\"\n", write("policy.toml", &document)?.display());
         }
         let mut command = Command::new(program);
         command.args(["registry", "serve", "--config"]).arg(write("config.toml", &config)?);
@@ -79,8 +78,8 @@ impl Guarded {
     }
 
     /// Its process id.
-    pub fn pid(&self) -> Option<u32> {
-        Some(self.process.pid())
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// The `Host` header's value of a request, and below it who asks.
@@ -100,12 +99,12 @@ impl Guarded {
     }
 
     /// A token that the robot shows.
-    pub async fn bearer(&self) -> Result<String, BenchError> {
-        self.tokens(1).await?.pop().ok_or(BenchError::Malformed("no token"))
+    pub fn bearer(&self) -> Result<String, BenchError> {
+        self.tokens(1)?.pop().ok_or(BenchError::Malformed("no token"))
     }
 
     /// As many different ones.
-    pub async fn tokens(&self, count: u64) -> Result<Vec<String>, BenchError> {
+    pub fn tokens(&self, count: u64) -> Result<Vec<String>, BenchError> {
         let request = format!("GET {TOKEN_PATH} HTTP/1.0\r\nHost: {}\r\n\r\n", self.host(Some(&self.basic())));
         let ask = || {
             let mut stream = TcpStream::connect(self.address)?;

@@ -75,7 +75,7 @@ pub async fn measure(
     let manifest = manifest_path(&images[0][0].tag);
     let mut records = Vec::new();
 
-    let (bearer, basic) = (asks.bearer().await?, asks.basic());
+    let (bearer, basic) = (asks.bearer()?, asks.basic());
     let players = vec![
         Player::asking("open", &open, &manifest, None),
         Player::asking("bearer", &asks, &manifest, Some(&bearer)),
@@ -83,7 +83,7 @@ pub async fn measure(
     ];
     records.push(compare("trust-get", "manifest GET by tag", 32, u64::MAX, players, options).await?);
 
-    let strict_bearer = strict.bearer().await?;
+    let strict_bearer = strict.bearer()?;
     let players = vec![
         Player::asking("bearer", &asks, &manifest, Some(&bearer)),
         Player::asking("policy", &strict, &manifest_path(&images[2][0].tag), Some(&strict_bearer)),
@@ -105,7 +105,7 @@ pub async fn measure(
     let players = vec![Player::asking("minted", &asks, guarded::TOKEN_PATH, Some(&basic))];
     records.push(compare("trust-token", "token for a robot's secret", 4, u64::MAX, players, options).await?);
 
-    let tokens = asks.tokens(TOKENS * (u64::from(options.rounds()) + 1)).await?;
+    let tokens = asks.tokens(TOKENS * (u64::from(options.rounds()) + 1))?;
     let shown = tokens.iter().map(|token| request(&asks, "/v2/", Some(token))).collect();
     let players = vec![
         Player::asking("open", &open, "/v2/", None),
@@ -164,11 +164,10 @@ async fn compare(
 
 impl Player<'_> {
     async fn turn(&self, limits: Limits) -> Result<TurnRecord, BenchError> {
-        let (generator, server) = (cpu_seconds_alone(std::process::id()), self.server.pid().map(cpu_seconds));
+        let (generator, server) = (cpu_seconds_alone(std::process::id()), cpu_seconds(self.server.pid()));
         let turn = drive(&self.work, self.server.address(), limits).await?;
-        let after = self.server.pid().map(cpu_seconds);
-        let cpu = server.zip(after).map(|(before, after)| after - before);
-        Ok(TurnRecord::new(0, &turn, cpu, cpu_seconds_alone(std::process::id()) - generator))
+        let cpu = cpu_seconds(self.server.pid()) - server;
+        Ok(TurnRecord::new(0, &turn, Some(cpu), cpu_seconds_alone(std::process::id()) - generator))
     }
 }
 

@@ -270,7 +270,7 @@ impl Need<'_> {
             Need::Nothing | Need::Credentials => "call".to_owned(),
             Need::Lists => "list what there is".to_owned(),
             Need::Account(name) => format!("change the account {name}"),
-            Need::Admin => "keep accounts, roles and policies".to_owned(),
+            Need::Admin => "administer the registry".to_owned(),
             Need::Repository(name, Action::Pull) => format!("pull from {name}"),
             Need::Repository(name, Action::Delete) => format!("delete from {name}"),
             Need::Repository(name, Action::Admin) => format!("administer {name}"),

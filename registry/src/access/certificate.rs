@@ -3,7 +3,7 @@ use std::sync::Arc;
 use longshore_service::listener::{ClientCertificate, Identity};
 
 use super::{
-    AuthenticationError,
+    Access, AuthenticationError, Caller,
     directory::{Directory, Member},
 };
 
@@ -15,8 +15,26 @@ pub fn check_identity(text: &str) -> Result<String, String> {
     text.parse::<Identity>().map(|identity| identity.to_string()).map_err(|error| error.to_string())
 }
 
+impl Access {
+    /// Who shows this certificate, and nothing else.
+    pub fn of_certificate(&self, certificate: Option<&ClientCertificate>) -> Result<Caller, AuthenticationError> {
+        let Some(certificate) = certificate else { return Ok(self.anonymous()) };
+        let directory = self.directory.load_full();
+        let caller = match member(&directory, certificate)? {
+            Some(member) => self.caller(member, None)?,
+            None => Caller::anonymous(directory, None),
+        };
+        Ok(caller.with_certificate(certificate.clone()))
+    }
+
+    /// Whether a certificate that is good is no account's.
+    pub(super) fn is_unknown(&self, certificate: &ClientCertificate) -> bool {
+        matches!(member(&self.directory.load(), certificate), Ok(None))
+    }
+}
+
 /// The account that a certificate stands for, if any, where it is good still. Who would be several is none of them.
-pub fn member(directory: &Directory, certificate: &ClientCertificate) -> Result<Option<Arc<Member>>, AuthenticationError> {
+fn member(directory: &Directory, certificate: &ClientCertificate) -> Result<Option<Arc<Member>>, AuthenticationError> {
     certificate.check().map_err(|error| AuthenticationError::Certificate(error.to_string()))?;
     let identities = certificate.identities().iter();
     one_of(identities.filter_map(|identity| Some((identity.as_str(), directory.certificate(identity.as_str())?))))

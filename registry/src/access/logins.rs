@@ -3,7 +3,10 @@ use std::{net::IpAddr, sync::Arc};
 use tokio::sync::Semaphore;
 
 use super::{AuthenticationError, failures::Failures, password::Passwords};
-use crate::state::{AccountKind, StoredAccount};
+use crate::{
+    audit::SharedAudit,
+    state::{AccountKind, Author, StoredAccount},
+};
 
 /// How many logins wait for their passwords to be checked; more are sent away.
 const MOST_WAITING: usize = 64;
@@ -17,6 +20,7 @@ pub struct Logins {
 struct Inner {
     passwords: Passwords,
     failures: Failures,
+    audit: SharedAudit,
 }
 
 /// A login: who is said to call, with which secret, from where.
@@ -29,8 +33,8 @@ struct Login {
 
 impl Logins {
     /// So many failures of an account, and from an address, are borne in a minute.
-    pub fn new(per_account: u32, per_address: u32) -> Self {
-        let inner = Inner { passwords: Passwords::new(), failures: Failures::new(per_account, per_address) };
+    pub fn new((per_account, per_address): (u32, u32), audit: SharedAudit) -> Self {
+        let inner = Inner { passwords: Passwords::new(), failures: Failures::new(per_account, per_address), audit };
         Self { inner: Arc::new(inner), queue: Arc::new(Semaphore::new(MOST_WAITING)) }
     }
 
@@ -68,7 +72,7 @@ impl Logins {
             let _place = place;
             inner.check(&login).await
         };
-        tokio::spawn(work).await.unwrap_or(Err(AuthenticationError::Busy))
+        tokio::spawn(Author::scope(Author::current(), work)).await.unwrap_or(Err(AuthenticationError::Busy))
     }
 }
 
@@ -86,6 +90,9 @@ impl Inner {
             Ok(())
         } else {
             self.failures.note(name, *address);
+            if let Some(audit) = &self.audit {
+                audit.refused_login(account.as_ref().map(|account| account.name.as_str()), &AuthenticationError::Wrong);
+            }
             Err(AuthenticationError::Wrong)
         }
     }
@@ -127,7 +134,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn who_hangs_up_is_counted_and_holds_nothing_up() {
-        let logins = Arc::new(Logins::new(3, 1000));
+        let logins = Arc::new(Logins::new((3, 1000), None));
         let ann = person(&logins, "correct horse").await;
         for number in 0..20 {
             let (logins, ann) = (logins.clone(), ann.clone());
@@ -149,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn errors_do_not_shut_out_who_was_right_here() {
-        let logins = Logins::new(3, 1000);
+        let logins = Logins::new((3, 1000), None);
         let ann = person(&logins, "correct horse").await;
         logins.check(Some(&ann), "ann", "correct horse", HERE).await.unwrap();
         let elsewhere = IpAddr::from([10, 0, 0, 1]);

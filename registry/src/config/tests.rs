@@ -44,6 +44,15 @@ fn a_bucket_and_a_server_are_read_whole() {
 }
 
 #[test]
+fn there_is_an_audit_log_where_callers_are_asked_who_they_are() {
+    let is_audited = |toml: &str| Config::parse_str(toml).expect("nothing is wrong").is_audited();
+    assert_eq!([is_audited(""), is_audited("[auth]\nenabled = true")], [false, true]);
+    assert!(is_audited("[audit]\nenabled = 'on'") && !is_audited("[auth]\nenabled = true\n[audit]\nenabled = 'off'"));
+    let told = mistakes("[audit]\nretention = '0s'\nqueue = 0\nlines_per_second = 0");
+    assert_eq!(told.len(), 3, "{told:?}");
+}
+
+#[test]
 fn every_conflict_is_told_at_once() {
     let toml = "\
 [listen]

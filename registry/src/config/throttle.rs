@@ -8,7 +8,7 @@ use longshore_service::config::ByteSize;
 pub struct Throttle {
     /// Requests in a second.
     pub requests_per_second: u32,
-    /// Bytes of blobs in a second. What is over it is sent slower; a redirect to the bucket, which can't be, is refused.
+    /// Bytes of blobs in a second. What is being sent over it comes slower, and the next pull is refused meanwhile.
     pub bytes_per_second: ByteSize,
     /// Blobs at once.
     pub concurrent_pulls: u32,

@@ -80,6 +80,7 @@ struct AccountWish {
 /// What of an account is to be another.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[allow(clippy::option_option, reason = "what is not named stays, and null is none")]
 struct ChangeWish {
     password: Option<String>,
     renew_secret: bool,
@@ -96,6 +97,7 @@ fn expiry<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Expiry>, 
     Ok(Some(Option::deserialize(deserializer)?.map_or(Expiry::Never, Expiry::At)))
 }
 
+#[allow(clippy::option_option, reason = "what is not named stays, and null is none")]
 fn certificate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }

@@ -11,6 +11,7 @@ use crate::{
     access::{Action, AuthenticationError, Caller, Credentials, Judgement, Need},
     error::Error,
     registry::Registry,
+    state::Author,
 };
 
 /// The certificate of a request's connection, where it vouches for the request. Of a connection that must have one it must be good.
@@ -44,6 +45,9 @@ pub async fn admit(
         Err(error) => Err(error),
     };
     let caller = caller.map_err(|error| refused(registry, parts, need, &error))?;
+    if let Some(name) = caller.name() {
+        Author::known_as(name);
+    }
     require(registry, parts, &caller, need)?;
     Ok(caller)
 }
@@ -78,7 +82,7 @@ fn need<'a>(route: &'a Route, method: &Method) -> Need<'a> {
         Route::Base => Need::Credentials,
         Route::Catalog | Route::Images => Need::Lists,
         Route::Account(name) if *method != Method::DELETE => Need::Account(name),
-        Route::Accounts | Route::Account(_) | Route::Roles | Route::Role(_) => Need::Admin,
+        Route::Accounts | Route::Account(_) | Route::Roles | Route::Role(_) | Route::Audit | Route::AuditHead => Need::Admin,
         Route::Issuers | Route::Issuer(_) | Route::IssuerCheck(_) => Need::Admin,
         Route::Policies | Route::Policy(_) | Route::PolicyTest => Need::Admin,
         Route::Manifest(name, _) | Route::Blob(name, _) if *method == Method::DELETE => Need::Repository(name, Action::Delete),

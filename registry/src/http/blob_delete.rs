@@ -24,7 +24,7 @@ pub async fn blob_delete(registry: &Arc<Registry>, name: RepositoryName, digest:
         worker.garbage.notify_one();
         outcome
     };
-    registry.tasks.spawn(work).await.map_err(UploadError::Task)??;
+    registry.spawn(work).await.map_err(UploadError::Task)??;
     Ok(reply::status(StatusCode::ACCEPTED))
 }
 

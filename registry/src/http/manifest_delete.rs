@@ -12,7 +12,7 @@ use crate::{
     policy::{Document, Verdict, Violation},
     record,
     registry::Registry,
-    state::{DeleteManifest, StateError},
+    state::{Author, DeleteManifest, StateError},
 };
 
 pub async fn manifest_delete(registry: &Arc<Registry>, name: RepositoryName, reference: Reference) -> Outcome {
@@ -26,7 +26,7 @@ pub async fn manifest_delete(registry: &Arc<Registry>, name: RepositoryName, ref
         worker.changed(&name);
         outcome?.ok_or_else(|| Error::ManifestUnknown(reference.to_string()))
     };
-    let warnings = registry.tasks.spawn(work).await.map_err(|error| Error::Upload(crate::upload::UploadError::Task(error)))??;
+    let warnings = registry.spawn(work).await.map_err(|error| Error::Upload(crate::upload::UploadError::Task(error)))??;
     registry.garbage.notify_one();
     let mut response = reply::status(StatusCode::ACCEPTED);
     reply::warn(&mut response, &warnings);
@@ -41,6 +41,7 @@ async fn delete_tag(
     tag: &Tag,
 ) -> Result<Option<Vec<Violation>>, Error> {
     let Some(found) = registry.state.manifest(name, &Reference::Tag(tag.clone())).await? else { return Ok(None) };
+    Author::concerning(&found.digest);
     let warnings = registry.policies.settle(policies.judge_move(name, tag, &found.digest, None))?;
     let record = |revision| record::of_deletion(revision, Timestamp::now(), None, std::slice::from_ref(tag));
     match record::change(registry, name, record, |revision| registry.state.delete_tag(name, tag, revision)).await? {

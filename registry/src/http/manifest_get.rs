@@ -11,7 +11,7 @@ use crate::{
     error::Error,
     policy::{self, Violation},
     registry::Registry,
-    state::StoredManifest,
+    state::{Author, StoredManifest},
     verdicts,
 };
 
@@ -57,6 +57,7 @@ async fn require_policies<B>(
     if !document.asks_of_pulls(name) || call.caller.may_pull_unsigned(name) {
         return Ok(Vec::new());
     }
+    Author::concerning(&manifest.digest);
     let judged = verdicts::judge(registry, &document, name, &manifest.digest).await?;
     if judged.is_evidence {
         return Ok(Vec::new());

@@ -17,7 +17,7 @@ use crate::{
     policy::{Document, Push},
     record,
     registry::Registry,
-    state::{PutManifest, RestoredPush, StateError, references},
+    state::{Author, PutManifest, RestoredPush, StateError, references},
     verdicts::{Overwrite, judge_overwrite},
 };
 
@@ -36,6 +36,7 @@ pub async fn manifest_put<B: Incoming>(
     let limit_bytes = registry.limits.max_manifest_bytes;
     let content = body::read(registry, &mut call, limit_bytes).await?.ok_or(Error::ManifestTooLarge { limit_bytes })?;
     let digest = settle_digest(&reference, &content)?;
+    Author::concerning(&digest);
     let manifest = Manifest::parse(&content, call.header(header::CONTENT_TYPE))?;
     require_right(&call.caller, &name, &manifest, &tags)?;
     let policies = registry.policies.current();
@@ -60,7 +61,6 @@ pub async fn manifest_put<B: Incoming>(
     let (keeper, repository, moved) = (registry.clone(), name.clone(), tags.clone());
     let push = RestoredPush { digest: digest.clone(), manifest, platform, content, pushed_at: Timestamp::now() };
     registry
-        .tasks
         .spawn(async move { keep(&keeper, (&policies, &overwrite), repository, push, moved).await })
         .await
         .map_err(|error| Error::Upload(crate::upload::UploadError::Task(error)))??;

@@ -2,6 +2,8 @@
 
 mod accounts;
 mod admission;
+mod audit;
+mod audit_head;
 mod blob_delete;
 mod blob_get;
 mod body;
@@ -15,6 +17,7 @@ mod manifest_delete;
 mod manifest_get;
 mod manifest_put;
 mod metainfo;
+mod noting;
 mod page;
 mod platform;
 mod policies;
@@ -41,8 +44,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, request::Parts};
 use longshore_oci::{Query, Route};
 use longshore_service::listener::ClientCertificate;
+use longshore_service::request_id::RequestId;
 
-use crate::{access::Caller, error::Error, registry::Registry};
+use crate::{access::Caller, error::Error, registry::Registry, state::Author};
 
 use lingering::Lingering;
 pub use refusal::refuse;
@@ -90,6 +94,17 @@ pub async fn handle<B: Incoming>(
     request: Request<B>,
     client: IpAddr,
     certificate: Option<ClientCertificate>,
+    id: &RequestId,
+) -> (&'static str, Result<Response<Body>, Error>) {
+    Author::scope(Some(Author::new(client, id.clone())), attempt(registry, request, client, certificate)).await
+}
+
+/// As [`handle`], in the name of whoever sent the request.
+async fn attempt<B: Incoming>(
+    registry: &Arc<Registry>,
+    request: Request<B>,
+    client: IpAddr,
+    certificate: Option<ClientCertificate>,
 ) -> (&'static str, Result<Response<Body>, Error>) {
     let (parts, body) = request.into_parts();
     let body = Lingering::new(body);
@@ -103,10 +118,14 @@ pub async fn handle<B: Incoming>(
         Ok(certificate) => certificate,
         Err(error) => return (label, Err(error)),
     };
+    let (method, uri) = (parts.method.clone(), parts.uri.clone());
     let outcome = match admission::admit(registry, &route, &parts, client, certificate.as_ref()).await {
         Ok(caller) => perform(registry, route, Call { parts, body, client, certificate, caller }).await,
         Err(error) => Err(error),
     };
+    if let (Some(audit), Err(error)) = (&registry.audit, &outcome) {
+        noting::note(audit, &method, &uri, error);
+    }
     (label, outcome)
 }
 
@@ -162,6 +181,8 @@ async fn operate<B: Incoming>(registry: &Arc<Registry>, route: Route, call: Call
             issuers::one(registry, name, call).await
         }
         (Route::IssuerCheck(name), &Method::POST) => issuers::examine(registry, name, call).await,
+        (Route::Audit, _) if is_read => audit::audit(registry, &call).await,
+        (Route::AuditHead, _) if is_read => audit_head::audit_head(registry).await,
         (route, _) => Err(Error::Method { method, allowed: allowed(&route) }),
     }
 }

@@ -128,8 +128,10 @@ fn judge(error: &Error) -> Refusal {
         Error::Throttled(throttled) => Refusal::new(ErrorCode::TooManyRequests)
             .header(header::RETRY_AFTER, throttled.wait.as_secs().max(1))
             .detail(json!({ "reason": "429_IMAGE_PULL_THROTTLED" })),
-        Error::TokenRequest(_) | Error::PolicyRequest(_) => Refusal::new(ErrorCode::Unsupported).status(StatusCode::BAD_REQUEST),
-        Error::AuthOff => Refusal::new(ErrorCode::Unsupported).status(StatusCode::NOT_FOUND),
+        Error::TokenRequest(_) | Error::PolicyRequest(_) | Error::AuditQuery(_) => {
+            Refusal::new(ErrorCode::Unsupported).status(StatusCode::BAD_REQUEST)
+        }
+        Error::AuthOff | Error::AuditOff => Refusal::new(ErrorCode::Unsupported).status(StatusCode::NOT_FOUND),
         Error::AccountUnknown(name) => Refusal::new(ErrorCode::AccountUnknown).detail(json!({ "name": name })),
         Error::AccountExists(name) => Refusal::new(ErrorCode::AccountExists).detail(json!({ "name": name })),
         Error::State(StateError::CertificateTaken { account, .. }) => {

@@ -27,6 +27,6 @@ pub async fn upload_append<B: Incoming>(registry: &Arc<Registry>, name: Reposito
             Err(error) => Err(upload_body::settle(&worker, writer, held, error).await),
         }
     };
-    let offset_bytes = registry.tasks.spawn(work).await.map_err(UploadError::Task).map_err(Error::from)??;
+    let offset_bytes = registry.spawn(work).await.map_err(UploadError::Task).map_err(Error::from)??;
     Ok(upload_start::accepted(registry, name, upload, offset_bytes))
 }

@@ -16,7 +16,7 @@ pub async fn upload_cancel(registry: &Arc<Registry>, name: RepositoryName, id: S
         let held = worker.begun.as_ref().and_then(|begun| begun.take(upload, &name)).map(|(claimed, _)| claimed.claim);
         worker.state.cancel_upload(&name, upload, held).await
     };
-    match registry.tasks.spawn(work).await.map_err(UploadError::Task)?? {
+    match registry.spawn(work).await.map_err(UploadError::Task)?? {
         Cancelled::Done => {
             registry.garbage.notify_one();
             Ok(reply::status(StatusCode::NO_CONTENT))

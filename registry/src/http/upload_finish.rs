@@ -33,7 +33,7 @@ pub async fn upload_finish<B: Incoming>(registry: &Arc<Registry>, name: Reposito
         }
         commit(&worker, writer, &repository, held, &content_digest).await
     };
-    registry.tasks.spawn(work).await.map_err(UploadError::Task)??;
+    registry.spawn(work).await.map_err(UploadError::Task)??;
     Ok(reply::created(registry.location(Route::Blob(name, digest.clone())), &digest))
 }
 
@@ -55,7 +55,7 @@ async fn finish_as_it_stands(registry: &Arc<Registry>, name: &RepositoryName, id
             Finished::NotYet => Ok(false),
         }
     };
-    registry.tasks.spawn(work).await.map_err(UploadError::Task)?
+    registry.spawn(work).await.map_err(UploadError::Task)?
 }
 
 /// Makes the upload a blob. One whose digest is wrong, or whose stored bytes are, ends here and leaves nothing behind; one that

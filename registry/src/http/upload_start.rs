@@ -54,7 +54,7 @@ async fn mount(
         worker.links.notify_one();
         outcome
     };
-    Ok(registry.tasks.spawn(work).await.map_err(UploadError::Task)??)
+    Ok(registry.spawn(work).await.map_err(UploadError::Task)??)
 }
 
 async fn begin(registry: &Registry, name: RepositoryName, algorithm: Algorithm) -> Outcome {
@@ -97,7 +97,7 @@ async fn take_whole<B: Incoming>(registry: &Arc<Registry>, name: RepositoryName,
         }
         upload_finish::commit(&worker, writer, &repository, (id, claim), &content_digest).await
     };
-    registry.tasks.spawn(work).await.map_err(UploadError::Task)??;
+    registry.spawn(work).await.map_err(UploadError::Task)??;
     Ok(reply::created(registry.location(Route::Blob(name, digest.clone())), &digest))
 }
 

@@ -172,7 +172,7 @@ fn next_id() -> u64 {
 impl Document {
     /// The document that these policies make, of which each has what it names.
     pub fn of(policies: Vec<Policy>) -> Self {
-        Self { id: next_id(), keys: Vec::new(), trusted_roots: Vec::new(), policies }
+        Self { id: next_id(), keys: Vec::new(), trusted_roots: Vec::new(), trust_stores: Vec::new(), policies }
     }
 
     /// Reads a document that names no files; whatever makes no sense in it is told together.

@@ -206,8 +206,8 @@ macro_rules! implement_state {
             async fn forget_garbage(&self, deleted: Vec<Garbage>) -> Result<(), StateError> {
                 write!(self, Passing, [deleted], |connection| statements::garbage::forget(connection, &deleted))
             }
-            async fn expire_events(&self, before: Timestamp, limit: u32) -> Result<u64, StateError> {
-                write!(self, Light, [], |connection| statements::retention::expire_events(connection, before, limit))
+            async fn expire_events(&self, before: Timestamp, is_audited: bool, limit: u32) -> Result<u64, StateError> {
+                write!(self, Light, [], |connection| statements::retention::expire_events(connection, before, is_audited, limit))
             }
             async fn expire_tag_history(&self, before: Timestamp, limit: u32) -> Result<u64, StateError> {
                 write!(self, Light, [], |connection| statements::retention::expire_tag_history(connection, before, limit))
@@ -274,6 +274,27 @@ macro_rules! implement_state {
                 let name = name.to_owned();
                 write!(self, Durable, [name], |connection| statements::policies::delete(connection, &name, seen))
             }
+            async fn note_events(&self, events: Vec<Event>) -> Result<(), StateError> {
+                write!(self, Passing, [events], |connection| statements::audit::note(connection, &events))
+            }
+            async fn is_audit_waiting(&self) -> Result<bool, StateError> {
+                read!(self, |connection| statements::audit::is_waiting(connection))
+            }
+            async fn chain_audit(&self, limit: u32) -> Result<u64, StateError> {
+                write!(self, Passing, [], |connection| statements::audit::chain(connection, limit))
+            }
+            async fn audit_head(&self) -> Result<AuditHead, StateError> {
+                read!(self, |connection| statements::audit::head(connection))
+            }
+            async fn audit_lines(&self, filter: AuditFilter) -> Result<Vec<(u64, AuditLine)>, StateError> {
+                read!(self, |connection| statements::audit::lines(connection, &filter))
+            }
+            async fn first_audited_since(&self, since: Timestamp) -> Result<Option<u64>, StateError> {
+                read!(self, |connection| statements::audit::first_since(connection, since))
+            }
+            async fn expire_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StateError> {
+                write!(self, Passing, [], |connection| statements::audit::expire(connection, before, limit))
+            }
             async fn signing_keys(&self) -> Result<Vec<StoredKey>, StateError> {
                 read!(self, |connection| statements::keys::list(connection))
             }
@@ -339,14 +360,16 @@ macro_rules! read {
     }};
 }
 
-/// Runs statements in a transaction, with the named values cloned into it, since it may have to be run again.
+/// Runs statements in a transaction, with the named values cloned into it, since it may have to be run again, and in the name of whoever
+/// is their author here: another task may run them.
 macro_rules! write {
     ($self:ident, $durability:ident, [$($value:ident),*], |$connection:ident| $statements:expr) => {{
         $(let $value = std::sync::Arc::new($value.clone());)*
+        let author = $crate::state::Author::current();
         $self
             .write(Durability::$durability, move |$connection| {
                 $(let $value = $value.clone();)*
-                Box::pin(async move { $statements.await })
+                Box::pin($crate::state::Author::scope(author.clone(), async move { $statements.await }))
             })
             .await
     }};

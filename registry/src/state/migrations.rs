@@ -18,6 +18,7 @@ pub fn sqlite() -> Migrator {
         ("issuers", include_str!("../../migrations/sqlite/6_issuers.sql")),
         ("account certificates", include_str!("../../migrations/sqlite/7_account_certificates.sql")),
         ("policies", include_str!("../../migrations/sqlite/8_policies.sql")),
+        ("audit", include_str!("../../migrations/sqlite/9_audit.sql")),
     ])
 }
 
@@ -32,6 +33,7 @@ pub fn postgres() -> Migrator {
         ("issuers", include_str!("../../migrations/postgres/6_issuers.sql")),
         ("account certificates", include_str!("../../migrations/postgres/7_account_certificates.sql")),
         ("policies", include_str!("../../migrations/postgres/8_policies.sql")),
+        ("audit", include_str!("../../migrations/postgres/9_audit.sql")),
     ])
 }
 

@@ -6,6 +6,8 @@
 //! written once, in `statements/`.
 
 mod account;
+mod audit;
+mod author;
 mod backend;
 mod error;
 mod event;
@@ -25,14 +27,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use longshore_oci::{Digest, Reference, RepositoryName, Tag};
+use longshore_oci::{AuditHead, AuditLine, Digest, Reference, RepositoryName, Tag};
 use uuid::Uuid;
 
 use crate::storage::{ObjectKey, PartsId};
 
 pub use account::{AccessLimits, AccountChange, AccountKind, Expiry, Made, NewAccount, StoredAccount, StoredRole};
+pub use audit::AuditFilter;
+pub use author::Author;
 pub use error::StateError;
-pub use event::EventKind;
+pub use event::{Event, EventKind};
 pub use image::{ImageDetail, ImageFilter, ImageSummary, LayerDetail, ManifestDetail, Sharing};
 pub use issuer::{ClaimRule, Expected, IssuerTrust, IssuerVersions, Put, PutIssuer, StoredIssuer, Subject};
 pub use manifest::{DeleteManifest, Edge, EvidenceIndex, PutManifest, Referrer, StoredManifest, references};
@@ -176,8 +180,8 @@ pub trait State: Send + Sync + 'static {
     async fn due_garbage(&self, limit: u32) -> Result<Vec<Garbage>, StateError>;
     /// Strikes off objects that have been deleted.
     async fn forget_garbage(&self, deleted: Vec<Garbage>) -> Result<(), StateError>;
-    /// Drops from the outbox what happened before `before`; how much.
-    async fn expire_events(&self, before: Timestamp, limit: u32) -> Result<u64, StateError>;
+    /// Drops from the outbox what happened before `before`; how much. Where there is an audit log, nothing that waits for its line there.
+    async fn expire_events(&self, before: Timestamp, is_audited: bool, limit: u32) -> Result<u64, StateError>;
     /// Drops from the history of tags what is older than `before`; how much.
     async fn expire_tag_history(&self, before: Timestamp, limit: u32) -> Result<u64, StateError>;
     /// Hands records that no rebuilding needs any more over to the garbage; how many.
@@ -226,6 +230,23 @@ pub trait State: Send + Sync + 'static {
     async fn put_policy_document(&self, document: StoredDocument, seen: u64) -> Result<u64, StateError>;
     /// Deletes a policy document. [`StateError::Changed`] as above, or where there is none.
     async fn delete_policy_document(&self, name: &str, seen: u64) -> Result<(), StateError>;
+
+    // The audit log.
+
+    /// Puts what is no change, and has no transaction of its own, into the outbox; at least one thing.
+    async fn note_events(&self, events: Vec<Event>) -> Result<(), StateError>;
+    /// Whether something in the outbox waits for its line.
+    async fn is_audit_waiting(&self) -> Result<bool, StateError>;
+    /// Gives what waits its lines; how many. Any number of replicas may do so at once: one waits for the other.
+    async fn chain_audit(&self, limit: u32) -> Result<u64, StateError>;
+    /// Where the log begins and ends, unsigned.
+    async fn audit_head(&self) -> Result<AuditHead, StateError>;
+    /// Lines by number, with their numbers.
+    async fn audit_lines(&self, filter: AuditFilter) -> Result<Vec<(u64, AuditLine)>, StateError>;
+    /// The number of the first line of what happened at `since` or later.
+    async fn first_audited_since(&self, since: Timestamp) -> Result<Option<u64>, StateError>;
+    /// Drops lines of what happened before `before` off the log's beginning; how many.
+    async fn expire_audit(&self, before: Timestamp, limit: u32) -> Result<u64, StateError>;
 
     // The registry's own keys.
 

@@ -21,7 +21,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use longshore_oci::{Digest, Reference, RepositoryName, Tag};
+use longshore_oci::{AuditHead, AuditLine, Digest, Reference, RepositoryName, Tag};
 use sqlx::{
     ConnectOptions as _,
     pool::PoolConnection,
@@ -35,10 +35,10 @@ use writer::{Change, Reply};
 
 use super::backend::{Durability, READ_ATTEMPTS, implement_state, read, write};
 use super::{
-    AccountChange, BlobCommit, Cancelled, Checkpoint, Claim, ClaimWish, DeleteBlob, DeleteManifest, EvidenceIndex, FinishUpload,
-    Finished, Garbage, ImageDetail, ImageFilter, ImageSummary, Made, NewAccount, NewUpload, Put, PutIssuer, PutManifest,
-    Referrer, RestoredBlob, RestoredRecord, Sharing, StateError, StoredAccount, StoredBlob, StoredDocument, StoredIssuer,
-    StoredKey, StoredManifest, StoredRole, UploadStatus,
+    AccountChange, AuditFilter, BlobCommit, Cancelled, Checkpoint, Claim, ClaimWish, DeleteBlob, DeleteManifest, Event,
+    EvidenceIndex, FinishUpload, Finished, Garbage, ImageDetail, ImageFilter, ImageSummary, Made, NewAccount, NewUpload, Put,
+    PutIssuer, PutManifest, Referrer, RestoredBlob, RestoredRecord, Sharing, StateError, StoredAccount, StoredBlob,
+    StoredDocument, StoredIssuer, StoredKey, StoredManifest, StoredRole, UploadStatus,
 };
 use crate::storage::ObjectKey;
 

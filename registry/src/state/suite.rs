@@ -1,6 +1,7 @@
 //! What every database must do, said once: each case runs on SQLite and on a real PostgreSQL.
 
 mod accounts;
+mod audit;
 mod blobs;
 mod changes;
 mod cluster;

@@ -149,9 +149,10 @@ where
                     connection::run(stream, info, handler, protocols, limits, endings).await;
                 }
                 Ok(Err((error, stream))) => {
-                    match client_certificate::refused(&error) {
-                        Some(reason) => tracing::info!(%peer, %reason, "a client's certificate was not accepted, or is missing"),
-                        None => tracing::debug!(%peer, %error, "the TLS handshake failed"),
+                    if let Some(reason) = client_certificate::refused(&error) {
+                        tracing::info!(%peer, %reason, "a client's certificate was not accepted, or is missing");
+                    } else {
+                        tracing::debug!(%peer, %error, "the TLS handshake failed");
                     }
                     take_leave(stream).await;
                 }

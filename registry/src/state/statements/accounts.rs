@@ -1,10 +1,11 @@
 //! Who may call.
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::super::super::{AccountChange, Expiry, Made, NewAccount, StateError, StoredAccount};
-use super::{Connection, Result, Row, optional_timestamp, parse, roles, timestamp, unsigned};
+use super::super::super::{AccountChange, EventKind, Expiry, Made, NewAccount, StateError, StoredAccount};
+use super::{Connection, Result, Row, emit_detail, optional_timestamp, parse, roles, timestamp, unsigned};
 
 const COLUMNS: &str = "name, kind, secret_hash, credential, is_disabled, created_at, expires_at, certificate, last_used_at";
 
@@ -66,6 +67,8 @@ pub async fn add(connection: &mut Connection, new: &NewAccount) -> Result<Made> 
         .bind(account.certificate.as_deref())
         .execute(&mut *connection)
         .await?;
+    let detail = json!({ "account": account.name, "kind": account.kind, "expiresAt": account.expires_at });
+    emit_detail(connection, EventKind::AccountCreated, &detail).await?;
     for role in &new.roles {
         roles::insert(connection, role).await?;
     }
@@ -105,17 +108,42 @@ pub async fn change(connection: &mut Connection, name: &str, change: &AccountCha
     .execute(&mut *connection)
     .await?;
     require_administrator(connection, had_one).await?;
+    emit_detail(connection, EventKind::AccountChanged, &told(name, change)).await?;
     Ok(Some(account))
+}
+
+/// What of an account was set to what; of its secret, that it was.
+fn told(name: &str, change: &AccountChange) -> Value {
+    let mut told = json!({ "account": name });
+    if change.secret.is_some() {
+        told["secret"] = "changed".into();
+    }
+    if let Some(kind) = change.kind {
+        told["kind"] = json!(kind);
+    }
+    if let Some(is_disabled) = change.is_disabled {
+        told["isDisabled"] = is_disabled.into();
+    }
+    match change.expires_at {
+        None => {}
+        Some(Expiry::Never) => told["expiresAt"] = Value::Null,
+        Some(Expiry::At(end)) => told["expiresAt"] = json!(end),
+    }
+    told
 }
 
 /// Deletes one, and its roles, so that whoever has its name next does not have them.
 pub async fn delete(connection: &mut Connection, name: &str) -> Result<bool> {
     begin_change(connection).await?;
     let had_one = has_administrator(connection).await?;
-    sqlx::query("DELETE FROM roles WHERE subject = $1").bind(name).execute(&mut *connection).await?;
+    roles::delete_of(connection, name).await?;
     let deleted = sqlx::query("DELETE FROM accounts WHERE name = $1").bind(name).execute(&mut *connection).await?;
     require_administrator(connection, had_one).await?;
-    Ok(deleted.rows_affected() == 1)
+    let is_deleted = deleted.rows_affected() == 1;
+    if is_deleted {
+        emit_detail(connection, EventKind::AccountDeleted, &json!({ "account": name })).await?;
+    }
+    Ok(is_deleted)
 }
 
 /// Notes when they last called.

@@ -10,8 +10,8 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::super::super::{BlobCommit, DeleteBlob, EventKind, FinishUpload, Finished, Garbage, StateError, StoredBlob};
 use super::super::{FOR_UPDATE, script};
 use super::{
-    Connection, Result, emit, ensure_repository, find_repository, garbage, parse, places, read_key, records, signed, unsigned,
-    uploads,
+    Connection, Result, audit, emit, ensure_repository, find_repository, garbage, parse, places, read_key, records, signed,
+    unsigned, uploads,
 };
 use crate::storage::ObjectKey;
 
@@ -62,7 +62,7 @@ const INSERT: &str = "INSERT INTO blobs (digest, size_bytes, object_key, pieces,
      ON CONFLICT (digest) DO NOTHING";
 
 /// What has to be so when a blob has arrived. Values: digest, length, key, pieces, now, when garbage is due, repository,
-/// event, whether the key tells the digest's algorithm.
+/// event, whether the key tells the digest's algorithm, and of the author the account, the address and the request's id.
 const ARRIVAL: [&str; 5] = [
     INSERT,
     // Where somebody else's object has these bytes already, this one is not needed.
@@ -77,11 +77,13 @@ const ARRIVAL: [&str; 5] = [
      FROM repositories WHERE name = $7
      ON CONFLICT (repository_id, digest) DO UPDATE SET revision =
          CASE WHEN EXISTS (SELECT 1 FROM pending_changes WHERE repository = $7) THEN 0 ELSE repository_blobs.revision END",
-    "INSERT INTO events (kind, repository, digest, happened_at) VALUES ($8, $7, $1, $5)",
+    "INSERT INTO events (kind, repository, digest, happened_at, actor, address, request_id, is_unaudited)
+     VALUES ($8, $7, $1, $5, $10, $11, $12, TRUE)",
 ];
 
 async fn arrive(connection: &mut Connection, arrival: &Arrival<'_>, stored: &StoredBlob) -> Result<()> {
     replace_damaged(connection, arrival, stored).await?;
+    let (account, address, request_id) = audit::author();
     for statements in script(&ARRIVAL) {
         sqlx::query(AssertSqlSafe(statements))
             .bind(arrival.digest.as_str())
@@ -93,6 +95,9 @@ async fn arrive(connection: &mut Connection, arrival: &Arrival<'_>, stored: &Sto
             .bind(arrival.repository.as_str())
             .bind(EventKind::BlobPushed.as_str())
             .bind(stored.key.algorithm() == Some(arrival.digest.algorithm()))
+            .bind(account.as_deref())
+            .bind(address.as_deref())
+            .bind(request_id.as_deref())
             .execute(&mut *connection)
             .await?;
     }

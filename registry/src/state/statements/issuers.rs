@@ -1,10 +1,11 @@
 //! Whose word is taken on who calls.
 
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use sqlx::Row as _;
 
-use super::super::super::{Expected, IssuerVersions, Put, PutIssuer, StateError, StoredIssuer, Subject};
-use super::{Connection, Result, Row, accounts, signed, timestamp, unsigned};
+use super::super::super::{EventKind, Expected, IssuerVersions, Put, PutIssuer, StateError, StoredIssuer, Subject};
+use super::{Connection, Result, Row, accounts, emit_detail, roles, signed, timestamp, unsigned};
 
 /// Those after a name. All are read, however few are wanted: there are never many, and one that can't be read is left out.
 pub async fn list(connection: &mut Connection, after: &str, limit: u32) -> Result<Vec<StoredIssuer>> {
@@ -70,9 +71,11 @@ pub async fn put(connection: &mut Connection, put: &PutIssuer) -> Result<Put> {
     .bind(after.changed_at.as_microsecond())
     .execute(&mut *connection)
     .await?;
+    let detail = json!({ "issuer": put.name, "trust": put.trust });
+    emit_detail(connection, EventKind::IssuerChanged, &detail).await?;
     let Some(before) = before else { return Ok(Put::Made(after)) };
     for rule in before.trust.rules.iter().filter(|rule| after.trust.rule(&rule.name).is_none()) {
-        delete_roles(connection, &format!("{}{}/{}", Subject::RULE, put.name, rule.name), false).await?;
+        roles::delete_of(connection, &format!("{}{}/{}", Subject::RULE, put.name, rule.name)).await?;
     }
     Ok(Put::Replaced(after))
 }
@@ -81,20 +84,14 @@ pub async fn put(connection: &mut Connection, put: &PutIssuer) -> Result<Put> {
 pub async fn delete(connection: &mut Connection, name: &str) -> Result<bool> {
     accounts::begin_change(connection).await?;
     for kind in [Subject::RULE, Subject::GROUP] {
-        delete_roles(connection, &format!("{kind}{name}/"), true).await?;
+        roles::delete_beginning(connection, &format!("{kind}{name}/")).await?;
     }
     let deleted = sqlx::query("DELETE FROM issuers WHERE name = $1").bind(name).execute(&mut *connection).await?;
-    Ok(deleted.rows_affected() == 1)
-}
-
-/// Deletes the roles of a subject, or of all that begin so.
-async fn delete_roles(connection: &mut Connection, subject: &str, is_beginning: bool) -> Result<()> {
-    let condition = if is_beginning { "SUBSTR(subject, 1, LENGTH($1)) = $1" } else { "subject = $1" };
-    sqlx::query(sqlx::AssertSqlSafe(format!("DELETE FROM roles WHERE {condition}")))
-        .bind(subject)
-        .execute(&mut *connection)
-        .await?;
-    Ok(())
+    if deleted.rows_affected() == 0 {
+        return Ok(false);
+    }
+    emit_detail(connection, EventKind::IssuerDeleted, &json!({ "issuer": name })).await?;
+    Ok(true)
 }
 
 /// Whether a role can be for a subject.
@@ -116,15 +113,15 @@ async fn count(connection: &mut Connection) -> Result<u64> {
 fn read(row: &Row) -> Result<StoredIssuer> {
     Ok(StoredIssuer {
         name: row.try_get("name")?,
-        trust: json(row, "trust")?,
-        versions: json(row, "versions")?,
+        trust: of_json(row, "trust")?,
+        versions: of_json(row, "versions")?,
         revision: unsigned(row, "revision")?,
         created_at: timestamp(row, "created_at")?,
         changed_at: timestamp(row, "changed_at")?,
     })
 }
 
-fn json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Result<T> {
+fn of_json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Result<T> {
     let text: String = row.try_get(column)?;
     serde_json::from_str(&text).map_err(|_| StateError::Unreadable { column, value: text })
 }

@@ -5,6 +5,7 @@
 //! times are `i64`, as the databases keep them.
 
 pub mod accounts;
+pub mod audit;
 pub mod blobs;
 pub mod evidence;
 pub mod garbage;
@@ -55,7 +56,7 @@ pub async fn find_repository(connection: &mut Connection, name: &RepositoryName)
     row.map(|row| Ok(row.try_get("id")?)).transpose()
 }
 
-/// Puts a change into the outbox.
+/// Puts a change of a repository into the outbox, in the name of its author.
 pub async fn emit(
     connection: &mut Connection,
     kind: EventKind,
@@ -63,14 +64,37 @@ pub async fn emit(
     digest: Option<&Digest>,
     tag: Option<&str>,
 ) -> Result<()> {
-    sqlx::query("INSERT INTO events (kind, repository, digest, tag, happened_at) VALUES ($1, $2, $3, $4, $5)")
-        .bind(kind.as_str())
-        .bind(repository.as_str())
-        .bind(digest.map(Digest::as_str))
-        .bind(tag)
-        .bind(Timestamp::now().as_microsecond())
-        .execute(&mut *connection)
-        .await?;
+    put_out(connection, kind, repository.as_str(), (digest.map(Digest::as_str), tag), None).await
+}
+
+/// As [`emit`], of a change that is no repository's; `detail` is an object.
+pub async fn emit_detail(connection: &mut Connection, kind: EventKind, detail: &serde_json::Value) -> Result<()> {
+    put_out(connection, kind, "", (None, None), Some(detail.to_string())).await
+}
+
+async fn put_out(
+    connection: &mut Connection,
+    kind: EventKind,
+    repository: &str,
+    (digest, tag): (Option<&str>, Option<&str>),
+    detail: Option<String>,
+) -> Result<()> {
+    let (account, address, request_id) = audit::author();
+    sqlx::query(
+        "INSERT INTO events (kind, repository, digest, tag, happened_at, actor, address, request_id, detail, is_unaudited)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, TRUE)",
+    )
+    .bind(kind.as_str())
+    .bind(repository)
+    .bind(digest)
+    .bind(tag)
+    .bind(Timestamp::now().as_microsecond())
+    .bind(account)
+    .bind(address)
+    .bind(request_id)
+    .bind(detail)
+    .execute(&mut *connection)
+    .await?;
     Ok(())
 }
 

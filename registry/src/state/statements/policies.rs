@@ -1,9 +1,10 @@
 //! Policy documents.
 
+use serde_json::json;
 use sqlx::Row as _;
 
-use super::super::super::{StateError, StoredDocument};
-use super::{Connection, Result, Row, signed, timestamp, unsigned};
+use super::super::super::{EventKind, StateError, StoredDocument};
+use super::{Connection, Result, Row, emit_detail, signed, timestamp, unsigned};
 
 /// The number of their last change.
 pub async fn version(connection: &mut Connection) -> Result<u64> {
@@ -43,6 +44,8 @@ pub async fn put(connection: &mut Connection, document: &StoredDocument, seen: u
     .bind(document.applied_by.as_deref())
     .execute(&mut *connection)
     .await?;
+    let detail = json!({ "document": document.name, "revision": revision });
+    emit_detail(connection, EventKind::PolicyApplied, &detail).await?;
     Ok(revision)
 }
 
@@ -50,7 +53,10 @@ pub async fn put(connection: &mut Connection, document: &StoredDocument, seen: u
 pub async fn delete(connection: &mut Connection, name: &str, seen: u64) -> Result<()> {
     begin_change(connection, seen).await?;
     let deleted = sqlx::query("DELETE FROM policies WHERE name = $1").bind(name).execute(&mut *connection).await?;
-    if deleted.rows_affected() == 1 { Ok(()) } else { Err(StateError::Changed) }
+    if deleted.rows_affected() == 0 {
+        return Err(StateError::Changed);
+    }
+    emit_detail(connection, EventKind::PolicyRemoved, &json!({ "document": name })).await
 }
 
 fn read(row: &Row) -> Result<StoredDocument> {

@@ -4,14 +4,17 @@ use jiff::Timestamp;
 
 use super::{Connection, Result};
 
-/// Drops what happened before a time. Events are numbered as they happen, so only the oldest are looked at.
-pub async fn expire_events(connection: &mut Connection, before: Timestamp, limit: u32) -> Result<u64> {
+/// Drops what happened before a time, but for what waits for its line in the audit log, where there is one. Events are numbered as they
+/// happen, so only the oldest are looked at.
+pub async fn expire_events(connection: &mut Connection, before: Timestamp, is_audited: bool, limit: u32) -> Result<u64> {
     let expired = sqlx::query(
         "DELETE FROM events WHERE id IN (
-             SELECT id FROM (SELECT id, happened_at FROM events ORDER BY id LIMIT $2) AS oldest WHERE happened_at < $1)",
+             SELECT id FROM (SELECT id, happened_at, is_unaudited FROM events ORDER BY id LIMIT $2) AS oldest
+             WHERE happened_at < $1 AND NOT ($3 AND is_unaudited))",
     )
     .bind(before.as_microsecond())
     .bind(i64::from(limit))
+    .bind(is_audited)
     .execute(&mut *connection)
     .await?;
     Ok(expired.rows_affected())

@@ -1,9 +1,10 @@
 //! What those who call may do.
 
-use sqlx::Row as _;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Row as _};
 
-use super::super::super::{Made, StoredRole};
-use super::{Connection, Result, Row, accounts, issuers, timestamp, unsigned};
+use super::super::super::{EventKind, Made, StoredRole};
+use super::{Connection, Result, Row, accounts, emit_detail, issuers, timestamp, unsigned};
 
 /// Those after an id.
 pub async fn list(connection: &mut Connection, subject: Option<&str>, after: &str, limit: u32) -> Result<Vec<StoredRole>> {
@@ -42,16 +43,46 @@ pub async fn insert(connection: &mut Connection, role: &StoredRole) -> Result<()
         .bind(role.created_at.as_microsecond())
         .execute(&mut *connection)
         .await?;
-    Ok(())
+    emit_detail(connection, EventKind::RoleCreated, &told(role)).await
+}
+
+/// A role as the outbox tells of it.
+fn told(role: &StoredRole) -> Value {
+    let actions: Vec<&str> = role.actions.split(',').collect();
+    json!({ "role": role.id, "subject": role.subject, "actions": actions, "repositories": role.repositories })
 }
 
 /// Deletes one.
 pub async fn delete(connection: &mut Connection, id: &str) -> Result<bool> {
     accounts::begin_change(connection).await?;
     let had_one = accounts::has_administrator(connection).await?;
-    let deleted = sqlx::query("DELETE FROM roles WHERE id = $1").bind(id).execute(&mut *connection).await?;
+    let deleted = sqlx::query("DELETE FROM roles WHERE id = $1 RETURNING id, subject, actions, repositories, created_at")
+        .bind(id)
+        .fetch_optional(&mut *connection)
+        .await?;
     accounts::require_administrator(connection, had_one).await?;
-    Ok(deleted.rows_affected() == 1)
+    let Some(row) = deleted else { return Ok(false) };
+    emit_detail(connection, EventKind::RoleDeleted, &told(&read(&row)?)).await?;
+    Ok(true)
+}
+
+/// Deletes those of a subject.
+pub async fn delete_of(connection: &mut Connection, subject: &str) -> Result<()> {
+    delete_where(connection, "subject = $1", subject).await
+}
+
+/// Deletes those of subjects that begin so.
+pub async fn delete_beginning(connection: &mut Connection, subject: &str) -> Result<()> {
+    delete_where(connection, "SUBSTR(subject, 1, LENGTH($1)) = $1", subject).await
+}
+
+async fn delete_where(connection: &mut Connection, condition: &str, subject: &str) -> Result<()> {
+    let deleted = format!("DELETE FROM roles WHERE {condition} RETURNING id, subject, actions, repositories, created_at");
+    let deleted = sqlx::query(AssertSqlSafe(deleted)).bind(subject).fetch_all(&mut *connection).await?;
+    for row in &deleted {
+        emit_detail(connection, EventKind::RoleDeleted, &told(&read(row)?)).await?;
+    }
+    Ok(())
 }
 
 /// How many there are.

@@ -16,10 +16,10 @@ async fn the_outbox_is_kept_for_a_time(subject: Subject) {
     }
     let all = subject.events().await;
     assert_eq!(all.len(), 8);
-    assert_eq!(state.expire_events(Timestamp::now() - 1.hour(), 10).await.unwrap(), 0);
+    assert_eq!(state.expire_events(Timestamp::now() - 1.hour(), false, 10).await.unwrap(), 0);
     subject.execute("UPDATE events SET happened_at = 1 WHERE id <= (SELECT MIN(id) + 4 FROM events)").await;
-    assert_eq!(state.expire_events(Timestamp::now() - 1.hour(), 3).await.unwrap(), 3, "so many at a time");
-    assert_eq!(state.expire_events(Timestamp::now() - 1.hour(), 3).await.unwrap(), 2);
+    assert_eq!(state.expire_events(Timestamp::now() - 1.hour(), false, 3).await.unwrap(), 3, "so many at a time");
+    assert_eq!(state.expire_events(Timestamp::now() - 1.hour(), false, 3).await.unwrap(), 2);
     assert_eq!(subject.events().await, all[5..]);
 }
 

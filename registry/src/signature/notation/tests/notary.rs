@@ -16,8 +16,12 @@ use ring::{
 };
 use serde_json::{Value, json};
 
-/// A key of 2048 bits, for these tests alone; `ring` makes none.
-pub const RSA_KEY: &str = include_str!("rsa2048.pem");
+/// A new RSA key of 2048 bits, which `ring` can't make.
+pub fn rsa_key() -> KeyPair {
+    let arguments = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
+    let made = std::process::Command::new("openssl").args(arguments).output().expect("tests/install.sh installs openssl");
+    KeyPair::from_pem(&String::from_utf8(made.stdout).unwrap()).unwrap()
+}
 
 /// Somebody with a key and certificates, who signs as `notation` does.
 pub struct Notary {

@@ -6,7 +6,7 @@ use rcgen::{
 };
 
 use super::{
-    notary::{RSA_KEY, key_for},
+    notary::{key_for, rsa_key},
     *,
 };
 
@@ -31,7 +31,7 @@ fn a_certificate_anywhere_in_the_chain_is_trusted() {
 fn keys_on_both_curves_and_rsa_sign() {
     let p384 = Notary::rooted(signer("p384"), key_for(&PKCS_ECDSA_P384_SHA384));
     verify(&trust(&p384.pem(0)), &p384.envelope(&attributes("ES384").to_string(), &payload().to_string())).unwrap();
-    let rsa = Notary::rooted(signer("rsa"), KeyPair::from_pem(RSA_KEY).unwrap());
+    let rsa = Notary::rooted(signer("rsa"), rsa_key());
     let trusts_rsa = trust(&rsa.pem(0));
     let good = rsa.envelope(&attributes("PS256").to_string(), &payload().to_string());
     verify(&trusts_rsa, &good).unwrap();

@@ -1,0 +1,62 @@
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Audit, BATCH, PAUSE};
+use crate::state::{Event, SharedState, StateError};
+
+/// The time between two attempts of which the first failed.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// The task that writes what was noted into the outbox.
+pub struct Noter {
+    state: SharedState,
+    audit: Arc<Audit>,
+}
+
+impl Noter {
+    /// A noter of what is noted there.
+    pub fn new(state: SharedState, audit: Arc<Audit>) -> Self {
+        Self { state, audit }
+    }
+
+    /// Writes until told to stop, and then what is left.
+    pub async fn run(self, stop: CancellationToken) {
+        let woken = async || {
+            self.audit.woken.notified().await;
+            tokio::time::sleep(PAUSE).await;
+        };
+        loop {
+            let is_last = tokio::select! {
+                () = stop.cancelled() => true,
+                () = woken() => false,
+            };
+            let events = self.audit.queue.lock().expect("nobody panics with it").take();
+            for batch in events.chunks(BATCH) {
+                let is_written = self.write(batch).await;
+                self.audit.settle(batch.len(), is_written);
+            }
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    /// Writes until it is written; false where the database will not have it. How long that may take at the end is for whoever waits for
+    /// it.
+    async fn write(&self, batch: &[Event]) -> bool {
+        let mut is_failing = false;
+        while let Err(error) = self.state.note_events(batch.to_vec()).await {
+            if !is_failing {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, lines = batch.len(), "lines of the audit log could not be written");
+            }
+            if matches!(error, StateError::Refused(_)) {
+                return false;
+            }
+            is_failing = true;
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        true
+    }
+}
