@@ -1,17 +1,41 @@
-//! Signatures, envelopes and bundles: whatever they are, they are read to an end, and none is by a key that has signed none of them.
+//! Signatures, envelopes and bundles, cosign's and Notation's: whatever they are, they are read to an end, and none is by a key that has signed none of them.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
 
+use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
 use longshore_oci::{Algorithm, Digest};
-use longshore_registry::{Evidence, EvidenceForm, SignatureKey, Signer};
+use longshore_registry::{
+    EnvelopeSyntax, Evidence, EvidenceForm, NotationTrust, SignatureKey, SignatureTarget, Signer, TrustStore,
+};
 
 const KEY: &str = "-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEwvHj3fkfsJtKABThq9geWxg8NH/s
 NQl9R86XKynQcZ3e/8GGtMf6p/Hd15wxcKybyh4eSKzd0dsmryuascdnAQ==
 -----END PUBLIC KEY-----
 ";
+
+/// Of a signer who has signed other images.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
+MIIBuDCCAV6gAwIBAgIUN+CMcv/MgtBMYaK3CJAOdpr1e3AwCgYIKoZIzj0EAwIw
+ODELMAkGA1UEBhMCVVMxCzAJBgNVBAgMAldBMQ0wCwYDVQQKDARhY21lMQ0wCwYD
+VQQDDARmdXp6MB4XDTI2MTEyMTIxNTc1MVoXDTM2MTExODIxNTc1MVowODELMAkG
+A1UEBhMCVVMxCzAJBgNVBAgMAldBMQ0wCwYDVQQKDARhY21lMQ0wCwYDVQQDDARm
+dXp6MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEq5j1EiINBxGM8tK4wV4HW7UZ
+PGqvXonawKgAAU2yfxWRB5qFdIw3j1BujrDEpi/TgkAZryUUMxvYVYoam3wSsKNG
+MEQwDgYDVR0PAQH/BAQDAgeAMBMGA1UdJQQMMAoGCCsGAQUFBwMDMB0GA1UdDgQW
+BBRAvuIhxTlPPq1rpCHWaRl42oZcazAKBggqhkjOPQQDAgNIADBFAiAciQdI5uAS
+x1p9udYuXg8y2jLCrragKSxwwuBHkDnegAIhAK5P+vOKg0IQltdJIjt2rhpYvaTP
+1P6STd6RpIreM+fX
+-----END CERTIFICATE-----
+";
+
+static NOTARY: LazyLock<Signer> = LazyLock::new(|| {
+    let store = Arc::new(TrustStore::parse("store", CERTIFICATE).unwrap());
+    let [stores, identities] = ["ca:store", "x509.subject: C=US, ST=WA, O=acme"].map(|text| [text.to_owned()]);
+    Signer::Notation(Arc::new(NotationTrust::new(&stores, &identities, |_| Some(store.clone())).unwrap()))
+});
 
 static SIGNER: LazyLock<Signer> = LazyLock::new(|| Signer::Key(Arc::new(SignatureKey::parse("key", KEY).unwrap())));
 
@@ -24,9 +48,15 @@ fuzz_target!(|content: &[u8]| {
         EvidenceForm::Simple { payload: b"payload".to_vec().into(), signature },
         EvidenceForm::Envelope(bytes()),
         EvidenceForm::Bundle(bytes()),
+        EvidenceForm::Notation { envelope: bytes(), syntax: EnvelopeSyntax::Jws },
+        EvidenceForm::Notation { envelope: bytes(), syntax: EnvelopeSyntax::Cose },
     ] {
         let evidence = Evidence { manifest: image.clone(), form };
-        assert!(evidence.signs(&image, &SIGNER).is_err());
-        assert!(evidence.states(&image, &SIGNER, "https://example.org/review/v1").is_err());
+        for signer in [&*SIGNER, &*NOTARY] {
+            let target = SignatureTarget { media_type: "application/vnd.oci.image.manifest.v1+json", digest: &image, size_bytes: 1 };
+            let now = Timestamp::constant(1_800_000_000, 0);
+            assert!(evidence.signs(&target, signer, now).is_err());
+            assert!(evidence.states(&image, signer, "https://example.org/review/v1").is_err());
+        }
     }
 });

@@ -38,5 +38,8 @@ pub use policy::{
     inline as inline_policy, told as policy_error_told,
 };
 pub use reindex::{ReindexError, ReindexProgress, ReindexReport, reindex};
-pub use signature::{Evidence, Form as EvidenceForm, Key as SignatureKey, Signer};
+pub use signature::{
+    Evidence, Form as EvidenceForm, Key as SignatureKey, Signer, Syntax as EnvelopeSyntax, Target as SignatureTarget,
+    Trust as NotationTrust, TrustStore,
+};
 pub use start::{StartError, build, reset_administrator};

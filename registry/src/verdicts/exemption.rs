@@ -2,7 +2,7 @@ use longshore_oci::{Descriptor, Digest, Manifest, ManifestKind, RepositoryName};
 use serde::de::IgnoredAny;
 
 use super::gathering::{MOST_EVIDENCE, is_evidence_layer, parsed, read};
-use crate::{error::Error, registry::Registry};
+use crate::{error::Error, registry::Registry, signature::Syntax};
 
 /// How many indexes, one in the other, may list evidence.
 const MOST_DEPTH: u32 = 4;
@@ -35,7 +35,7 @@ async fn is_evidence_below(registry: &Registry, name: &RepositoryName, digest: &
 }
 
 /// Whether there is nothing to run in a manifest: its layers are signatures by their types, each of them and the configuration an object
-/// of JSON, and none the beginning of an archive, as text well may be.
+/// of JSON, or a layer an envelope in CBOR, and none the beginning of an archive, as text well may be.
 async fn holds_statements_alone(
     registry: &Registry,
     name: &RepositoryName,
@@ -46,10 +46,13 @@ async fn holds_statements_alone(
     if !(1..=MOST_EVIDENCE).contains(&layers.len()) || !layers.iter().all(|layer| is_evidence_layer(manifest, layer)) {
         return Ok(false);
     }
-    for content in layers.iter().chain([config]) {
-        let Some(content) = read(registry, name, content).await? else { return Ok(false) };
-        let is_object = content.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(&content).is_ok();
-        if !is_object || is_tar(&content) {
+    for (descriptor, is_layer) in layers.iter().map(|layer| (layer, true)).chain([(config, false)]) {
+        let Some(content) = read(registry, name, descriptor).await? else { return Ok(false) };
+        let is_statement = match Syntax::of(&descriptor.media_type) {
+            Some(Syntax::Cose) if is_layer => Syntax::Cose.is_of(&content),
+            _ => content.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(&content).is_ok(),
+        };
+        if !is_statement || is_tar(&content) {
             return Ok(false);
         }
     }

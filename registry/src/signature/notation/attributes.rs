@@ -6,7 +6,7 @@ use crate::signature::Refuted;
 /// What an envelope's payload must be.
 const PAYLOAD: &str = "application/vnd.cncf.notary.payload.v1+json";
 /// What the names that the specification keeps for itself begin with.
-const OWN: &str = "io.cncf.notary.";
+pub const OWN: &str = "io.cncf.notary.";
 pub const SCHEME: &str = "io.cncf.notary.signingScheme";
 pub const SIGNED_AT: &str = "io.cncf.notary.signingTime";
 pub const AUTHENTIC_SIGNED_AT: &str = "io.cncf.notary.authenticSigningTime";

@@ -1,3 +1,4 @@
+mod envelopes_of_cbor;
 mod identities;
 mod notary;
 mod signers;

@@ -11,7 +11,8 @@ const MOST_ABOUT: i64 = 100;
 /// The most indexes that list one image that are looked at.
 const MOST_LISTING: i64 = 64;
 
-/// The manifests about an image: bundles and Notation's signatures that refer to it, and what lies at the tags made of its digest; and the indexes that list it.
+/// The manifests about an image: bundles and Notation's signatures that refer to it, and what lies at the tags made of its digest; and the
+/// indexes that list it.
 pub async fn about(connection: &mut Connection, repository: &RepositoryName, image: &Digest) -> Result<EvidenceIndex> {
     let Some(id) = find_repository(connection, repository).await? else { return Ok(EvidenceIndex::default()) };
     let front = image.as_str().replace(':', "-");
@@ -19,7 +20,8 @@ pub async fn about(connection: &mut Connection, repository: &RepositoryName, ima
         "SELECT digest FROM tags WHERE repository_id = $1 AND name IN ($2, $3)
          UNION SELECT digest FROM (
              SELECT f.digest FROM referrers f JOIN manifests m ON m.repository_id = f.repository_id AND m.digest = f.digest
-             WHERE f.repository_id = $1 AND f.subject = $4 AND (f.artifact_type LIKE 'application/vnd.dev.sigstore.bundle%' OR f.artifact_type = $6)
+             WHERE f.repository_id = $1 AND f.subject = $4
+                 AND (f.artifact_type LIKE 'application/vnd.dev.sigstore.bundle%' OR f.artifact_type = $6)
              ORDER BY m.revision DESC LIMIT $5) AS newest
          ORDER BY digest",
     )
