@@ -94,9 +94,8 @@ impl ErrorCode {
             | Self::RoleInvalid
             | Self::IssuerInvalid
             | Self::PolicyInvalid => StatusCode::BAD_REQUEST,
-            Self::PolicyChanged => StatusCode::PRECONDITION_FAILED,
             Self::AccountExists => StatusCode::CONFLICT,
-            Self::IssuerChanged => StatusCode::PRECONDITION_FAILED,
+            Self::IssuerChanged | Self::PolicyChanged => StatusCode::PRECONDITION_FAILED,
             Self::TokenRefused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Denied => StatusCode::FORBIDDEN,

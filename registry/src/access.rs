@@ -75,6 +75,8 @@ const MOST_MET: u64 = 10_000;
 const FIRST_ACCOUNT: &str = "admin";
 /// The longest token of an issuer that is looked at, in bytes.
 const MOST_IDENTITY_BYTES: usize = 16 << 10;
+/// The longest name that an issuer may have for a caller, in bytes.
+const MOST_NAME_BYTES: usize = 1024;
 /// How often all is read at once, while it changes.
 const READ_ATTEMPTS: u32 = 5;
 
@@ -208,7 +210,9 @@ impl Access {
         let secret_hash = self.logins.hash(password.clone()).await;
         let secret = Some((secret_hash.clone(), Uuid::new_v4().to_string()));
         let (kind, is_disabled, expires_at) = (Some(AccountKind::Person), Some(false), Some(Expiry::Never));
-        let change = AccountChange { secret, kind, is_disabled, expires_at, certificate: None };
+        // Who has a certificate that stood for it is not to be it any more.
+        let certificate = Some((None, Uuid::new_v4().to_string()));
+        let change = AccountChange { secret, certificate, kind, is_disabled, expires_at };
         if self.state.change_account(FIRST_ACCOUNT, change).await?.is_none() {
             let limits = AccessLimits { accounts: u32::MAX, roles: u32::MAX };
             let account = first_account(secret_hash);
@@ -234,13 +238,17 @@ impl Access {
         address: IpAddr,
     ) -> Result<Caller, AuthenticationError> {
         match shown {
-            None => self.of_certificate(certificate),
+            None => {
+                let caller = self.of_certificate(certificate)?;
+                self.note_request(&caller, "certificate", address);
+                Ok(caller)
+            }
             Some(Credentials::Basic { .. }) if !self.settings.takes_basic => {
                 Err(AuthenticationError::Unreadable("a name and a secret are taken at the token service alone"))
             }
             Some(Credentials::Basic { name, secret }) => {
                 let caller = self.log_in(&name, &secret, address).await?;
-                self.note_request(&caller, address);
+                self.note_request(&caller, "basic", address);
                 Ok(caller)
             }
             Some(Credentials::Bearer(_)) if !self.settings.takes_bearer => {
@@ -279,12 +287,19 @@ impl Access {
         }
     }
 
-    /// Notes that a caller shows its secret with its requests, where it has not done so from there lately.
-    fn note_request(&self, caller: &Caller, address: IpAddr) {
-        let (Some(audit), Some(member)) = (&self.audit, caller.account()) else { return };
-        let account = member.account();
-        if self.met.entry((account.credential.clone(), network(address))).or_insert(()).is_fresh() {
-            audit.login(&account.name, "basic");
+    /// Notes that a caller shows who it is with its requests, where it has not done so from there lately.
+    fn note_request(&self, caller: &Caller, by: &'static str, address: IpAddr) {
+        let (Some(audit), Some(name)) = (&self.audit, caller.name()) else { return };
+        let known_by = caller.account().map_or(name, |member| &member.account().credential);
+        if self.met.entry((format!("{by} {known_by}"), network(address))).or_insert(()).is_fresh() {
+            audit.login(name, by);
+        }
+    }
+
+    /// Notes that a certificate was not taken.
+    pub fn note_certificate(&self, error: &AuthenticationError) {
+        if let Some(audit) = &self.audit {
+            audit.refused_login(None, error);
         }
     }
 
@@ -294,7 +309,10 @@ impl Access {
     }
 
     async fn log_in_by_token(&self, claimed: &Claimed, text: &str, address: IpAddr) -> Result<Caller, AuthenticationError> {
-        self.logins.may_try_from(address)?;
+        if let Err(error) = self.logins.may_try_from(address) {
+            self.audit.iter().for_each(|audit| audit.refused_login(None, &error));
+            return Err(error);
+        }
         let issuers = self.directory.load().issuers_at(&claimed.issuer);
         let mut outcome = Err(AuthenticationError::Identity("no issuer is trusted here that has its URL".to_owned()));
         for issuer in issuers {
@@ -323,6 +341,9 @@ impl Access {
             return Err(AuthenticationError::Identity(format!("it has more than {MOST_IDENTITY_BYTES} bytes")));
         }
         match self.keyring.check(issuer, text).await {
+            Ok(claims) if !is_name(claims.get("sub")) => Err(AuthenticationError::Identity(format!(
+                "its sub is no name: it must have 1 to {MOST_NAME_BYTES} visible bytes"
+            ))),
             Ok(claims) => Ok(self.recognise(issuer, claims)),
             Err(KeyringError::Unavailable(reason)) => Err(AuthenticationError::Unchecked(reason)),
             Err(KeyringError::Invalid(reason)) => {
@@ -534,6 +555,12 @@ fn first_account(secret_hash: String) -> StoredAccount {
         expires_at: None,
         last_used_at: None,
     }
+}
+
+/// Whether a claim can name somebody, in the log too.
+fn is_name(claim: Option<&Value>) -> bool {
+    let is_name = |name: &str| (1..=MOST_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control);
+    claim.and_then(Value::as_str).is_some_and(is_name)
 }
 
 fn no_token() -> AuthenticationError {

@@ -83,12 +83,12 @@ impl Audit {
             _ => EventKind::LoginFailed,
         };
         let reason = match (account, error) {
-            (_, AuthenticationError::Identity(reason)) => reason,
+            (_, AuthenticationError::Identity(reason) | AuthenticationError::Certificate(reason)) => reason,
+            (_, AuthenticationError::Throttled(_)) => "too many logins failed before",
             (_, AuthenticationError::Unchecked(_)) => "the keys of its issuer can't be had",
             (None, _) => "there is no such account",
             (_, AuthenticationError::Wrong) => "the secret is wrong",
             (_, AuthenticationError::Barred(_)) => "the account is disabled, or has expired",
-            (_, AuthenticationError::Throttled(_)) => "too many logins failed before",
             _ => "what was shown is not valid",
         };
         let event = Event::now(kind);

@@ -149,7 +149,11 @@ async fn whatever_happens_has_its_line(backend: Backend) {
     assert_eq!((&found["detail"]["policies"][0]["policy"], &found["detail"]["method"]), (&json!("signed"), &json!("GET")));
 
     // Who may call, and what they may do.
-    line(&registry, "account.created", with(json!({"detail": {"account": "ci", "kind": "robot", "expiresAt": null}}))).await;
+    let detail = json!({"account": "ci", "kind": "robot", "certificate": null, "expiresAt": null});
+    line(&registry, "account.created", with(json!({"detail": detail}))).await;
+    // Whose certificate stands for an account says as much as a secret does.
+    admin.change_account("bob", &json!({"certificate": "dns:bob.example"})).await;
+    line(&registry, "account.changed", with(json!({"detail": {"account": "bob", "certificate": "dns:bob.example"}}))).await;
     admin.change_account("bob", &json!({"password": "the second password of bob"})).await;
     let renewed = admin.change_account("ci", &json!({"renewSecret": true, "isDisabled": true})).await;
     line(&registry, "account.changed", with(json!({"detail": {"account": "bob", "secret": "changed"}}))).await;
@@ -395,7 +399,7 @@ async fn a_registry_that_asks_nobody_has_a_log_where_it_is_told_to() {
         let text: Value = serde_json::from_str(line["line"].as_str().unwrap()).unwrap();
         assert_eq!((&text["actor"], &text["address"]), (&json!("anonymous"), &json!("127.0.0.1")));
     }
-    for wrong in ["last=x", "since=soon", "until=1", "n=x", &format!("actor={}", "a".repeat(200)), "action=%00"] {
+    for wrong in ["last=x", "since=soon", "until=1", "n=x", &format!("actor={}", "a".repeat(1200)), "action=%00"] {
         let answer = client.get(&format!("/v2/_longshore/audit?{wrong}")).await;
         assert_eq!(answer.status, 400, "{wrong}: {answer:?}");
     }

@@ -169,7 +169,7 @@ async fn a_token_is_had_by_form_too() {
         let answer = post(body).await;
         assert!((400..500).contains(&answer.status.as_u16()), "{answer:?}");
     }
-    post("grant_type=refresh_token&refresh_token=x&service=x".into()).await.expect(400);
+    post("grant_type=refresh_token&refresh_token=x&service=x".into()).await.expect(401);
     let large = post(form("password", &"x".repeat(1 << 20))).await;
     assert!((400..500).contains(&large.status.as_u16()), "{large:?}");
     let untyped = client.request(Method::POST, "/token").body(form("password", "wrong"));

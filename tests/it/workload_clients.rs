@@ -124,7 +124,8 @@ async fn others_go_on_with_what_docker_keeps() {
     done(crane(&folder, &["tag", &image, "v2"], "").await);
     let config = format!("DOCKER_CONFIG={}", folder.display());
     let binary = longshore().display().to_string();
-    let listed = done(run("env", [config.as_str(), &binary, "image", "tags", &image]).await);
+    let url = format!("--registry={}", registry.url());
+    let listed = done(run("env", [config.as_str(), &binary, "image", "tags", &url, "team/app"]).await);
     assert_eq!(listed.stdout.lines().collect::<Vec<_>>(), ["v1", "v2"]);
 }
 
@@ -152,7 +153,8 @@ async fn podman_and_skopeo_log_in_with_a_token() {
     std::fs::write(folder.path().join("logins.json"), "{}").unwrap();
     let authfile = format!("--authfile={}", folder.path().join("logins.json").display());
     let login = ["login", "--tls-verify=false", &authfile, "--username", "oidc", "--password-stdin", registry.authority()];
-    refused(&run_with_input("skopeo", login, &wrong).await);
+    let output = run_with_input("skopeo", login, &wrong).await;
+    assert!(output.is_refusal_with(&["invalid username/password", "unauthorized"]), "{output}");
     done(run_with_input("skopeo", login, &federation.token(&json!({}))).await);
     let copy = async |name: &str| {
         let (from, to) = (layout.reference(), format!("docker://{}/{name}", registry.authority()));

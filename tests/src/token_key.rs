@@ -91,7 +91,7 @@ impl TokenKey {
     pub fn algorithm(&self) -> &'static str {
         match &self.pair {
             Pair::Rsa(_) => "RS256",
-            Pair::Ecdsa(_, name) => *name,
+            Pair::Ecdsa(_, name) => name,
             Pair::Ed25519(_) => "EdDSA",
         }
     }

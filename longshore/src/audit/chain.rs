@@ -210,7 +210,7 @@ mod tests {
             change(&mut lines);
             check(&lines, &head, None)
         };
-        assert_eq!(changed(&|lines| lines[1].line = lines[1].line.replace('a', "b")), Err(Broken::Unreadable(3)));
+        assert_eq!(changed(&|lines| lines[1].line = lines[1].line.replace('a', "b")), Err(Broken::Altered(3)));
         assert_eq!(changed(&|lines| lines[1].line = lines[1].line.replace("\"a\"", "\"b\"")), Err(Broken::Altered(3)));
         assert_eq!(changed(&|lines| lines[1].hash = lines[2].hash.clone()), Err(Broken::Altered(3)));
         assert_eq!(changed(&|lines| drop(lines.remove(2))), Err(Broken::Missing { first: 4, found: 5 }));

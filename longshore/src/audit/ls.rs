@@ -49,13 +49,13 @@ impl ListArguments {
         let mut kept: VecDeque<AuditLine> = VecDeque::new();
         while let Some(page) = pages.next_page().await.map_err(|error| explained(&error))? {
             let Some(newest) = newest else {
-                printer.print(page)?;
+                printer.print(&page)?;
                 continue;
             };
             kept.extend(page);
             kept.drain(..kept.len().saturating_sub(newest));
         }
-        printer.print(kept.into())
+        printer.print(kept.make_contiguous())
     }
 }
 
@@ -72,11 +72,11 @@ impl Printer {
         Self { format, out: BufWriter::new(stdout()), table }
     }
 
-    fn print(&mut self, lines: Vec<AuditLine>) -> Result<(), Failure> {
+    fn print(&mut self, lines: &[AuditLine]) -> Result<(), Failure> {
         match self.format {
             Format::Table => self.table.write(&mut self.out, lines.iter().map(row).collect::<Result<_, _>>()?)?,
             Format::Json => {
-                for line in &lines {
+                for line in lines {
                     writeln!(self.out, "{}", exported(line)?)?;
                 }
             }
@@ -107,7 +107,7 @@ fn unreadable(line: &AuditLine) -> Failure {
 /// What was done something to: an image, or what the detail names.
 fn on(entry: &AuditEntry) -> String {
     let Some(mut on) = entry.repository.clone() else {
-        let named = ["account", "role"].iter().find_map(|name| entry.detail[name].as_str());
+        let named = ["account", "role", "issuer", "document"].iter().find_map(|name| entry.detail[name].as_str());
         return named.unwrap_or(NOTHING).to_owned();
     };
     if let Some(tag) = &entry.tag {

@@ -129,12 +129,12 @@ fn tell(format: Format, head: &AuditHead, is_signed: bool, kept: Option<Kept>) -
         0 => writeln!(out, "no lines: whole")?,
         _ => writeln!(out, "{count} lines, from {} to {}: whole", head.first_seq, head.seq)?,
     }
-    match kept {
-        None => {}
-        Some(Kept::Held) => writeln!(out, "the line of the head that was kept is there as it was")?,
-        Some(Kept::Retired) => {
-            writeln!(out, "the line of the head that was kept was dropped by age, so it says nothing of these")?
-        }
+    if let Some(kept) = kept {
+        let told = match kept {
+            Kept::Held => "is there as it was",
+            Kept::Retired => "was dropped by age, so it says nothing of these",
+        };
+        writeln!(out, "the line of the head that was kept {told}")?;
     }
     if !is_signed {
         writeln!(out, "the registry has no key to sign the log's head with")?;

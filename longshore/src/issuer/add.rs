@@ -80,7 +80,7 @@ fn read(file: &Path) -> Result<String, Failure> {
 /// A session is so many whole seconds.
 fn seconds(session: Duration) -> Result<u64, Failure> {
     let milliseconds = session.as_milliseconds();
-    if milliseconds % 1000 == 0 {
+    if milliseconds.is_multiple_of(1000) {
         Ok(milliseconds / 1000)
     } else {
         Err(Failure::Usage(format!("--session: {session} is not a number of whole seconds")))

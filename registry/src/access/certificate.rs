@@ -20,7 +20,8 @@ impl Access {
     pub fn of_certificate(&self, certificate: Option<&ClientCertificate>) -> Result<Caller, AuthenticationError> {
         let Some(certificate) = certificate else { return Ok(self.anonymous()) };
         let directory = self.directory.load_full();
-        let caller = match member(&directory, certificate)? {
+        let member = member(&directory, certificate).inspect_err(|error| self.note_certificate(error))?;
+        let caller = match member {
             Some(member) => self.caller(member, None)?,
             None => Caller::anonymous(directory, None),
         };

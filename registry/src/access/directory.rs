@@ -15,7 +15,7 @@ use crate::{
     state::{StoredAccount, StoredIssuer, StoredRole, Subject},
 };
 
-/// All accounts and roles as they are at one moment, ready to be asked.
+/// All accounts, issuers and roles as they are at one moment, ready to be asked.
 #[derive(Debug, Default)]
 pub struct Directory {
     version: u64,
@@ -90,7 +90,7 @@ impl Directory {
         let by_certificate = certified.collect();
         let issuers = issuers.into_iter().map(|issuer| (issuer.name.clone(), Arc::new(Issuer::compile(issuer)))).collect();
         let rights = rights.into_iter().map(|(subject, rights)| (subject.to_owned(), Arc::new(rights))).collect();
-        Self { version, members, by_certificate, issuers, rights, for_all }
+        Self { version, members, issuers, rights, by_certificate, for_all }
     }
 
     /// The number of the last change that is in it.

@@ -47,7 +47,7 @@ impl Issuer {
         let version = versions.issuer.to_string();
         let rules = trust.rules.iter().map(rule).collect();
         let fixed_keys = trust.jwks.as_ref().and_then(|set| IssuerKeys::read(set.to_string().as_bytes()).ok());
-        Self { name, version, rules, fixed_keys, trust }
+        Self { name, trust, version, rules, fixed_keys }
     }
 
     /// What roles name it by.

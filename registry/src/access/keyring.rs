@@ -247,14 +247,14 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
             let (published, asked) = (Arc::new(Mutex::new(None::<String>)), Arc::new(AtomicUsize::new(0)));
-            let (publishes, asks) = (published.clone(), asked.clone());
+            let (content, count) = (published.clone(), asked.clone());
             tokio::spawn(async move {
                 loop {
                     let (mut stream, _) = listener.accept().await.unwrap();
                     let mut head = [0; 2048];
-                    stream.read(&mut head).await.unwrap();
-                    asks.fetch_add(1, Ordering::Relaxed);
-                    let body = publishes.lock().unwrap().clone();
+                    assert_ne!(stream.read(&mut head).await.unwrap(), 0);
+                    count.fetch_add(1, Ordering::Relaxed);
+                    let body = content.lock().unwrap().clone();
                     let (status, body) = body.map_or(("503 Busy", String::new()), |body| ("200 OK", body));
                     let answer =
                         format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());

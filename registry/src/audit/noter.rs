@@ -33,8 +33,15 @@ impl Noter {
             };
             let events = self.audit.queue.lock().expect("nobody panics with it").take();
             for batch in events.chunks(BATCH) {
-                let is_written = self.write(batch).await;
-                self.audit.settle(batch.len(), is_written);
+                if self.write(batch).await {
+                    self.audit.settle(batch.len(), true);
+                    continue;
+                }
+                // One that the database will not have takes no other with it.
+                for event in batch.chunks(1) {
+                    let is_written = self.write(event).await;
+                    self.audit.settle(1, is_written);
+                }
             }
             if is_last {
                 return;
@@ -51,7 +58,7 @@ impl Noter {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, lines = batch.len(), "lines of the audit log could not be written");
             }
-            if matches!(error, StateError::Refused(_)) {
+            if matches!(error, StateError::Refused(_)) && !error.is_conflict() {
                 return false;
             }
             is_failing = true;

@@ -51,8 +51,13 @@ impl Queue {
         if now.saturating_duration_since(self.window_at) >= WINDOW {
             (self.window_at, self.taken_in_window) = (now, 0);
         }
-        let is_full = self.waiting.len() + self.in_hand >= self.limits.queue;
-        if is_full || self.taken_in_window >= self.limits.lines_per_second {
+        // Of both a part is for logins alone: whoever has itself refused again and again hides no login.
+        let is_login = matches!(event.kind, EventKind::LoginSucceeded | EventKind::LoginFailed | EventKind::LoginThrottled);
+        let (queue, lines_per_second) = match self.limits {
+            AuditLimits { queue, lines_per_second } if is_login => (queue, lines_per_second),
+            AuditLimits { queue, lines_per_second } => (queue - queue / 4, lines_per_second - lines_per_second / 4),
+        };
+        if self.waiting.len() + self.in_hand >= queue || self.taken_in_window >= lines_per_second {
             self.lost += 1;
             return false;
         }
@@ -125,6 +130,15 @@ mod tests {
             format!("{} {} {detail}", event.kind.as_str(), event.actor.unwrap_or_default())
         };
         events.into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn refusals_leave_room_for_logins() {
+        let (mut queue, now) = queue(8, 1000);
+        let denied = (0..8).filter(|number| queue.push(event(EventKind::AccessDenied, &number.to_string()), now)).count();
+        assert_eq!(denied, 6);
+        assert!(queue.push(event(EventKind::LoginFailed, "a"), now) && queue.push(event(EventKind::LoginSucceeded, "a"), now));
+        assert!(!queue.push(event(EventKind::LoginSucceeded, "b"), now));
     }
 
     #[test]

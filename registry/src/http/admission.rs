@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use http::{Method, header, request::Parts};
 use longshore_oci::Route;
-use longshore_service::listener::{ClientCertificate, UntrustedCertificate};
+use longshore_service::listener::ClientCertificate;
 
 use crate::{
     access::{Action, AuthenticationError, Caller, Credentials, Judgement, Need},
@@ -17,10 +17,17 @@ use crate::{
 /// The certificate of a request's connection, where it vouches for the request. Of a connection that must have one it must be good.
 ///
 /// A browser shows its user's certificate with what any page has it ask, so for what a page asks it vouches not.
-pub fn vouching(parts: &Parts, certificate: Option<ClientCertificate>) -> Result<Option<ClientCertificate>, Error> {
+pub fn vouching(
+    registry: &Registry,
+    parts: &Parts,
+    certificate: Option<ClientCertificate>,
+) -> Result<Option<ClientCertificate>, Error> {
     if let Some(certificate) = certificate.as_ref().filter(|certificate| certificate.is_required()) {
-        let refused = |error: UntrustedCertificate| AuthenticationError::Certificate(error.to_string());
-        certificate.check().map_err(|error| refused_login(&refused(error)))?;
+        certificate.check().map_err(|error| {
+            let error = AuthenticationError::Certificate(error.to_string());
+            registry.access.iter().for_each(|access| access.note_certificate(&error));
+            refused_login(&error)
+        })?;
     }
     let site = parts.headers.get("sec-fetch-site");
     let is_of_page = parts.headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != "none");
@@ -83,8 +90,9 @@ fn need<'a>(route: &'a Route, method: &Method) -> Need<'a> {
         Route::Catalog | Route::Images => Need::Lists,
         Route::Account(name) if *method != Method::DELETE => Need::Account(name),
         Route::Accounts | Route::Account(_) | Route::Roles | Route::Role(_) | Route::Audit | Route::AuditHead => Need::Admin,
-        Route::Issuers | Route::Issuer(_) | Route::IssuerCheck(_) => Need::Admin,
-        Route::Policies | Route::Policy(_) | Route::PolicyTest => Need::Admin,
+        Route::Issuers | Route::Issuer(_) | Route::IssuerCheck(_) | Route::Policies | Route::Policy(_) | Route::PolicyTest => {
+            Need::Admin
+        }
         Route::Manifest(name, _) | Route::Blob(name, _) if *method == Method::DELETE => Need::Repository(name, Action::Delete),
         Route::Manifest(name, _) if *method == Method::PUT => Need::Addition(name),
         Route::Uploads(name) | Route::Upload(name, _) => Need::Addition(name),

@@ -11,8 +11,8 @@ use crate::{error::Error, registry::Registry, state::AuditFilter};
 const STRETCH: u64 = 10_000;
 /// How many queries one request may take. A page may have nothing on it though others follow.
 const STRETCHES: usize = 10;
-/// The longest actor or action that is asked for, in bytes.
-const MOST_BYTES: usize = 128;
+/// The longest actor or action that is asked for, in bytes: an issuer's name, a colon, and the name that it has for a caller.
+const MOST_BYTES: usize = 128 + 1 + 1024;
 
 #[derive(Serialize)]
 struct Answer {

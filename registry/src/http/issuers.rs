@@ -10,7 +10,7 @@ use longshore_service::{
     signing::IssuerKeys,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Call, Incoming, Outcome, accounts::access, body, body::Object, page, page::Page, reply, token::no_store};
 use crate::{
@@ -24,6 +24,8 @@ use crate::{
 const MOST_BYTES: usize = 1024;
 /// The most audiences, and the most claims of a rule.
 const MOST_OF_EACH: usize = 32;
+/// The members of a JSON Web Key that only its owner knows (RFC 7518).
+const PRIVATE: [&str; 8] = ["d", "k", "p", "q", "dp", "dq", "qi", "oth"];
 /// The most rules.
 const MOST_RULES: usize = 100;
 /// The least that somebody is known by one token, in seconds: the shortest time that clients take.
@@ -87,8 +89,7 @@ pub async fn one<B: Incoming>(registry: &Arc<Registry>, name: String, mut call: 
     match call.parts.method {
         Method::PUT => {
             let body = body::read_short(registry, &mut call).await?;
-            let Object(trust) = serde_json::from_slice(&body)
-                .map_err(|error| Error::IssuerInvalid(format!("the body can't be read: {error}")))?;
+            let trust = parse(&body)?;
             check(&name, &trust, access.settings().max_session)?;
             let most = access.settings().max_issuers;
             let put = PutIssuer { name: name.clone(), trust, at: now(), expected: expected(&call)?, most };
@@ -144,6 +145,16 @@ fn told(issuer: &StoredIssuer) -> Response<Body> {
     response
 }
 
+/// An issuer as it is sent.
+fn parse(body: &[u8]) -> Result<IssuerTrust, Error> {
+    let unreadable = |reason: &dyn std::fmt::Display| Error::IssuerInvalid(format!("the body can't be read: {reason}"));
+    let Object(trust) = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    // What is derived takes an array of a rule's values too.
+    let sent: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    let are_objects = sent["rules"].as_array().is_none_or(|rules| rules.iter().all(Value::is_object));
+    if are_objects { Ok(trust) } else { Err(unreadable(&"a rule is an object")) }
+}
+
 /// What must be there, as the request's conditions have it (RFC 9110).
 fn expected<B>(call: &Call<B>) -> Result<Expected, Error> {
     let unreadable =
@@ -186,6 +197,9 @@ fn check(name: &str, trust: &IssuerTrust, max_session: Duration) -> Result<(), E
         require(trust.jwks.is_none(), &|| "it is either jwks or jwksUrl".to_owned());
     }
     if let Some(set) = &trust.jwks {
+        let is_private = |key: &Value| PRIVATE.iter().any(|member| key.get(member).is_some());
+        let has_private = set["keys"].as_array().is_some_and(|keys| keys.iter().any(is_private));
+        require(!has_private, &|| "jwks: it holds a private key, which is for nobody to see".to_owned());
         let keys = IssuerKeys::read(set.to_string().as_bytes());
         require(keys.is_ok_and(|keys| !keys.is_empty()), &|| {
             "jwks: it has no key that signatures can be checked with".to_owned()
@@ -214,11 +228,9 @@ fn check(name: &str, trust: &IssuerTrust, max_session: Duration) -> Result<(), E
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
-    const MAX_SESSION: Duration = Duration::from_secs(300);
+    const MAX_SESSION: Duration = Duration::from_mins(5);
 
     fn problems(change: Value) -> String {
         let mut trust = json!({ "url": "https://issuer.example", "audiences": ["here"], "sessionSeconds": 300 });
@@ -252,6 +264,8 @@ mod tests {
         ] {
             assert!(told.contains(part), "{part} in {told}");
         }
+        let private = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": "AAAA", "d": "AAAA" }] });
+        assert!(problems(json!({ "jwks": private })).contains("private key"));
         assert_ne!(problems(json!({ "sessionSeconds": 301 })), "", "its key would not be published for as long");
         let trust: IssuerTrust = serde_json::from_value(json!({ "url": "https://i", "audiences": ["a"] })).unwrap();
         for (name, is_good) in [("i", true), ("I", false), ("rule", false), ("group", false)] {

@@ -96,7 +96,9 @@ pub async fn handle<B: Incoming>(
     certificate: Option<ClientCertificate>,
     id: &RequestId,
 ) -> (&'static str, Result<Response<Body>, Error>) {
-    Author::scope(Some(Author::new(client, id.clone())), attempt(registry, request, client, certificate)).await
+    // Pinned where it is: it is large, and a scope would move it.
+    let work = std::pin::pin!(attempt(registry, request, client, certificate));
+    Author::scope(Some(Author::new(client, id.clone())), work).await
 }
 
 /// As [`handle`], in the name of whoever sent the request.
@@ -114,16 +116,16 @@ async fn attempt<B: Incoming>(
     };
     let label = route.label();
     let Ok(_in_flight) = registry.in_flight.try_acquire() else { return (label, Err(Error::Overloaded)) };
-    let certificate = match admission::vouching(&parts, certificate) {
+    let certificate = match admission::vouching(registry, &parts, certificate) {
         Ok(certificate) => certificate,
         Err(error) => return (label, Err(error)),
     };
-    let (method, uri) = (parts.method.clone(), parts.uri.clone());
+    let asked = registry.audit.as_ref().map(|audit| (audit, parts.method.clone(), parts.uri.clone()));
     let outcome = match admission::admit(registry, &route, &parts, client, certificate.as_ref()).await {
         Ok(caller) => perform(registry, route, Call { parts, body, client, certificate, caller }).await,
         Err(error) => Err(error),
     };
-    if let (Some(audit), Err(error)) = (&registry.audit, &outcome) {
+    if let (Some((audit, method, uri)), Err(error)) = (asked, &outcome) {
         noting::note(audit, &method, &uri, error);
     }
     (label, outcome)
@@ -190,14 +192,12 @@ async fn operate<B: Incoming>(registry: &Arc<Registry>, route: Route, call: Call
 /// The methods that a path has.
 fn allowed(route: &Route) -> &'static str {
     match route {
-        Route::Manifest(..) => "GET, HEAD, PUT, DELETE",
+        Route::Manifest(..) | Route::Policy(_) | Route::Issuer(_) => "GET, HEAD, PUT, DELETE",
         Route::Blob(..) => "GET, HEAD, DELETE",
         Route::Uploads(_) | Route::IssuerCheck(_) | Route::PolicyTest => "POST",
-        Route::Issuer(_) => "GET, HEAD, PUT, DELETE",
         Route::Token | Route::Accounts | Route::Roles => "GET, HEAD, POST",
         Route::Account(_) => "GET, HEAD, PATCH, DELETE",
         Route::Role(_) => "DELETE",
-        Route::Policy(_) => "GET, HEAD, PUT, DELETE",
         Route::Upload(..) => "GET, HEAD, PATCH, PUT, DELETE",
         _ => "GET, HEAD",
     }

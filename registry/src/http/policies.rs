@@ -29,7 +29,7 @@ struct Shown<'a> {
     name: &'a str,
     revision: u64,
     applied_at: Timestamp,
-    /// The account that applied it, where somebody was asked.
+    /// Who applied it, where somebody was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     applied_by: Option<&'a str>,
     policies: Vec<ShownPolicy<'a>>,
@@ -96,7 +96,7 @@ pub async fn one<B: Incoming>(registry: &Arc<Registry>, name: String, mut call: 
         _ => {
             let stored = known(registry).await?;
             let applied = stored.get(&name).ok_or(Error::PolicyUnknown(name))?;
-            Ok(tagged(applied, Shown { document: Some(&applied.stored.text), ..Shown::of(applied) }))
+            Ok(tagged(applied, &Shown { document: Some(&applied.stored.text), ..Shown::of(applied) }))
         }
     }
 }
@@ -132,7 +132,7 @@ async fn put<B>(registry: &Registry, name: &str, (text, document): (String, Docu
                     "a policy document was applied"
                 );
                 let applied = Applied { stored, policies: document.policies, problem: None };
-                let mut response = tagged(&applied, Shown::of(&applied));
+                let mut response = tagged(&applied, &Shown::of(&applied));
                 if is_new {
                     *response.status_mut() = StatusCode::CREATED;
                 }
@@ -209,8 +209,8 @@ async fn follow_in_time(registry: &Registry) {
     }
 }
 
-fn tagged(applied: &Applied, shown: Shown<'_>) -> Response<Body> {
-    let mut response = reply::json(&shown);
+fn tagged(applied: &Applied, shown: &Shown<'_>) -> Response<Body> {
+    let mut response = reply::json(shown);
     let tag = HeaderValue::try_from(entity_tag(applied.stored.revision)).expect("a number is plain ASCII");
     response.headers_mut().insert(header::ETAG, tag);
     response

@@ -39,14 +39,14 @@ pub fn inline(path: &Path) -> Result<String, InlineError> {
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut changes: Vec<(Range<usize>, String)> = Vec::new();
-    for (key, file) in files(DeTable::parse(&document)?.get_ref()) {
-        let path = folder.join(file.1);
+    for Named { word, value, file } in files(DeTable::parse(&document)?.get_ref()) {
+        let path = folder.join(file);
         let content = text(&path)?;
         if is_private(&content) {
             return Err(InlineError::PrivateKey(path.display().to_string()));
         }
-        changes.push((key, TEXT.to_owned()));
-        changes.push((file.0, Value::String(content).to_string()));
+        changes.push((word, TEXT.to_owned()));
+        changes.push((value, Value::String(content).to_string()));
     }
     changes.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
     for (range, text) in changes {
@@ -60,13 +60,24 @@ pub fn is_private(text: &str) -> bool {
     text.contains("PRIVATE KEY")
 }
 
-/// Where each `file = "…"` of a thing that policies name stands: the word, and the value with what it says.
-fn files<'a>(document: &'a DeTable<'_>) -> Vec<(Range<usize>, (Range<usize>, &'a str))> {
+/// A `file = "…"` in a document.
+struct Named<'a> {
+    /// Where the word stands.
+    word: Range<usize>,
+    /// Where what follows it does.
+    value: Range<usize>,
+    /// What that says.
+    file: &'a str,
+}
+
+/// Each `file = "…"` of a thing that policies name.
+fn files<'a>(document: &'a DeTable<'_>) -> Vec<Named<'a>> {
     let lists = document.iter().filter(|(name, _)| name.get_ref() != POLICY);
     let things = lists.filter_map(|(_, list)| list.get_ref().as_array()).flat_map(|list: &DeArray<'_>| list.iter());
     let members = things.filter_map(|thing| thing.get_ref().as_table()).flat_map(|thing: &DeTable<'_>| thing.iter());
-    let file =
-        |(name, value): (&Spanned<_>, &'a Spanned<DeValue<'_>>)| Some((name.span(), (value.span(), value.get_ref().as_str()?)));
+    let file = |(name, value): (&Spanned<_>, &'a Spanned<DeValue<'_>>)| {
+        Some(Named { word: name.span(), value: value.span(), file: value.get_ref().as_str()? })
+    };
     members.filter(|(name, _)| name.get_ref() == FILE).filter_map(file).collect()
 }
 

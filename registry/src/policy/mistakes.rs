@@ -50,8 +50,8 @@ fn list_of(element: Spanned<DeValue<'_>>) -> Spanned<DeValue<'_>> {
 fn tell(text: &str, error: &Error) -> String {
     let message = error.message().trim().replace('\n', ", ");
     let Some(span) = error.span() else { return message };
-    let before = &text.as_bytes()[..span.start.min(text.len())];
-    let number = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let before = text.get(..span.start).unwrap_or(text);
+    let number = before.matches('\n').count() + 1;
     let line: String = text.lines().nth(number - 1).unwrap_or_default().trim().chars().take(MOST_SHOWN).collect();
     format!("line {number}, {line:?}: {message}")
 }

@@ -109,7 +109,7 @@ pub struct Event {
     pub tag: Option<String>,
     /// When.
     pub happened_at: Timestamp,
-    /// The account that did it.
+    /// Who did it.
     pub actor: Option<String>,
     /// From where.
     pub address: Option<IpAddr>,

@@ -11,6 +11,6 @@ pub struct StoredDocument {
     pub revision: u64,
     /// When it was applied.
     pub applied_at: Timestamp,
-    /// The account that did; `None` where nobody was asked.
+    /// Who did; `None` where nobody was asked.
     pub applied_by: Option<String>,
 }

@@ -211,8 +211,8 @@ mod tests {
         }
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
-        let named = Named::of(certificate.der()).expect("it can be read");
-        named.identities.iter().map(ToString::to_string).collect()
+        let found = Named::of(certificate.der()).expect("it can be read");
+        found.identities.iter().map(ToString::to_string).collect()
     }
 
     fn text<T: TryFrom<String, Error: fmt::Debug>>(name: &str) -> T {

@@ -67,7 +67,8 @@ pub async fn add(connection: &mut Connection, new: &NewAccount) -> Result<Made> 
         .bind(account.certificate.as_deref())
         .execute(&mut *connection)
         .await?;
-    let detail = json!({ "account": account.name, "kind": account.kind, "expiresAt": account.expires_at });
+    let (kind, certificate) = (account.kind, &account.certificate);
+    let detail = json!({ "account": account.name, "kind": kind, "certificate": certificate, "expiresAt": account.expires_at });
     emit_detail(connection, EventKind::AccountCreated, &detail).await?;
     for role in &new.roles {
         roles::insert(connection, role).await?;
@@ -123,6 +124,9 @@ fn told(name: &str, change: &AccountChange) -> Value {
     }
     if let Some(is_disabled) = change.is_disabled {
         told["isDisabled"] = is_disabled.into();
+    }
+    if let Some((certificate, _)) = &change.certificate {
+        told["certificate"] = json!(certificate);
     }
     match change.expires_at {
         None => {}

@@ -1,10 +1,11 @@
 //! Whose word is taken on who calls.
 
+use longshore_oci::{Algorithm, Digest};
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::Row as _;
 
-use super::super::super::{EventKind, Expected, IssuerVersions, Put, PutIssuer, StateError, StoredIssuer, Subject};
+use super::super::super::{EventKind, Expected, IssuerTrust, IssuerVersions, Put, PutIssuer, StateError, StoredIssuer, Subject};
 use super::{Connection, Result, Row, accounts, emit_detail, roles, signed, timestamp, unsigned};
 
 /// Those after a name. All are read, however few are wanted: there are never many, and one that can't be read is left out.
@@ -71,8 +72,7 @@ pub async fn put(connection: &mut Connection, put: &PutIssuer) -> Result<Put> {
     .bind(after.changed_at.as_microsecond())
     .execute(&mut *connection)
     .await?;
-    let detail = json!({ "issuer": put.name, "trust": put.trust });
-    emit_detail(connection, EventKind::IssuerChanged, &detail).await?;
+    emit_detail(connection, EventKind::IssuerChanged, &json!({ "issuer": put.name, "trust": told(&put.trust) })).await?;
     let Some(before) = before else { return Ok(Put::Made(after)) };
     for rule in before.trust.rules.iter().filter(|rule| after.trust.rule(&rule.name).is_none()) {
         roles::delete_of(connection, &format!("{}{}/{}", Subject::RULE, put.name, rule.name)).await?;
@@ -119,6 +119,17 @@ fn read(row: &Row) -> Result<StoredIssuer> {
         created_at: timestamp(row, "created_at")?,
         changed_at: timestamp(row, "changed_at")?,
     })
+}
+
+/// What is asked of an issuer's tokens, as the outbox tells of it: of what is long its digest.
+fn told(trust: &IssuerTrust) -> Value {
+    let mut told = json!(trust);
+    for long in ["jwks", "caCertificates"] {
+        if let Some(value) = told.get_mut(long) {
+            *value = json!(Digest::of(Algorithm::Sha256, value.to_string().as_bytes()));
+        }
+    }
+    told
 }
 
 fn of_json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Result<T> {

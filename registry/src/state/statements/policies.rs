@@ -1,5 +1,6 @@
 //! Policy documents.
 
+use longshore_oci::{Algorithm, Digest};
 use serde_json::json;
 use sqlx::Row as _;
 
@@ -44,7 +45,8 @@ pub async fn put(connection: &mut Connection, document: &StoredDocument, seen: u
     .bind(document.applied_by.as_deref())
     .execute(&mut *connection)
     .await?;
-    let detail = json!({ "document": document.name, "revision": revision });
+    let content = Digest::of(Algorithm::Sha256, document.text.as_bytes());
+    let detail = json!({ "document": document.name, "revision": revision, "content": content });
     emit_detail(connection, EventKind::PolicyApplied, &detail).await?;
     Ok(revision)
 }

@@ -215,7 +215,7 @@ async fn accounts_and_roles_are_told_of_without_their_secrets(subject: Subject) 
     assert_eq!(
         told,
         [
-            ("account.created", &json!({"account": "ci", "kind": "person", "expiresAt": null})),
+            ("account.created", &json!({"account": "ci", "kind": "person", "certificate": null, "expiresAt": null})),
             ("role.created", &role("role_ci")),
             (
                 "account.changed",

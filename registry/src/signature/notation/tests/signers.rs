@@ -1,8 +1,8 @@
 //! Who is believed: chains, what certificates must say, times and signing schemes.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P384_SHA384,
-    PKCS_ED25519, date_time_ymd,
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
+    date_time_ymd,
 };
 
 use super::{
@@ -108,12 +108,12 @@ fn certificates_are_for_signing_code_and_nothing_else() {
         ),
         (
             "more key usages",
-            change(&|params| params.key_usages = vec![digital.clone(), KeyUsagePurpose::KeyEncipherment]),
+            change(&|params| params.key_usages = vec![digital, KeyUsagePurpose::KeyEncipherment]),
             "digital signatures alone",
         ),
         (
             "signing certificates",
-            change(&|params| params.key_usages = vec![digital.clone(), KeyUsagePurpose::KeyCertSign]),
+            change(&|params| params.key_usages = vec![digital, KeyUsagePurpose::KeyCertSign]),
             "digital signatures alone",
         ),
         ("TLS", change(&|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]), "something else"),
@@ -136,7 +136,7 @@ fn certificates_are_for_signing_code_and_nothing_else() {
     for (what, envelope, why) in [
         ("a signer in between", below(signer("between")), "no authority's"),
         ("no authority", change(&|params| params.is_ca = IsCa::NoCa), "no authority's"),
-        ("an authority for something else", change(&|params| params.key_usages = vec![digital.clone()]), "signing certificates"),
+        ("an authority for something else", change(&|params| params.key_usages = vec![digital]), "signing certificates"),
         (
             "for TLS",
             change(&|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]),
