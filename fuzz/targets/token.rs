@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use longshore_oci::{AccessToken, Scope};
+use longshore_oci::{AccessToken, Federated, Scope};
 use longshore_service::signing::{KeySet, SigningKey};
 
 /// Of RFC 8032, section 7.1, test 1.
@@ -107,6 +107,12 @@ fn token_of(text: &str, access: Vec<Scope>) -> AccessToken {
         id: text.to_owned(),
         access,
         credential: Some(text.to_owned()),
+        federated: Some(Federated {
+            issuer: text.to_owned(),
+            version: text.to_owned(),
+            rules: [(text.to_owned(), text.to_owned())].into(),
+            groups: vec![text.to_owned()],
+        }),
         peer_id: None,
     }
 }
