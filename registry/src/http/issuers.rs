@@ -139,10 +139,7 @@ pub async fn examine<B: Incoming>(registry: &Registry, name: String, mut call: C
 }
 
 fn told(issuer: &StoredIssuer) -> Response<Body> {
-    let mut response = reply::json(&Shown::from(issuer));
-    let tag = HeaderValue::try_from(format!("\"{}\"", issuer.revision)).expect("digits in quotes are a header's value");
-    response.headers_mut().insert(header::ETAG, tag);
-    response
+    reply::json_at(issuer.revision, &Shown::from(issuer))
 }
 
 /// An issuer as it is sent.

@@ -2,8 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::body::Body;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{Method, StatusCode, header};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
@@ -96,7 +95,8 @@ pub async fn one<B: Incoming>(registry: &Arc<Registry>, name: String, mut call: 
         _ => {
             let stored = known(registry).await?;
             let applied = stored.get(&name).ok_or(Error::PolicyUnknown(name))?;
-            Ok(tagged(applied, &Shown { document: Some(&applied.stored.text), ..Shown::of(applied) }))
+            let shown = Shown { document: Some(&applied.stored.text), ..Shown::of(applied) };
+            Ok(reply::json_at(shown.revision, &shown))
         }
     }
 }
@@ -132,7 +132,7 @@ async fn put<B>(registry: &Registry, name: &str, (text, document): (String, Docu
                     "a policy document was applied"
                 );
                 let applied = Applied { stored, policies: document.policies, problem: None };
-                let mut response = tagged(&applied, &Shown::of(&applied));
+                let mut response = reply::json_at(applied.stored.revision, &Shown::of(&applied));
                 if is_new {
                     *response.status_mut() = StatusCode::CREATED;
                 }
@@ -183,7 +183,7 @@ async fn remove<B>(registry: &Registry, name: &str, call: &Call<B>) -> Outcome {
 fn require_seen<B>(name: &str, revision: Option<u64>, call: &Call<B>) -> Result<(), Error> {
     let names_it = |tags: &str| {
         let mut tags = tags.split(',').map(str::trim);
-        revision.is_some_and(|revision| tags.any(|tag| tag == "*" || tag == entity_tag(revision)))
+        revision.is_some_and(|revision| tags.any(|tag| tag == "*" || reply::entity_tag(revision) == *tag))
     };
     let is_wanted = call.header(header::IF_MATCH).is_none_or(names_it);
     let is_unwanted = call.header(header::IF_NONE_MATCH).is_some_and(names_it);
@@ -207,15 +207,4 @@ async fn follow_in_time(registry: &Registry) {
         let error = &error as &dyn std::error::Error;
         tracing::warn!(error, "policies were changed, and could not be read again");
     }
-}
-
-fn tagged(applied: &Applied, shown: &Shown<'_>) -> Response<Body> {
-    let mut response = reply::json(shown);
-    let tag = HeaderValue::try_from(entity_tag(applied.stored.revision)).expect("a number is plain ASCII");
-    response.headers_mut().insert(header::ETAG, tag);
-    response
-}
-
-fn entity_tag(revision: u64) -> String {
-    format!("\"{revision}\"")
 }

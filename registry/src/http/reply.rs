@@ -24,6 +24,13 @@ pub fn json_bytes(bytes: Bytes) -> Response<Body> {
     response
 }
 
+/// 200 with JSON of what is at a revision, which is its entity tag.
+pub fn json_at(revision: u64, value: &impl Serialize) -> Response<Body> {
+    let mut response = json(value);
+    response.headers_mut().insert(header::ETAG, entity_tag(revision));
+    response
+}
+
 /// A status alone.
 pub fn status(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
@@ -67,9 +74,9 @@ pub fn digest_value(digest: &Digest) -> HeaderValue {
     HeaderValue::from_str(digest.as_str()).expect("a digest is plain ASCII")
 }
 
-/// A digest as an entity tag.
-pub fn entity_tag(digest: &Digest) -> HeaderValue {
-    HeaderValue::try_from(format!("\"{digest}\"")).expect("a digest is plain ASCII")
+/// A digest or a revision as an entity tag.
+pub fn entity_tag(content: impl std::fmt::Display) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{content}\"")).expect("a digest or a number is plain ASCII")
 }
 
 /// Whether an `If-None-Match` names this content (RFC 9110, 13.1.2).
