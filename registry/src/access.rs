@@ -14,6 +14,7 @@ mod failures;
 mod federation;
 mod issuer;
 mod keyring;
+mod known;
 mod logins;
 mod name;
 mod password;
@@ -230,7 +231,7 @@ impl Access {
                 Err(AuthenticationError::Unreadable("a name and a secret are taken at the token service alone"))
             }
             Some(Credentials::Basic { name, secret }) => {
-                let caller = self.log_in(&name, &secret, address).await?;
+                let caller = Box::pin(self.log_in(&name, &secret, address)).await?;
                 self.note_request(&caller, "basic", address);
                 Ok(caller)
             }
@@ -238,7 +239,7 @@ impl Access {
                 Err(AuthenticationError::Unreadable("tokens are not taken here"))
             }
             Some(Credentials::Bearer(token)) => {
-                let caller = self.bearer(token)?;
+                let caller = self.bearer(token).inspect_err(|error| self.note_token_refused(error, address))?;
                 let unknown = certificate.filter(|certificate| caller.name().is_none() && self.is_unknown(certificate));
                 Ok(match unknown {
                     Some(certificate) => caller.with_certificate(certificate.clone()),
@@ -279,6 +280,14 @@ impl Access {
         }
     }
 
+    /// Notes that a token was not taken, where that is more than its time: who shows one again and again is noted once in a while.
+    fn note_token_refused(&self, error: &AuthenticationError, address: IpAddr) {
+        let (Some(audit), AuthenticationError::Token(reason)) = (&self.audit, error) else { return };
+        if *reason != token::EXPIRED && self.met.entry((format!("refused {reason}"), network(address))).or_insert(()).is_fresh() {
+            audit.refused_login(None, error);
+        }
+    }
+
     /// Notes that a certificate was not taken.
     pub fn note_certificate(&self, error: &AuthenticationError) {
         if let Some(audit) = &self.audit {
@@ -288,9 +297,9 @@ impl Access {
 
     fn bearer(&self, text: &str) -> Result<Caller, AuthenticationError> {
         let token = self.tokens.check(text, &self.settings.service)?;
-        let directory = self.directory.load_full();
+        let directory = self.directory.load();
         if token.subject.is_empty() {
-            return Ok(Caller::anonymous(directory, Some(token)));
+            return Ok(Caller::anonymous(directory.clone(), Some(token)));
         }
         if let Some(federated) = &token.federated {
             let workload = self.workload(token.subject.clone(), federated.clone(), token.expires_at)?;

@@ -83,6 +83,7 @@ impl Audit {
             _ => EventKind::LoginFailed,
         };
         let reason = match (account, error) {
+            (_, AuthenticationError::Token(_)) => &error.to_string(),
             (_, AuthenticationError::Identity(reason) | AuthenticationError::Certificate(reason)) => reason,
             (_, AuthenticationError::Throttled(_)) => "too many logins failed before",
             (_, AuthenticationError::Unchecked(_)) => "the keys of its issuer can't be had",

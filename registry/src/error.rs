@@ -205,6 +205,9 @@ pub enum Error {
     /// A token is not one that an issuer's callers could log in with.
     #[error("{0}")]
     TokenRefused(String),
+    /// A condition of a change can't be read.
+    #[error("a condition can't be read: If-Match takes one ETag as it was answered, or *; If-None-Match takes *; not both")]
+    Condition,
     /// No such policy document.
     #[error("there is no policy document {0:?}")]
     PolicyUnknown(String),

@@ -118,6 +118,18 @@ async fn whatever_happens_has_its_line(backend: Backend) {
     let reason = json!({"actor": "anonymous", "result": "failed", "detail": {"reason": "there is no such account"}});
     line(&registry, "login.failed", reason).await;
 
+    // A token that nobody here has signed is noted once, however often it is shown; one whose time is over is none.
+    let forged = format!("{}AAAA", &token[..token.len() - 4]);
+    for _ in 0..3 {
+        registry.client().as_bearer(&forged).get("/v2/").await.expect(401);
+    }
+    let forgeries = json!({"actor": "anonymous", "address": "127.0.0.1", "result": "failed", "detail":
+        {"reason": "the token is not valid: its signature does not hold"}});
+    let found = line(&registry, "login.failed", forgeries.clone()).await;
+    assert!(!found.to_string().contains(&forged[..20]), "{found}");
+    let is_forgery = |line: &&Value| line["detail"] == forgeries["detail"];
+    assert_eq!(listed(&registry, &["--action", "login.failed"]).await.iter().filter(is_forgery).count(), 1);
+
     // What was refused.
     let refused = |more: Value| {
         let mut members = with(more);

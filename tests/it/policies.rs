@@ -278,6 +278,11 @@ async fn what_makes_no_sense_is_told_and_changes_nothing(backend: Backend) {
     harbor.pull("prod/app", "v1").await.expect(403);
 }
 
+/// The tag of the revision that a document is at.
+async fn revision_of(admin: &Client, name: &str) -> String {
+    admin.get(&format!("{POLICIES}/{name}")).await.expect(200).required("etag").to_owned()
+}
+
 async fn what_was_not_seen_is_not_replaced(backend: Backend) {
     let harbor = Harbor::open(backend).await;
     let admin = harbor.registry.admin();
@@ -295,6 +300,18 @@ async fn what_was_not_seen_is_not_replaced(backend: Backend) {
     let delete = admin.request(Method::DELETE, &format!("{POLICIES}/prod")).header("if-match", &tag);
     Answer::to(delete).await.expect_error(412, "POLICY_CHANGED");
     put_if(&admin, "absent", &documents[0], &[("if-match", "*")]).await.expect_error(412, "POLICY_CHANGED");
+    // A condition that can't be read is not passed over.
+    let revision = revision_of(&admin, "prod").await;
+    for conditions in [
+        &[("if-match", "W/\"1\"")][..],
+        &[("if-match", tag.as_str()), ("if-match", "\"x\"")],
+        &[("if-match", "1")],
+        &[("if-match", ""), ("if-none-match", "*")],
+        &[("if-none-match", "\"1\"")],
+    ] {
+        put_if(&admin, "prod", &documents[0], conditions).await.expect_error(400, "UNSUPPORTED");
+    }
+    assert_eq!(revision_of(&admin, "prod").await, revision);
     assert_eq!(names(&admin).await, ["prod"]);
     // Many at once, each without having looked: all are kept one after the other, whichever is last.
     let many = (0..8).map(|number| {

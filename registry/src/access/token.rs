@@ -1,24 +1,15 @@
-use std::{
-    hash::{Hash, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use longshore_oci::{AccessToken, Scope};
 use longshore_service::signing::InvalidSignature;
-use moka::{Equivalent, sync::Cache};
 use uuid::Uuid;
 
-use super::{AuthenticationError, Caller, session::Session};
+use super::{AuthenticationError, Caller, known::KnownTokens, session::Session};
 use crate::keys::Keys;
 
-/// What may be kept of tokens that need not be checked again, in bytes.
-const MOST_KNOWN_BYTES: u64 = 32 << 20;
-/// What one costs besides its text, which is kept, and of which what is read has about three times as much, in bytes.
-const TOKEN_BYTES: usize = 512;
-/// How much of a token's end tells it from others: an Ed25519 signature in base64, in bytes.
-const SIGNATURE_BYTES: usize = 86;
+/// Why most tokens are refused: their time is over, and who bears them gets another.
+pub const EXPIRED: &str = "it has expired";
 /// The longest token that is looked at, in bytes; heads of requests have little more room.
 const MOST_BYTES: usize = 64 << 10;
 
@@ -26,37 +17,7 @@ const MOST_BYTES: usize = 64 << 10;
 pub struct Tokens {
     keys: Arc<Keys>,
     lifetime: Duration,
-    /// What tokens say whose signature was right.
-    known: Cache<Known, (u32, Arc<AccessToken>)>,
-}
-
-/// The text of a token whose signature was right.
-#[derive(Eq, PartialEq)]
-struct Known(Box<str>);
-
-/// The text of a token that is shown.
-///
-/// Texts are one token where they are the same to the byte; hashing all of one takes longer than the rest of what is asked of it. Its
-/// signature is enough to find it by: of the texts that are known no two have the same, and nobody but us makes such as are known.
-struct Shown<'a>(&'a str);
-
-impl Hash for Shown<'_> {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let bytes = self.0.as_bytes();
-        bytes[bytes.len().saturating_sub(SIGNATURE_BYTES)..].hash(hasher);
-    }
-}
-
-impl Hash for Known {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        Shown(&self.0).hash(hasher);
-    }
-}
-
-impl Equivalent<Known> for Shown<'_> {
-    fn equivalent(&self, known: &Known) -> bool {
-        *self.0 == *known.0
-    }
+    known: KnownTokens,
 }
 
 /// What a token is asked for.
@@ -88,8 +49,7 @@ pub struct Minted {
 impl Tokens {
     /// Tokens by these keys, for so long each.
     pub fn new(keys: Arc<Keys>, lifetime: Duration) -> Self {
-        let known = Cache::builder().max_capacity(MOST_KNOWN_BYTES).weigher(|_, (weight, _): &(u32, _)| *weight);
-        Self { keys, lifetime, known: known.time_to_live(lifetime).build() }
+        Self { keys, lifetime, known: KnownTokens::default() }
     }
 
     /// A token. `None` where there is no key to sign it with.
@@ -157,19 +117,19 @@ impl Tokens {
         if text.len() > MOST_BYTES {
             return Err(AuthenticationError::Token("it is too long"));
         }
-        let token = if let Some((_, token)) = self.known.get(&Shown(text)) {
+        let now = Timestamp::now().as_second();
+        let token = if let Some(token) = self.known.get(text) {
             token
         } else {
             let checked = self.keys.published().check::<AccessToken>(AccessToken::KIND, text);
             let token = Arc::new(checked.map_err(|error| AuthenticationError::Token(reason(&error)))?);
-            let weight = u32::try_from(4 * text.len() + TOKEN_BYTES).unwrap_or(u32::MAX);
-            self.known.insert(Known(text.into()), (weight, token.clone()));
+            self.known.add(text, &token, now);
             token
         };
-        if token.holds(audience, Timestamp::now().as_second()) {
+        if token.holds(audience, now) {
             Ok(token)
         } else if token.audience == audience {
-            Err(AuthenticationError::Token("it has expired"))
+            Err(AuthenticationError::Token(EXPIRED))
         } else {
             Err(AuthenticationError::Token("it is for another service"))
         }
@@ -183,22 +143,5 @@ fn reason(error: &InvalidSignature) -> &'static str {
         InvalidSignature::Kind { .. } => "it is a token for something else",
         InvalidSignature::UnknownKey(_) => "its key is not known here",
         InvalidSignature::Refused(_) => "its signature does not hold",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_known_token_is_the_same_to_the_byte() {
-        let known: Cache<Known, ()> = Cache::new(10);
-        let end = "s".repeat(SIGNATURE_BYTES);
-        let text = format!("header.payload.{end}");
-        known.insert(Known(text.as_str().into()), ());
-        assert!(known.contains_key(&Shown(&text)));
-        for other in [format!("header.another.{end}"), format!("x{text}"), end, text[1..].to_owned(), String::new()] {
-            assert!(!known.contains_key(&Shown(&other)), "{other}");
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::body::Body;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{Method, Response, StatusCode};
 use jiff::Timestamp;
 use longshore_service::{
     fetch::{are_certificates, is_secure},
@@ -12,12 +12,12 @@ use longshore_service::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Call, Incoming, Outcome, accounts::access, body, body::Object, page, page::Page, reply, token::no_store};
+use super::{Call, Incoming, Outcome, accounts::access, body, body::Object, condition, page, page::Page, reply, token::no_store};
 use crate::{
     access::{AuthenticationError, check_name, now},
     error::Error,
     registry::Registry,
-    state::{ClaimRule, Expected, IssuerTrust, Put, PutIssuer, StoredIssuer},
+    state::{ClaimRule, Deletion, IssuerTrust, Put, PutIssuer, StoredIssuer},
 };
 
 /// The longest text of an issuer's, in bytes.
@@ -92,7 +92,7 @@ pub async fn one<B: Incoming>(registry: &Arc<Registry>, name: String, mut call: 
             let trust = parse(&body)?;
             check(&name, &trust, access.settings().max_session)?;
             let most = access.settings().max_issuers;
-            let put = PutIssuer { name: name.clone(), trust, at: now(), expected: expected(&call)?, most };
+            let put = PutIssuer { name: name.clone(), trust, at: now(), expected: condition::expected(&call)?, most };
             let (status, issuer) = match registry.state.put_issuer(put).await? {
                 Put::Made(issuer) => (StatusCode::CREATED, issuer),
                 Put::Replaced(issuer) => (StatusCode::OK, issuer),
@@ -105,8 +105,10 @@ pub async fn one<B: Incoming>(registry: &Arc<Registry>, name: String, mut call: 
             Ok(response)
         }
         Method::DELETE => {
-            if !registry.state.delete_issuer(&name).await? {
-                return Err(Error::IssuerUnknown(name));
+            match registry.state.delete_issuer(&name, condition::expected(&call)?).await? {
+                Deletion::Done => {}
+                Deletion::Unexpected => return Err(Error::IssuerChanged(name)),
+                Deletion::Absent => return Err(Error::IssuerUnknown(name)),
             }
             access.changed().await;
             Ok(reply::status(StatusCode::NO_CONTENT))
@@ -150,23 +152,6 @@ fn parse(body: &[u8]) -> Result<IssuerTrust, Error> {
     let sent: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
     let are_objects = sent["rules"].as_array().is_none_or(|rules| rules.iter().all(Value::is_object));
     if are_objects { Ok(trust) } else { Err(unreadable(&"a rule is an object")) }
-}
-
-/// What must be there, as the request's conditions have it (RFC 9110).
-fn expected<B>(call: &Call<B>) -> Result<Expected, Error> {
-    let unreadable =
-        || Error::IssuerInvalid("a condition can't be read: If-Match takes one ETag, If-None-Match takes *".to_owned());
-    let values = |name| call.parts.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
-    match (&values(header::IF_MATCH)[..], &values(header::IF_NONE_MATCH)[..]) {
-        ([], []) => Ok(Expected::Anything),
-        ([], [b"*"]) => Ok(Expected::Nothing),
-        ([tag], []) => {
-            let tag = std::str::from_utf8(tag).map_err(|_| unreadable())?;
-            let revision = tag.trim().strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-            Ok(Expected::Revision(revision.and_then(|tag| tag.parse().ok()).ok_or_else(unreadable)?))
-        }
-        _ => Err(unreadable()),
-    }
 }
 
 /// Whether an issuer can be so; all that is wrong with it where it can't.

@@ -8,6 +8,7 @@ mod blob_delete;
 mod blob_get;
 mod body;
 mod catalog;
+mod condition;
 mod image;
 mod images;
 mod issuers;
@@ -141,30 +142,42 @@ pub fn mark(response: &mut Response<Body>) {
     response.headers_mut().insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
 }
 
+/// A request's future is moved a few times before it runs, so the large ones, which do more than that costs, lie in a box of their own.
 async fn operate<B: Incoming>(registry: &Arc<Registry>, route: Route, call: Call<B>) -> Outcome {
     let method = call.parts.method.clone();
     let is_read = method == Method::GET || method == Method::HEAD;
     match (route, &method) {
         (Route::Base, _) if is_read => Ok(reply::json_bytes(Bytes::from_static(b"{}"))),
         (Route::Manifest(name, reference), _) if is_read => manifest_get::manifest_get(registry, name, reference, &call).await,
-        (Route::Manifest(name, reference), &Method::PUT) => manifest_put::manifest_put(registry, name, reference, call).await,
+        (Route::Manifest(name, reference), &Method::PUT) => {
+            Box::pin(manifest_put::manifest_put(registry, name, reference, call)).await
+        }
         (Route::Manifest(name, reference), &Method::DELETE) => manifest_delete::manifest_delete(registry, name, reference).await,
         (Route::Blob(name, digest), _) if is_read => blob_get::blob_get(registry, name, digest, &call).await,
         (Route::Blob(name, digest), &Method::DELETE) => blob_delete::blob_delete(registry, name, digest).await,
-        (Route::Uploads(name), &Method::POST) => upload_start::upload_start(registry, name, call).await,
+        (Route::Uploads(name), &Method::POST) => Box::pin(upload_start::upload_start(registry, name, call)).await,
         (Route::Upload(name, id), &Method::PATCH) => upload_append::upload_append(registry, name, id, call).await,
-        (Route::Upload(name, id), &Method::PUT) => upload_finish::upload_finish(registry, name, id, call).await,
+        (Route::Upload(name, id), &Method::PUT) => Box::pin(upload_finish::upload_finish(registry, name, id, call)).await,
         (Route::Upload(name, id), &Method::DELETE) => upload_cancel::upload_cancel(registry, name, id).await,
         (Route::Upload(name, id), _) if is_read => upload_status::upload_status(registry, name, id).await,
         (Route::Tags(name), _) if is_read => tags::tags(registry, name, &call).await,
         (Route::Catalog, _) if is_read => catalog::catalog(registry, &call).await,
         (Route::Referrers(name, digest), _) if is_read => referrers::referrers(registry, name, digest, &call).await,
+        (Route::Metainfo(name, digest), _) if is_read => metainfo::metainfo(registry, name, digest).await,
+        (Route::Keys, _) if is_read => Ok(keys::keys(registry)),
+        (Route::Token, _) if is_read || method == Method::POST => Box::pin(token::token(registry, call)).await,
+        (route, _) => Box::pin(administer(registry, route, call)).await,
+    }
+}
+
+/// What is asked by people and their tools, not by container runtimes.
+async fn administer<B: Incoming>(registry: &Arc<Registry>, route: Route, call: Call<B>) -> Outcome {
+    let method = call.parts.method.clone();
+    let is_read = method == Method::GET || method == Method::HEAD;
+    match (route, &method) {
         (Route::Images, _) if is_read => images::images(registry, &call).await,
         (Route::Image(name, reference), _) if is_read => image::image(registry, name, reference, &call).await,
         (Route::Verdict(name, reference), _) if is_read => verdict::verdict(registry, name, reference, &call).await,
-        (Route::Metainfo(name, digest), _) if is_read => metainfo::metainfo(registry, name, digest).await,
-        (Route::Keys, _) if is_read => Ok(keys::keys(registry)),
-        (Route::Token, _) if is_read || method == Method::POST => token::token(registry, call).await,
         (Route::Accounts, _) if is_read => accounts::list(registry, &call).await,
         (Route::Accounts, &Method::POST) => accounts::create(registry, call).await,
         (Route::Account(name), _) if is_read || matches!(method, Method::PATCH | Method::DELETE) => {
@@ -172,12 +185,12 @@ async fn operate<B: Incoming>(registry: &Arc<Registry>, route: Route, call: Call
         }
         (Route::Roles, _) if is_read => roles::list(registry, &call).await,
         (Route::Roles, &Method::POST) => roles::create(registry, call).await,
+        (Route::Role(id), &Method::DELETE) => roles::remove(registry, id, &call).await,
         (Route::Policies, _) if is_read => policies::list(registry, &call).await,
         (Route::Policy(name), _) if is_read || matches!(method, Method::PUT | Method::DELETE) => {
             policies::one(registry, name, call).await
         }
         (Route::PolicyTest, &Method::POST) => policy_test::policy_test(registry, call).await,
-        (Route::Role(id), &Method::DELETE) => roles::remove(registry, id, &call).await,
         (Route::Issuers, _) if is_read => issuers::list(registry, &call).await,
         (Route::Issuer(name), _) if is_read || matches!(method, Method::PUT | Method::DELETE) => {
             issuers::one(registry, name, call).await

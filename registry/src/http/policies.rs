@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Call, Incoming, Outcome, body, page, page::Page, policy_test, reply};
+use super::{Call, Incoming, Outcome, body, condition, page, page::Page, policy_test, reply};
 use crate::{
     access::now,
     error::Error,
@@ -179,15 +179,9 @@ async fn remove<B>(registry: &Registry, name: &str, call: &Call<B>) -> Outcome {
     Err(StateError::Changed.into())
 }
 
-/// That a document is at a revision which the request names, if it names any (RFC 9110, 13.1).
+/// That what is there of a document is what the request expects.
 fn require_seen<B>(name: &str, revision: Option<u64>, call: &Call<B>) -> Result<(), Error> {
-    let names_it = |tags: &str| {
-        let mut tags = tags.split(',').map(str::trim);
-        revision.is_some_and(|revision| tags.any(|tag| tag == "*" || reply::entity_tag(revision) == *tag))
-    };
-    let is_wanted = call.header(header::IF_MATCH).is_none_or(names_it);
-    let is_unwanted = call.header(header::IF_NONE_MATCH).is_some_and(names_it);
-    if is_wanted && !is_unwanted {
+    if condition::expected(call)?.is(revision) {
         return Ok(());
     }
     let is = revision.map_or_else(|| "is not there".to_owned(), |revision| format!("is at revision {revision}"));

@@ -10,8 +10,8 @@ use super::{
     pattern::RepositoryPattern,
 };
 
-/// The policies of a document that can't be read, for this reason.
-pub fn policies(document: &str, text: &str, problem: &str) -> Vec<Policy> {
+/// The policies of a document that can't be read. Why it can't is for who administers: it tells what stands in it.
+pub fn policies(document: &str, text: &str) -> Vec<Policy> {
     let table: Table = toml::from_str(text).unwrap_or_default();
     let parts = table.get("policy").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let mut policies: Vec<Policy> = parts.iter().map(|part| policy(document, part)).collect();
@@ -20,7 +20,7 @@ pub fn policies(document: &str, text: &str, problem: &str) -> Vec<Policy> {
     }
     for policy in &mut policies {
         policy.closed = Some(format!(
-            "its document {document:?} can't be read by this version of the registry, so nothing goes in or out: {problem}"
+            "its document {document:?} can't be read by this version of the registry, so nothing goes in or out; an administrator is told why"
         ));
     }
     policies
@@ -46,11 +46,11 @@ mod tests {
 
     fn closed(text: &str) -> Vec<(String, String, Mode)> {
         let told = |policy: &Policy| {
-            assert!(policy.closed.as_deref().is_some_and(|reason| reason.contains("a reason")), "{policy:?}");
+            assert!(policy.closed.as_deref().is_some_and(|reason| reason.contains("can't be read")), "{policy:?}");
             let repositories: Vec<String> = policy.repositories.iter().map(ToString::to_string).collect();
             (policy.name.clone(), repositories.join(" "), policy.mode)
         };
-        policies("file", text, "a reason").iter().map(told).collect()
+        policies("file", text).iter().map(told).collect()
     }
 
     fn one(name: &str, repositories: &str, mode: Mode) -> (String, String, Mode) {

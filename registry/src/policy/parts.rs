@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     document::{Document, Policy},
@@ -30,8 +30,9 @@ impl Parts {
         let file = self.file.policies.iter();
         let stored = self.stored.documents.iter().flat_map(|applied| &applied.policies);
         let policies: Vec<Policy> = file.chain(stored).cloned().collect();
-        for (index, Policy { name, .. }) in policies.iter().enumerate() {
-            if policies[..index].iter().any(|other| other.name == *name) {
+        let mut names = HashSet::new();
+        for Policy { name, .. } in &policies {
+            if !names.insert(name) {
                 tracing::error!(
                     policy = name,
                     "there is more than one policy of this name; all are in force, and one should be renamed"
@@ -49,7 +50,8 @@ impl Parts {
 
     /// What keeps a document from its place: names that policies elsewhere have.
     pub fn clashes(&self, place: Place<'_>, candidate: &Document) -> Vec<String> {
-        let is_taken = |other: &Policy| candidate.policies.iter().any(|policy| policy.name == other.name);
+        let names: HashSet<&str> = candidate.policies.iter().map(|policy| policy.name.as_str()).collect();
+        let is_taken = |other: &Policy| names.contains(other.name.as_str());
         let told = |(elsewhere, Policy { name, .. }): (Place<'_>, &Policy)| match elsewhere {
             Place::File => format!("there is a policy {name:?} in the configured file (policy.file); rename one"),
             Place::Database(document) => format!("there is a policy {name:?} in the document {document:?}; rename one"),

@@ -56,7 +56,7 @@ impl Applied {
                     problem,
                     "an applied policy document can't be read: what it covers is closed"
                 );
-                Self { policies: closed::policies(&stored.name, &stored.text, &problem), stored, problem: Some(problem) }
+                Self { policies: closed::policies(&stored.name, &stored.text), stored, problem: Some(problem) }
             }
         }
     }

@@ -257,9 +257,9 @@ macro_rules! implement_state {
             async fn put_issuer(&self, put: PutIssuer) -> Result<Put, StateError> {
                 write!(self, Durable, [put], |connection| statements::issuers::put(connection, &put))
             }
-            async fn delete_issuer(&self, name: &str) -> Result<bool, StateError> {
+            async fn delete_issuer(&self, name: &str, expected: Expected) -> Result<Deletion, StateError> {
                 let name = name.to_owned();
-                write!(self, Durable, [name], |connection| statements::issuers::delete(connection, &name))
+                write!(self, Durable, [name], |connection| statements::issuers::delete(connection, &name, expected))
             }
             async fn policy_version(&self) -> Result<u64, StateError> {
                 read!(self, |connection| statements::policies::version(connection))
@@ -274,8 +274,8 @@ macro_rules! implement_state {
                 let name = name.to_owned();
                 write!(self, Durable, [name], |connection| statements::policies::delete(connection, &name, seen))
             }
-            async fn note_events(&self, events: Vec<Event>) -> Result<(), StateError> {
-                write!(self, Passing, [events], |connection| statements::audit::note(connection, &events))
+            async fn note_events(&self, batch: NotedBatch) -> Result<(), StateError> {
+                write!(self, Passing, [batch], |connection| statements::audit::note(connection, &batch))
             }
             async fn is_audit_waiting(&self) -> Result<bool, StateError> {
                 read!(self, |connection| statements::audit::is_waiting(connection))

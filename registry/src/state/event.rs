@@ -119,6 +119,17 @@ pub struct Event {
     pub detail: Option<Value>,
 }
 
+/// Things that happened and are no changes, as one process has gathered them.
+#[derive(Clone, Debug)]
+pub struct NotedBatch {
+    /// Who has; no other process has the name.
+    pub noter: String,
+    /// Its place among what that one has gathered, from 1 on.
+    pub number: u64,
+    /// At least one.
+    pub events: Vec<Event>,
+}
+
 impl Event {
     /// Something that the current author did just now.
     pub fn now(kind: EventKind) -> Self {

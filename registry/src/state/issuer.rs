@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::Expected;
 use serde_json::Value;
 
 /// Somebody whose word is taken on who calls: an OpenID Connect issuer.
@@ -122,17 +124,6 @@ pub struct PutIssuer {
     pub most: u32,
 }
 
-/// What must be there for a change to be made.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Expected {
-    /// Whatever it is.
-    Anything,
-    /// Nothing.
-    Nothing,
-    /// This revision of it.
-    Revision(u64),
-}
-
 /// What came of putting an issuer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Put {
@@ -144,6 +135,17 @@ pub enum Put {
     Unexpected,
     /// There are as many as there may be.
     TooMany,
+}
+
+/// What came of deleting an issuer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Deletion {
+    /// It is gone.
+    Done,
+    /// Something else is there than was expected, or nothing.
+    Unexpected,
+    /// There was none.
+    Absent,
 }
 
 /// Whom a role is for.

@@ -19,6 +19,7 @@ pub fn sqlite() -> Migrator {
         ("account certificates", include_str!("../../migrations/sqlite/7_account_certificates.sql")),
         ("policies", include_str!("../../migrations/sqlite/8_policies.sql")),
         ("audit", include_str!("../../migrations/sqlite/9_audit.sql")),
+        ("audit noters", include_str!("../../migrations/sqlite/10_audit_noters.sql")),
     ])
 }
 
@@ -34,6 +35,7 @@ pub fn postgres() -> Migrator {
         ("account certificates", include_str!("../../migrations/postgres/7_account_certificates.sql")),
         ("policies", include_str!("../../migrations/postgres/8_policies.sql")),
         ("audit", include_str!("../../migrations/postgres/9_audit.sql")),
+        ("audit noters", include_str!("../../migrations/postgres/10_audit_noters.sql")),
     ])
 }
 

@@ -11,6 +11,7 @@ mod author;
 mod backend;
 mod error;
 mod event;
+mod expected;
 mod image;
 mod issuer;
 mod manifest;
@@ -36,9 +37,10 @@ pub use account::{AccessLimits, AccountChange, AccountKind, Expiry, Made, NewAcc
 pub use audit::AuditFilter;
 pub use author::Author;
 pub use error::StateError;
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, NotedBatch};
+pub use expected::Expected;
 pub use image::{ImageDetail, ImageFilter, ImageSummary, LayerDetail, ManifestDetail, Sharing};
-pub use issuer::{ClaimRule, Expected, IssuerTrust, IssuerVersions, Put, PutIssuer, StoredIssuer, Subject};
+pub use issuer::{ClaimRule, Deletion, IssuerTrust, IssuerVersions, Put, PutIssuer, StoredIssuer, Subject};
 pub use manifest::{DeleteManifest, Edge, EvidenceIndex, PutManifest, Referrer, StoredManifest, references};
 pub use policy::StoredDocument;
 pub use postgres::{PostgresState, Tenancy};
@@ -217,7 +219,7 @@ pub trait State: Send + Sync + 'static {
     /// Makes an issuer, or replaces it; the roles of rules that it has no more go.
     async fn put_issuer(&self, put: PutIssuer) -> Result<Put, StateError>;
     /// Deletes an issuer, and the roles of its rules and groups. False where there is none.
-    async fn delete_issuer(&self, name: &str) -> Result<bool, StateError>;
+    async fn delete_issuer(&self, name: &str, expected: Expected) -> Result<Deletion, StateError>;
 
     // Policy documents.
 
@@ -233,8 +235,8 @@ pub trait State: Send + Sync + 'static {
 
     // The audit log.
 
-    /// Puts what is no change, and has no transaction of its own, into the outbox; at least one thing.
-    async fn note_events(&self, events: Vec<Event>) -> Result<(), StateError>;
+    /// Puts what is no change, and has no transaction of its own, into the outbox, once however often it is asked to.
+    async fn note_events(&self, batch: NotedBatch) -> Result<(), StateError>;
     /// Whether something in the outbox waits for its line.
     async fn is_audit_waiting(&self) -> Result<bool, StateError>;
     /// Gives what waits its lines; how many. Any number of replicas may do so at once: one waits for the other.

@@ -96,18 +96,19 @@ impl ClientCertificate {
     /// Whether it is good now, by the authorities that are in force now. It costs no more than a look at the clock, unless these have
     /// changed or it was not asked for a while.
     pub fn check(&self) -> Result<(), UntrustedCertificate> {
-        self.check_at(UnixTime::now())
+        self.check_at(UnixTime::now(), true)
     }
 
     /// Whether it will be bad before so long.
     pub(super) fn ends_within(&self, time: Duration) -> bool {
         let then = UnixTime::now().as_secs().saturating_add(time.as_secs());
-        self.check_at(UnixTime::since_unix_epoch(Duration::from_secs(then))).is_err()
+        self.check_at(UnixTime::since_unix_epoch(Duration::from_secs(then)), false).is_err()
     }
 
-    fn check_at(&self, now: UnixTime) -> Result<(), UntrustedCertificate> {
+    /// Whether it is good at a time, which is now or lies ahead. What is good then is good now; what is not may be.
+    fn check_at(&self, time: UnixTime, is_now: bool) -> Result<(), UntrustedCertificate> {
         let inner = &self.0;
-        if now.as_secs() > inner.named.ends_at {
+        if time.as_secs() > inner.named.ends_at {
             return Err(UntrustedCertificate::Expired);
         }
         let Some(by) = inner.certificates.authorities() else {
@@ -118,11 +119,13 @@ impl ClientCertificate {
             return known.outcome.clone();
         }
         let (own, others) = inner.chain.split_first().expect("a chain has the client's own certificate");
-        let outcome = match by.verifier.verify_client_cert(own, others, now) {
+        let outcome = match by.verifier.verify_client_cert(own, others, time) {
             Ok(_) => Ok(()),
             Err(error) => Err(untrusted(&error)),
         };
-        *checked = Some(Checked { by, at: Instant::now(), outcome: outcome.clone() });
+        if is_now || outcome.is_ok() {
+            *checked = Some(Checked { by, at: Instant::now(), outcome: outcome.clone() });
+        }
         outcome
     }
 }

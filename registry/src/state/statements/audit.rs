@@ -3,11 +3,11 @@
 //! Whoever changes the head first in a transaction is alone with the chain until that ends. An event says itself that it waits for its
 //! line, since one with a smaller id may be committed later.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use longshore_oci::{AuditHead, AuditLine};
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::super::super::{AuditFilter, Author, Event, audit::Entry};
+use super::super::super::{AuditFilter, Author, NotedBatch, audit::Entry};
 use super::{Connection, Result, Row, places, rows, signed, timestamp, unsigned};
 
 /// Who makes a change, as the outbox has it: the account, the address, the request's id.
@@ -17,8 +17,32 @@ pub fn author() -> (Option<String>, Option<String>, Option<String>) {
     (account, Some(author.address().to_string()), Some(author.request_id().to_owned()))
 }
 
-/// Puts what is no change into the outbox; there is something.
-pub async fn note(connection: &mut Connection, events: &[Event]) -> Result<()> {
+/// How long it is known which batch of a noter's was its last, at least.
+const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Puts what is no change into the outbox, where it is not there already; there is something.
+pub async fn note(connection: &mut Connection, NotedBatch { noter, number, events }: &NotedBatch) -> Result<()> {
+    let now = Timestamp::now();
+    if *number == 1 {
+        let before = now.checked_sub(KNOWN_FOR).unwrap_or(Timestamp::MIN);
+        sqlx::query("DELETE FROM audit_noters WHERE noted_at < $1")
+            .bind(before.as_microsecond())
+            .execute(&mut *connection)
+            .await?;
+    }
+    let is_new = sqlx::query(
+        "INSERT INTO audit_noters (noter, batch, noted_at) VALUES ($1, $2, $3)
+         ON CONFLICT (noter) DO UPDATE SET batch = excluded.batch, noted_at = excluded.noted_at
+         WHERE audit_noters.batch < excluded.batch",
+    )
+    .bind(noter.as_str())
+    .bind(signed(*number))
+    .bind(now.as_microsecond())
+    .execute(&mut *connection)
+    .await?;
+    if is_new.rows_affected() == 0 {
+        return Ok(());
+    }
     let sql = format!(
         "INSERT INTO events (kind, repository, digest, tag, happened_at, actor, address, request_id, detail, is_unaudited) VALUES {}",
         rows(events.len(), 10)

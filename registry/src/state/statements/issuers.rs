@@ -5,7 +5,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::Row as _;
 
-use super::super::super::{EventKind, Expected, IssuerTrust, IssuerVersions, Put, PutIssuer, StateError, StoredIssuer, Subject};
+use super::super::super::{
+    Deletion, EventKind, Expected, IssuerTrust, IssuerVersions, Put, PutIssuer, StateError, StoredIssuer, Subject,
+};
 use super::{Connection, Result, Row, accounts, emit_detail, roles, signed, timestamp, unsigned};
 
 /// Those after a name. All are read, however few are wanted: there are never many, and one that can't be read is left out.
@@ -39,12 +41,7 @@ pub async fn find(connection: &mut Connection, name: &str) -> Result<Option<Stor
 pub async fn put(connection: &mut Connection, put: &PutIssuer) -> Result<Put> {
     accounts::begin_change(connection).await?;
     let before = find(connection, &put.name).await?;
-    let is_expected = match put.expected {
-        Expected::Anything => true,
-        Expected::Nothing => before.is_none(),
-        Expected::Revision(revision) => before.as_ref().is_some_and(|before| before.revision == revision),
-    };
-    if !is_expected {
+    if !put.expected.is(before.as_ref().map(|before| before.revision)) {
         return Ok(Put::Unexpected);
     }
     if before.is_none() && count(connection).await? >= u64::from(put.most) {
@@ -81,17 +78,22 @@ pub async fn put(connection: &mut Connection, put: &PutIssuer) -> Result<Put> {
 }
 
 /// Deletes one, and the roles of its rules and groups, so that whoever has its name next does not have them.
-pub async fn delete(connection: &mut Connection, name: &str) -> Result<bool> {
+pub async fn delete(connection: &mut Connection, name: &str, expected: Expected) -> Result<Deletion> {
     accounts::begin_change(connection).await?;
+    let row = sqlx::query("SELECT revision FROM issuers WHERE name = $1").bind(name).fetch_optional(&mut *connection).await?;
+    let present = row.map(|row| unsigned(&row, "revision")).transpose()?;
+    if !expected.is(present) {
+        return Ok(Deletion::Unexpected);
+    }
+    if present.is_none() {
+        return Ok(Deletion::Absent);
+    }
     for kind in [Subject::RULE, Subject::GROUP] {
         roles::delete_beginning(connection, &format!("{kind}{name}/")).await?;
     }
-    let deleted = sqlx::query("DELETE FROM issuers WHERE name = $1").bind(name).execute(&mut *connection).await?;
-    if deleted.rows_affected() == 0 {
-        return Ok(false);
-    }
+    sqlx::query("DELETE FROM issuers WHERE name = $1").bind(name).execute(&mut *connection).await?;
     emit_detail(connection, EventKind::IssuerDeleted, &json!({ "issuer": name })).await?;
-    Ok(true)
+    Ok(Deletion::Done)
 }
 
 /// Whether a role can be for a subject.

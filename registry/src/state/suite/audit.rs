@@ -12,8 +12,8 @@ use super::{
     samples::{commit, digest, repository, tag},
 };
 use crate::state::{
-    AccessLimits, AccountChange, AccountKind, AuditFilter, Author, Event, EventKind, Expiry, Made, NewAccount, SharedState,
-    StateError, StoredAccount, StoredRole,
+    AccessLimits, AccountChange, AccountKind, AuditFilter, Author, Event, EventKind, Expiry, Made, NewAccount, NotedBatch,
+    SharedState, StateError, StoredAccount, StoredRole,
 };
 
 on_every_database!(
@@ -106,6 +106,10 @@ async fn each_event_says_who_did_it_and_becomes_a_line(subject: Subject) {
     assert_eq!((head.seq, head.first_seq), (3, 1));
 }
 
+fn batch(number: u64, events: Vec<Event>) -> NotedBatch {
+    NotedBatch { noter: "noter".into(), number, events }
+}
+
 async fn lines_are_found_by_who_what_and_when(subject: Subject) {
     let state = &subject.state;
     let kinds = [EventKind::LoginFailed, EventKind::LoginSucceeded, EventKind::TagSet, EventKind::AccessDenied];
@@ -116,7 +120,7 @@ async fn lines_are_found_by_who_what_and_when(subject: Subject) {
         happened_at: at([10, 30, 20, 40][number]),
         ..Event::of_nobody(kinds[number])
     };
-    state.note_events((0..4).map(event).collect()).await.unwrap();
+    state.note_events(batch(1, (0..4).map(event).collect())).await.unwrap();
     chain_all(state).await;
     let found = async |filter: AuditFilter| -> Vec<u64> {
         state.audit_lines(filter).await.unwrap().into_iter().map(|(seq, _)| seq).collect()
@@ -149,7 +153,9 @@ async fn what_is_no_change_is_noted_with_its_own_author(subject: Subject) {
         ..Event::of_nobody(EventKind::LoginFailed)
     });
     let events: Vec<Event> = events.collect();
-    by(Some("other"), 9, state.note_events(events)).await.unwrap();
+    by(Some("other"), 9, state.note_events(batch(1, events.clone()))).await.unwrap();
+    // What is not known to be written is written again, and is there once.
+    state.note_events(batch(1, events)).await.unwrap();
     chain_all(state).await;
     let (lines, _) = lines(state).await;
     assert_eq!(lines.len(), 1200);
@@ -291,7 +297,7 @@ async fn lines_are_kept_for_a_time_and_the_rest_still_holds(subject: Subject) {
     let state = &subject.state;
     let event =
         |second: i64| Event { happened_at: Timestamp::from_second(second).unwrap(), ..Event::of_nobody(EventKind::AccessDenied) };
-    state.note_events([1, 2, 9, 3, 4, 5, 6].map(event).to_vec()).await.unwrap();
+    state.note_events(batch(1, [1, 2, 9, 3, 4, 5, 6].map(event).to_vec())).await.unwrap();
     chain_all(state).await;
     let before = |second: i64| Timestamp::from_second(second).unwrap();
     assert_eq!(state.expire_audit(before(1), 10).await.unwrap(), 0);

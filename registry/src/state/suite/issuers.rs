@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{Subject, on_every_database};
-use crate::state::{ClaimRule, Expected, IssuerTrust, Made, Put, PutIssuer, StoredIssuer, StoredRole};
+use crate::state::{ClaimRule, Deletion, Expected, IssuerTrust, Made, Put, PutIssuer, StoredIssuer, StoredRole};
 
 on_every_database!(
     an_issuer_is_made_replaced_and_deleted,
@@ -66,8 +66,12 @@ async fn an_issuer_is_made_replaced_and_deleted(subject: Subject) {
     assert!(second.revision > first.revision, "each change has a number of its own");
     assert!(state.access_version().await.unwrap() > before, "replicas see that something is another");
 
-    assert!(state.delete_issuer("b").await.unwrap());
-    assert!(!state.delete_issuer("b").await.unwrap());
+    let revision = state.issuer("b").await.unwrap().unwrap().revision;
+    assert_eq!(state.delete_issuer("b", Expected::Revision(revision - 1)).await.unwrap(), Deletion::Unexpected);
+    assert!(state.issuer("b").await.unwrap().is_some());
+    assert_eq!(state.delete_issuer("b", Expected::Revision(revision)).await.unwrap(), Deletion::Done);
+    assert_eq!(state.delete_issuer("b", Expected::Anything).await.unwrap(), Deletion::Absent);
+    assert_eq!(state.delete_issuer("b", Expected::Something).await.unwrap(), Deletion::Unexpected);
     assert_eq!(other.issuer("b").await.unwrap(), None);
     state.clear().await.unwrap();
     assert!(state.issuer("a").await.unwrap().is_some(), "a rebuilding has no other to put in its place");
@@ -107,6 +111,6 @@ async fn roles_go_with_what_they_are_for(subject: Subject) {
     let left = async || state.roles(None, "", 99).await.unwrap().into_iter().map(|role| role.id).collect::<Vec<_>>();
     made(state.put_issuer(put("i", &["s"], Expected::Anything)).await.unwrap());
     assert_eq!(left().await, ["2", "3", "4", "5"], "those of a rule that is gone");
-    state.delete_issuer("i").await.unwrap();
+    state.delete_issuer("i", Expected::Anything).await.unwrap();
     assert_eq!(left().await, ["4", "5"]);
 }
