@@ -24,6 +24,7 @@ use crate::{
     policy::{Follower, Watch},
     registry::Registry,
     sweep::Sweeper,
+    tuf::Keeper as TufKeeper,
 };
 
 /// The routes' labels, by their position in the metrics; the last stands for paths that are none.
@@ -77,6 +78,7 @@ pub struct App {
     pub(crate) audit: Option<(Noter, ChainKeeper)>,
     pub(crate) policy_watch: Option<Watch>,
     pub(crate) policy_follower: Follower,
+    pub(crate) tuf_keeper: Option<TufKeeper>,
     pub(crate) first_password: Option<String>,
     pub(crate) draining: CancellationToken,
 }
@@ -131,6 +133,7 @@ impl App {
             audit,
             policy_watch,
             policy_follower,
+            tuf_keeper,
             draining,
             ..
         } = self;
@@ -147,6 +150,9 @@ impl App {
             tokio::spawn(watch.run(shutdown.clone()));
         }
         tokio::spawn(policy_follower.run(shutdown.clone()));
+        if let Some(keeper) = tuf_keeper {
+            tokio::spawn(keeper.run(shutdown.clone()));
+        }
         let stop_writing = CancellationToken::new();
         let following = registry.access.clone().map(|access| tokio::spawn(access.watch(stop_writing.clone())));
         let mut writing = tokio::spawn(scribe.run(stop_writing.clone()));

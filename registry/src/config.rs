@@ -13,6 +13,7 @@ mod logs;
 mod policy;
 mod storage;
 mod throttle;
+mod tuf;
 mod uploads;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ pub use logs::{Log, Telemetry};
 pub use policy::Policy;
 pub use storage::{Redirect, Storage, StorageKind};
 pub use throttle::Throttle;
+pub use tuf::{Tuf, TufRepository};
 pub use uploads::Uploads;
 
 /// The daemon's name in environment variables: `LONGSHORE_REGISTRY__…`.
@@ -59,6 +61,8 @@ pub struct Config {
     pub manifests: Manifests,
     /// What may be pushed.
     pub policy: Policy,
+    /// What keeps trusted roots current.
+    pub tuf: Tuf,
     /// How lists are paged.
     pub lists: Lists,
     /// How what is no longer needed is removed.
@@ -83,6 +87,7 @@ longshore_service::sections!(Config {
     uploads,
     manifests,
     policy,
+    tuf,
     lists,
     sweep,
     requests,
@@ -108,12 +113,14 @@ impl Config {
         config::load_text("registry.toml", toml).map(|loaded| loaded.config)
     }
 
-    /// The configuration of `longshore up`: objects in `data/objects`, SQLite in `data/registry.db`, on `listen`.
+    /// The configuration of `longshore up`: objects in `data/objects`, SQLite in `data/registry.db`, what TUF repositories say in
+    /// `data/tuf`, on `listen`.
     pub fn embedded(data: &Path, listen: SocketAddr) -> Self {
         let mut config = Self::default();
         config.listen.address = listen;
         config.storage.folder = data.join("objects");
         config.database.file = data.join("registry.db");
+        config.tuf.folder = data.join("tuf");
         config
     }
 
@@ -184,6 +191,7 @@ impl Layout for Config {
         self.uploads.check(problems);
         self.manifests.check(problems);
         self.policy.check(problems);
+        self.tuf.check(problems);
         self.lists.check(problems);
         self.sweep.check(problems);
         self.requests.check(problems);
@@ -202,7 +210,8 @@ impl Layout for Config {
 
     fn check_files(&self, problems: &mut Problems<'_>) {
         self.listen.check_files(problems);
-        self.policy.check_files(problems);
+        self.policy.check_files(&self.tuf, problems);
+        self.tuf.check_files(problems);
     }
 }
 

@@ -27,6 +27,7 @@ mod state;
 mod storage;
 mod sweep;
 mod throttle;
+mod tuf;
 mod upload;
 mod verdicts;
 
@@ -39,7 +40,7 @@ pub use policy::{
 };
 pub use reindex::{ReindexError, ReindexProgress, ReindexReport, reindex};
 pub use signature::{
-    Evidence, Form as EvidenceForm, Key as SignatureKey, Signer, Syntax as EnvelopeSyntax, Target as SignatureTarget,
-    Trust as NotationTrust, TrustStore,
+    Evidence, Form as EvidenceForm, Key as SignatureKey, Keyless, Signer, Syntax as EnvelopeSyntax, Target as SignatureTarget,
+    Trust as NotationTrust, TrustStore, TrustedAuthority,
 };
 pub use start::{StartError, build, reset_administrator};

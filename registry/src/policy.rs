@@ -28,6 +28,7 @@ use prometheus::IntCounter;
 
 use crate::{
     error::Error,
+    signature::SigstoreRoot,
     state::{SharedState, StateError},
 };
 
@@ -75,6 +76,11 @@ impl Policies {
     /// Takes over what the configured file says now.
     fn take_file(&self, document: Document) {
         self.change(|parts| parts.file = Arc::new(document));
+    }
+
+    /// Takes over what a TUF repository says now. Nothing stays that was judged by what it said before.
+    pub fn take_root(&self, repository: &str, root: Arc<SigstoreRoot>) {
+        self.change(|parts| parts.roots = parts.roots.with(repository, root));
     }
 
     fn change(&self, change: impl FnOnce(&mut Parts)) {

@@ -26,6 +26,7 @@ use crate::{
     storage::{Backoff, FolderStore, Metered, ObjectKey, PIECE_BYTES, Retrying, S3Settings, S3Store, SharedStore, StorageError},
     sweep::{Retention, Sweeper},
     throttle::{Allowance, Throttle},
+    tuf::{Keeper as TufKeeper, Pace, Repository, Roots, Told, TufError},
     upload::{Begun, Budget, UploadSettings},
     verdicts::Verdicts,
 };
@@ -71,6 +72,9 @@ pub enum StartError {
     /// The policy document can't be had.
     #[error("the policies could not be read")]
     Policy(#[from] PolicyError),
+    /// A TUF repository can't be used.
+    #[error("the TUF repositories could not be opened")]
+    Tuf(#[from] TufError),
     /// The metrics are there already.
     #[error("the metrics could not be set up")]
     Metrics(#[from] prometheus::Error),
@@ -101,7 +105,8 @@ pub async fn build(config: Config) -> Result<App, StartError> {
         return Err(StartError::NeedsReindex);
     }
     let file = Arc::new(config.policy.file.as_deref().map(Document::read).transpose()?.unwrap_or_default());
-    let documents = Parts { file, stored: Stored::read(&state).await? };
+    let repositories = Repository::all(&config.tuf)?;
+    let documents = Parts { file, stored: Stored::read(&state).await?, roots: Roots::open(&repositories).await };
     let keys: Arc<Keys> = Arc::default();
     let key_keeper = keep_keys(&config, &state, &keys).await?;
     let audit = open_audit(&config, &metrics);
@@ -118,6 +123,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     }
     let policy_watch = config.policy.file.clone().map(|file| Watch::new(registry.policies.clone(), file));
     let policy_follower = Follower::new(registry.policies.clone(), registry.state.clone());
+    let tuf_keeper = (!config.tuf.offline).then(|| keep_roots(&config, &registry, repositories, &metrics));
     watch_gauges(&registry, &metrics);
     let draining = CancellationToken::new();
     let admin = Admin::new(readiness(&registry, draining.clone()), metrics);
@@ -139,6 +145,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
         audit,
         policy_watch,
         policy_follower,
+        tuf_keeper,
         first_password,
         draining,
     })
@@ -268,6 +275,24 @@ async fn keep_keys(config: &Config, state: &SharedState, keys: &Arc<Keys>) -> Re
     };
     let rotation = Rotation { lifetime: config.keys.lifetime.get(), overlap: config.keys.overlap.get() };
     Ok(Some(KeyKeeper::start(state.clone(), keys.clone(), seal, rotation).await?))
+}
+
+/// The task that keeps trusted roots current.
+fn keep_roots(config: &Config, registry: &Arc<Registry>, repositories: Vec<Arc<Repository>>, metrics: &Metrics) -> TufKeeper {
+    let pace = Pace { interval: config.tuf.refresh_interval.get(), timeout: config.tuf.timeout.get() };
+    let told = Told {
+        refreshed_at: metrics.gauges(
+            "longshore_tuf_refreshed_at_seconds",
+            "When each TUF repository last answered well, in seconds since 1970; 0 where it never did.",
+            &["repository"],
+        ),
+        failures: metrics.counters(
+            "longshore_tuf_failures_total",
+            "How often TUF repositories did not answer, or not well.",
+            &["repository"],
+        ),
+    };
+    TufKeeper::new(registry.policies.clone(), repositories, pace, told)
 }
 
 /// Gives the administrator `admin` a new password and all rights, for whoever can reach the database. The password.

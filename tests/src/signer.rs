@@ -27,10 +27,20 @@ impl Signer {
         Self(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, document.as_ref(), &random).expect("it was just made"))
     }
 
+    /// One with a key that was made elsewhere, in PKCS #8.
+    pub fn with_key(pkcs8: &[u8]) -> Self {
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8, &SystemRandom::new());
+        Self(key.expect("it is a key on P-256"))
+    }
+
+    /// The public half, in DER (RFC 5280, `SubjectPublicKeyInfo`).
+    pub fn public_der(&self) -> Vec<u8> {
+        [SPKI, self.0.public_key().as_ref()].concat()
+    }
+
     /// The public half, in PEM.
     pub fn public_key(&self) -> String {
-        let der = [SPKI, self.0.public_key().as_ref()].concat();
-        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der))
+        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(self.public_der()))
     }
 
     /// The signature of bytes, in base64.
@@ -81,8 +91,13 @@ pub fn simple_payload(image: &Digest) -> Bytes {
 
 /// The manifest of a payload and its signature.
 pub fn simple_manifest(payload: &Bytes, signature: &str) -> Image {
+    annotated_manifest(payload, json!({ "dev.cosignproject.cosign/signature": signature }))
+}
+
+/// The manifest of a payload and what its layer's annotations say of it.
+pub fn annotated_manifest(payload: &Bytes, annotations: Value) -> Image {
     let mut layer = descriptor("application/vnd.dev.cosign.simplesigning.v1+json", payload);
-    layer["annotations"] = json!({ "dev.cosignproject.cosign/signature": signature });
+    layer["annotations"] = annotations;
     let config = Bytes::from_static(b"{}");
     let manifest = json!({
         "schemaVersion": 2,

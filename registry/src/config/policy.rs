@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use longshore_service::config::{ByteSize, Problems};
 
-use crate::policy::Document;
+use super::Tuf;
+use crate::{policy::Document, tuf::Roots};
 
 /// The most that `max_document_size` may be.
 const MOST_DOCUMENT_SIZE: ByteSize = ByteSize::mebibytes(4);
@@ -40,9 +41,15 @@ impl Policy {
         }
     }
 
-    pub(super) fn check_files(&self, problems: &mut Problems<'_>) {
-        if let Some(Err(error)) = self.file.as_deref().map(Document::read) {
-            problems.add(&["policy.file"], crate::policy::told(&error));
+    pub(super) fn check_files(&self, tuf: &Tuf, problems: &mut Problems<'_>) {
+        match self.file.as_deref().map(Document::read) {
+            Some(Err(error)) => problems.add(&["policy.file"], crate::policy::told(&error)),
+            Some(Ok(document)) => {
+                for unknown in document.tuf_repositories().into_iter().filter(|name| !tuf.has(name)) {
+                    problems.add(&["policy.file", "tuf.repositories"], Roots::unknown(unknown));
+                }
+            }
+            None => {}
         }
     }
 }

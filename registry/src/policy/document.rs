@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use longshore_oci::Digest;
 use longshore_service::config::ByteSize;
@@ -175,6 +178,11 @@ impl Document {
         Self { id: next_id(), keys: Vec::new(), trusted_roots: Vec::new(), trust_stores: Vec::new(), policies }
     }
 
+    /// The TUF repositories that keep trusted roots which policies name.
+    pub fn tuf_repositories(&self) -> BTreeSet<&str> {
+        self.policies.iter().flat_map(|policy| policy.pull_compiled.tuf_repositories()).collect()
+    }
+
     /// Reads a document that names no files; whatever makes no sense in it is told together.
     pub fn parse(text: &str) -> Result<Self, InvalidDocument> {
         Self::parse_with(text, |file| Err(format!("the file {file:?} is not to be had here")))
@@ -212,9 +220,10 @@ impl Document {
                 problems.push(format!("policy {name:?} refuses unsigned_overwrites, and its pulls require no signature"));
             }
         }
-        let text_of = |material: &Material| match (&material.file, &material.text) {
-            (Some(name), None) => file(name),
-            (None, Some(text)) => Ok(text.clone()),
+        let text_of = |material: &Material| match (&material.file, &material.text, &material.tuf) {
+            (Some(name), None, None) => file(name),
+            (None, Some(text), None) => Ok(text.clone()),
+            (_, _, Some(_)) => Err(format!("{:?} can't come by tuf: only a trusted_root can", material.name)),
             _ => Err(format!("{:?} needs either a file or a text", material.name)),
         };
         document.id = next_id();

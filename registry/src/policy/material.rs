@@ -16,6 +16,9 @@ pub struct Material {
     /// Its text.
     #[serde(default)]
     pub text: Option<String>,
+    /// The TUF repository that keeps it current, where it is a trusted root.
+    #[serde(default)]
+    pub tuf: Option<String>,
 }
 
 /// The keys, trusted roots and trust stores of a document, by name.
@@ -34,31 +37,42 @@ impl Materials {
         text: impl Fn(&Material) -> Result<String, String>,
         problems: &mut Vec<String>,
     ) -> Self {
+        let root = |material: &Material| match (&material.tuf, &material.file, &material.text) {
+            (None, _, _) => parsed(material, &text, TrustedAuthority::parse),
+            (Some(repository), None, None) => Ok(TrustedAuthority::kept_by_tuf(&material.name, repository)),
+            (Some(_), _, _) => Err(format!("{:?} comes by tuf, or has a file or a text, not both", material.name)),
+        };
         Self {
-            keys: read_all(keys, &text, Key::parse, problems),
-            roots: read_all(roots, &text, TrustedAuthority::parse, problems),
-            stores: read_all(stores, &text, TrustStore::parse, problems),
+            keys: read_all(keys, |material| parsed(material, &text, Key::parse), problems),
+            roots: read_all(roots, root, problems),
+            stores: read_all(stores, |material| parsed(material, &text, TrustStore::parse), problems),
         }
     }
 }
 
-fn read_all<T>(
-    materials: &[Material],
+fn parsed<T>(
+    material: &Material,
     text: impl Fn(&Material) -> Result<String, String>,
     parse: impl Fn(&str, &str) -> Result<T, InvalidSigner>,
+) -> Result<T, String> {
+    text(material).and_then(|text| parse(&material.name, &text).map_err(|error| error.to_string()))
+}
+
+fn read_all<T>(
+    materials: &[Material],
+    read: impl Fn(&Material) -> Result<T, String>,
     problems: &mut Vec<String>,
 ) -> BTreeMap<String, Arc<T>> {
-    let mut read = BTreeMap::new();
+    let mut all = BTreeMap::new();
     for material in materials {
-        let parsed = text(material).and_then(|text| parse(&material.name, &text).map_err(|error| error.to_string()));
-        match parsed {
-            Ok(parsed) => {
-                if read.insert(material.name.clone(), Arc::new(parsed)).is_some() {
+        match read(material) {
+            Ok(one) => {
+                if all.insert(material.name.clone(), Arc::new(one)).is_some() {
                     problems.push(format!("there is more than one {:?}", material.name));
                 }
             }
             Err(problem) => problems.push(problem),
         }
     }
-    read
+    all
 }

@@ -4,6 +4,7 @@ use super::{
     document::{Document, Policy},
     stored::Stored,
 };
+use crate::tuf::Roots;
 
 /// The documents that policies are from.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +13,8 @@ pub struct Parts {
     pub file: Arc<Document>,
     /// Those in the database.
     pub stored: Stored,
+    /// The trusted roots that they leave to TUF repositories.
+    pub roots: Roots,
 }
 
 /// Where a document is, or is to be.
@@ -39,16 +42,25 @@ impl Parts {
                 );
             }
         }
-        Document::of(policies)
+        for unknown in Document::of(policies.clone()).tuf_repositories().into_iter().filter(|name| !self.roots.has(name)) {
+            let problem = Roots::unknown(unknown);
+            tracing::error!(problem, "a policy names a TUF repository that is not known here: what it covers can't be pulled");
+        }
+        self.document(policies)
     }
 
     /// The document that they would make with this one in its place.
     pub fn joined_with(&self, place: Place<'_>, candidate: &Document) -> Document {
         let others = self.others(place).map(|(_, policy)| policy);
-        Document::of(others.chain(&candidate.policies).cloned().collect())
+        self.document(others.chain(&candidate.policies).cloned().collect())
     }
 
-    /// What keeps a document from its place: names that policies elsewhere have.
+    fn document(&self, mut policies: Vec<Policy>) -> Document {
+        policies.iter_mut().for_each(|policy| policy.pull_compiled.look_up(&self.roots));
+        Document::of(policies)
+    }
+
+    /// What keeps a document from its place: names that policies elsewhere have, and TUF repositories that are not known here.
     pub fn clashes(&self, place: Place<'_>, candidate: &Document) -> Vec<String> {
         let names: HashSet<&str> = candidate.policies.iter().map(|policy| policy.name.as_str()).collect();
         let is_taken = |other: &Policy| names.contains(other.name.as_str());
@@ -56,7 +68,9 @@ impl Parts {
             Place::File => format!("there is a policy {name:?} in the configured file (policy.file); rename one"),
             Place::Database(document) => format!("there is a policy {name:?} in the document {document:?}; rename one"),
         };
-        self.others(place).filter(|(_, other)| is_taken(other)).map(told).collect()
+        let taken = self.others(place).filter(|(_, other)| is_taken(other)).map(told);
+        let repositories = candidate.tuf_repositories().into_iter().filter(|name| !self.roots.has(name));
+        taken.chain(repositories.map(Roots::unknown)).collect()
     }
 
     /// The policies of all documents but the one at a place.
@@ -94,7 +108,7 @@ mod tests {
             Arc::new(Applied { stored, policies: document(policies).policies, problem: None })
         };
         let stored = Stored { version: 1, documents: stored.iter().map(applied).collect() };
-        Parts { file: Arc::new(document(file)), stored }
+        Parts { file: Arc::new(document(file)), stored, roots: Roots::default() }
     }
 
     fn names(document: &Document) -> Vec<&str> {
@@ -129,5 +143,47 @@ mod tests {
     fn two_of_one_name_are_both_in_force() {
         let twice = parts(&["a"], &[("x", &["a"])]).joined();
         assert_eq!(names(&twice), ["a", "a"]);
+    }
+
+    const BY_TUF: &str = "[[trusted_root]]\nname = 'r'\ntuf = 'corp'\n[[policy]]\nname = 'a'\nrepositories = ['**']\n\
+                          [[policy.pull.require]]\nsignature = { identity = '*', issuer = '*', trusted_root = 'r' }\n";
+
+    #[test]
+    fn a_repository_that_nobody_knows_keeps_a_document_out_and_one_without_a_root_closes_it() {
+        let by_tuf = Document::parse(BY_TUF).unwrap();
+        assert_eq!(by_tuf.tuf_repositories().into_iter().collect::<Vec<_>>(), ["corp"]);
+        let unknown = Parts::default();
+        let told = unknown.clashes(Place::Database("x"), &by_tuf);
+        assert!(told.len() == 1 && told[0].contains("\"corp\"") && told[0].contains("tuf.repositories"), "{told:?}");
+        let known = Parts { roots: Roots::of([("corp".to_owned(), Err("not yet".to_owned()))]), ..Parts::default() };
+        assert!(known.clashes(Place::Database("x"), &by_tuf).is_empty());
+        for (parts, reason) in [(unknown, "tuf.repositories"), (known, "not yet")] {
+            let repository = "app".parse().unwrap();
+            let digest = longshore_oci::Digest::of(longshore_oci::Algorithm::Sha256, b"");
+            let subject = super::super::Subject {
+                repository: &repository,
+                digest: &digest,
+                media_type: "",
+                size_bytes: 0,
+                evidence: &[],
+                now: Timestamp::UNIX_EPOCH,
+            };
+            let judged = parts.joined_with(Place::File, &by_tuf).judge_pull(subject);
+            let told = judged[0].findings[0].told("here").unwrap();
+            assert!(!judged[0].is_satisfied && told.contains(reason), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_root_is_from_one_place_and_nothing_else_is_from_tuf() {
+        for (text, reason) in [
+            ("[[trusted_root]]\nname = 'r'\ntuf = 'corp'\ntext = '{}'", "not both"),
+            ("[[key]]\nname = 'k'\ntuf = 'corp'", "only a trusted_root can"),
+            ("[[trust_store]]\nname = 's'\ntuf = 'corp'", "only a trusted_root can"),
+            ("[[trusted_root]]\nname = 'r'", "either a file or a text"),
+        ] {
+            let problem = Document::parse(text).unwrap_err().to_string();
+            assert!(problem.contains(reason), "{text}: {problem}");
+        }
     }
 }

@@ -13,7 +13,10 @@ use super::{
     material::Materials,
     pattern::TextPattern,
 };
-use crate::signature::{Evidence, Refuted, SIGNATURE_PREDICATE, Signer, Target, Trust};
+use crate::{
+    signature::{Evidence, Refuted, SIGNATURE_PREDICATE, Signer, Target, Trust},
+    tuf::Roots,
+};
 
 /// How long what an identity has not signed stays so without being looked at again.
 const UNTRUSTED_FOR: SignedDuration = SignedDuration::from_mins(1);
@@ -249,6 +252,25 @@ impl Pull {
         !self.requirements.is_empty()
     }
 
+    /// The TUF repositories that keep the trusted roots which it names.
+    pub fn tuf_repositories(&self) -> impl Iterator<Item = &str> {
+        self.requirements.iter().filter_map(|requirement| match &requirement.by {
+            Signer::Identity { authority, .. } => authority.repository(),
+            Signer::Key(_) | Signer::Notation(_) => None,
+        })
+    }
+
+    /// Has its trusted roots be what TUF repositories say now.
+    pub fn look_up(&mut self, roots: &Roots) {
+        for requirement in &mut self.requirements {
+            if let Signer::Identity { authority, .. } = &mut requirement.by
+                && let Some(repository) = authority.repository()
+            {
+                *authority = Arc::new(authority.looked_up(roots.get(repository)));
+            }
+        }
+    }
+
     fn judge(&self, policy: &Policy, subject: Subject<'_>) -> Judgement {
         let mut until: Option<Timestamp> = None;
         let findings: Vec<Finding> = match &policy.closed {
@@ -280,6 +302,13 @@ impl Requirement {
     fn find(&self, subject: Subject<'_>, until: &mut Option<Timestamp>) -> Finding {
         let Subject { repository, digest, media_type, size_bytes, evidence, now } = subject;
         let target = Target { media_type, digest, size_bytes };
+        if let Signer::Identity { authority, .. } = &self.by
+            && let Some(missing) = authority.missing()
+        {
+            // What mends that makes another document, so this stands no longer than it must.
+            let reason = Some(format!("needs {self}: {missing}"));
+            return Finding { requirement: self.to_string(), evidence: None, reason, remedy: None };
+        }
         let mut reasons: Vec<String> = Vec::new();
         let mut has_others = false;
         for one in evidence {

@@ -1,10 +1,12 @@
+use std::fmt::Display;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use longshore_oci::Digest;
 use serde_json::Value;
 use sigstore_verify::types::{Bundle, DsseEnvelope, Sha256Hash, SignatureBytes, SignatureContent, Statement};
 
-use super::{Key, Signer, Syntax, Target, unique};
+use super::{Key, Keyless, Signer, Syntax, Target, Vouched, unique};
 
 /// What a statement is of that is a signature and says nothing more.
 pub const SIGNATURE_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -35,6 +37,8 @@ pub enum Form {
         payload: Bytes,
         /// The signature.
         signature: String,
+        /// Whose it is, where it was made without a key.
+        keyless: Option<Box<Keyless>>,
     },
     /// A DSSE envelope around a statement.
     Envelope(Bytes),
@@ -76,11 +80,17 @@ impl Evidence {
     /// That it is a signature of this image, by this signer; until when that stands, if only the time can change it.
     pub fn signs(&self, image: &Target<'_>, signer: &Signer, now: Timestamp) -> Result<Option<Timestamp>, Refuted> {
         match (&self.form, signer) {
-            (Form::Simple { payload, signature }, Signer::Key(key)) => {
+            (Form::Simple { payload, signature, .. }, Signer::Key(key)) => {
                 let signature = SignatureBytes::from_base64(signature).map_err(|_| Refuted::Unreadable)?;
                 if !key.has_signed(payload, &signature) {
                     return Err(Refuted::Signer(signer.to_string()));
                 }
+                simple_is_about(payload, image.digest).map(|()| None)
+            }
+            (Form::Simple { payload, signature, keyless: Some(keyless) }, Signer::Identity { authority, .. }) => {
+                let untrusted = |reason: &dyn Display| Refuted::Untrusted(plain(&reason.to_string()));
+                let bundle = keyless.bundle(payload, signature).map_err(|reason| untrusted(&reason))?;
+                require_vouched(signer, &authority.verify_message(&bundle, payload).map_err(|reason| untrusted(&reason))?)?;
                 simple_is_about(payload, image.digest).map(|()| None)
             }
             (Form::Notation { envelope, syntax }, Signer::Notation(trust)) => {
@@ -109,13 +119,9 @@ impl Evidence {
                 match signer {
                     Signer::Key(key) => require_signed(envelope, key)?,
                     Signer::Notation(_) => return Err(Refuted::Form),
-                    Signer::Identity { authority, identity, issuer } => {
-                        let vouched =
-                            authority.verify(&bundle, sha256(image)?).map_err(|reason| Refuted::Untrusted(plain(&reason)))?;
-                        if !vouched.is(identity, issuer) {
-                            let (found, its_issuer) = (plain(&vouched.identity), plain(&vouched.issuer));
-                            return Err(Refuted::Signer(format!("{signer}, but by {found} of {its_issuer}")));
-                        }
+                    Signer::Identity { authority, .. } => {
+                        let vouched = authority.verify(&bundle, sha256(image)?);
+                        require_vouched(signer, &vouched.map_err(|reason| Refuted::Untrusted(plain(&reason)))?)?;
                     }
                 }
                 require_one_meaning(json)?;
@@ -136,6 +142,15 @@ impl Evidence {
 /// That a key has signed an envelope. What is in it is looked at after that: the signer alone may have us read much.
 fn require_signed(envelope: &DsseEnvelope, key: &Key) -> Result<(), Refuted> {
     if key.has_signed(&envelope.pae(), &envelope.signature.sig) { Ok(()) } else { Err(Refuted::Signer(key.to_string())) }
+}
+
+/// That whom a certificate is for is whom a signer means.
+fn require_vouched(signer: &Signer, vouched: &Vouched) -> Result<(), Refuted> {
+    if matches!(signer, Signer::Identity { identity, issuer, .. } if vouched.is(identity, issuer)) {
+        return Ok(());
+    }
+    let (found, its_issuer) = (plain(&vouched.identity), plain(&vouched.issuer));
+    Err(Refuted::Signer(format!("{signer}, but by {found} of {its_issuer}")))
 }
 
 fn statement_of(envelope: &DsseEnvelope) -> Result<Statement, Refuted> {

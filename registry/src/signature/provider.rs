@@ -1,5 +1,7 @@
 //! Arithmetic for `sigstore-verify`, which leaves it to whoever brings it: `ring`, which TLS uses anyway.
 
+use std::cell::RefCell;
+
 use ring::{
     digest,
     signature::{self as scheme, UnparsedPublicKey, VerificationAlgorithm},
@@ -13,6 +15,27 @@ use sigstore_verify::{
 pub fn install() {
     // It is installed already, which is as good.
     install_default_provider(&Ring).ok();
+}
+
+thread_local! {
+    /// The message whose digest may be asked about; see [`with_message`].
+    static MESSAGE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Does what verifies signatures over the digest of this message, and over no other's.
+///
+/// Ring takes messages, not their digests, and the library has only the digest left where it asks. So the message is at hand meanwhile;
+/// one whose digest is another is never taken for it.
+pub fn with_message<T>(message: &[u8], verify: impl FnOnce() -> T) -> T {
+    struct Forget;
+    impl Drop for Forget {
+        fn drop(&mut self) {
+            MESSAGE.take();
+        }
+    }
+    MESSAGE.set(message.to_vec());
+    let _forget = Forget;
+    verify()
 }
 
 #[derive(Debug)]
@@ -46,9 +69,13 @@ impl CryptoProvider for Ring {
         verified.map_err(|_| Error::Verification(format!("the {} signature does not hold", scheme.name())))
     }
 
-    /// Ring takes messages, not their digests; only bundles over bare messages ask for this, and images have none.
-    fn verify_prehashed(&self, scheme: SigningScheme, _: &[u8], _: &[u8], _: &[u8]) -> Result<()> {
-        Err(Error::UnsupportedAlgorithm(format!("{} over a digest", scheme.name())))
+    fn verify_prehashed(&self, scheme: SigningScheme, key: &[u8], prehashed: &[u8], signature: &[u8]) -> Result<()> {
+        let unsupported = || Error::UnsupportedAlgorithm(format!("{} over a digest", scheme.name()));
+        let mut hashing = self.hash(scheme.hash_algorithm().ok_or_else(unsupported)?)?;
+        MESSAGE.with_borrow(|message| {
+            hashing.update(message);
+            if hashing.finalize() == prehashed { self.verify_raw(scheme, key, message, signature) } else { Err(unsupported()) }
+        })
     }
 }
 

@@ -1,13 +1,11 @@
 use std::{fmt, sync::Arc};
 
 use sigstore_verify::{
-    SubjectAltName, VerificationPolicy, Verifier,
     crypto::{KeyAlgorithm, SigningScheme, VerificationKey},
-    trust_root::TrustedRoot,
     types::{Bundle, DerPublicKey, Sha256Hash, SignatureBytes},
 };
 
-use super::{Trust, provider};
+use super::{SigstoreRoot, Trust, provider};
 use crate::policy::TextPattern;
 
 /// The least length of an RSA key of 2048 bits, in DER.
@@ -38,12 +36,20 @@ pub struct Key {
     ways: Vec<VerificationKey>,
 }
 
-/// Certificate authorities, logs and timestamp authorities that are believed, by the name that policies have for them.
+/// A trusted root of Sigstore's, by the name that policies have for it.
+#[derive(Clone)]
 pub struct TrustedAuthority {
     name: String,
-    verifier: Verifier,
-    /// Whether certificates must have been logged: where the root knows logs of certificates.
-    logs_certificates: bool,
+    root: RootSource,
+}
+
+/// Where a trusted root is from.
+#[derive(Clone)]
+enum RootSource {
+    /// The document has it.
+    Document(Arc<SigstoreRoot>),
+    /// A TUF repository keeps it; what it says now, or why that is not known.
+    Tuf(String, Result<Arc<SigstoreRoot>, String>),
 }
 
 /// Whom a certificate is for.
@@ -114,26 +120,53 @@ impl Key {
 impl TrustedAuthority {
     /// Reads a trusted root in JSON.
     pub fn parse(name: &str, json: &str) -> Result<Self, InvalidSigner> {
-        provider::install();
-        let invalid = |error: &dyn fmt::Display| InvalidSigner::Root(name.to_owned(), error.to_string());
-        let root = TrustedRoot::from_json(json).map_err(|error| invalid(&error))?;
-        let verifier = Verifier::new(&root).map_err(|error| invalid(&error))?;
-        Ok(Self { name: name.to_owned(), verifier, logs_certificates: !root.ctlogs.is_empty() })
+        let root = SigstoreRoot::parse(json).map_err(|reason| InvalidSigner::Root(name.to_owned(), reason))?;
+        Ok(Self { name: name.to_owned(), root: RootSource::Document(Arc::new(root)) })
+    }
+
+    /// The one that a TUF repository keeps. What that is must be looked up yet.
+    pub fn kept_by_tuf(name: &str, repository: &str) -> Self {
+        let unknown = Err(format!("the TUF repository {repository:?} was not looked up"));
+        Self { name: name.to_owned(), root: RootSource::Tuf(repository.to_owned(), unknown) }
+    }
+
+    /// The TUF repository that keeps it, if one does.
+    pub fn repository(&self) -> Option<&str> {
+        match &self.root {
+            RootSource::Tuf(repository, _) => Some(repository),
+            RootSource::Document(_) => None,
+        }
+    }
+
+    /// As [`Self::kept_by_tuf`], with what the repository says now, or why that is not known.
+    pub fn looked_up(&self, found: Result<Arc<SigstoreRoot>, String>) -> Self {
+        let root = match &self.root {
+            RootSource::Tuf(repository, _) => RootSource::Tuf(repository.clone(), found),
+            RootSource::Document(root) => RootSource::Document(root.clone()),
+        };
+        Self { name: self.name.clone(), root }
+    }
+
+    fn root(&self) -> Result<&SigstoreRoot, &str> {
+        match &self.root {
+            RootSource::Document(root) | RootSource::Tuf(_, Ok(root)) => Ok(root),
+            RootSource::Tuf(_, Err(reason)) => Err(reason),
+        }
+    }
+
+    /// Why nothing can be verified by it, if nothing can.
+    pub fn missing(&self) -> Option<&str> {
+        self.root().err()
     }
 
     /// Whom the certificate of a bundle is for, where the bundle is about this and holds.
     pub fn verify(&self, bundle: &Bundle, subject: Sha256Hash) -> Result<Vouched, String> {
-        let policy = VerificationPolicy::any_identity();
-        let policy = if self.logs_certificates { policy } else { policy.skip_sct() };
-        let verified = self.verifier.verify(subject, bundle, &policy).map_err(|error| error.to_string())?;
-        match (verified.identity(), verified.issuer()) {
-            (Some(identity), Some(issuer)) => Ok(Vouched {
-                identity: identity.as_str().to_owned(),
-                is_uri: matches!(identity, SubjectAltName::Uri(_)),
-                issuer: issuer.to_owned(),
-            }),
-            _ => Err("its certificate names no identity, or no issuer".to_owned()),
-        }
+        self.root()?.verify(bundle, subject)
+    }
+
+    /// Whom the certificate of a bundle is for, where the bundle is a signature of this message and holds.
+    pub fn verify_message(&self, bundle: &Bundle, message: &[u8]) -> Result<Vouched, String> {
+        self.root()?.verify_message(bundle, message)
     }
 }
 

@@ -4,7 +4,7 @@ use longshore_oci::{Descriptor, Digest, Manifest, ManifestKind, Reference, Repos
 use crate::{
     error::Error,
     registry::Registry,
-    signature::{Evidence, Form, NOTATION_ARTIFACT, Syntax},
+    signature::{Evidence, Form, Keyless, NOTATION_ARTIFACT, Syntax},
 };
 
 /// The largest signature or attestation that is looked at, in bytes.
@@ -40,7 +40,7 @@ pub async fn gather(registry: &Registry, name: &RepositoryName, about: &[Digest]
             let form = match layer.media_type.as_str() {
                 SIMPLE_SIGNING => {
                     let signature = layer.annotations.get(SIMPLE_SIGNATURE).cloned().unwrap_or_default();
-                    Form::Simple { payload: content, signature }
+                    Form::Simple { payload: content, signature, keyless: Keyless::of(&layer.annotations).map(Box::new) }
                 }
                 ENVELOPE => Form::Envelope(content),
                 other => match Syntax::of(other) {

@@ -1,0 +1,199 @@
+use std::{path::Path, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use sigstore_trust_root::SigstoreInstance;
+use sigstore_tuf::{FileStore, MemoryStore, Repository as Source, StoreRepository, Updater, UpdaterConfig};
+
+use super::{folder::Folder, server::Server};
+use crate::{
+    config::{Tuf, TufRepository},
+    signature::{SigstoreRoot, install_arithmetic},
+};
+
+/// The repositories whose address and first root metadata are built in, and the trusted roots that they had when this was built.
+pub const BUILT_IN: [(&str, SigstoreInstance); 3] = [
+    ("sigstore", SigstoreInstance::PublicGood),
+    ("sigstore-staging", SigstoreInstance::Staging),
+    ("github", SigstoreInstance::GitHub),
+];
+
+/// What a repository calls the trusted root.
+const TARGET: &str = "trusted_root.json";
+/// The largest trusted root, in bytes: as large as the files that policies name may be.
+const MOST_ROOT_BYTES: u64 = 1 << 20;
+/// The largest root metadata that trust begins with, in bytes.
+const MOST_BOOTSTRAP_BYTES: u64 = 512_000;
+
+/// Why a repository can't be used, or has not said anything new that holds.
+#[derive(Debug, thiserror::Error)]
+pub enum TufError {
+    /// The file of its first root metadata can't be read.
+    #[error("{path} can't be read")]
+    File {
+        /// The file.
+        path: String,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// That is no root metadata.
+    #[error("{path} is no root metadata of a TUF repository (root.json): {reason}")]
+    Bootstrap {
+        /// The file.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// What it says does not hold, or it says nothing.
+    #[error("{0}")]
+    Refresh(String),
+    /// What it says holds, and is no trusted root.
+    #[error("its {TARGET} is no trusted root of Sigstore's: {0}")]
+    Root(String),
+    /// What it says could not be written down.
+    #[error("what it says could not be kept below tuf.folder: {0}")]
+    Folder(std::io::Error),
+    /// It takes too long.
+    #[error("no answer in {0:?} (tuf.timeout)")]
+    Timeout(Duration),
+}
+
+/// A TUF repository that keeps a trusted root.
+pub struct Repository {
+    /// What policies call it.
+    pub name: String,
+    url: String,
+    /// The root metadata that trust begins with.
+    bootstrap: Vec<u8>,
+    built_in: Option<SigstoreInstance>,
+    folder: Folder,
+}
+
+impl Repository {
+    /// Those that are built in, and those that the configuration names.
+    pub fn all(config: &Tuf) -> Result<Vec<Arc<Self>>, TufError> {
+        let folder = |name: &str| Folder::new(config.folder.join(name));
+        let built_in = BUILT_IN.into_iter().map(|(name, instance)| {
+            let (url, bootstrap) = (instance.tuf_url().to_owned(), instance.tuf_root().to_vec());
+            Ok(Self { name: name.to_owned(), url, bootstrap, built_in: Some(instance), folder: folder(name) })
+        });
+        let configured = config.repositories.0.iter().map(|TufRepository { name, url, root_file }| {
+            let bootstrap = check_bootstrap(root_file)?;
+            Ok(Self { name: name.clone(), url: url.clone(), bootstrap, built_in: None, folder: folder(name) })
+        });
+        built_in.chain(configured).map(|repository| repository.map(Arc::new)).collect()
+    }
+
+    /// What it said when it was last asked with success, verified as of that time, which may be long ago; else what is built in.
+    pub async fn last_root(&self) -> Result<Arc<SigstoreRoot>, String> {
+        for (path, at) in self.folder.verified() {
+            let source = StoreRepository::new(FileStore::new(&path));
+            let found = self.verified(source, &path, at.min(Timestamp::now())).await;
+            match found.and_then(|content| read(&content)) {
+                Ok(root) => return Ok(Arc::new(root)),
+                Err(error) => {
+                    let (repository, error) = (&self.name, &error as &dyn std::error::Error);
+                    tracing::error!(repository, error, "what a TUF repository said last can't be used any more");
+                }
+            }
+        }
+        match self.built_in {
+            Some(instance) => SigstoreRoot::parse(instance.embedded_trusted_root_json()).map(Arc::new),
+            None => {
+                Err(format!("the TUF repository {:?} has not given its trusted root yet; the registry's log says why", self.name))
+            }
+        }
+    }
+
+    /// When it was last asked with success.
+    pub fn refreshed_at(&self) -> Option<Timestamp> {
+        self.folder.verified().first().map(|(_, at)| *at)
+    }
+
+    /// Asks it, and keeps what it says: the trusted root and its text. Nothing is kept of what does not hold.
+    pub async fn refresh(&self, timeout: Duration) -> Result<(SigstoreRoot, Vec<u8>), TufError> {
+        let now = Timestamp::now();
+        let metadata = self.folder.metadata();
+        let asking = self.verified(Server::new(&self.url), &metadata, now);
+        let content = tokio::time::timeout(timeout, asking).await.map_err(|_| TufError::Timeout(timeout))??;
+        let root = read(&content)?;
+        self.folder.keep(now).map_err(TufError::Folder)?;
+        Ok((root, content))
+    }
+
+    /// The trusted root from somewhere, after all of the metadata there was verified as of a time.
+    async fn verified(&self, source: impl Source + 'static, cache: &Path, at: Timestamp) -> Result<Vec<u8>, TufError> {
+        install_arithmetic();
+        let failed = |error: sigstore_tuf::Error| TufError::Refresh(chain(&error));
+        let mut limits = UpdaterConfig::default();
+        limits.target_max_length = MOST_ROOT_BYTES;
+        let updater = Updater::new(source, &self.bootstrap).map_err(failed)?;
+        let mut updater = updater.with_config(limits).with_store(FileStore::new(cache));
+        updater.refresh(at).await.map_err(failed)?;
+        updater.get_target(TARGET, at).await.map_err(failed)
+    }
+}
+
+/// The root metadata in a file, from which trust in a repository can begin.
+pub fn check_bootstrap(path: &Path) -> Result<Vec<u8>, TufError> {
+    use std::io::Read as _;
+    install_arithmetic();
+    let shown = || path.display().to_string();
+    let mut content = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MOST_BOOTSTRAP_BYTES + 1).read_to_end(&mut content));
+    read.map_err(|source| TufError::File { path: shown(), source })?;
+    if content.len() as u64 > MOST_BOOTSTRAP_BYTES {
+        return Err(TufError::Bootstrap { path: shown(), reason: format!("it has more than {MOST_BOOTSTRAP_BYTES} bytes") });
+    }
+    let tried = Updater::new(StoreRepository::new(MemoryStore::new()), &content);
+    tried.map_err(|error| TufError::Bootstrap { path: shown(), reason: chain(&error) })?;
+    Ok(content)
+}
+
+fn read(content: &[u8]) -> Result<SigstoreRoot, TufError> {
+    let text = std::str::from_utf8(content).map_err(|error| TufError::Root(error.to_string()))?;
+    SigstoreRoot::parse(text).map_err(TufError::Root)
+}
+
+/// An error with all of its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        told = format!("{told}: {cause}");
+        source = cause.source();
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_built_in_is_there_without_a_network_or_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Tuf { folder: folder.path().join("none"), ..Tuf::default() };
+        for repository in Repository::all(&config).unwrap() {
+            repository.last_root().await.unwrap_or_else(|reason| panic!("{}: {reason}", repository.name));
+            assert_eq!(repository.refreshed_at(), None);
+        }
+        assert!(!config.folder.exists(), "nothing is written where nothing was asked for");
+    }
+
+    #[test]
+    fn what_trust_begins_with_is_signed_root_metadata() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("root.json");
+        assert!(matches!(check_bootstrap(&path), Err(TufError::File { .. })));
+        let good = SigstoreInstance::PublicGood.tuf_root();
+        std::fs::write(&path, good).unwrap();
+        assert_eq!(check_bootstrap(&path).unwrap(), good);
+        let changed = String::from_utf8(good.to_vec()).unwrap().replacen("\"threshold\": 3", "\"threshold\": 2", 1);
+        assert_ne!(changed.as_bytes(), good);
+        for bad in [changed.as_str(), "", "{}"] {
+            std::fs::write(&path, bad).unwrap();
+            assert!(matches!(check_bootstrap(&path), Err(TufError::Bootstrap { .. })), "{bad:.100}");
+        }
+    }
+}
