@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need, by name, where it is missing: real servers and real clients. Runs again at no cost.
 #
-# As root on Debian, with apt and go. Ends with 1, and the names, when something could not be installed.
+# As root on Debian, with apt, go and cargo. Ends with 1, and the names, when something could not be installed.
 set -uo pipefail
 
 CRANE=github.com/google/go-containerregistry/cmd/crane@v0.22.1
@@ -10,14 +10,19 @@ FULCIO=github.com/sigstore/fulcio@v1.8.8
 REKOR=github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix@v2.3.0
 TIMESTAMPS=github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server@v2.1.3
 COSIGN=github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3
+# Built with nothing cached it takes 163 s of two processors.
+HELM=helm.sh/helm/v4/cmd/helm@v4.3.1
 NOTATION=github.com/notaryproject/notation/cmd/notation@v1.3.2
 VERSITYGW=github.com/versity/versitygw/cmd/versitygw@v1.8.0
+# The fuzz targets are run by it.
+CARGO_FUZZ=0.13.2
 
 say() { printf 'install: %s\n' "$*" >&2; }
 
 has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 has_static_c() { command -v gcc >/dev/null && [ -n "$(gcc -print-file-name=libc.a | grep /)" ]; }
 go_bin() { printf '%s/bin' "${GOPATH:-$HOME/go}"; }
+has_cargo_fuzz() { cargo fuzz --version >/dev/null 2>&1; }
 has_go_program() { [ -x "$(go_bin)/$1" ] || command -v "$1" >/dev/null; }
 
 # What is missing, as the names of Debian's packages.
@@ -35,11 +40,14 @@ missing_packages() {
   command -v tar >/dev/null || echo tar
   has_postgres || echo postgresql
   has_static_c || printf '%s\n' gcc libc6-dev
+  # A part of each fuzz target is C++.
+  command -v c++ >/dev/null || echo g++
 }
 
 missing_go_programs() {
   has_go_program cosign || echo "$COSIGN"
   has_go_program crane || echo "$CRANE"
+  has_go_program helm || echo "$HELM"
   has_go_program notation || echo "$NOTATION"
   has_go_program fulcio || echo "$FULCIO"
   # That is what Go calls it, for its last folder.
@@ -47,6 +55,8 @@ missing_go_programs() {
   has_go_program timestamp-server || echo "$TIMESTAMPS"
   has_go_program versitygw || echo "$VERSITYGW"
 }
+
+missing_cargo_programs() { has_cargo_fuzz || echo "cargo-fuzz@$CARGO_FUZZ"; }
 
 packages=$(missing_packages)
 if [ -n "$packages" ]; then
@@ -86,7 +96,12 @@ for program in $(missing_go_programs); do
   install_go "$program" >&2 || say "go install $program failed"
 done
 
-left="$(missing_packages) $(missing_go_programs)"
+for program in $(missing_cargo_programs); do
+  say "installing $program"
+  cargo install --locked "$program" >&2 || say "cargo install $program failed"
+done
+
+left="$(missing_packages) $(missing_go_programs) $(missing_cargo_programs)"
 if [ -n "${left// /}" ]; then
   say "could not be installed: $(echo $left)"
   exit 1

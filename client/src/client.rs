@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration, time::Instant};
 use bytes::{Bytes, BytesMut};
 use longshore_oci::{Reference, RepositoryName, Route};
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Client, Method, Request, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 use crate::challenge::Challenge;
@@ -26,7 +26,7 @@ pub struct RegistryClient {
 }
 
 impl RegistryClient {
-    /// A client; nothing is asked of the registry yet. Reads the CA file, so this blocks.
+    /// A client; nothing is asked of the registry yet. Reads the files of certificates, so this blocks.
     pub fn new(options: ClientOptions) -> Result<Self, ClientError> {
         let http = options.build()?;
         Ok(Self { registry: options.registry, credentials: options.credentials, tokens: Arc::default(), http })
@@ -61,12 +61,6 @@ impl RegistryClient {
         self.read_json(response).await
     }
 
-    /// Whether the registry takes the credentials (distribution-spec, "Determining Support"). One that asks nobody who they
-    /// are takes any.
-    pub async fn check_credentials(&self) -> Result<(), ClientError> {
-        self.send(self.request(Method::GET, self.url(&Route::Base))).await.map(drop)
-    }
-
     pub(crate) fn url(&self, route: &Route) -> Url {
         let mut url = self.registry.as_url().clone();
         url.set_path(&route.to_string());
@@ -84,7 +78,8 @@ impl RegistryClient {
         let purpose = Purpose::of(request.method(), request.url());
         let repeated = request.try_clone();
         let known = self.tokens.of_purpose(&purpose, Instant::now());
-        let response = self.answer(self.signed(request, known.as_ref())).await?;
+        let with = |request| RequestBuilder::from_parts(self.http.clone(), request);
+        let response = self.answer(self.signed(with(request), known.as_ref())).await?;
         let (Some(repeated), Some(challenge)) = (repeated, self.challenge(&response)) else {
             return self.accepted(response).await;
         };
@@ -95,15 +90,14 @@ impl RegistryClient {
             None => self.fetch_token(&challenge).await?,
         };
         self.tokens.remember(purpose, &challenge.scope, &token, Instant::now());
-        let response = self.answer(self.signed(repeated, Some(&token))).await?;
+        let response = self.answer(self.signed(with(repeated), Some(&token))).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             self.tokens.forget(&challenge.scope);
         }
         self.accepted(response).await
     }
 
-    fn signed(&self, request: Request, token: Option<&Token>) -> RequestBuilder {
-        let request = RequestBuilder::from_parts(self.http.clone(), request);
+    pub(crate) fn signed(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
         match (token, &self.credentials) {
             (Some(token), _) => request.bearer_auth(token.reveal()),
             (None, Some(credentials)) => credentials.sign(request),
@@ -112,7 +106,7 @@ impl RegistryClient {
     }
 
     /// What token the registry asks for, where one can be had: a caller who brought a token has nothing to get another for.
-    fn challenge(&self, response: &Response) -> Option<Challenge> {
+    pub(crate) fn challenge(&self, response: &Response) -> Option<Challenge> {
         let is_asked = response.status() == StatusCode::UNAUTHORIZED && !matches!(self.credentials, Some(Credentials::Bearer(_)));
         if is_asked { Challenge::of(response.headers()) } else { None }
     }

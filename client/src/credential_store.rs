@@ -8,7 +8,7 @@ mod server_name;
 use std::ffi::OsString;
 use std::{fmt, path::PathBuf, time::Duration};
 
-use crate::{Credentials, RegistryUrl};
+use crate::{Credentials, LoginSecret, RegistryUrl};
 use document::Document;
 pub use error::CredentialStoreError;
 use helper::Helper;
@@ -28,7 +28,7 @@ pub struct CredentialStore {
     helper_time_limit: Duration,
 }
 
-/// Where a password was put; displayed for people.
+/// Where a login was put; displayed for people.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum KeptIn {
     /// In docker's `config.json`, which anybody can read who can read the person's files.
@@ -70,18 +70,23 @@ impl CredentialStore {
         Ok(None)
     }
 
-    /// Keeps a name and a password for a registry, in place of what was kept under the name that it is called by now.
-    pub async fn store(&self, registry: &RegistryUrl, username: &str, password: &str) -> Result<KeptIn, CredentialStoreError> {
+    /// Keeps a login for a registry, in place of what was kept under the name that it is called by now.
+    pub async fn store(
+        &self,
+        registry: &RegistryUrl,
+        username: &str,
+        secret: &LoginSecret,
+    ) -> Result<KeptIn, CredentialStoreError> {
         let mut document = Document::read(&self.file)?;
         let server = registry.authority();
         let kept_in = if let Some(helper) = self.helper(&document, server)? {
-            helper.store(server, username, password).await?;
+            helper.store(server, username, secret).await?;
             // The helper may have kept a person waiting, and another program may have written meanwhile.
             document = Document::read(&self.file)?;
             document.set_elsewhere(server)?;
             KeptIn::Helper(helper.into_name())
         } else {
-            document.set(server, username, password)?;
+            document.set(server, username, secret)?;
             KeptIn::File(document.path().to_owned())
         };
         document.write()?;
@@ -136,6 +141,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::Secret;
 
     /// Keeps what it is told in files beside itself, as `secret.SERVER`.
     const KEEPING: &str = r#"
@@ -208,6 +214,10 @@ esac"#;
         Credentials::Basic { username: username.to_owned(), password: password.to_owned() }
     }
 
+    fn password(text: &str) -> LoginSecret {
+        LoginSecret::Password(Secret::new(text))
+    }
+
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).expect("it is there").permissions().mode() & 0o777
     }
@@ -251,7 +261,7 @@ esac"#;
         let rest = json!({"HttpHeaders": {"X": "y"}, "auths": {"other.example.org": {"auth": "bzpw", "email": "e"}}});
         let place = Place::with(&rest);
         let store = place.store();
-        let kept_in = store.store(&url("localhost:5000"), "u", "pässword").await.expect("kept");
+        let kept_in = store.store(&url("localhost:5000"), "u", &password("pässword")).await.expect("kept");
         assert_eq!(kept_in, KeptIn::File(fs::canonicalize(place.file()).expect("a file")));
         assert_eq!(place.found("127.0.0.1:5000").await, Some(basic("u", "pässword")));
         assert_eq!(place.written()["auths"]["other.example.org"], rest["auths"]["other.example.org"]);
@@ -259,8 +269,29 @@ esac"#;
         assert!(store.erase(&url("127.0.0.1:5000")).await.expect("given up"));
         assert_eq!(place.written(), rest);
         assert!(!store.erase(&url("127.0.0.1:5000")).await.expect("nothing to give up"));
-        let error = store.store(&url("localhost:5000"), "a:b", "hush").await.expect_err("a colon").to_string();
+        let error = store.store(&url("localhost:5000"), "a:b", &password("hush")).await.expect_err("a colon").to_string();
         assert!(error.contains("colon") && !error.contains("hush"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn keeps_a_session_as_docker_does() {
+        let place = Place::with(&json!({"credHelpers": {"helped.example.org": "all"}}));
+        place.helper("all", KEEPING);
+        let session = LoginSecret::Session(Secret::new("hush"));
+        for host in ["file.example.org", "helped.example.org"] {
+            place.store().store(&url(host), "oidc", &session).await.expect("kept");
+            assert_eq!(place.found(host).await, Some(Credentials::Identity("hush".to_owned())));
+        }
+        let auths = json!({"file.example.org": {"auth": "b2lkYzo=", "identitytoken": "hush"}, "helped.example.org": {}});
+        assert_eq!(place.written()["auths"], auths);
+        let helped = fs::read(place.folder.path().join("secret.helped.example.org")).expect("the helper keeps it");
+        let helped: Value = serde_json::from_slice(&helped).expect("JSON");
+        assert_eq!(helped, json!({"ServerURL": "helped.example.org", "Username": "<token>", "Secret": "hush"}));
+        // A password that comes after it takes its place.
+        place.store().store(&url("file.example.org"), "u", &password("p")).await.expect("kept");
+        assert_eq!(place.found("file.example.org").await, Some(basic("u", "p")));
+        assert!(place.store().erase(&url("helped.example.org")).await.expect("given up"));
+        assert_eq!(place.found("helped.example.org").await, None);
     }
 
     #[tokio::test]
@@ -269,7 +300,7 @@ esac"#;
         assert_eq!(place.found("localhost:5000").await, None);
         assert!(!place.store().erase(&url("localhost:5000")).await.expect("nothing"));
         assert!(!place.file().exists());
-        place.store().store(&url("https://registry.example.org"), "u", "p").await.expect("kept");
+        place.store().store(&url("https://registry.example.org"), "u", &password("p")).await.expect("kept");
         assert_eq!(place.written(), json!({"auths": {"registry.example.org": {"auth": "dTpw"}}}));
         assert_eq!((mode(&place.file()), mode(place.file().parent().expect("a folder"))), (0o600, 0o700));
     }
@@ -280,7 +311,7 @@ esac"#;
         let target = place.folder.path().join("kept.json");
         fs::rename(place.file(), &target).expect("moved");
         std::os::unix::fs::symlink(&target, place.file()).expect("a link");
-        place.store().store(&url("localhost:5000"), "u", "p").await.expect("kept");
+        place.store().store(&url("localhost:5000"), "u", &password("p")).await.expect("kept");
         assert!(fs::symlink_metadata(place.file()).expect("a link").is_symlink());
         assert_eq!(place.found("localhost:5000").await, Some(basic("u", "p")));
     }
@@ -301,7 +332,7 @@ esac"#;
             let error = place.refused("localhost:5000").await;
             assert!(error.contains(words) && error.contains("config.json") && !error.contains("hush"), "{error}");
             if !words.contains(".auth ") {
-                place.store().store(&url("localhost:5000"), "u", "p").await.expect_err("not kept");
+                place.store().store(&url("localhost:5000"), "u", &password("p")).await.expect_err("not kept");
             }
             assert_eq!(fs::read_to_string(place.file()).expect("a file"), text);
         }
@@ -320,7 +351,7 @@ esac"#;
         assert_eq!(place.found("left.example.org").await, Some(basic("u", "p")));
 
         let store = place.store();
-        let kept_in = store.store(&url("127.0.0.1:5000"), "u", "hush").await.expect("kept");
+        let kept_in = store.store(&url("127.0.0.1:5000"), "u", &password("hush")).await.expect("kept");
         assert_eq!(kept_in, KeptIn::Helper("all".to_owned()));
         assert_eq!(place.written()["auths"]["127.0.0.1:5000"], json!({}));
         assert_eq!(place.found("localhost:5000").await, Some(basic("u", "hush")));
@@ -340,7 +371,7 @@ esac"#;
         place.helper("x", r#"cat > /dev/null; echo '"hush"'"#);
         assert_eq!(place.refused("localhost:5000").await, "docker-credential-x get failed: its answer can't be read");
         place.helper("x", "cat; exit 1");
-        let error = place.store().store(&url("localhost:5000"), "u", "hush").await.expect_err("not kept").to_string();
+        let error = place.store().store(&url("localhost:5000"), "u", &password("hush")).await.expect_err("not kept").to_string();
         assert_eq!(error, "docker-credential-x store failed: exit status: 1");
         assert_eq!(place.written(), json!({"credsStore": "x"}));
     }

@@ -29,6 +29,23 @@ pub enum ClientError {
         #[source]
         source: io::Error,
     },
+    /// The folder of a registry's certificates can't be read.
+    #[error("the certificates in {path} can't be used", path = .path.display())]
+    CertificateFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder of a registry's certificates has more than one that could say who asks.
+    #[error("{} has several client certificates, {} and {}, and one alone is shown", folder.display(), names[0], names[1])]
+    SeveralCertificates {
+        /// The folder.
+        folder: PathBuf,
+        /// The names of two of them.
+        names: [String; 2],
+    },
     /// The HTTP client can't be set up, for want of certificate authorities on this machine for one.
     #[error("the HTTP client can't be set up")]
     Setup(#[source] reqwest::Error),

@@ -5,10 +5,12 @@
 //! has a limit; every body is read up to a bound; and a manifest's bytes are handed out only when their digest is right. A
 //! refusal becomes a [`ClientError`] that keeps the registry's own words.
 //!
-//! A [`CredentialStore`] is where docker keeps its logins, and where ours are kept beside them.
+//! A [`CredentialStore`] is where docker keeps its logins, and where ours are kept beside them; [`CertificateFolders`] are where
+//! it looks for the certificates of registries.
 
 mod account;
 mod audit;
+mod certificate_folders;
 mod challenge;
 mod client;
 mod credential_store;
@@ -19,6 +21,7 @@ mod image;
 mod image_reference;
 mod issuer;
 mod link;
+mod login;
 mod manifest;
 mod page;
 mod policy;
@@ -32,6 +35,7 @@ mod verdict;
 
 pub use account::{Account, AccountChange, AccountKind, IssuedAccount, NewAccount};
 pub use audit::{AuditEntry, AuditFilter};
+pub use certificate_folders::CertificateFolders;
 pub use client::RegistryClient;
 pub use credential_store::{CredentialStore, CredentialStoreError, KeptIn};
 pub use credentials::Credentials;
@@ -40,6 +44,7 @@ pub use fault::Fault;
 pub use image::{BlobDetail, ImageDetail, ImageSummary, ManifestDetail};
 pub use image_reference::{ImageReference, InvalidImageReference};
 pub use issuer::{CheckedToken, ClaimRule, Issuer, IssuerTrust};
+pub use login::LoginSecret;
 pub use manifest::{FetchedManifest, ManifestHead};
 pub use page::Pages;
 pub use policy::{AppliedPolicy, PolicySummary, PolicyTest, Seen, Standing, TestReason, TestSubjects, TestedImage, TestedPlace};

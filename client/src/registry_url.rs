@@ -61,6 +61,20 @@ impl RegistryUrl {
         self.0.authority()
     }
 
+    /// The host alone.
+    pub(crate) fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// The names that docker may have for it, were this its host: without the scheme's own port, and with it.
+    pub(crate) fn names_with(&self, host: &str) -> Vec<String> {
+        match (self.0.port(), self.0.port_or_known_default()) {
+            (None, Some(default)) => vec![host.to_owned(), format!("{host}:{default}")],
+            (Some(port), _) => vec![format!("{host}:{port}")],
+            (None, None) => vec![host.to_owned()],
+        }
+    }
+
     /// Whether its scheme is `https`.
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
@@ -68,7 +82,7 @@ impl RegistryUrl {
 
     /// Whether the host is this machine, so that what is said to it crosses no network.
     pub fn is_loopback(&self) -> bool {
-        let host = self.0.host_str().unwrap_or_default();
+        let host = self.host();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost" || host.ends_with(".localhost") || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }

@@ -9,7 +9,7 @@ use reqwest::{Method, RequestBuilder, Url};
 use serde::Deserialize;
 
 use crate::challenge::Challenge;
-use crate::{ClientError, Credentials, RegistryClient};
+use crate::{ClientError, Credentials, RegistryClient, Secret};
 
 /// How long before its end a token is no longer used: enough for a request on its way.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -22,6 +22,9 @@ const MAX_LIFETIME_SECONDS: u64 = 24 * 60 * 60;
 
 /// How many tokens are kept, and how many purposes; far more than a command needs.
 const MAX_REMEMBERED: usize = 512;
+
+/// What this program is to a token service.
+const CLIENT_ID: &str = "longshore";
 
 /// What a registry gave to show with further requests. Shown in no message.
 #[derive(Clone)]
@@ -56,6 +59,7 @@ struct TokenBody {
     token: Option<String>,
     access_token: Option<String>,
     expires_in: Option<u64>,
+    refresh_token: Option<String>,
 }
 
 impl Token {
@@ -141,6 +145,18 @@ impl RegistryClient {
     /// Gets a token where the registry says, which has to be on the registry itself; without credentials an anonymous one.
     pub(crate) async fn fetch_token(&self, challenge: &Challenge) -> Result<Token, ClientError> {
         let realm = self.own_realm(challenge)?;
+        self.ask_for_token(realm, challenge).await.map(|(token, _)| token)
+    }
+
+    /// The same, and a refresh token by which to get further ones, where the registry gives one to such a caller (Docker registry
+    /// token specification, "Requesting a Token").
+    pub(crate) async fn fetch_session(&self, challenge: &Challenge) -> Result<(Token, Option<Secret>), ClientError> {
+        let mut realm = self.own_realm(challenge)?;
+        realm.query_pairs_mut().append_pair("offline_token", "true").append_pair("client_id", CLIENT_ID);
+        self.ask_for_token(realm, challenge).await
+    }
+
+    async fn ask_for_token(&self, realm: Url, challenge: &Challenge) -> Result<(Token, Option<Secret>), ClientError> {
         let asked_at = Instant::now();
         let response = self.answer(self.token_request(realm, challenge)).await?;
         let body = self.read(self.accepted(response).await?).await?;
@@ -148,11 +164,14 @@ impl RegistryClient {
         let body: TokenBody = serde_json::from_slice(&body).map_err(|_| self.malformed("its token can't be read"))?;
         let given = [body.token, body.access_token].into_iter().flatten().find(|text| !text.is_empty());
         let text = given.ok_or_else(|| self.malformed("its token service answers without a token"))?;
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let session = body.refresh_token.filter(|text| !text.is_empty());
+        let is_token = |text: &String| text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_token(&text) || session.as_ref().is_some_and(|session| !is_token(session)) {
             return Err(self.malformed("its token has characters that no token has"));
         }
         let lifetime_seconds = body.expires_in.unwrap_or(DEFAULT_LIFETIME_SECONDS).min(MAX_LIFETIME_SECONDS);
-        Ok(Token { text, lasts_until: asked_at + Duration::from_secs(lifetime_seconds) })
+        let token = Token { text, lasts_until: asked_at + Duration::from_secs(lifetime_seconds) };
+        Ok((token, session.map(Secret::new)))
     }
 
     fn own_realm(&self, challenge: &Challenge) -> Result<Url, ClientError> {
@@ -172,7 +191,7 @@ impl RegistryClient {
         if let Some(Credentials::Identity(identity)) = &self.credentials {
             let mut form = realm.clone();
             form.query_pairs_mut().clear().append_pair("grant_type", "refresh_token").append_pair("refresh_token", identity);
-            form.query_pairs_mut().append_pair("client_id", "longshore").append_pair("scope", &challenge.scope);
+            form.query_pairs_mut().append_pair("client_id", CLIENT_ID).append_pair("scope", &challenge.scope);
             if let Some(service) = &challenge.service {
                 form.query_pairs_mut().append_pair("service", service);
             }

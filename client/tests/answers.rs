@@ -283,16 +283,47 @@ async fn takes_no_token_that_is_none() {
     }
     let refused = answer("401 Unauthorized", "", r#"{"errors":[{"code":"UNAUTHORIZED","message":"wrong password"}]}"#);
     let (address, _served) = asking_server(None, "s", vec![refused]).await;
-    let error = client_as(address, basic()).check_credentials().await.expect_err("a refusal");
+    let error = client_as(address, basic()).log_in().await.expect_err("a refusal");
     assert_eq!(error.to_string(), "wrong password (UNAUTHORIZED)");
 }
 
 #[tokio::test]
 async fn has_nothing_to_add_to_a_token_that_the_caller_brought() {
     let (address, served) = asking_server(None, "s", Vec::new()).await;
-    let error = client_as(address, Credentials::Bearer("mine".to_owned())).check_credentials().await.expect_err("a refusal");
+    let client = client_as(address, Credentials::Bearer("mine".to_owned()));
+    let error = client.delete_manifest(&name(), &reference("1")).await.expect_err("a refusal");
     assert!(error.status().is_some_and(|status| status == 401), "{error}");
     assert!(bears(&served.await.expect("the server ends")[0], "mine"));
+}
+
+#[tokio::test]
+async fn logs_in_in_one_place_and_gets_a_session_where_there_is_one() {
+    let welcome = || answer("200 OK", "", "{}");
+    let given = |session: &str| answer("200 OK", "", &format!(r#"{{"token":"t1"{session}}}"#));
+    for (session, expected) in [("", None), (r#","refresh_token":"""#, None), (r#","refresh_token":"r1""#, Some("r1"))] {
+        let (address, served) = asking_server(None, "", vec![given(session), welcome()]).await;
+        let kept = client_as(address, basic()).log_in().await.expect("it is let in");
+        assert_eq!(kept.as_ref().map(Secret::reveal), expected);
+        let heads = served.await.expect("the server ends");
+        let asked = "GET /token?offline_token=true&client_id=longshore&service=h HTTP/1.1\r\n";
+        assert!(heads[1].starts_with(asked) && heads[1].contains("Basic dTpw\r\n"), "{}", heads[1]);
+        assert!(!heads[0].to_ascii_lowercase().contains("authorization") && bears(&heads[2], "t1"), "{heads:?}");
+    }
+    let broken = given(r#","refresh_token":"r 1""#);
+    let (address, _served) = asking_server(None, "", vec![broken]).await;
+    let error = client_as(address, basic()).log_in().await.expect_err("no token");
+    assert!(matches!(error, ClientError::Malformed { .. }), "{error}");
+    // Where there are no tokens the password itself is shown, and where nobody is asked it is as well.
+    let basic_alone = || answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"x\"\r\n", "");
+    for answers in [vec![basic_alone(), welcome()], vec![welcome(), welcome()]] {
+        let (address, served) = server(answers).await;
+        assert_eq!(client_as(address, basic()).log_in().await.expect("it is let in"), None);
+        let heads = served.await.expect("the server ends");
+        assert!(!heads[0].contains("Basic") && heads[1].contains("Basic dTpw\r\n"), "{heads:?}");
+    }
+    let (address, _served) = server(vec![basic_alone(), basic_alone()]).await;
+    let error = client_as(address, basic()).log_in().await.expect_err("a refusal");
+    assert!(error.status().is_some_and(|status| status == 401), "{error}");
 }
 
 #[tokio::test]

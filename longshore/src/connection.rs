@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use longshore_client::{
-    ClientCertificateFiles, ClientError, ClientOptions, CredentialStore, Credentials, Fault, ImageReference, RegistryClient,
-    RegistryUrl,
+    CertificateFolders, ClientCertificateFiles, ClientError, ClientOptions, CredentialStore, Credentials, Fault, ImageReference,
+    RegistryClient, RegistryUrl,
 };
 
 use crate::{
@@ -25,10 +25,10 @@ pub struct ConnectionArguments {
     /// Let plain HTTP leave this machine; a host without a scheme then means http
     #[arg(long, global = true)]
     plain_http: bool,
-    /// A PEM file of certificate authorities to trust beside those of this machine
+    /// A PEM file of certificate authorities to trust beside those of this machine and of docker's certs.d
     #[arg(long, global = true, value_name = "FILE", env = "LONGSHORE_REGISTRY_CA_FILE", hide_env_values = true)]
     ca_file: Option<PathBuf>,
-    /// A PEM file of a certificate that says who asks, for want of a login
+    /// A PEM file of a certificate that says who asks, for want of a login; without it, the one in docker's certs.d
     #[arg(long, global = true, value_name = "FILE", env = "LONGSHORE_REGISTRY_CLIENT_CERTIFICATE", hide_env_values = true)]
     client_certificate: Option<PathBuf>,
     /// A PEM file of the certificate's key
@@ -79,6 +79,7 @@ impl ConnectionArguments {
         let certificate = if registry == self.registry(None)? { self.certificate()? } else { None };
         let mut options = ClientOptions::new(registry);
         options.certificate = certificate;
+        options.certificate_folders = CertificateFolders::of_environment(|name| std::env::var_os(name));
         options.credentials = credentials;
         options.ca_file.clone_from(&self.ca_file);
         options.allow_plain_http = self.plain_http;
@@ -131,7 +132,12 @@ async fn kept(registry: &RegistryUrl) -> Option<Credentials> {
 pub fn explained(error: &ClientError) -> Failure {
     match error {
         ClientError::PlainHttp(_) => Failure::Usage(format!("{error}; add --plain-http if it may be")),
-        ClientError::Authorities { .. } | ClientError::Certificate { .. } => Failure::Usage(with_sources(error)),
+        ClientError::Authorities { .. } | ClientError::Certificate { .. } | ClientError::CertificateFolder { .. } => {
+            Failure::Usage(with_sources(error))
+        }
+        ClientError::SeveralCertificates { .. } => {
+            Failure::Usage(format!("{error}; say which with --client-certificate and --client-key"))
+        }
         ClientError::Setup(_) => Failure::Failed(with_sources(error)),
         ClientError::Unreachable { registry, fault, .. } => Failure::Failed(format!("{error}{}", remedy(registry, fault))),
         ClientError::Refused { registry, status, .. } if status.as_u16() == 401 => {
@@ -149,10 +155,27 @@ fn remedy(registry: &RegistryUrl, fault: &Fault) -> String {
     match fault {
         Fault::ConnectionRefused if registry.is_loopback() => "; is `longshore up` running?".to_owned(),
         Fault::ConnectionRefused | Fault::UnknownHost => "; are the host and the port right?".to_owned(),
-        Fault::UnknownAuthority => "; --ca-file FILE trusts an authority of your own".to_owned(),
-        Fault::NoCertificate => "; --client-certificate FILE and --client-key FILE show one".to_owned(),
+        Fault::UnknownAuthority => {
+            format!("; --ca-file FILE trusts an authority of your own, as {}/ca.crt does", folder(registry))
+        }
+        Fault::NoCertificate => format!("; {}", certificate_shown_by(registry)),
+        // Its reason may be lost with the connection.
+        Fault::Broken(_) if registry.is_https() => {
+            let shown_by = certificate_shown_by(registry);
+            format!("; it may be one that serves nobody without a client certificate that it knows: {shown_by}")
+        }
         Fault::NotTls => other_scheme("http"),
         Fault::NotHttp => other_scheme("https"),
         Fault::TimedOut | Fault::Certificate(_) | Fault::CertificateRefused(_) | Fault::Broken(_) => String::new(),
     }
+}
+
+fn certificate_shown_by(registry: &RegistryUrl) -> String {
+    let folder = folder(registry);
+    format!("--client-certificate FILE and --client-key FILE show one, as {folder}/client.cert and client.key do")
+}
+
+/// Where docker's daemon has the certificates of a registry.
+fn folder(registry: &RegistryUrl) -> String {
+    format!("/etc/docker/certs.d/{}", registry.authority())
 }

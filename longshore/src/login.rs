@@ -3,7 +3,7 @@
 use std::io::stdout;
 
 use clap::Args;
-use longshore_client::{ClientError, CredentialStore, CredentialStoreError, Credentials};
+use longshore_client::{ClientError, CredentialStore, CredentialStoreError, Credentials, LoginSecret, RegistryUrl};
 use serde::Serialize;
 
 use crate::{
@@ -41,6 +41,8 @@ pub struct LogoutArguments {
 struct Login<'a> {
     registry: &'a str,
     username: &'a str,
+    /// Whether a session's token is kept, and not the password.
+    is_session: bool,
 }
 
 /// A logout as a program gets it.
@@ -52,7 +54,7 @@ struct Logout<'a> {
 }
 
 impl LoginArguments {
-    /// Keeps nothing that the registry does not take.
+    /// Keeps nothing that the registry does not take, and no password where the registry gives a session in its place.
     pub async fn run(self) -> Result<(), Failure> {
         let Self { host, password, connection } = self;
         let registry = connection.registry(host.as_deref())?;
@@ -63,12 +65,19 @@ impl LoginArguments {
         let password = password.ask(&format!("Password of {username} at {name}: "))?;
         let credentials = Credentials::Basic { username: username.clone(), password: password.reveal().to_owned() };
         let client = connection.client_as(registry.clone(), Some(credentials))?;
-        client.check_credentials().await.map_err(|error| not_taken(&error))?;
-        let kept = store.store(&registry, &username, password.reveal()).await;
-        let kept_in = kept.map_err(|error| not_usable(&error))?;
+        let session = client.log_in().await.map_err(|error| not_taken(&error))?;
+        let secret = session.map_or(LoginSecret::Password(password), LoginSecret::Session);
+        let kept_in = store.store(&registry, &username, &secret).await.map_err(|error| not_usable(&error))?;
+        let (is_session, what) = match secret {
+            LoginSecret::Password(_) => (false, "the password"),
+            LoginSecret::Session(_) => (true, "the token of a session"),
+        };
         match connection.output {
-            Format::Table => eprintln!("longshore: logged in to {name} as {username}; the password is kept {kept_in}"),
-            Format::Json => write_json(&mut stdout(), &Login { registry: name, username: &username })?,
+            Format::Table => {
+                eprintln!("longshore: logged in to {name} as {username}; {what} is kept {kept_in}");
+                other_name(&registry).iter().filter(|_| host.is_none()).for_each(|told| eprintln!("longshore: {told}"));
+            }
+            Format::Json => write_json(&mut stdout(), &Login { registry: name, username: &username, is_session })?,
         }
         Ok(())
     }
@@ -91,6 +100,14 @@ impl LogoutArguments {
 fn store() -> Result<CredentialStore, Failure> {
     let missing = || Failure::Usage("there is no folder to keep a login in; set HOME or DOCKER_CONFIG".to_owned());
     credential_store().ok_or_else(missing)
+}
+
+/// What there is to know of a login to this machine by its address: docker looks for the name that an image's name begins with.
+fn other_name(registry: &RegistryUrl) -> Option<String> {
+    let (name, port) = (registry.authority(), registry.as_url().port()?);
+    let other = format!("localhost:{port}");
+    let told = format!("docker finds it for images named {name}/...; for {other}/... run `longshore login {other}`");
+    (registry.is_loopback() && name != other).then_some(told)
 }
 
 fn not_taken(error: &ClientError) -> Failure {

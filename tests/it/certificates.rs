@@ -75,13 +75,13 @@ impl Place {
 }
 
 /// The server's own certificate, with the number 1, in a folder with all that the registry reads.
-fn server_of(authority: &Authority) -> Certified {
+pub fn server_of(authority: &Authority) -> Certified {
     let server = authority.certify(&["dns:localhost", "ip:127.0.0.1"], 1, DAY);
     std::fs::write(server.folder().join("ca.crl"), authority.revoke(&[])).unwrap();
     server
 }
 
-fn tls_of(server: &Certified) -> [(&'static str, Value); 3] {
+pub fn tls_of(server: &Certified) -> [(&'static str, Value); 3] {
     [
         ("listen.tls_certificate_file", text(&server.certificate_file()).into()),
         ("listen.tls_key_file", text(&server.key_file()).into()),
@@ -89,11 +89,11 @@ fn tls_of(server: &Certified) -> [(&'static str, Value); 3] {
     ]
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().expect("our folders' names are ASCII")
 }
 
-fn client_of(registry: &Registry, authority: &Authority, own: Option<&Certified>) -> Client {
+pub fn client_of(registry: &Registry, authority: &Authority, own: Option<&Certified>) -> Client {
     let root = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
     Client::configured(registry.url(), |builder| {
         let builder = builder.tls_certs_only([root]).use_rustls_tls();

@@ -84,9 +84,13 @@ fn versitygw() -> PathBuf {
     go_program("versitygw")
 }
 
-/// Where `go install` puts a program, or its bare name, to be found on the path.
+/// A program that `go install` builds: where that puts it, or in a folder of the path. One that is not installed is a failure
+/// that says what installs it.
 pub fn go_program(name: &str) -> PathBuf {
     let home =
         std::env::var_os("GOPATH").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join("go")));
-    home.map(|home| home.join("bin").join(name)).filter(|path| path.is_file()).unwrap_or_else(|| name.into())
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = home.map(|home| home.join("bin")).into_iter().chain(std::env::split_paths(&path));
+    let found = folders.map(|folder| folder.join(name)).find(|program| program.is_file());
+    found.unwrap_or_else(|| panic!("{name} is not installed; tests/install.sh installs what the tests need"))
 }

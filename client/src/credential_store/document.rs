@@ -8,7 +8,7 @@ use serde::Serialize as _;
 use serde_json::{Map, Serializer, Value, json, ser::PrettyFormatter};
 
 use super::{CredentialStoreError, server_name::server_name};
-use crate::Credentials;
+use crate::{Credentials, LoginSecret};
 
 /// The longest configuration that is read; people have a few kilobytes.
 const MAX_BYTES: u64 = 4 << 20;
@@ -79,13 +79,17 @@ impl Document {
         basic.map(Some)
     }
 
-    /// Puts a name and a password into the file itself, in place of what it has for this server.
-    pub(super) fn set(&mut self, server: &str, username: &str, password: &str) -> Result<(), CredentialStoreError> {
+    /// Puts a login into the file itself, in place of what it has for this server. Beside a session there is the name alone.
+    pub(super) fn set(&mut self, server: &str, username: &str, secret: &LoginSecret) -> Result<(), CredentialStoreError> {
         if username.contains(':') {
             return Err(CredentialStoreError::NameWithColon(username.to_owned()));
         }
-        let auth = BASE64_STANDARD.encode(format!("{username}:{password}"));
-        self.put(server, json!({ "auth": auth }))
+        let auth = |password: &str| BASE64_STANDARD.encode(format!("{username}:{password}"));
+        let entry = match secret {
+            LoginSecret::Password(password) => json!({"auth": auth(password.reveal())}),
+            LoginSecret::Session(token) => json!({"auth": auth(""), "identitytoken": token.reveal()}),
+        };
+        self.put(server, entry)
     }
 
     /// Notes that a helper has this server's credentials. `docker logout` goes by it.

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 use super::CredentialStoreError;
-use crate::Credentials;
+use crate::{Credentials, LoginSecret};
 
 /// The longest answer of a helper that is read.
 const MAX_ANSWER_BYTES: u64 = 64 << 10;
@@ -81,12 +81,16 @@ impl Helper {
         })
     }
 
-    /// Has it keep a name and a password for a server.
-    pub(super) async fn store(&self, server: &str, username: &str, password: &str) -> Result<(), CredentialStoreError> {
-        let entry = Entry { server_url: server.to_owned(), username: username.to_owned(), secret: password.to_owned() };
+    /// Has it keep a login for a server.
+    pub(super) async fn store(&self, server: &str, username: &str, secret: &LoginSecret) -> Result<(), CredentialStoreError> {
+        let (username, secret) = match secret {
+            LoginSecret::Password(password) => (username, password.reveal()),
+            LoginSecret::Session(token) => (TOKEN_USERNAME, token.reveal()),
+        };
+        let entry = Entry { server_url: server.to_owned(), username: username.to_owned(), secret: secret.to_owned() };
         let input = serde_json::to_vec(&entry).map_err(|error| self.broken("store", error.into()))?;
         let answer = self.run("store", &input).await?;
-        if answer.status.success() { Ok(()) } else { Err(self.failed("store", answer.reason(password))) }
+        if answer.status.success() { Ok(()) } else { Err(self.failed("store", answer.reason(secret))) }
     }
 
     /// Has it give up what it keeps for a server.

@@ -7,15 +7,10 @@ const LOOPBACK_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// The names under which docker may keep a registry's credentials, the one that it is called by now first.
 pub(super) fn server_names(registry: &RegistryUrl) -> Vec<String> {
-    let url = registry.as_url();
-    let host = url.host_str().unwrap_or_default();
-    let ports = match (url.port(), url.port_or_known_default()) {
-        (None, Some(default)) => vec![String::new(), format!(":{default}")],
-        (port, _) => vec![port.map_or_else(String::new, |port| format!(":{port}"))],
-    };
+    let host = registry.host();
     let is_loopback = LOOPBACK_HOSTS.contains(&host);
     let others = LOOPBACK_HOSTS.into_iter().filter(|other| is_loopback && *other != host);
-    iter::once(host).chain(others).flat_map(|host| ports.iter().map(move |port| format!("{host}{port}"))).collect()
+    iter::once(host).chain(others).flat_map(|host| registry.names_with(host)).collect()
 }
 
 /// The name in a key of `auths`: old dockers wrote `https://` before it and a path after it.

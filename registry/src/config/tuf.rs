@@ -168,7 +168,7 @@ mod tests {
             ("repositories = ['github https://tuf.example.org r']", "more than one repository"),
             ("repositories = ['a https://a.example r', 'a https://b.example r']", "more than one repository"),
             ("repositories = ['../a https://a.example r']", "a repository's name has"),
-            ("refresh_interval = '100ms'", "must be from 1s to 30d"),
+            ("refresh_interval = '100ms'", "must be from 1s to"),
             ("timeout = '0s'", "must be longer than 0s"),
             ("offline = 1", "expected true or false"),
         ] {
