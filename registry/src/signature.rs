@@ -17,7 +17,7 @@ mod sigstore_root;
 pub use evidence::{Evidence, Form, Refuted, SIGNATURE_PREDICATE};
 pub use json::unique;
 pub use keyless::Keyless;
-pub use notation::{NOTATION_ARTIFACT, Syntax, Target, Trust, TrustStore};
+pub use notation::{NOTATION_ARTIFACT, Syntax, Target, Trust, TrustStore, VerifyTimestamp};
 pub use provider::install as install_arithmetic;
 pub use signer::{InvalidSigner, Key, Signer, TrustedAuthority, Vouched};
 pub use sigstore_root::SigstoreRoot;

@@ -1,19 +1,28 @@
 //! Notation's signatures as an authorization, made by `notation` itself.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use longshore_tests::{
-    Account, Answer, Backend, Client, Image, Output, Registry, go_program, image_index, on_both_backends, run, temporary_folder,
-    until,
+    Account, Answer, Backend, Client, Image, Namespace, Output, Registry, Timestamps, go_program, image_index, on_both_backends,
+    run, temporary_folder, until,
 };
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, RevokedCertParams, SerialNumber,
+    SignatureAlgorithm,
 };
 use serde_json::json;
 use tempfile::TempDir;
 
-on_both_backends!(what_notation_has_signed_is_pulled, a_signature_stands_until_it_expires);
+on_both_backends!(
+    what_notation_has_signed_is_pulled,
+    a_signature_stands_until_it_expires,
+    what_was_signed_in_time_is_pulled_ever_after,
+    what_was_revoked_is_not_pulled,
+);
 
 longshore_tests::once!(
     one_of_an_authoritys_signers_is_meant,
@@ -25,11 +34,33 @@ longshore_tests::once!(
 /// Notation with keys and a configuration of its own.
 struct Notation {
     folder: TempDir,
+    /// What a command begins with.
+    entrance: Vec<String>,
+}
+
+/// A root that certifies signers.
+struct Root {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: String,
+    /// Where that is.
+    file: String,
 }
 
 impl Notation {
     fn new() -> Self {
-        Self { folder: temporary_folder("notation") }
+        Self { folder: temporary_folder("notation"), entrance: Vec::new() }
+    }
+
+    /// The same, in a namespace.
+    fn within(namespace: &Namespace) -> Self {
+        Self { entrance: namespace.entrance(), ..Self::new() }
+    }
+
+    /// Writes a file into its folder, and those that that lies in.
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
     }
 
     fn path(&self, name: &str) -> String {
@@ -39,7 +70,8 @@ impl Notation {
     async fn run(&self, arguments: &[&str]) -> Output {
         let settings = format!("XDG_CONFIG_HOME={}", self.folder.path().display());
         let notation = go_program("notation").to_str().unwrap().to_owned();
-        run("env", [settings.as_str(), &notation].iter().chain(arguments)).await
+        let words = [&self.entrance[..], &["env".to_owned(), settings, notation]].concat();
+        run(&words[0], words[1..].iter().map(String::as_str).chain(arguments.iter().copied())).await
     }
 
     async fn ok(&self, arguments: &[&str]) -> Output {
@@ -56,32 +88,66 @@ impl Notation {
 
     /// Makes keys with certificates of one authority's, by their names; where the authority's is.
     fn authority(&self, signers: &[(&str, &'static SignatureAlgorithm)]) -> String {
-        let root_key = KeyPair::generate().unwrap();
+        let root = self.root();
+        self.certify(&root, signers, |_| {});
+        root.file
+    }
+
+    fn root(&self) -> Root {
+        let key = KeyPair::generate().unwrap();
         let mut root = params("root");
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        root.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let certificate = root.self_signed(&root_key).unwrap().pem();
-        let issuer = Issuer::from_params(&root, &root_key);
+        root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = root.self_signed(&key).unwrap().pem();
+        self.write("root.crt", &certificate);
+        Root { issuer: Issuer::new(root, key), certificate, file: self.path("root.crt") }
+    }
+
+    /// Makes keys with certificates of a root's, by their names.
+    fn certify(&self, root: &Root, signers: &[(&str, &'static SignatureAlgorithm)], change: impl Fn(&mut CertificateParams)) {
         let mut keys = Vec::new();
         for (name, algorithm) in signers {
             let key = KeyPair::generate_for(algorithm).unwrap();
             let mut signer = params(name);
             signer.key_usages = vec![KeyUsagePurpose::DigitalSignature];
             signer.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
-            let chain = signer.signed_by(&key, &issuer).unwrap().pem() + &certificate;
+            change(&mut signer);
+            let chain = signer.signed_by(&key, &root.issuer).unwrap().pem() + &root.certificate;
             let files = [("key", key.serialize_pem()), ("crt", chain)].map(|(ending, content)| {
-                let file = self.path(&format!("{name}.{ending}"));
-                std::fs::write(&file, content).unwrap();
-                file
+                let file = format!("{name}.{ending}");
+                self.write(&file, content);
+                self.path(&file)
             });
             keys.push(json!({ "name": name, "keyPath": files[0], "certPath": files[1] }));
         }
-        std::fs::create_dir_all(self.path("notation")).unwrap();
-        std::fs::write(self.path("notation/signingkeys.json"), json!({ "keys": keys }).to_string()).unwrap();
-        let file = self.path("root.crt");
-        std::fs::write(&file, certificate).unwrap();
-        file
+        self.write("notation/signingkeys.json", json!({ "keys": keys }).to_string());
     }
+}
+
+/// A list, in DER, of the certificates of these numbers, good for so many seconds.
+fn revocation_list(root: &Root, serials: &[u64], good_for: u64) -> Vec<u8> {
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    let revoked = |serial: &u64| RevokedCertParams {
+        serial_number: SerialNumber::from(*serial),
+        revocation_time: epoch + from_now(0) - Duration::from_secs(60),
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let params = CertificateRevocationListParams {
+        this_update: epoch + from_now(0) - Duration::from_secs(60),
+        next_update: epoch + from_now(good_for),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: serials.iter().map(revoked).collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    params.signed_by(&root.issuer).unwrap().der().to_vec()
+}
+
+/// How far from 1970 it will be in so many seconds.
+fn from_now(seconds: u64) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Duration::from_secs(now.as_secs() + seconds)
 }
 
 fn params(name: &str) -> CertificateParams {
@@ -104,13 +170,18 @@ struct Harbor {
 
 impl Harbor {
     async fn open(backend: Backend, notation: Notation, certificates: &str, identity: &str) -> Self {
-        let document = notation.path("policy.toml");
         let certificates = Path::new(certificates).strip_prefix(notation.folder.path()).unwrap().display();
         let text = format!(
             "[[trust_store]]\nname = 'acme'\nfile = '{certificates}'\n[[policy]]\nname = 'prod'\nrepositories = ['prod/**']\n\
              [[policy.pull.require]]\nnotation = {{ trust_stores = ['ca:acme'], identities = ['{identity}'] }}\n"
         );
-        std::fs::write(&document, text).unwrap();
+        Self::open_with(backend, notation, &text).await
+    }
+
+    /// One with this document.
+    async fn open_with(backend: Backend, notation: Notation, document: &str) -> Self {
+        notation.write("policy.toml", document);
+        let document = notation.path("policy.toml");
         let registry = Registry::with_accounts(backend, &[("policy.file", document.into())]).await;
         let signing = registry.admin().create_robot("signing", &[("sign", "prod/**")]).await;
         let node = registry.admin().create_robot("node", &[("pull", "prod/**")]).await;
@@ -118,8 +189,12 @@ impl Harbor {
     }
 
     async fn push(&self, tag: &str, image: &Image) -> String {
-        self.registry.admin().push_image("prod/app", tag, image).await;
-        format!("{}/prod/app@{}", self.registry.authority(), image.digest)
+        self.push_to("prod/app", tag, image).await
+    }
+
+    async fn push_to(&self, repository: &str, tag: &str, image: &Image) -> String {
+        self.registry.admin().push_image(repository, tag, image).await;
+        format!("{}/{repository}@{}", self.registry.authority(), image.digest)
     }
 
     fn puller(&self) -> Client {
@@ -127,7 +202,21 @@ impl Harbor {
     }
 
     async fn pull(&self, reference: &str) -> Answer {
-        self.puller().get_manifest("prod/app", reference).await
+        self.pull_from("prod/app", reference).await
+    }
+
+    async fn pull_from(&self, repository: &str, reference: &str) -> Answer {
+        self.puller().get_manifest(repository, reference).await
+    }
+
+    /// Waits until a pull is refused for this reason.
+    async fn refuses(&self, repository: &str, reason: &str) {
+        let refused = until("the image to be refused", Duration::from_secs(40), async || {
+            let answer = self.pull_from(repository, "v1").await;
+            (answer.status == 403).then_some(answer)
+        });
+        let told = denied(refused.await);
+        assert!(told.contains(reason), "{told}");
     }
 
     /// Signs an image as the robot that may.
@@ -182,6 +271,95 @@ async fn a_signature_stands_until_it_expires(backend: Backend) {
         .await;
     let reason = denied(harbor.pull("v1").await);
     assert!(reason.contains("it expired at 20"), "{reason}");
+}
+
+async fn what_was_signed_in_time_is_pulled_ever_after(backend: Backend) {
+    let namespace = Namespace::new().await;
+    let timestamps = Timestamps::start(&namespace).await;
+    let notation = Notation::within(&namespace);
+    let root = notation.root();
+    notation.write("stamps.crt", timestamps.root());
+    let policy = |name: &str, stores: &str| {
+        format!(
+            "[[policy]]\nname = '{name}'\nrepositories = ['prod/{name}']\n\
+             [[policy.pull.require]]\nnotation = {{ trust_stores = [{stores}], identities = ['*'] }}\n"
+        )
+    };
+    let document = [
+        "[[trust_store]]\nname = 'acme'\nfile = 'root.crt'\n[[trust_store]]\nname = 'stamps'\nfile = 'stamps.crt'\n",
+        &policy("app", "'ca:acme', 'tsa:stamps'"),
+        &policy("plain", "'ca:acme'"),
+        &policy("other", "'ca:acme', 'tsa:acme'"),
+    ];
+    let harbor = Harbor::open_with(backend, notation, &document.concat()).await;
+    namespace.let_through(&harbor.registry.authority());
+    let (image, later) = (Image::random(960, &[100]), Image::random(961, &[100]));
+    let mut names = Vec::new();
+    for (repository, tag, image) in
+        [("prod/app", "v1", &image), ("prod/plain", "v1", &image), ("prod/other", "v1", &image), ("prod/app", "v2", &later)]
+    {
+        names.push(harbor.push_to(repository, tag, image).await);
+    }
+    let without = harbor.push_to("prod/app", "v3", &Image::random(962, &[100])).await;
+    let (epoch, good_for) = (rcgen::date_time_ymd(1970, 1, 1), 15);
+    harbor.notation.certify(&root, &[("ci", &PKCS_ECDSA_P256_SHA256)], |params| params.not_after = epoch + from_now(good_for));
+    let (url, stamps) = (timestamps.url(), harbor.notation.path("stamps.crt"));
+    let more = ["--timestamp-url", &url, "--timestamp-root-cert", &stamps];
+    for (name, format) in names.iter().zip(["jws", "cose", "jws", "cose"]) {
+        harbor.sign(name, "ci", &[&more[..], &["--signature-format", format]].concat()).await;
+    }
+    harbor.sign(&without, "ci", &[]).await;
+    harbor.pull("v1").await.expect(200);
+    harbor.pull_from("prod/plain", "v1").await.expect(200);
+    harbor.refuses("prod/other", "its timestamp is by no authority of tsa:acme").await;
+    let reason = denied(harbor.pull("v3").await);
+    assert!(reason.contains("it has no timestamp"), "{reason}");
+    harbor.refuses("prod/plain", "expired at 20").await;
+    // One that was judged before, and one that was not.
+    harbor.pull("v1").await.expect(200);
+    harbor.pull("v2").await.expect(200);
+    // Notation itself says the same.
+    harbor.notation.write("notation/truststore/x509/ca/acme/root.crt", &root.certificate);
+    harbor.notation.write("notation/truststore/x509/tsa/stamps/stamps.crt", timestamps.root());
+    for (stores, code) in [(&["ca:acme", "tsa:stamps"][..], Some(0)), (&["ca:acme"][..], Some(1))] {
+        let trusted = json!({
+            "version": "1.0",
+            "trustPolicies": [{
+                "name": "all", "registryScopes": ["*"], "signatureVerification": { "level": "strict" },
+                "trustStores": stores, "trustedIdentities": ["*"],
+            }],
+        });
+        harbor.notation.write("notation/trustpolicy.json", trusted.to_string());
+        let login = ["--insecure-registry", "--username", &harbor.node.name, "--password", &harbor.node.secret];
+        let output = harbor.notation.run(&[&["verify"], &login[..], &[&names[3]]].concat()).await;
+        assert_eq!(output.code, code, "{stores:?}: {output}");
+    }
+}
+
+async fn what_was_revoked_is_not_pulled(backend: Backend) {
+    let notation = Notation::new();
+    let root = notation.root();
+    let signers = [("ci", &PKCS_ECDSA_P256_SHA256)];
+    notation.certify(&root, &signers, |params| params.serial_number = Some(SerialNumber::from(7_u64)));
+    let document = "[[trust_store]]\nname = 'acme'\nfile = 'root.crt'\ncrl_files = ['acme.crl']\n\
+                    [[policy]]\nname = 'prod'\nrepositories = ['prod/**']\n\
+                    [[policy.pull.require]]\nnotation = { trust_stores = ['ca:acme'], identities = ['*'] }\n";
+    notation.write("acme.crl", revocation_list(&root, &[8], 3600));
+    let harbor = Harbor::open_with(backend, notation, document).await;
+    let name = harbor.push("v1", &Image::random(970, &[100])).await;
+    harbor.sign(&name, "ci", &[]).await;
+    harbor.pull("v1").await.expect(200);
+    harbor.notation.write("acme.crl", revocation_list(&root, &[7, 8], 3600));
+    harbor.refuses("prod/app", "one of its certificates was revoked").await;
+    harbor.notation.write("acme.crl", revocation_list(&root, &[], 12));
+    until("the list to be read", Duration::from_secs(10), async || (harbor.pull("v1").await.status == 200).then_some(())).await;
+    harbor.refuses("prod/app", "there should be a newer list of what was revoked by").await;
+    harbor.notation.write("acme.crl", "no list");
+    let stays = harbor.pull("v1").await;
+    assert!(denied(stays).contains("there should be a newer list"));
+    harbor.notation.write("acme.crl", revocation_list(&root, &[], 3600));
+    until("the new list to be read", Duration::from_secs(10), async || (harbor.pull("v1").await.status == 200).then_some(()))
+        .await;
 }
 
 async fn one_of_an_authoritys_signers_is_meant() {

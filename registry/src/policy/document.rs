@@ -8,7 +8,7 @@ use longshore_service::config::ByteSize;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{
-    material::{Material, Materials},
+    material::{Material, Materials, StoreMaterial},
     mistakes::mistakes,
     pattern::{RepositoryPattern, TextPattern},
     pull::{Pull, PullRules},
@@ -32,7 +32,7 @@ pub struct Document {
     trusted_roots: Vec<Material>,
     /// The trust stores of Notation's that requirements name.
     #[serde(default, rename = "trust_store")]
-    trust_stores: Vec<Material>,
+    trust_stores: Vec<StoreMaterial>,
     /// The policies, of which every one that covers a repository must be satisfied.
     #[serde(default, rename = "policy")]
     pub policies: Vec<Policy>,
@@ -148,6 +148,15 @@ fn byte_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSi
     text.parse().map(Some).map_err(|error| D::Error::custom(format!("{text:?}: {error}")))
 }
 
+/// A file that a document names, as it does there.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum NamedFile {
+    /// A text: a key, certificates, a trusted root.
+    Text(String),
+    /// Lists of revoked certificates, which are texts, or one of them is no text.
+    RevocationLists(String),
+}
+
 /// Why a text is no policy document.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum InvalidDocument {
@@ -189,10 +198,12 @@ impl Document {
     }
 
     /// The files that a document names; none where it is no document.
-    pub fn files(text: &str) -> Vec<String> {
-        let document: Self = toml::from_str(text).unwrap_or_default();
-        let materials = [document.keys, document.trusted_roots, document.trust_stores];
-        materials.into_iter().flatten().filter_map(|material| material.file).collect()
+    pub fn files(text: &str) -> Vec<NamedFile> {
+        let Self { keys, trusted_roots, trust_stores, .. } = toml::from_str(text).unwrap_or_default();
+        let lists: Vec<String> = trust_stores.iter().filter_map(|store| store.crl_files.clone()).flatten().collect();
+        let texts = keys.into_iter().chain(trusted_roots).map(|material| material.file);
+        let texts = texts.chain(trust_stores.into_iter().map(|store| store.file)).flatten();
+        texts.map(NamedFile::Text).chain(lists.into_iter().map(NamedFile::RevocationLists)).collect()
     }
 
     /// Reads a document, and what is in the files that it names.
@@ -220,15 +231,9 @@ impl Document {
                 problems.push(format!("policy {name:?} refuses unsigned_overwrites, and its pulls require no signature"));
             }
         }
-        let text_of = |material: &Material| match (&material.file, &material.text, &material.tuf) {
-            (Some(name), None, None) => file(name),
-            (None, Some(text), None) => Ok(text.clone()),
-            (_, _, Some(_)) => Err(format!("{:?} can't come by tuf: only a trusted_root can", material.name)),
-            _ => Err(format!("{:?} needs either a file or a text", material.name)),
-        };
         document.id = next_id();
         let Self { keys, trusted_roots, trust_stores, .. } = &document;
-        let materials = Materials::read(keys, trusted_roots, trust_stores, text_of, &mut problems);
+        let materials = Materials::read(keys, trusted_roots, trust_stores, file, &mut problems);
         for policy in &mut document.policies {
             match materials.compile(&policy.pull) {
                 Ok(pull) => policy.pull_compiled = pull,

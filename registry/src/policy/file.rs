@@ -6,9 +6,10 @@ use std::{
     sync::Arc,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokio_util::sync::CancellationToken;
 
-use super::{Document, InvalidDocument, PERIOD, Policies};
+use super::{Document, InvalidDocument, PERIOD, Policies, document::NamedFile};
 
 /// The largest file, in bytes.
 const MOST_BYTES: u64 = 1 << 20;
@@ -58,22 +59,42 @@ impl Source {
     fn read(path: &Path) -> Result<Self, PolicyError> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let text = text(path)?;
-        let files = Document::files(&text).into_iter().map(|name| Ok((name.clone(), self::text(&folder.join(name))?)));
+        let files = Document::files(&text).into_iter().map(|file| match file {
+            NamedFile::Text(name) => self::text(&folder.join(&name)).map(|text| (name, text)),
+            NamedFile::RevocationLists(name) => revocation_lists(&folder.join(&name)).map(|text| (name, text)),
+        });
         Ok(Self { files: files.collect::<Result<_, PolicyError>>()?, text })
     }
 }
 
 /// The text of a file that is no larger than documents are.
 pub fn text(path: &Path) -> Result<String, PolicyError> {
+    let failed = |source| PolicyError::File { path: path.to_owned(), source };
+    String::from_utf8(bytes(path)?).map_err(|_| failed(std::io::Error::other("it is no text")))
+}
+
+/// The lists of revoked certificates in a file of that size, in PEM. Authorities publish a list of theirs in DER, which is no text.
+pub fn revocation_lists(path: &Path) -> Result<String, PolicyError> {
+    match String::from_utf8(bytes(path)?) {
+        Ok(text) => Ok(text),
+        Err(der) => {
+            let content = STANDARD.encode(der.as_bytes());
+            let lines = content.as_bytes().chunks(64).map(String::from_utf8_lossy);
+            Ok(format!("-----BEGIN X509 CRL-----\n{}\n-----END X509 CRL-----\n", lines.collect::<Vec<_>>().join("\n")))
+        }
+    }
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, PolicyError> {
     use std::io::Read as _;
-    let mut text = String::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
+    let mut content = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut content));
     let failed = |source| PolicyError::File { path: path.to_owned(), source };
     read.map_err(failed)?;
-    if text.len() as u64 > MOST_BYTES {
+    if content.len() as u64 > MOST_BYTES {
         return Err(failed(std::io::Error::other(format!("it has more than {MOST_BYTES} bytes"))));
     }
-    Ok(text)
+    Ok(content)
 }
 
 /// The task that takes over what changes in the document's file, and in those that it names. What can't be read there is told once, and changes nothing. What is

@@ -14,7 +14,7 @@ use super::{
     pattern::TextPattern,
 };
 use crate::{
-    signature::{Evidence, Refuted, SIGNATURE_PREDICATE, Signer, Target, Trust},
+    signature::{Evidence, Refuted, SIGNATURE_PREDICATE, Signer, Target, Trust, VerifyTimestamp},
     tuf::Roots,
 };
 
@@ -86,10 +86,13 @@ pub struct AttestationText {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NotationText {
-    /// The certificates that are believed: `ca:` or `signingAuthority:`, and the name of a trust store.
+    /// The certificates that are believed: `ca:`, `signingAuthority:` or `tsa:`, and the name of a trust store.
     trust_stores: Vec<String>,
     /// Whom they must be for: `x509.subject:` and a part of their subject, or `*` alone.
     identities: Vec<String>,
+    /// When timestamps are looked at, where there is a `tsa:`.
+    #[serde(default)]
+    verify_timestamp: Option<VerifyTimestamp>,
 }
 
 /// What a policy asks of an image, ready to be judged.
@@ -192,8 +195,11 @@ impl Materials {
                 }
                 Ok(Requirement { by: self.signer(by)?, attestation: Some((predicate_type.clone(), conditions.clone())) })
             }
-            RequirementText::Notation(NotationText { trust_stores, identities }) => {
-                let trust = Trust::new(trust_stores, identities, |name| self.stores.get(name).cloned())?;
+            RequirementText::Notation(NotationText { trust_stores, identities, verify_timestamp }) => {
+                let mut trust = Trust::new(trust_stores, identities, |name| self.stores.get(name).cloned())?;
+                if let Some(when) = verify_timestamp {
+                    trust = trust.verifying_timestamps(*when)?;
+                }
                 Ok(Requirement { by: Signer::Notation(Arc::new(trust)), attestation: None })
             }
         };

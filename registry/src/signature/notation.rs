@@ -1,11 +1,15 @@
 //! Signatures of the Notary Project, as `notation` makes them: an envelope that names the image, signed by the key of a certificate.
 //!
 //! Written after `signature-specification.md`, `signature-envelope-jws.md`, `signature-envelope-cose.md` and
-//! `trust-store-trust-policy.md` of notaryproject/specifications, at its level `strict` but for revocation, for which nobody is
-//! asked. By hand is what no library that is kept up does: reading the envelope of JWS, and the rules for attributes and
-//! certificates. CBOR is read by `coset`, certificates by `x509-cert`, the signatures in their chain are checked by `webpki`, the
-//! one over the envelope by `ring`, which knows no P-521 (`ES512`). Timestamps (RFC 3161) are not looked at, as by Notation
-//! without a trust store of the type `tsa`: the certificates must be valid when an image is judged.
+//! `trust-store-trust-policy.md` of notaryproject/specifications, at its level `strict`. By hand is what no library that is kept up
+//! does: reading the envelope of JWS, and the rules for attributes, certificates and timestamps. CBOR is read by `coset`, certificates
+//! by `x509-cert`, what holds a timestamp by `cms`; the signatures in chains and those of timestamps are checked by `webpki`, the
+//! one over the envelope by `ring`, which knows no P-521 (`ES512`).
+//!
+//! Who is trusted with timestamps (RFC 3161) says when something was signed, and the signer's certificates must have been valid then;
+//! without, they must be valid when an image is judged. Nobody is asked over the network whether a certificate was revoked: that is in
+//! lists (RFC 5280) beside a trust store's certificates. They are judged by the time that it is, whatever a timestamp says, so what is
+//! revoked is refused also where it was signed before; and a chain is refused where a list is missing or past its time.
 
 mod algorithm;
 mod attributes;
@@ -14,7 +18,10 @@ mod cose;
 mod envelope;
 mod identity;
 mod jws;
+mod revocation;
+mod stamp;
 mod store;
+mod token;
 mod trust;
 
 #[cfg(test)]
@@ -22,7 +29,7 @@ mod tests;
 
 pub use envelope::Syntax;
 pub use store::TrustStore;
-pub use trust::{Target, Trust};
+pub use trust::{Target, Trust, VerifyTimestamp};
 
 use super::{Refuted, evidence::plain};
 

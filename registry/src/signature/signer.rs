@@ -90,6 +90,9 @@ pub enum InvalidSigner {
     /// There are no certificates in it that can be trusted.
     #[error("{0:?} is no trust store of certificates in PEM: {1}")]
     TrustStore(String, String),
+    /// The lists of revoked certificates beside them are none.
+    #[error("the revocation lists of {0:?} can't be used: {1}")]
+    RevocationLists(String, String),
 }
 
 impl Key {

@@ -11,6 +11,8 @@ pub const SCHEME: &str = "io.cncf.notary.signingScheme";
 pub const SIGNED_AT: &str = "io.cncf.notary.signingTime";
 pub const AUTHENTIC_SIGNED_AT: &str = "io.cncf.notary.authenticSigningTime";
 pub const EXPIRY: &str = "io.cncf.notary.expiry";
+/// The timestamp, which is not signed with it, but of it.
+pub const TIMESTAMP: &str = "io.cncf.notary.timestampSignature";
 /// What is to verify a signature beside Notation itself.
 const PLUGIN: [&str; 2] = ["io.cncf.notary.verificationPlugin", "io.cncf.notary.verificationPluginMinVersion"];
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 
 use super::{
-    attributes::{AUTHENTIC_SIGNED_AT, EXPIRY, Fields, OWN, SCHEME, SIGNED_AT},
+    attributes::{AUTHENTIC_SIGNED_AT, EXPIRY, Fields, OWN, SCHEME, SIGNED_AT, TIMESTAMP},
     envelope::{Envelope, require_count},
     untrusted,
 };
@@ -21,7 +21,7 @@ pub fn read(cbor: &[u8]) -> Result<Envelope, Refuted> {
     let mut envelope = CoseSign1::from_tagged_slice(cbor).map_err(|_| Refuted::Unreadable)?;
     let signed = envelope.tbs_data(&[]);
     let unprotected = std::mem::take(&mut envelope.unprotected);
-    let certificates = certificates(unprotected)?;
+    let (certificates, timestamp) = unsigned(unprotected)?;
     let protected = envelope.protected.header;
     Ok(Envelope {
         signed,
@@ -30,6 +30,7 @@ pub fn read(cbor: &[u8]) -> Result<Envelope, Refuted> {
         fields: fields(protected)?,
         payload: envelope.payload.ok_or(Refuted::Unreadable)?,
         certificates,
+        timestamp,
     })
 }
 
@@ -88,16 +89,17 @@ fn time(value: Value) -> Result<Timestamp, Refuted> {
     seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()).ok_or(Refuted::Unreadable)
 }
 
-/// The chain in what is not signed; nothing else is read there.
-fn certificates(header: Header) -> Result<Vec<CertificateDer<'static>>, Refuted> {
+/// The chain and the timestamp in what is not signed; nothing else is read there.
+fn unsigned(header: Header) -> Result<(Vec<CertificateDer<'static>>, Option<Vec<u8>>), Refuted> {
     let header = plain(header)?;
     if header.alg.is_some() || header.content_type.is_some() || !header.crit.is_empty() {
         return Err(untrusted("its header has attributes that are not signed"));
     }
-    let mut chain = None;
+    let (mut chain, mut timestamp) = (None, None);
     for (label, value) in header.rest {
         match label {
             X5CHAIN => chain = Some(value),
+            Label::Text(name) if name == TIMESTAMP => timestamp = Some(value.into_bytes().map_err(|_| Refuted::Unreadable)?),
             Label::Text(name) if name.starts_with(OWN) => {}
             other => return Err(untrusted(format!("its header has {other:?}, which is not signed"))),
         }
@@ -109,5 +111,5 @@ fn certificates(header: Header) -> Result<Vec<CertificateDer<'static>>, Refuted>
     };
     require_count(chain.len())?;
     let read = |certificate: Value| certificate.into_bytes().map(CertificateDer::from).map_err(|_| Refuted::Unreadable);
-    chain.into_iter().map(read).collect()
+    Ok((chain.into_iter().map(read).collect::<Result<_, _>>()?, timestamp))
 }

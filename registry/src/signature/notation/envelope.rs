@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use super::{
     algorithm::Algorithm,
     attributes::{Attributes, Fields},
-    chain::Chain,
+    chain::{Chain, Role},
     cose, jws, untrusted,
 };
 use crate::signature::{Refuted, unique};
@@ -36,7 +36,7 @@ impl Syntax {
     /// Whether bytes are an envelope in this syntax, whoever made it, and of whatever.
     pub fn is_of(self, content: &[u8]) -> bool {
         let Ok(Envelope { fields, payload, certificates, .. }) = Envelope::read(content, self) else { return false };
-        Attributes::try_from(fields).is_ok() && object(&payload).is_ok() && Chain::read(&certificates).is_ok()
+        Attributes::try_from(fields).is_ok() && object(&payload).is_ok() && Chain::read(&certificates, Role::Signing).is_ok()
     }
 }
 
@@ -52,6 +52,8 @@ pub struct Envelope {
     pub payload: Vec<u8>,
     /// The chain, from the signer's certificate up.
     pub certificates: Vec<CertificateDer<'static>>,
+    /// When it was signed, by somebody else than the signer.
+    pub timestamp: Option<Vec<u8>>,
 }
 
 impl Envelope {

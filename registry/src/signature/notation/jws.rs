@@ -7,7 +7,7 @@ use rustls_pki_types::CertificateDer;
 use serde_json::{Map, Value};
 
 use super::{
-    attributes::{AUTHENTIC_SIGNED_AT, EXPIRY, Fields, OWN, SCHEME, SIGNED_AT},
+    attributes::{AUTHENTIC_SIGNED_AT, EXPIRY, Fields, OWN, SCHEME, SIGNED_AT, TIMESTAMP},
     envelope::{Envelope, object, require_count},
     untrusted,
 };
@@ -38,6 +38,7 @@ pub fn read(json: &[u8]) -> Result<Envelope, Refuted> {
         fields: fields(&attributes)?,
         payload: decode(payload)?,
         certificates: certificates(header.get("x5c"))?,
+        timestamp: header.get(TIMESTAMP).map(bytes).transpose()?,
     })
 }
 
@@ -70,9 +71,9 @@ fn fields(attributes: &Map<String, Value>) -> Result<Fields, Refuted> {
 fn certificates(chain: Option<&Value>) -> Result<Vec<CertificateDer<'static>>, Refuted> {
     let chain = chain.and_then(Value::as_array).ok_or_else(|| untrusted("it has no certificates"))?;
     require_count(chain.len())?;
-    let read = |text: &Value| {
-        let der = text.as_str().and_then(|text| STANDARD.decode(text).ok());
-        der.map(CertificateDer::from).ok_or(Refuted::Unreadable)
-    };
-    chain.iter().map(read).collect()
+    chain.iter().map(|text| bytes(text).map(CertificateDer::from)).collect()
+}
+
+fn bytes(text: &Value) -> Result<Vec<u8>, Refuted> {
+    text.as_str().and_then(|text| STANDARD.decode(text).ok()).ok_or(Refuted::Unreadable)
 }

@@ -3,6 +3,7 @@ use std::fmt;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use x509_cert::{Certificate, der::Decode as _, ext::pkix::BasicConstraints};
 
+use super::revocation::RevocationList;
 use crate::signature::InvalidSigner;
 
 /// The most certificates in one store.
@@ -13,6 +14,8 @@ const MOST_CERTIFICATES: usize = 100;
 pub struct TrustStore {
     name: String,
     certificates: Vec<CertificateDer<'static>>,
+    /// What is not trusted any more of what these or authorities below them have signed.
+    lists: Vec<RevocationList>,
 }
 
 impl TrustStore {
@@ -32,12 +35,47 @@ impl TrustStore {
         for certificate in &certificates {
             check(certificate).map_err(invalid)?;
         }
-        Ok(Self { name: name.to_owned(), certificates })
+        Ok(Self { name: name.to_owned(), certificates, lists: Vec::new() })
+    }
+
+    /// The same with lists of revoked certificates in PEM. From then on every authority in a chain of its must have one that is not
+    /// past its time, or the chain is refused.
+    pub fn with_revocation_lists(self, pem: &str) -> Result<Self, InvalidSigner> {
+        let lists = RevocationList::parse(pem).map_err(|reason| InvalidSigner::RevocationLists(self.name.clone(), reason))?;
+        Ok(Self { lists, ..self })
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its certificates.
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certificates
+    }
+
+    /// What was revoked.
+    pub fn lists(&self) -> &[RevocationList] {
+        &self.lists
+    }
+
+    /// That its certificates are of roots alone, as those of authorities for timestamps have to be.
+    pub fn require_roots(&self) -> Result<(), String> {
+        let is_root = |der: &CertificateDer<'_>| {
+            let certificate = Certificate::from_der(der).ok().map(|certificate| certificate.tbs_certificate);
+            certificate.is_some_and(|fields| {
+                let constraints = fields.get::<BasicConstraints>().ok().flatten();
+                fields.subject == fields.issuer && constraints.is_some_and(|(_, constraints)| constraints.ca)
+            })
+        };
+        if self.certificates.iter().all(is_root) {
+            return Ok(());
+        }
+        Err(format!(
+            "tsa:{} must have certificates of roots alone, and has others; give those a trust store of their own",
+            self.name
+        ))
     }
 
     /// Whether one of these certificates is in it, byte for byte.

@@ -1,8 +1,11 @@
 mod envelopes_of_cbor;
 mod identities;
 mod notary;
+mod revocation;
 mod signers;
+mod stamper;
 mod tampering;
+mod timestamps;
 
 use std::sync::{Arc, LazyLock};
 

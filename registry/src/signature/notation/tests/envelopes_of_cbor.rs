@@ -6,7 +6,10 @@ use coset::{
 };
 use proptest::prelude::*;
 
-use super::*;
+use super::{
+    stamper::{Stamping, stamps},
+    *,
+};
 
 const SCHEME: &str = "io.cncf.notary.signingScheme";
 const SIGNED_AT: &str = "io.cncf.notary.signingTime";
@@ -60,6 +63,17 @@ fn it_says_what_json_says() {
     let expiring = attributes().add_critical_label(critical(EXPIRY)).text_value(EXPIRY.into(), time("2026-07-01T00:00:00Z"));
     let expiring = envelope(&acme.signer, expiring.build(), &payload().to_string()).to_tagged_vec().unwrap();
     assert_eq!(verify(&trusts, &expiring), Ok(at("2026-07-01T00:00:00Z")));
+    let mut stamped = envelope(&acme.signer, attributes().build(), &payload().to_string());
+    let stamps = stamps();
+    let token = Stamping::of(&stamped.signature, "20260501120000Z").by(&stamps);
+    let header = HeaderBuilder::new().text_value("io.cncf.notary.timestampSignature".into(), Cbor::Bytes(token));
+    stamped.unprotected.rest.extend(header.build().rest);
+    let find = |name: &str| Some(store(&if name == "stamps" { stamps.pem(2) } else { acme.root.pem(0) }));
+    let stores = ["ca:acme".to_owned(), "tsa:stamps".to_owned()];
+    let trusts_stamps = Trust::new(&stores, &["*".to_owned()], find).unwrap();
+    assert_eq!(verify(&trusts_stamps, &stamped.clone().to_tagged_vec().unwrap()), Ok(Timestamp::MAX));
+    stamped.signature.push(0);
+    refused(&trusts, "a longer signature", stamped, "its signature does not hold");
     let own = Notary::rooted(signer("own"), key());
     let mut alone = envelope(&own, attributes().build(), &payload().to_string());
     alone.unprotected = HeaderBuilder::new().value(33, Cbor::Bytes(own.chain[0].clone())).build();

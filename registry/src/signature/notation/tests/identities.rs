@@ -113,11 +113,17 @@ fn a_trust_store_has_authorities_and_roots() {
     for (stores, why) in [
         (vec![], "needs trust_stores"),
         (vec!["acme"], "is no trust store"),
-        (vec!["tsa:acme"], "timestamps are not looked at"),
+        (vec!["tsa:acme"], "and one that is ca: or signingAuthority:"),
+        (vec!["ca:acme", "tsa:other"], "no [[trust_store]] \"other\""),
+        (vec!["ca:acme", "tsa:below"], "tsa:below must have certificates of roots alone"),
         (vec!["ca:other"], "no [[trust_store]] \"other\""),
     ] {
         let stores: Vec<String> = stores.into_iter().map(ToOwned::to_owned).collect();
-        let find = |name: &str| (name == "acme").then(|| store(&acme.root.pem(0)));
+        let find = |name: &str| match name {
+            "acme" => Some(store(&acme.root.pem(0))),
+            "below" => Some(Arc::new(TrustStore::parse("below", &all).unwrap())),
+            _ => None,
+        };
         let problem = Trust::new(&stores, &["*".to_owned()], find).unwrap_err();
         assert!(problem.contains(why), "{problem}");
     }

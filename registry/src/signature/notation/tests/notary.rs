@@ -125,7 +125,7 @@ pub fn signer(name: &str) -> CertificateParams {
 pub fn authority(name: &str) -> CertificateParams {
     let mut params = signer(name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.extended_key_usages = Vec::new();
     params
 }
