@@ -9,7 +9,7 @@ const MAX_FILES: usize = 1000;
 /// (containers-certs.d(5); Docker's "Verify repository client with certificates").
 ///
 /// The first one is read that is there for the registry, as podman does. A folder that may not be read is there for somebody
-/// else, such as a daemon, and is passed over.
+/// else, such as a daemon, and is passed over; so are an authority, and a certificate and its key, of which a file may not be.
 #[derive(Clone, Debug, Default)]
 pub struct CertificateFolders(Vec<PathBuf>);
 
@@ -54,7 +54,7 @@ impl CertificateFolders {
 impl HostCertificates {
     /// The files of authorities to trust.
     pub(crate) fn authorities(&self) -> impl Iterator<Item = &Path> {
-        self.ending_in("crt")
+        self.ending_in("crt").filter(|file| !is_somebody_else_s(file))
     }
 
     /// The certificate that says who asks. One without its key is an error, and so is a key without its certificate.
@@ -76,6 +76,9 @@ impl HostCertificates {
                 let told = format!("its key {} is not beside it; an authority's certificate is named NAME.crt", name(&key));
                 return Err(alone(certificate.to_owned(), told));
             }
+            if is_somebody_else_s(certificate) || is_somebody_else_s(&key) {
+                continue;
+            }
             if let Some(first) = own {
                 let names = [name(&first.certificate), name(certificate)];
                 return Err(ClientError::SeveralCertificates { folder: self.folder.clone(), names });
@@ -88,6 +91,11 @@ impl HostCertificates {
     fn ending_in(&self, extension: &'static str) -> impl Iterator<Item = &Path> {
         self.files.iter().map(PathBuf::as_path).filter(move |file| file.extension().is_some_and(|own| own == extension))
     }
+}
+
+/// Whether a file may not be read by whoever asks.
+fn is_somebody_else_s(file: &Path) -> bool {
+    fs::File::open(file).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 fn name(file: &Path) -> String {

@@ -162,7 +162,7 @@ fn remedy(registry: &RegistryUrl, fault: &Fault) -> String {
         // Its reason may be lost with the connection.
         Fault::Broken(_) if registry.is_https() => {
             let shown_by = certificate_shown_by(registry);
-            format!("; it may be one that serves nobody without a client certificate that it knows: {shown_by}")
+            format!("; where it serves nobody without a client certificate, {shown_by}")
         }
         Fault::NotTls => other_scheme("http"),
         Fault::NotHttp => other_scheme("https"),

@@ -1,6 +1,6 @@
 //! `longshore` finds certificates where docker and podman have them, in a folder of the registry's.
 
-use std::{fs, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use longshore_tests::{Authority, Backend, Certified, Image, Output, Registry, longshore, run, temporary_folder};
 use tempfile::TempDir;
@@ -39,9 +39,15 @@ impl Place {
     }
 
     async fn tags(&self, more: &[&str]) -> Output {
+        self.tags_by(&[], more).await
+    }
+
+    /// As [`Self::tags`], by a command that begins another.
+    async fn tags_by(&self, beginner: &[&str], more: &[&str]) -> Output {
         let (home, program) = (format!("HOME={}", self.home.path().display()), longshore().display().to_string());
         let command = ["image", "tags", "team/app", "--registry", self.registry.url()];
-        run("env", [&["--unset=XDG_CONFIG_HOME", home.as_str(), program.as_str()], &command[..], more].concat()).await
+        let variables = ["--unset=XDG_CONFIG_HOME", home.as_str()];
+        run("env", [&variables[..], beginner, &[program.as_str()], &command, more].concat()).await
     }
 }
 
@@ -122,6 +128,18 @@ async fn mistakes_in_a_registry_s_folder_are_told() {
         told(&place.tags(&[]).await, 2, &[&path("broken.crt"), words]);
     }
     fs::remove_file(path("broken.crt")).unwrap();
+    // What somebody else alone may read, as a daemon may, is nobody's mistake here.
+    let without = async |file: &str| {
+        fs::set_permissions(path(file), fs::Permissions::from_mode(0)).unwrap();
+        let output = place.tags_by(&["setpriv", "--bounding-set=-dac_override,-dac_read_search"], &[]).await;
+        fs::set_permissions(path(file), fs::Permissions::from_mode(0o600)).unwrap();
+        output
+    };
+    told(&without("ca.crt").await, 1, &["an authority that is not trusted here"]);
+    for file in ["client.cert", "client.key"] {
+        told(&without(file).await, 1, &["serves nobody without a client certificate"]);
+    }
+    assert_eq!(place.tags(&[]).await.code, Some(0));
     fs::write(path("client.key"), "no key").unwrap();
     told(&place.tags(&[]).await, 2, &[&path("client.cert"), "no certificate and key in PEM form"]);
 }

@@ -7,11 +7,11 @@ use arc_swap::ArcSwapOption;
 use longshore_oci::AccessToken;
 
 /// How many places there are; with what lies in each, which is at most four times a text, there are 64 MiB.
-const PLACES: usize = 8192;
+const PLACES: usize = 4096;
 /// How many of them one token may be in. Of more tokens that share these, some are checked again and again.
 const CHOICES: usize = 4;
-/// The longest text that is kept, in bytes; most have some 600.
-const MOST_BYTES: usize = 2048;
+/// The longest text that is kept, in bytes; most have some 600. Longer ones are checked each time.
+const MOST_BYTES: usize = 4096;
 /// How much of a token's end is its Ed25519 signature, in base64, in bytes.
 const SIGNATURE_BYTES: usize = 86;
 /// How much of a signature says which places are its own, in bytes.

@@ -29,14 +29,17 @@ pub async fn gather(registry: &Registry, name: &RepositoryName, about: &[Digest]
         let Some(manifest) = parsed(registry, name, digest).await? else { continue };
         let ManifestKind::Image { layers, .. } = &manifest.kind else { continue };
         for layer in layers.iter().filter(|layer| is_evidence_layer(&manifest, layer)) {
-            if layer.size > bytes_left || evidence.len() >= MOST_EVIDENCE {
+            // What is kept of its annotations counts as well.
+            let annotated: usize = layer.annotations.values().map(String::len).sum();
+            let size_bytes = layer.size.saturating_add(annotated as u64);
+            if size_bytes > bytes_left || evidence.len() >= MOST_EVIDENCE {
                 continue;
             }
             let Some(content) = read(registry, name, layer).await? else {
                 is_whole = false;
                 continue;
             };
-            bytes_left -= layer.size;
+            bytes_left -= size_bytes;
             let form = match layer.media_type.as_str() {
                 SIMPLE_SIGNING => {
                     let signature = layer.annotations.get(SIMPLE_SIGNATURE).cloned().unwrap_or_default();

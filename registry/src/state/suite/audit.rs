@@ -159,6 +159,21 @@ async fn what_is_no_change_is_noted_with_its_own_author(subject: Subject) {
     chain_all(state).await;
     let (lines, _) = lines(state).await;
     assert_eq!(lines.len(), 1200);
+    // So is one that comes late, after the next.
+    let noters = async || subject.texts("SELECT noter FROM audit_noters").await;
+    for (number, expected) in [(3, 1201), (2, 1201), (3, 1201), (4, 1202)] {
+        state.note_events(batch(number, vec![Event::of_nobody(EventKind::LoginFailed)])).await.unwrap();
+        chain_all(state).await;
+        assert_eq!(self::lines(state).await.0.len(), expected, "{number}");
+    }
+    // Another has numbers of its own, and ends what is known of those who are long gone.
+    subject.execute("UPDATE audit_noters SET noted_at = 0").await;
+    state
+        .note_events(NotedBatch { noter: "another".into(), ..batch(1, vec![Event::of_nobody(EventKind::LoginFailed)]) })
+        .await
+        .unwrap();
+    chain_all(state).await;
+    assert_eq!((self::lines(state).await.0.len(), noters().await), (1203, vec!["another".to_owned()]));
     let last = &lines[1199];
     assert_eq!((&last["actor"], &last["requestId"], &last["result"]), (&json!("a1199"), &json!("r-1199"), &json!("failed")));
     assert_eq!((&last["detail"], last.get("repository")), (&json!({"reason": "\u{0}\"1199", "count": 2}), None));
@@ -166,7 +181,7 @@ async fn what_is_no_change_is_noted_with_its_own_author(subject: Subject) {
         .execute("INSERT INTO events (kind, repository, happened_at, detail, is_unaudited) VALUES ('x', '', 0, '{', TRUE)")
         .await;
     chain_all(state).await;
-    assert_eq!(self::lines(state).await.0[1200]["detail"], "{", "what is no JSON holds nothing up");
+    assert_eq!(self::lines(state).await.0[1203]["detail"], "{", "what is no JSON holds nothing up");
 }
 
 fn account(name: &str) -> NewAccount {
