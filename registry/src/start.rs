@@ -292,7 +292,7 @@ fn keep_roots(config: &Config, registry: &Arc<Registry>, repositories: Vec<Arc<R
             &["repository"],
         ),
     };
-    TufKeeper::new(registry.policies.clone(), repositories, pace, told)
+    TufKeeper::new(&registry.policies, repositories, pace, told)
 }
 
 /// Gives the administrator `admin` a new password and all rights, for whoever can reach the database. The password.

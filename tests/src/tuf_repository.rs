@@ -1,7 +1,7 @@
 use std::{
     collections::BTreeMap,
     net::Ipv4Addr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use ring::{
@@ -20,14 +20,25 @@ use tokio::{
 /// until it is told to. It is gone when dropped.
 pub struct TufRepository {
     url: String,
+    root: String,
     key: Ed25519KeyPair,
     version: u64,
-    files: Arc<Mutex<Files>>,
+    /// The root metadata that came after the first.
+    later_roots: Files,
+    serving: Arc<Mutex<Serving>>,
     accepting: JoinHandle<()>,
 }
 
 /// What a repository serves, by path.
 pub type Files = BTreeMap<String, Vec<u8>>;
+
+#[derive(Default)]
+struct Serving {
+    files: Files,
+    /// Where everybody is sent instead.
+    elsewhere: Option<String>,
+    requests: usize,
+}
 
 const NAME: &str = "trusted_root.json";
 const LATER: &str = "2100-01-01T00:00:00Z";
@@ -37,9 +48,11 @@ impl TufRepository {
     pub async fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
-        let files: Arc<Mutex<Files>> = Arc::default();
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&files)));
-        Self { url, key: new_key(), version: 0, files, accepting }
+        let serving: Arc<Mutex<Serving>> = Arc::default();
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&serving)));
+        let key = new_key();
+        let root = signed(&[&key], &root_of(&key, 1));
+        Self { url, root, key, version: 0, later_roots: Files::new(), serving, accepting }
     }
 
     /// Its URL.
@@ -48,19 +61,18 @@ impl TufRepository {
     }
 
     /// The root metadata that trust in it begins with.
-    pub fn root(&self) -> String {
-        let (id, public) = (key_id(&self.key), hexadecimal(self.key.public_key().as_ref()));
-        let role = json!({ "keyids": [id], "threshold": 1 });
-        let root = json!({
-            "_type": "root",
-            "spec_version": "1.0.31",
-            "version": 1,
-            "expires": LATER,
-            "consistent_snapshot": true,
-            "keys": { id: { "keytype": "ed25519", "scheme": "ed25519", "keyval": { "public": public } } },
-            "roles": { "root": role, "timestamp": role, "snapshot": role, "targets": role },
-        });
-        signed(&self.key, &root)
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// Has a new key for all roles, as root metadata says that the old key has signed first, and then the new one. What is published
+    /// after that is signed by the new one alone.
+    pub fn rotate(&mut self) {
+        let key = new_key();
+        let version = self.later_roots.len() + 2;
+        let root = signed(&[&self.key, &key], &root_of(&key, version));
+        self.later_roots.insert(format!("/{version}.root.json"), root.into_bytes());
+        self.key = key;
     }
 
     /// Publishes this trusted root, in a new version.
@@ -80,32 +92,60 @@ impl TufRepository {
         self.serve(self.files_of(&new_key(), trusted_root, LATER));
     }
 
+    /// Publishes this trusted root in a new version, as a target of a delegated role.
+    pub fn publish_delegated(&mut self, trusted_root: &str) {
+        self.version += 1;
+        let (version, id) = (self.version, key_id(&self.key));
+        let part = |kind: &str, members: Value| part(&self.key, kind, version, LATER, members);
+        let mut files = self.files_of(&self.key, trusted_root, LATER);
+        let delegated = files.remove(&format!("/{version}.targets.json")).expect("it was just made");
+        let role = json!({ "name": "roots", "keyids": [id], "threshold": 1, "terminating": true, "paths": [NAME] });
+        let delegations = json!({ "keys": { &id: key_of(&self.key) }, "roles": [role] });
+        let pinned = json!({ "targets.json": { "version": version }, "roots.json": { "version": version } });
+        files.extend([
+            (format!("/{version}.snapshot.json"), part("snapshot", json!({ "meta": pinned }))),
+            (format!("/{version}.targets.json"), part("targets", json!({ "targets": {}, "delegations": delegations }))),
+            (format!("/{version}.roots.json"), delegated),
+        ]);
+        self.serve(files);
+    }
+
     fn files_of(&self, key: &Ed25519KeyPair, trusted_root: &str, expires: &str) -> Files {
         let version = self.version;
         let hash = hexadecimal(digest(&SHA256, trusted_root.as_bytes()).as_ref());
-        let part = |kind: &str, expires: &str, member: &str, value: Value| {
-            let part = json!({ "_type": kind, "spec_version": "1.0.31", "version": version, "expires": expires, member: value });
-            signed(key, &part).into_bytes()
-        };
+        let part = |kind: &str, expires: &str, members: Value| part(key, kind, version, expires, members);
         let target = json!({ NAME: { "length": trusted_root.len(), "hashes": { "sha256": hash } } });
         let snapshot = json!({ "targets.json": { "version": version } });
         let timestamp = json!({ "snapshot.json": { "version": version } });
-        Files::from([
-            ("/timestamp.json".to_owned(), part("timestamp", expires, "meta", timestamp)),
-            (format!("/{version}.snapshot.json"), part("snapshot", LATER, "meta", snapshot)),
-            (format!("/{version}.targets.json"), part("targets", LATER, "targets", target)),
+        let mut files = self.later_roots.clone();
+        files.extend([
+            ("/timestamp.json".to_owned(), part("timestamp", expires, json!({ "meta": timestamp }))),
+            (format!("/{version}.snapshot.json"), part("snapshot", LATER, json!({ "meta": snapshot }))),
+            (format!("/{version}.targets.json"), part("targets", LATER, json!({ "targets": target }))),
             (format!("/targets/{hash}.{NAME}"), trusted_root.as_bytes().to_vec()),
-        ])
+        ]);
+        files
     }
 
     /// What it serves now.
     pub fn files(&self) -> Files {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.serving).files.clone()
     }
 
     /// Serves these, and nothing else any more.
     pub fn serve(&self, files: Files) {
-        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        let mut serving = lock(&self.serving);
+        (serving.files, serving.elsewhere) = (files, None);
+    }
+
+    /// Sends everybody to the same path of another server, until it serves something again.
+    pub fn redirect(&self, url: &str) {
+        lock(&self.serving).elsewhere = Some(url.to_owned());
+    }
+
+    /// How often it was asked for anything.
+    pub fn requests(&self) -> usize {
+        lock(&self.serving).requests
     }
 }
 
@@ -124,10 +164,40 @@ fn key_id(key: &Ed25519KeyPair) -> String {
     hexadecimal(digest(&SHA256, key.public_key().as_ref()).as_ref())
 }
 
-/// Metadata with its signature. Names are sorted, and there is nothing in it that canonical JSON would write in another way.
-fn signed(key: &Ed25519KeyPair, metadata: &Value) -> String {
-    let signature = hexadecimal(key.sign(metadata.to_string().as_bytes()).as_ref());
-    json!({ "signed": metadata, "signatures": [{ "keyid": key_id(key), "sig": signature }] }).to_string()
+/// What metadata says of a key.
+fn key_of(key: &Ed25519KeyPair) -> Value {
+    json!({ "keytype": "ed25519", "scheme": "ed25519", "keyval": { "public": hexadecimal(key.public_key().as_ref()) } })
+}
+
+/// Root metadata that has one key for all roles.
+fn root_of(key: &Ed25519KeyPair, version: usize) -> Value {
+    let id = key_id(key);
+    let role = json!({ "keyids": [&id], "threshold": 1 });
+    json!({
+        "_type": "root",
+        "spec_version": "1.0.31",
+        "version": version,
+        "expires": LATER,
+        "consistent_snapshot": true,
+        "keys": { &id: key_of(key) },
+        "roles": { "root": role, "timestamp": role, "snapshot": role, "targets": role },
+    })
+}
+
+/// Metadata of another kind, with its members.
+fn part(key: &Ed25519KeyPair, kind: &str, version: u64, expires: &str, mut members: Value) -> Vec<u8> {
+    let shared = json!({ "_type": kind, "spec_version": "1.0.31", "version": version, "expires": expires });
+    let members = members.as_object_mut().expect("members are an object");
+    members.extend(shared.as_object().expect("it was just written").clone());
+    signed(&[key], &json!(members)).into_bytes()
+}
+
+/// Metadata with its signatures. Names are sorted, and there is nothing in it that canonical JSON would write in another way.
+fn signed(keys: &[&Ed25519KeyPair], metadata: &Value) -> String {
+    let text = metadata.to_string();
+    let signature =
+        |key: &&Ed25519KeyPair| json!({ "keyid": key_id(key), "sig": hexadecimal(key.sign(text.as_bytes()).as_ref()) });
+    json!({ "signed": metadata, "signatures": keys.iter().map(signature).collect::<Vec<_>>() }).to_string()
 }
 
 /// Bytes in hexadecimal.
@@ -135,21 +205,32 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-async fn accept(listener: TcpListener, files: Arc<Mutex<Files>>) {
+fn lock(serving: &Mutex<Serving>) -> MutexGuard<'_, Serving> {
+    serving.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn accept(listener: TcpListener, serving: Arc<Mutex<Serving>>) {
     while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(answer(stream, Arc::clone(&files)));
+        tokio::spawn(answer(stream, Arc::clone(&serving)));
     }
 }
 
-async fn answer(mut stream: TcpStream, files: Arc<Mutex<Files>>) -> std::io::Result<()> {
+async fn answer(mut stream: TcpStream, serving: Arc<Mutex<Serving>>) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default();
-    let found = files.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
-    let (status, body) = found.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
+    let (status, body) = {
+        let mut serving = lock(&serving);
+        serving.requests += 1;
+        match (&serving.elsewhere, serving.files.get(path)) {
+            (Some(url), _) => (format!("307 Temporary Redirect\r\nLocation: {url}{path}"), Vec::new()),
+            (None, Some(body)) => ("200 OK".to_owned(), body.clone()),
+            (None, None) => ("404 Not Found".to_owned(), Vec::new()),
+        }
+    };
     let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     stream.write_all(&[head.as_bytes(), &body].concat()).await?;
     stream.shutdown().await

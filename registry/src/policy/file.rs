@@ -133,13 +133,19 @@ impl Watch {
 
     fn take(&self, found: &Result<Source, String>) {
         let compiled = found.clone().and_then(|source| Document::compile(&self.path, &source).map_err(|error| told(&error)));
-        match compiled {
+        match compiled.and_then(|document| self.check_repositories(document)) {
             Ok(document) => {
                 tracing::info!(policies = document.policies.len(), "the policies in the file are in force");
                 self.policies.take_file(document);
             }
             Err(reason) => tracing::error!(reason, "the policies stay as they were"),
         }
+    }
+
+    /// A document, where all TUF repositories that it names are known: one that names another would close what it covers.
+    fn check_repositories(&self, document: Document) -> Result<Document, String> {
+        let unknown = self.policies.parts().unknown_repositories(&document);
+        if unknown.is_empty() { Ok(document) } else { Err(format!("{}: {}", self.path.display(), unknown.join("; "))) }
     }
 }
 
@@ -148,5 +154,30 @@ pub fn told(error: &PolicyError) -> String {
     match std::error::Error::source(error) {
         Some(source) if matches!(error, PolicyError::File { .. }) => format!("{error}: {source}"),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::IntCounter;
+
+    use super::{super::Parts, *};
+    use crate::tuf::Roots;
+
+    #[test]
+    fn a_document_that_names_a_repository_nobody_knows_is_not_taken() {
+        let counter = || IntCounter::new("c", "c").unwrap();
+        let roots = Roots::of([("corp".to_owned(), Err("not yet".to_owned()))]);
+        let policies = Arc::new(Policies::new(Parts { roots, ..Parts::default() }, counter(), counter()));
+        let watch = Watch::new(policies.clone(), PathBuf::from("policy.toml"));
+        for (name, repository, expected) in [("a", "corp", "a"), ("b", "elsewhere", "a"), ("c", "corp", "c")] {
+            let text = format!(
+                "[[trusted_root]]\nname = 'r'\ntuf = '{repository}'\n[[policy]]\nname = '{name}'\nrepositories = ['**']\n\
+                 [[policy.pull.require]]\nsignature = {{ identity = '*', issuer = '*', trusted_root = 'r' }}\n"
+            );
+            watch.take(&Ok(Source { text, files: BTreeMap::new() }));
+            let current = policies.current();
+            assert_eq!(current.policies.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>(), [expected]);
+        }
     }
 }

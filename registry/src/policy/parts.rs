@@ -69,8 +69,13 @@ impl Parts {
             Place::Database(document) => format!("there is a policy {name:?} in the document {document:?}; rename one"),
         };
         let taken = self.others(place).filter(|(_, other)| is_taken(other)).map(told);
-        let repositories = candidate.tuf_repositories().into_iter().filter(|name| !self.roots.has(name));
-        taken.chain(repositories.map(Roots::unknown)).collect()
+        taken.chain(self.unknown_repositories(candidate)).collect()
+    }
+
+    /// Of each TUF repository that a document names and nobody knows here, that it is not known.
+    pub fn unknown_repositories(&self, candidate: &Document) -> Vec<String> {
+        let unknown = candidate.tuf_repositories().into_iter().filter(|name| !self.roots.has(name));
+        unknown.map(Roots::unknown).collect()
     }
 
     /// The policies of all documents but the one at a place.

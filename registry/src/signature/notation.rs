@@ -25,7 +25,7 @@ mod token;
 mod trust;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 pub use envelope::Syntax;
 pub use store::TrustStore;

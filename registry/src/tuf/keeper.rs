@@ -3,12 +3,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::join_all;
 use jiff::Timestamp;
 use prometheus::{IntCounterVec, IntGaugeVec};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Repository;
+use super::{Answer, Repository, TufError};
 use crate::{policy::Policies, random::random};
 
 /// How often it is looked whether a repository is to be asked.
@@ -37,41 +37,59 @@ pub struct Told {
     pub failures: IntCounterVec,
 }
 
-/// The task that asks TUF repositories, those that policies in force name, and puts what they say in force.
+/// Asks TUF repositories, those that policies in force name, and puts what they say in force: a task each, so that none waits for
+/// another.
 pub struct Keeper {
-    policies: Arc<Policies>,
     watched: Vec<Watched>,
-    pace: Pace,
-    told: Told,
 }
 
+/// The task of one.
 struct Watched {
     repository: Arc<Repository>,
+    policies: Arc<Policies>,
+    pace: Pace,
+    told: Arc<Told>,
     /// What it said last, where it was asked since the start.
     content: Vec<u8>,
     refreshed_at: Option<Timestamp>,
     /// When it is to be asked again; at once where that is not said.
     again_at: Option<Instant>,
     failures: u32,
-    warned_at: Option<Instant>,
+    /// When it was last told that it fails, and whether in keeping what it said.
+    warned: Option<(Instant, bool)>,
 }
 
 impl Keeper {
     /// One for these repositories, whose roots go to these policies.
-    pub fn new(policies: Arc<Policies>, repositories: Vec<Arc<Repository>>, pace: Pace, told: Told) -> Self {
-        let watch = |repository: Arc<Repository>| {
-            let refreshed_at = repository.refreshed_at();
-            Watched { repository, content: Vec::new(), refreshed_at, again_at: None, failures: 0, warned_at: None }
+    pub fn new(policies: &Arc<Policies>, repositories: Vec<Arc<Repository>>, pace: Pace, told: Told) -> Self {
+        let told = Arc::new(told);
+        let watch = |repository: Arc<Repository>| Watched {
+            refreshed_at: repository.refreshed_at(),
+            repository,
+            policies: policies.clone(),
+            pace,
+            told: told.clone(),
+            content: Vec::new(),
+            again_at: None,
+            failures: 0,
+            warned: None,
         };
-        Self { policies, watched: repositories.into_iter().map(watch).collect(), pace, told }
+        Self { watched: repositories.into_iter().map(watch).collect() }
     }
 
     /// Asks until told to stop.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut tasks: JoinSet<()> = self.watched.into_iter().map(|watched| watched.run(shutdown.clone())).collect();
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Watched {
+    async fn run(mut self, shutdown: CancellationToken) {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = self.ask_those_due() => {}
+                () = self.ask_if_due() => {}
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -80,57 +98,62 @@ impl Keeper {
         }
     }
 
-    async fn ask_those_due(&mut self) {
-        let Self { policies, watched, pace, told } = self;
-        let document = policies.current();
-        let named = document.tuf_repositories();
-        let now = Instant::now();
-        let is_due = |watched: &&mut Watched| {
-            named.contains(watched.repository.name.as_str()) && watched.again_at.is_none_or(|again_at| again_at <= now)
-        };
-        let due = watched.iter_mut().filter(is_due);
-        join_all(due.map(|watched| watched.ask(policies, *pace, told))).await;
+    async fn ask_if_due(&mut self) {
+        let is_named = self.policies.current().tuf_repositories().contains(self.repository.name.as_str());
+        if !is_named || self.again_at.is_some_and(|again_at| again_at > Instant::now()) {
+            return;
+        }
+        let asked = self.repository.refresh(self.pace.timeout).await;
+        match asked.and_then(|answer| self.take(answer)) {
+            Ok(()) => self.note_success(),
+            Err(error) => self.note_failure(&error),
+        }
+        let refreshed_at = self.told.refreshed_at.with_label_values(&[self.repository.name.as_str()]);
+        refreshed_at.set(self.refreshed_at.map_or(0, Timestamp::as_second));
     }
-}
 
-impl Watched {
-    async fn ask(&mut self, policies: &Policies, pace: Pace, told: &Told) {
-        let name = self.repository.name.as_str();
-        let gauge = told.refreshed_at.with_label_values(&[name]);
-        match self.repository.refresh(pace.timeout).await {
-            Ok((root, content)) => {
-                if std::mem::take(&mut self.failures) > 0 {
-                    tracing::info!(repository = name, "the TUF repository answers again");
-                }
-                if content != self.content {
-                    policies.take_root(name, Arc::new(root));
-                    tracing::info!(repository = name, "the trusted root of the TUF repository is in force");
-                    self.content = content;
-                }
-                let now = Timestamp::now();
-                (self.refreshed_at, self.warned_at) = (Some(now), None);
-                gauge.set(now.as_second());
-                self.again_at = Some(Instant::now() + jittered(pace.interval, random()));
-            }
-            Err(error) => {
-                gauge.set(self.refreshed_at.map_or(0, Timestamp::as_second));
-                told.failures.with_label_values(&[name]).inc();
-                if self.warned_at.is_none_or(|warned_at| warned_at.elapsed() >= REMINDER) {
-                    self.warned_at = Some(Instant::now());
-                    let age_hours = self.refreshed_at.map(|at| Timestamp::now().duration_since(at).as_hours());
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(
-                        repository = name,
-                        error,
-                        age_hours,
-                        "a TUF repository could not be asked for its trusted root, and what was known of it stays in force"
-                    );
-                }
-                let pause = retry_after(self.failures).min(pace.interval);
-                self.failures = self.failures.saturating_add(1);
-                self.again_at = Some(Instant::now() + jittered(pause, random()));
+    /// Puts an answer in force, also one that could not be kept, of which it tells then.
+    fn take(&mut self, answer: Answer) -> Result<(), TufError> {
+        if answer.content != self.content {
+            let repository = self.repository.name.as_str();
+            self.policies.take_root(repository, Arc::new(answer.root));
+            tracing::info!(repository, "the trusted root of the TUF repository is in force");
+            self.content = answer.content;
+        }
+        self.refreshed_at = Some(Timestamp::now());
+        answer.kept
+    }
+
+    fn note_success(&mut self) {
+        if std::mem::take(&mut self.failures) > 0 {
+            tracing::info!(repository = self.repository.name, "the TUF repository answers again");
+        }
+        self.warned = None;
+        self.again_at = Some(Instant::now() + jittered(self.pace.interval, random()));
+    }
+
+    fn note_failure(&mut self, error: &TufError) {
+        let repository = self.repository.name.as_str();
+        self.told.failures.with_label_values(&[repository]).inc();
+        let is_in_force = error.is_of_keeping();
+        if self.warned.is_none_or(|(at, was_in_force)| was_in_force != is_in_force || at.elapsed() >= REMINDER) {
+            self.warned = Some((Instant::now(), is_in_force));
+            let age_hours = self.refreshed_at.map(|at| Timestamp::now().duration_since(at).as_hours());
+            let error = error as &dyn std::error::Error;
+            if is_in_force {
+                tracing::warn!(repository, error, "the trusted root of a TUF repository is in force until the next start only");
+            } else {
+                tracing::warn!(
+                    repository,
+                    error,
+                    age_hours,
+                    "a TUF repository could not be asked for its trusted root, and what was known of it stays in force"
+                );
             }
         }
+        let pause = retry_after(self.failures).min(self.pace.interval);
+        self.failures = self.failures.saturating_add(1);
+        self.again_at = Some(Instant::now() + jittered(pause, random()));
     }
 }
 

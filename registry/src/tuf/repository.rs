@@ -1,8 +1,9 @@
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use sigstore_trust_root::SigstoreInstance;
 use sigstore_tuf::{FileStore, MemoryStore, Repository as Source, StoreRepository, Updater, UpdaterConfig};
+use tokio::{runtime::Handle, task::spawn_blocking};
 
 use super::{folder::Folder, server::Server};
 use crate::{
@@ -47,15 +48,41 @@ pub enum TufError {
     /// What it says does not hold, or it says nothing.
     #[error("{0}")]
     Refresh(String),
+    /// It has no trusted root where one is looked for. What delegated roles say is not kept, so nothing could be verified by it later.
+    #[error("its targets metadata (targets.json) has no {TARGET}; one in a delegated role is not taken")]
+    NoTarget,
     /// What it says holds, and is no trusted root.
     #[error("its {TARGET} is no trusted root of Sigstore's: {0}")]
     Root(String),
     /// What it says could not be written down.
-    #[error("what it says could not be kept below tuf.folder: {0}")]
-    Folder(std::io::Error),
+    #[error("what it says is in force, and could not be kept below tuf.folder: {0}")]
+    Folder(io::Error),
+    /// What was written down does not hold.
+    #[error("what it says is in force, and does not hold as it was written down below tuf.folder: {0}")]
+    Copy(Box<TufError>),
+    /// What was written down can't be read.
+    #[error("what it said last can't be read below tuf.folder: {0}")]
+    Kept(io::Error),
     /// It takes too long.
     #[error("no answer in {0:?} (tuf.timeout)")]
     Timeout(Duration),
+}
+
+impl TufError {
+    /// Whether it is of what holds, and is in force, and could not be kept.
+    pub fn is_of_keeping(&self) -> bool {
+        matches!(self, Self::Folder(_) | Self::Copy(_))
+    }
+}
+
+/// What a repository says, which holds.
+pub struct Answer {
+    /// The trusted root.
+    pub root: SigstoreRoot,
+    /// Its text.
+    pub content: Vec<u8>,
+    /// Why it will not be known at the next start, if it will not.
+    pub kept: Result<(), TufError>,
 }
 
 /// A TUF repository that keeps a trusted root.
@@ -84,41 +111,56 @@ impl Repository {
         built_in.chain(configured).map(|repository| repository.map(Arc::new)).collect()
     }
 
-    /// What it said when it was last asked with success, verified as of that time, which may be long ago; else what is built in.
+    /// What it said when it was last asked with success, verified as of that time, which may be long ago; where it never was, what is
+    /// built in. What was kept and does not hold any more closes: what is built in may trust what was revoked since.
     pub async fn last_root(&self) -> Result<Arc<SigstoreRoot>, String> {
-        for (path, at) in self.folder.verified() {
-            let source = StoreRepository::new(FileStore::new(&path));
-            let found = self.verified(source, &path, at.min(Timestamp::now())).await;
-            match found.and_then(|content| read(&content)) {
-                Ok(root) => return Ok(Arc::new(root)),
-                Err(error) => {
-                    let (repository, error) = (&self.name, &error as &dyn std::error::Error);
-                    tracing::error!(repository, error, "what a TUF repository said last can't be used any more");
-                }
-            }
-        }
-        match self.built_in {
-            Some(instance) => SigstoreRoot::parse(instance.embedded_trusted_root_json()).map(Arc::new),
-            None => {
+        match (self.kept_root().await, self.built_in) {
+            (Ok(Some(root)), _) => Ok(Arc::new(root)),
+            (Ok(None), Some(instance)) => SigstoreRoot::parse(instance.embedded_trusted_root_json()).map(Arc::new),
+            (Ok(None), None) => {
                 Err(format!("the TUF repository {:?} has not given its trusted root yet; the registry's log says why", self.name))
             }
+            (Err(error), _) => {
+                let (repository, error) = (&self.name, &error as &dyn std::error::Error);
+                tracing::error!(repository, error, "what a TUF repository said last can't be used any more");
+                Err(format!(
+                    "what the TUF repository {repository:?} said last can't be used any more; the registry's log says why"
+                ))
+            }
         }
+    }
+
+    async fn kept_root(&self) -> Result<Option<SigstoreRoot>, TufError> {
+        let Some((path, at)) = self.folder.verified().map_err(TufError::Kept)? else { return Ok(None) };
+        let source = StoreRepository::new(FileStore::new(&path));
+        let content = self.verified(source, &path, at.min(Timestamp::now())).await?;
+        read(&content).map(Some)
     }
 
     /// When it was last asked with success.
     pub fn refreshed_at(&self) -> Option<Timestamp> {
-        self.folder.verified().first().map(|(_, at)| *at)
+        self.folder.verified().ok().flatten().map(|(_, at)| at)
     }
 
-    /// Asks it, and keeps what it says: the trusted root and its text. Nothing is kept of what does not hold.
-    pub async fn refresh(&self, timeout: Duration) -> Result<(SigstoreRoot, Vec<u8>), TufError> {
+    /// Asks it, and keeps what it says. Nothing is kept of what does not hold; what holds is said also where it can't be kept.
+    pub async fn refresh(self: &Arc<Self>, timeout: Duration) -> Result<Answer, TufError> {
         let now = Timestamp::now();
         let metadata = self.folder.metadata();
         let asking = self.verified(Server::new(&self.url), &metadata, now);
         let content = tokio::time::timeout(timeout, asking).await.map_err(|_| TufError::Timeout(timeout))??;
         let root = read(&content)?;
-        self.folder.keep(now).map_err(TufError::Folder)?;
-        Ok((root, content))
+        let (this, runtime) = (self.clone(), Handle::current());
+        let kept = spawn_blocking(move || runtime.block_on(this.keep(now))).await;
+        let kept = kept.unwrap_or_else(|error| Err(TufError::Folder(io::Error::other(error))));
+        Ok(Answer { root, content, kept })
+    }
+
+    /// Keeps what it said at this time. Waits for the disk.
+    async fn keep(&self, at: Timestamp) -> Result<(), TufError> {
+        let copy = self.folder.copy().map_err(TufError::Folder)?;
+        let source = StoreRepository::new(FileStore::new(&copy));
+        self.verified(source, &copy, at).await.map_err(|error| TufError::Copy(Box::new(error)))?;
+        self.folder.take(at).map_err(TufError::Folder)
     }
 
     /// The trusted root from somewhere, after all of the metadata there was verified as of a time.
@@ -130,6 +172,9 @@ impl Repository {
         let updater = Updater::new(source, &self.bootstrap).map_err(failed)?;
         let mut updater = updater.with_config(limits).with_store(FileStore::new(cache));
         updater.refresh(at).await.map_err(failed)?;
+        if updater.trusted().targets_role("targets").is_none_or(|targets| targets.target(TARGET).is_none()) {
+            return Err(TufError::NoTarget);
+        }
         updater.get_target(TARGET, at).await.map_err(failed)
     }
 }
@@ -179,6 +224,20 @@ mod tests {
             assert_eq!(repository.refreshed_at(), None);
         }
         assert!(!config.folder.exists(), "nothing is written where nothing was asked for");
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_and_does_not_hold_is_not_replaced_by_what_is_built_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Tuf { folder: folder.path().to_owned(), ..Tuf::default() };
+        for repository in Repository::all(&config).unwrap() {
+            let kept = config.folder.join(&repository.name).join("verified");
+            std::fs::create_dir_all(&kept).unwrap();
+            assert!(repository.last_root().await.is_err(), "it does not say when that was");
+            std::fs::write(kept.join("refreshed-at"), "2026-01-01T00:00:00Z").unwrap();
+            let reason = repository.last_root().await.unwrap_err();
+            assert!(reason.contains("can't be used any more"), "{reason}");
+        }
     }
 
     #[test]

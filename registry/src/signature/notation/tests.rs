@@ -1,9 +1,9 @@
 mod envelopes_of_cbor;
 mod identities;
-mod notary;
+pub mod notary;
 mod revocation;
 mod signers;
-mod stamper;
+pub mod stamper;
 mod tampering;
 mod timestamps;
 
