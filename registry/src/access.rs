@@ -1,17 +1,19 @@
 //! Who calls, and what they may do.
 //!
 //! Accounts and roles lie in the database. Each process has all of them compiled ([`Directory`]), and swaps them whole when their number
-//! in the database is another: a decision costs no trip there, and a change is everywhere within [`PERIOD`]. A request shows a name and
+//! in the database is another: a decision costs no trip there, and a change is everywhere within seconds. A request shows a name and
 //! a secret, or a token that was got for them and says itself what it is for; whichever it shows, the roles of its account must allow
 //! what it asks as they are now.
 
 mod action;
+mod administrator;
 mod caller;
 mod certificate;
 mod credentials;
 mod directory;
 mod failures;
 mod federation;
+mod following;
 mod issuer;
 mod keyring;
 mod known;
@@ -35,16 +37,12 @@ use longshore_oci::AccessToken;
 use longshore_service::listener::ClientCertificate;
 use longshore_service::signing::Claimed;
 use moka::sync::Cache;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
     audit::SharedAudit,
     keys::Keys,
-    state::{
-        AccessLimits, AccountChange, AccountKind, Expiry, Made, NewAccount, SharedState, StateError, StoredAccount, StoredRole,
-        Subject,
-    },
+    state::{AccessLimits, SharedState, StateError, StoredRole, Subject},
 };
 
 pub use action::{Action, Actions};
@@ -62,20 +60,10 @@ use token::Tokens;
 pub use token::{Grant, Minted};
 use workload::Workload;
 
-/// How often the number of the last change is asked for.
-const PERIOD: Duration = Duration::from_secs(1);
-/// Every so many periods it is noted who called.
-const PERIODS_A_NOTE: u32 = 10;
-/// How long the database may take to be asked.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller that shows its secret with each request is logged in once.
 const MET_FOR: Duration = Duration::from_mins(5);
 /// How many of them are remembered.
 const MOST_MET: u64 = 10_000;
-/// The account that the first start makes.
-const FIRST_ACCOUNT: &str = "admin";
-/// How often all is read at once, while it changes.
-const READ_ATTEMPTS: u32 = 5;
 
 /// Why somebody is not let in.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -150,7 +138,7 @@ pub struct Access {
 impl Access {
     /// What the database has of it.
     pub async fn open(settings: Settings, state: SharedState, keys: Arc<Keys>, audit: SharedAudit) -> Result<Self, StateError> {
-        let directory = read(&state).await?;
+        let directory = following::read(&state).await?;
         Ok(Self {
             logins: Logins::new(settings.failed_logins, audit.clone()),
             keyring: Keyring::default(),
@@ -168,45 +156,6 @@ impl Access {
     /// What may be set.
     pub fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// Makes the first account where there is none: an administrator with this password, or with one that is made. The one that was made.
-    pub async fn ensure_administrator(&self, password: &str) -> Result<Option<String>, StateError> {
-        if !self.directory.load().is_empty() {
-            return Ok(None);
-        }
-        let made = password.is_empty().then(new_password);
-        let secret_hash = self.logins.hash(made.as_deref().unwrap_or(password).to_owned()).await;
-        let role = new_role(FIRST_ACCOUNT, Action::Admin.into(), "**");
-        let account = first_account(secret_hash);
-        let new = NewAccount { account, roles: vec![role], limits: self.settings.limits, is_first: true };
-        let outcome = self.state.add_account(new).await?;
-        self.changed().await;
-        Ok(made.filter(|_| outcome == Made::Done))
-    }
-
-    /// Gives the first account a new password and all rights, whatever has become of it. The password.
-    pub async fn reset(&self) -> Result<String, StateError> {
-        if let Some(password) = self.ensure_administrator("").await? {
-            return Ok(password);
-        }
-        let password = new_password();
-        let secret_hash = self.logins.hash(password.clone()).await;
-        let secret = Some((secret_hash.clone(), Uuid::new_v4().to_string()));
-        let (kind, is_disabled, expires_at) = (Some(AccountKind::Person), Some(false), Some(Expiry::Never));
-        // Who has a certificate that stood for it is not to be it any more.
-        let certificate = Some((None, Uuid::new_v4().to_string()));
-        let change = AccountChange { secret, certificate, kind, is_disabled, expires_at };
-        if self.state.change_account(FIRST_ACCOUNT, change).await?.is_none() {
-            let limits = AccessLimits { accounts: u32::MAX, roles: u32::MAX };
-            let account = first_account(secret_hash);
-            self.state.add_account(NewAccount { account, roles: Vec::new(), limits, is_first: false }).await?;
-        }
-        let roles = self.state.roles(Some(FIRST_ACCOUNT), "", u32::MAX).await?;
-        if !roles.iter().any(StoredRole::administers) {
-            self.state.add_role(new_role(FIRST_ACCOUNT, Action::Admin.into(), "**"), u32::MAX).await?;
-        }
-        Ok(password)
     }
 
     /// What a password comes to, to be kept.
@@ -348,75 +297,6 @@ impl Access {
     pub fn mint(&self, caller: &Caller, wish: Grant<'_>) -> Option<Minted> {
         self.tokens.mint(caller, wish)
     }
-
-    /// Takes over what the database has now.
-    async fn refresh(&self) -> Result<(), StateError> {
-        let _alone = self.refreshing.lock().await;
-        let before = self.directory.swap(Arc::new(read(&self.state).await?));
-        let directory = self.directory.load();
-        self.keyring.keep(|name| directory.issuer(name).is_some());
-        self.used.lock().expect("nobody panics with it").extend(before.take_used());
-        Ok(())
-    }
-
-    /// As [`Self::refresh`], after a change of our own. That is done whether this works or not; what follows changes looks soon.
-    pub async fn changed(&self) {
-        let outcome = tokio::time::timeout(LOOK_TIMEOUT, self.refresh()).await;
-        if let Ok(Err(error)) = outcome {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "accounts and roles were changed, and could not be read again"
-            );
-        }
-    }
-
-    async fn refresh_if_changed(&self) -> Result<(), StateError> {
-        if self.state.access_version().await? == self.directory.load().version() {
-            return Ok(());
-        }
-        self.refresh().await
-    }
-
-    /// Writes down who called since it was last done, in the order of names: replicas do so at the same time.
-    async fn note_used(&self) -> Result<(), StateError> {
-        let used = {
-            let mut used = self.used.lock().expect("nobody panics with it");
-            used.extend(self.directory.load().take_used());
-            std::mem::take(&mut *used)
-        };
-        if used.is_empty() { Ok(()) } else { self.state.note_used(used.into_iter().collect()).await }
-    }
-
-    /// Follows the changes that are made elsewhere, until told to stop.
-    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
-        let mut is_failing = false;
-        for period in (1..=PERIODS_A_NOTE).cycle() {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = tokio::time::sleep(PERIOD) => {}
-            }
-            let is_seen = match tokio::time::timeout(LOOK_TIMEOUT, self.refresh_if_changed()).await {
-                Ok(Ok(())) => true,
-                Ok(Err(error)) if !is_failing => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "accounts and roles could not be looked at, and stay as they were");
-                    false
-                }
-                _ => false,
-            };
-            is_failing = !is_seen;
-            if is_seen && period == PERIODS_A_NOTE {
-                self.note_used_in_time().await;
-            }
-        }
-        self.note_used_in_time().await;
-    }
-
-    async fn note_used_in_time(&self) {
-        if let Ok(Err(error)) = tokio::time::timeout(LOOK_TIMEOUT, self.note_used()).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "who called last could not be noted");
-        }
-    }
 }
 
 /// A role as it is kept.
@@ -434,35 +314,4 @@ pub fn new_role(subject: &str, actions: Actions, repositories: &str) -> StoredRo
 pub fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
-}
-
-fn first_account(secret_hash: String) -> StoredAccount {
-    StoredAccount {
-        name: FIRST_ACCOUNT.to_owned(),
-        kind: AccountKind::Person,
-        secret_hash,
-        credential: Uuid::new_v4().to_string(),
-        certificate: None,
-        is_disabled: false,
-        created_at: now(),
-        expires_at: None,
-        last_used_at: None,
-    }
-}
-
-/// All accounts, issuers and roles. Where something changes meanwhile all are read again, so that no role counts for what is another by
-/// now; what changes again and again is read again later, since the number is that of before.
-async fn read(state: &SharedState) -> Result<Directory, StateError> {
-    let mut version = state.access_version().await?;
-    let mut attempt = 1;
-    loop {
-        let accounts = state.accounts("", u32::MAX).await?;
-        let issuers = state.issuers("", u32::MAX).await?;
-        let roles = state.roles(None, "", u32::MAX).await?;
-        let version_after = state.access_version().await?;
-        if version_after == version || attempt == READ_ATTEMPTS {
-            return Ok(Directory::compile(version, accounts, issuers, &roles));
-        }
-        (version, attempt) = (version_after, attempt + 1);
-    }
 }
