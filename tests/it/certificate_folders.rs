@@ -130,7 +130,7 @@ async fn mistakes_in_a_registry_s_folder_are_told() {
     fs::remove_file(path("broken.crt")).unwrap();
     // What somebody else alone may read, as a daemon may, is nobody's mistake here.
     let without = async |file: &str| {
-        fs::set_permissions(path(file), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path(file), fs::Permissions::from_mode(0o000)).unwrap();
         let output = place.tags_by(&["setpriv", "--bounding-set=-dac_override,-dac_read_search"], &[]).await;
         fs::set_permissions(path(file), fs::Permissions::from_mode(0o600)).unwrap();
         output

@@ -292,7 +292,7 @@ async fn what_was_signed_in_time_is_pulled_ever_after(backend: Backend) {
         &policy("other", "'ca:acme', 'tsa:acme'"),
     ];
     let harbor = Harbor::open_with(backend, notation, &document.concat()).await;
-    namespace.let_through(&harbor.registry.authority());
+    namespace.let_through(harbor.registry.authority());
     let (image, later) = (Image::random(960, &[100]), Image::random(961, &[100]));
     let mut names = Vec::new();
     for (repository, tag, image) in

@@ -83,6 +83,13 @@ pub async fn measure(
     ];
     records.push(compare("trust-get", "manifest GET by tag", 32, u64::MAX, players, options).await?);
 
+    // What the decision takes of that: a registry that asks nobody reads the same bytes, and passes the token over.
+    let players = vec![
+        Player::asking("token passed over", &open, &manifest, Some(&bearer)),
+        Player::asking("bearer", &asks, &manifest, Some(&bearer)),
+    ];
+    records.push(compare("trust-decision", "manifest GET by tag, the same request", 32, u64::MAX, players, options).await?);
+
     let strict_bearer = strict.bearer()?;
     let players = vec![
         Player::asking("bearer", &asks, &manifest, Some(&bearer)),

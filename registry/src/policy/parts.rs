@@ -56,7 +56,9 @@ impl Parts {
     }
 
     fn document(&self, mut policies: Vec<Policy>) -> Document {
-        policies.iter_mut().for_each(|policy| policy.pull_compiled.look_up(&self.roots));
+        for policy in &mut policies {
+            policy.pull_compiled.look_up(&self.roots);
+        }
         Document::of(policies)
     }
 
@@ -184,7 +186,7 @@ mod tests {
         for (text, reason) in [
             ("[[trusted_root]]\nname = 'r'\ntuf = 'corp'\ntext = '{}'", "not both"),
             ("[[key]]\nname = 'k'\ntuf = 'corp'", "only a trusted_root can"),
-            ("[[trust_store]]\nname = 's'\ntuf = 'corp'", "only a trusted_root can"),
+            ("[[trust_store]]\nname = 's'\ntuf = 'corp'", "unknown field `tuf`"),
             ("[[trusted_root]]\nname = 'r'", "either a file or a text"),
         ] {
             let problem = Document::parse(text).unwrap_err().to_string();

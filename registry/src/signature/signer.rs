@@ -142,6 +142,7 @@ impl TrustedAuthority {
     }
 
     /// As [`Self::kept_by_tuf`], with what the repository says now, or why that is not known.
+    #[must_use]
     pub fn looked_up(&self, found: Result<Arc<SigstoreRoot>, String>) -> Self {
         let root = match &self.root {
             RootSource::Tuf(repository, _) => RootSource::Tuf(repository.clone(), found),

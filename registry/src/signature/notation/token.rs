@@ -222,6 +222,6 @@ pub fn invalid(reason: impl AsRef<str>) -> Refuted {
     untrusted(format!("its timestamp {}", reason.as_ref()))
 }
 
-pub fn unreadable(_: der::Error) -> Refuted {
-    invalid("can't be read")
+pub fn unreadable(error: der::Error) -> Refuted {
+    invalid(format!("can't be read: {error}"))
 }

@@ -24,8 +24,8 @@ pub struct Stamping {
     /// How many certificates of the chain go with it.
     pub certificates: usize,
     pub is_rsa: bool,
-    /// Attributes that are left out.
-    pub without: &'static [&'static str],
+    /// An attribute that is left out.
+    pub without: Option<&'static str>,
 }
 
 pub const STAMP: &str = "1.2.840.113549.1.9.16.1.4";
@@ -39,14 +39,14 @@ impl Stamping {
         Self {
             message: message.to_vec(),
             at: at.to_owned(),
-            policy: "1.2.3",
+            policy: "1.3.6.1.4.1.57264.2",
             more: Vec::new(),
             hash: SHA256,
             content_type: STAMP,
             certificate: None,
             certificates: 2,
             is_rsa: false,
-            without: &[],
+            without: None,
         }
     }
 
@@ -64,7 +64,7 @@ impl Stamping {
         let named = sequence(&[&sequence(&[&sequence(&[&octets(&sha256(certificate))])])]);
         let attributes =
             [(CONTENT_TYPE, name(self.content_type)), (MESSAGE_DIGEST, octets(&sha256(&content))), (SIGNING_CERTIFICATE, named)];
-        let kept = attributes.iter().filter(|(kind, _)| !self.without.contains(kind));
+        let kept = attributes.iter().filter(|(kind, _)| self.without != Some(*kind));
         let mut attributes: Vec<_> = kept.map(|(kind, value)| sequence(&[&name(kind), &tlv(0x31, &[value])])).collect();
         attributes.sort();
         let attributes = attributes.concat();
@@ -76,7 +76,7 @@ impl Stamping {
         };
         let own = Certificate::from_der(&authority.chain[0]).unwrap().tbs_certificate;
         let whose = sequence(&[&own.issuer.to_der().unwrap(), &own.serial_number.to_der().unwrap()]);
-        let signer = sequence(&[
+        let info = sequence(&[
             &integer(1),
             &whose,
             &algorithm(SHA256),
@@ -87,7 +87,7 @@ impl Stamping {
         let certificates = authority.chain[..self.certificates.min(authority.chain.len())].concat();
         let what = sequence(&[&name(STAMP), &tlv(0xa0, &[&octets(&content)])]);
         let hashes = tlv(0x31, &[&algorithm(SHA256)]);
-        let data = sequence(&[&integer(3), &hashes, &what, &tlv(0xa0, &[&certificates]), &tlv(0x31, &[&signer])]);
+        let data = sequence(&[&integer(3), &hashes, &what, &tlv(0xa0, &[&certificates]), &tlv(0x31, &[&info])]);
         sequence(&[&name("1.2.840.113549.1.7.2"), &tlv(0xa0, &[&data])])
     }
 }
