@@ -45,12 +45,14 @@ static NOTARY: LazyLock<Signer> = LazyLock::new(|| {
     Signer::Notation(Arc::new(NotationTrust::new(&stores, &identities, |_| Some(store.clone())).unwrap()))
 });
 
-/// Somebody whom an authority vouches for that has vouched for nobody yet.
+/// Somebody whom an authority vouches for that has vouched for nobody yet, by a log that has taken nothing.
 static PERSON: LazyLock<Signer> = LazyLock::new(|| {
-    let certificate: String = CERTIFICATE.lines().filter(|line| !line.starts_with('-')).collect();
+    let [certificate, key] = [CERTIFICATE, KEY].map(|pem| pem.lines().filter(|line| !line.starts_with('-')).collect::<String>());
     let root = format!(
         r#"{{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1","certificateAuthorities":[{{"subject":{{}},"uri":"",
-        "certChain":{{"certificates":[{{"rawBytes":"{certificate}"}}]}},"validFor":{{"start":"2025-01-01T00:00:00Z"}}}}]}}"#
+        "certChain":{{"certificates":[{{"rawBytes":"{certificate}"}}]}},"validFor":{{"start":"2025-01-01T00:00:00Z"}}}}],
+        "tlogs":[{{"baseUrl":"","hashAlgorithm":"SHA2_256","logId":{{"keyId":"wNI9atQGlz+VWfO6LRygH4QUfY/8W4RFwiT5i5WRgB0="}},
+        "publicKey":{{"rawBytes":"{key}","keyDetails":"PKIX_ECDSA_P256_SHA_256","validFor":{{"start":"2020-01-01T00:00:00Z"}}}}}}]}}"#
     );
     let authority = Arc::new(TrustedAuthority::parse("root", &root).unwrap());
     let [identity, issuer] = ["*", "*"].map(|text| text.to_owned().try_into().unwrap());
