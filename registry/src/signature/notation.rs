@@ -19,6 +19,7 @@ mod envelope;
 mod identity;
 mod jws;
 mod revocation;
+mod shape;
 mod stamp;
 mod store;
 mod token;

@@ -60,7 +60,7 @@ impl Folder {
     /// Copies what attempts are made with. What is in the copy is to be verified before [`Self::take`].
     pub fn copy(&self) -> io::Result<PathBuf> {
         let (metadata, next, verified) = (self.metadata(), self.path.join(NEXT), self.path.join(VERIFIED));
-        if !verified.try_exists()? && matches!(time(&next), Ok(Some(_))) {
+        if !verified.try_exists()? && time(&next)?.is_some() {
             self.rename(&next, &verified)?;
         }
         remove(&next)?;

@@ -150,16 +150,20 @@ impl Repository {
         let content = tokio::time::timeout(timeout, asking).await.map_err(|_| TufError::Timeout(timeout))??;
         let root = read(&content)?;
         let (this, runtime) = (self.clone(), Handle::current());
-        let kept = spawn_blocking(move || runtime.block_on(this.keep(now))).await;
+        let said = content.clone();
+        let kept = spawn_blocking(move || runtime.block_on(this.keep(now, &said))).await;
         let kept = kept.unwrap_or_else(|error| Err(TufError::Folder(io::Error::other(error))));
         Ok(Answer { root, content, kept })
     }
 
-    /// Keeps what it said at this time. Waits for the disk.
-    async fn keep(&self, at: Timestamp) -> Result<(), TufError> {
+    /// Keeps what it said at this time. Waits for the disk, where the library is silent about what it could not write.
+    async fn keep(&self, at: Timestamp, said: &[u8]) -> Result<(), TufError> {
         let copy = self.folder.copy().map_err(TufError::Folder)?;
         let source = StoreRepository::new(FileStore::new(&copy));
-        self.verified(source, &copy, at).await.map_err(|error| TufError::Copy(Box::new(error)))?;
+        let kept = self.verified(source, &copy, at).await.map_err(|error| TufError::Copy(Box::new(error)))?;
+        if kept != said {
+            return Err(TufError::Folder(io::Error::other("what lies there is older than what it says")));
+        }
         self.folder.take(at).map_err(TufError::Folder)
     }
 

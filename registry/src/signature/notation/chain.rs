@@ -13,7 +13,7 @@ use x509_cert::{
     time::Time,
 };
 
-use super::{revocation::RevocationList, stamp::Span, untrusted};
+use super::{revocation::RevocationList, shape::is_sound, stamp::Span, untrusted};
 use crate::signature::Refuted;
 
 /// `id-kp-codeSigning`, 1.3.6.1.5.5.7.3.3, without its tag.
@@ -61,7 +61,9 @@ pub struct Chain<'a> {
 
 impl<'a> Chain<'a> {
     pub fn read(encoded: &'a [CertificateDer<'static>], role: Role) -> Result<Self, Refuted> {
-        let mut read = encoded.iter().map(|der| Certificate::from_der(der).map_err(|_| Refuted::Unreadable));
+        let read =
+            |der: &CertificateDer<'_>| Some(der).filter(|der| is_sound(der)).and_then(|der| Certificate::from_der(der).ok());
+        let mut read = encoded.iter().map(|der| read(der).ok_or(Refuted::Unreadable));
         let signer = read.next().ok_or(Refuted::Unreadable)??;
         let issuers = read.collect::<Result<_, _>>()?;
         Ok(Self { role, encoded, signer, issuers })
@@ -80,6 +82,12 @@ impl<'a> Chain<'a> {
     /// All of them.
     pub fn encoded(&self) -> &'a [CertificateDer<'static>] {
         self.encoded
+    }
+
+    /// When the last of them began: if all were ever valid at once, they were then.
+    pub fn begins_at(&self) -> Result<Timestamp, Refuted> {
+        let mut begins = self.all().map(|certificate| timestamp(certificate.tbs_certificate.validity.not_before));
+        begins.try_fold(Timestamp::MIN, |last, begin| Ok(last.max(begin?)))
     }
 
     /// Whether one of them has expired.
@@ -127,6 +135,21 @@ impl<'a> Chain<'a> {
         let Ok(options) = RevocationOptionsBuilder::new(&lists) else { return Ok(until) };
         self.verify_links(at, Some(options.build()))?;
         Ok(until)
+    }
+
+    /// That no list of its authorities, whichever it is and however old, names one of them: of several lists of one authority whoever
+    /// verifies a path may look at another.
+    pub fn require_unrevoked<'b>(&self, lists: impl Iterator<Item = &'b RevocationList>) -> Result<(), Refuted> {
+        let broken = |error| broken(&error, self.role);
+        let all = self.encoded.iter().map(EndEntityCert::try_from).collect::<Result<Vec<_>, _>>().map_err(broken)?;
+        for RevocationList { list, .. } in lists {
+            for certificate in all.iter().filter(|certificate| certificate.issuer() == list.issuer()) {
+                if list.find_serial(certificate.serial()).map_err(broken)?.is_some() {
+                    return Err(broken(Error::CertRevoked));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn all(&self) -> impl Iterator<Item = &Certificate> {

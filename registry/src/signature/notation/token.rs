@@ -15,6 +15,7 @@ use x509_cert::{
 
 use super::{
     chain::{Chain, Role, unix_time},
+    shape::is_sound,
     stamp::{self, SHA256, SHA384, SHA512, Span, Stamp},
     store::TrustStore,
     untrusted,
@@ -22,7 +23,7 @@ use super::{
 use crate::signature::Refuted;
 
 /// The most certificates in a token.
-const MOST_CERTIFICATES: usize = 16;
+const MOST_CERTIFICATES: usize = 8;
 
 /// `id-signedData`, `id-ct-TSTInfo`, and the attributes `contentType`, `messageDigest` and `signingCertificateV2`.
 const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
@@ -59,6 +60,7 @@ pub fn verify(token: &[u8], signature: &[u8], stores: &[Arc<TrustStore>], now: T
     let holders = stores.iter().filter(|store| store.has_any_of(chain.encoded()));
     let lists: Vec<_> = holders.flat_map(|store| store.lists()).collect();
     let until = chain.check_revocation(&lists, stamp.at, now).map_err(chain_of)?;
+    chain.require_unrevoked(stores.iter().flat_map(|store| store.lists())).map_err(chain_of)?;
     Ok((span, until))
 }
 
@@ -77,6 +79,9 @@ struct Token {
 
 impl Token {
     fn read(der: &[u8]) -> Result<Self, Refuted> {
+        if !is_sound(der) {
+            return Err(invalid("can't be read: it is cut off, or has too much in it"));
+        }
         let outer = ContentInfo::from_der(der).map_err(unreadable)?;
         if outer.content_type != SIGNED_DATA {
             return Err(invalid("is not signed"));

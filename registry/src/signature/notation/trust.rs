@@ -76,6 +76,11 @@ impl Trust {
         if authorities.is_empty() && signing_authorities.is_empty() {
             return Err("a Notation signature needs trust_stores, and one that is ca: or signingAuthority:".to_owned());
         }
+        if authorities.is_empty() && !timestamp_authorities.is_empty() {
+            return Err(
+                "a tsa: among the trust_stores is of use with a ca: alone: a signingAuthority: says itself when".to_owned()
+            );
+        }
         let (identities, verify_timestamp) = (Identities::parse(identities)?, VerifyTimestamp::default());
         Ok(Self { authorities, signing_authorities, timestamp_authorities, verify_timestamp, identities })
     }
@@ -110,9 +115,14 @@ impl Trust {
         if holders.is_empty() {
             return Err(untrusted("its certificates are in no trust store for its signing scheme"));
         }
+        if !self.identities.include(chain.subject()) {
+            return Err(Refuted::Signer(format!("{self}, but by {}", plain(&chain.subject().to_string()))));
+        }
         let (signed, mut until) = match attributes.scheme {
             Scheme::SigningAuthority => (Some(attributes.signed_at.into()), Timestamp::MAX),
             Scheme::X509 if self.looks_at_timestamps(&chain, now)? => {
+                // Only who has a certificate that was ever good has the timestamp beside it read.
+                chain.verify(chain.begins_at()?.into())?;
                 let (span, until) = self.stamped(timestamp.as_deref(), &signature, now)?;
                 (Some(span), until)
             }
@@ -125,9 +135,7 @@ impl Trust {
         }
         let lists: Vec<_> = holders.iter().flat_map(|store| store.lists()).collect();
         until = until.min(chain.check_revocation(&lists, over.from, now)?);
-        if !self.identities.include(chain.subject()) {
-            return Err(Refuted::Signer(format!("{self}, but by {}", plain(&chain.subject().to_string()))));
-        }
+        chain.require_unrevoked(stores.iter().flat_map(|store| store.lists()))?;
         if let Some(expiry) = attributes.expiry.filter(|expiry| *expiry <= now) {
             return Err(untrusted(format!("it expired at {expiry}")));
         }

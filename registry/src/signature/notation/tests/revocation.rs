@@ -1,7 +1,8 @@
 //! What was taken back.
 
 use rcgen::{
-    CertificateRevocationListParams, Issuer, KeyIdMethod, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+    CertificateRevocationListParams, CrlDistributionPoint, CrlIssuingDistributionPoint, Issuer, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use x509_cert::{Certificate, der::Decode as _};
 
@@ -15,6 +16,10 @@ const NEXT: (i32, u8, u8) = (2026, 7, 1);
 
 /// What an authority has revoked, as of a day in May and until another day.
 fn list_of(authority: &Notary, revoked: &[&Notary], day: u8, next: (i32, u8, u8)) -> String {
+    params_of(revoked, day, next).signed_by(&Issuer::from_params(&authority.params, &authority.key)).unwrap().pem().unwrap()
+}
+
+fn params_of(revoked: &[&Notary], day: u8, next: (i32, u8, u8)) -> CertificateRevocationListParams {
     let entry = |notary: &&Notary| {
         let certificate = Certificate::from_der(&notary.chain[0]).unwrap().tbs_certificate;
         RevokedCertParams {
@@ -24,15 +29,14 @@ fn list_of(authority: &Notary, revoked: &[&Notary], day: u8, next: (i32, u8, u8)
             invalidity_date: None,
         }
     };
-    let params = CertificateRevocationListParams {
+    CertificateRevocationListParams {
         this_update: date_time_ymd(2026, 5, day),
         next_update: date_time_ymd(next.0, next.1, next.2),
         crl_number: SerialNumber::from(1),
         issuing_distribution_point: None,
         revoked_certs: revoked.iter().map(entry).collect(),
         key_identifier_method: KeyIdMethod::Sha256,
-    };
-    params.signed_by(&Issuer::from_params(&authority.params, &authority.key)).unwrap().pem().unwrap()
+    }
 }
 
 fn list(authority: &Notary, revoked: &[&Notary]) -> String {
@@ -132,6 +136,52 @@ fn the_newest_list_of_an_authority_counts() {
             assert_eq!(verified.is_ok(), is_good, "{verified:?}");
         }
     }
+}
+
+/// A list of a part of an authority's certificates (RFC 5280, section 5.2.5).
+fn part_of(authority: &Notary, revoked: &[&Notary], day: u8, part: &str) -> String {
+    let point = CrlDistributionPoint { uris: vec![format!("http://localhost/{part}.crl")] };
+    let part = CrlIssuingDistributionPoint { distribution_point: point, scope: None };
+    let params = CertificateRevocationListParams { issuing_distribution_point: Some(part), ..params_of(revoked, day, NEXT) };
+    params.signed_by(&Issuer::from_params(&authority.params, &authority.key)).unwrap().pem().unwrap()
+}
+
+#[test]
+fn whichever_list_names_a_certificate_it_is_revoked() {
+    let office = Office::new();
+    let Office { root, authority, ci, release } = &office;
+    for day in [1, 20] {
+        let parts = [part_of(authority, &[ci], day, "first"), part_of(authority, &[], 10, "second")];
+        office.refused("in a part", ci, &[list(root, &[]), parts.concat()], "one of its certificates was revoked");
+        office.verify(release, &[list(root, &[]), parts.concat()].concat()).unwrap();
+    }
+}
+
+#[test]
+fn lists_count_for_every_store_that_a_policy_names() {
+    let office = Office::new();
+    let Office { root, authority, ci, release } = &office;
+    let lists = [list(root, &[]), list(authority, &[ci])].concat();
+    // The root that is sent is of the same name and key as the trusted one, and is another.
+    let again = Notary::rooted(root.params.clone(), KeyPair::from_pem(&root.key.serialize_pem()).unwrap());
+    assert_ne!(again.chain[0], root.chain[0]);
+    let store = |name: &str| {
+        let store = TrustStore::parse(name, &if name == "root" { root.pem(0) } else { authority.pem(0) }).unwrap();
+        Some(Arc::new(if name == "root" { store.with_revocation_lists(&lists).unwrap() } else { store }))
+    };
+    let trusts = Trust::new(&["ca:root".to_owned(), "ca:issuing".to_owned()], &["*".to_owned()], store).unwrap();
+    let verify = |signer: &Notary| {
+        let mut signer = Notary {
+            key: KeyPair::from_pem(&signer.key.serialize_pem()).unwrap(),
+            params: signer.params.clone(),
+            chain: signer.chain.clone(),
+        };
+        signer.chain[2].clone_from(&again.chain[0]);
+        super::verify(&trusts, &signer.envelope(&attributes("ES256").to_string(), &payload().to_string()))
+    };
+    verify(release).unwrap();
+    let refuted = verify(ci).unwrap_err().to_string();
+    assert!(refuted.contains("one of its certificates was revoked"), "{refuted}");
 }
 
 #[test]
