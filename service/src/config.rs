@@ -82,7 +82,7 @@ pub use mistake::{Mistake, Mistakes, Source};
 pub use network::Network;
 pub use problems::Problems;
 pub use secret::Secret;
-pub use setting::{Setting, quote};
+pub use setting::{Setting, quote, quote_all};
 pub use suggestion::closest;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! helm: charts are pushed and pulled by whoever may push and pull images, and nobody else.
 
-use longshore_tests::{Account, Backend, Helm, Output, Registry, on_both_backends};
+use longshore_tests::{Account, Backend, Helm, Output, Registry, done, on_both_backends};
 
 on_both_backends!(helm_logs_in_pushes_and_pulls,);
 
@@ -10,12 +10,6 @@ const REFUSED: &[&str] = &["denied", "unauthorized", "401", "403"];
 #[track_caller]
 fn refused(output: &Output) {
     assert!(output.is_refusal_with(REFUSED), "the user is told of the refusal: {output}");
-}
-
-#[track_caller]
-fn done(output: Output) -> Output {
-    assert_eq!(output.code, Some(0), "{output}");
-    output
 }
 
 async fn helm_logs_in_pushes_and_pulls(backend: Backend) {

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use longshore_tests::{
-    Backend, Docker, Federation, Image, Layout, Output, Registry, go_program, longshore, run, run_ok, run_with_input,
+    Backend, Docker, Federation, Image, Layout, Output, Registry, done, go_program, longshore, run, run_ok, run_with_input,
     temporary_folder, until,
 };
 use serde_json::{Value, json};
@@ -49,12 +49,6 @@ impl Person {
         let config = std::fs::read(self.config.join("config.json")).expect("something is kept");
         serde_json::from_slice::<Value>(&config).expect("it is JSON")["auths"].clone()
     }
-}
-
-#[track_caller]
-fn done(output: Output) -> Output {
-    assert_eq!(output.code, Some(0), "{output}");
-    output
 }
 
 #[track_caller]

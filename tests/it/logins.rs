@@ -5,8 +5,8 @@ use std::path::Path;
 use http::Method;
 use longshore_oci::{Algorithm, Digest};
 use longshore_tests::{
-    Account, Answer, Backend, Client, Containerd, Docker, Layout, Output, Podman, Random, Registry, go_program, on_both_backends,
-    run, run_ok, run_with_input, temporary_folder,
+    Account, Answer, Backend, Client, Containerd, Docker, Layout, Output, Podman, Random, Registry, done, go_program,
+    on_both_backends, run, run_ok, run_with_input, temporary_folder,
 };
 use serde_json::json;
 
@@ -71,12 +71,6 @@ impl Harbor {
 #[track_caller]
 fn refused(output: &Output) {
     assert!(output.is_refusal_with(REFUSED), "the user is told of the refusal: {output}");
-}
-
-#[track_caller]
-fn done(output: Output) -> Output {
-    assert_eq!(output.code, Some(0), "{output}");
-    output
 }
 
 async fn docker_logs_in_pushes_mounts_and_pulls() {

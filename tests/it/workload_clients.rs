@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use longshore_tests::{
-    Account, Backend, Containerd, Docker, Federation, Layout, Output, Podman, ROOT_FILE_SYSTEM_WORDS, Registry, go_program,
+    Account, Backend, Containerd, Docker, Federation, Layout, Output, Podman, ROOT_FILE_SYSTEM_WORDS, Registry, done, go_program,
     longshore, on_both_backends, run, run_ok, run_with_input, temporary_folder, until,
 };
 use serde_json::{Value, json};
@@ -21,12 +21,6 @@ const REFUSED: &[&str] = &["forbidden", "denied", "unauthorized", "authenticatio
 #[track_caller]
 fn refused(output: &Output) {
     assert!(output.is_refusal_with(REFUSED), "the user is told of the refusal: {output}");
-}
-
-#[track_caller]
-fn done(output: Output) -> Output {
-    assert_eq!(output.code, Some(0), "{output}");
-    output
 }
 
 /// What docker keeps of a login.

@@ -27,6 +27,13 @@ impl fmt::Display for Output {
     }
 }
 
+/// That a command has done what it was asked to.
+#[track_caller]
+pub fn done(output: Output) -> Output {
+    assert_eq!(output.code, Some(0), "{output}");
+    output
+}
+
 /// Runs a command to its end, at most ten minutes. A program that is not installed is a failure that says what installs it.
 pub async fn run<A: AsRef<OsStr>>(program: impl AsRef<Path>, arguments: impl IntoIterator<Item = A>) -> Output {
     let mut command = Command::new(program.as_ref());

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, str::FromStr};
 
 use longshore_service::{
-    config::{Duration, Given, Problems, Setting, quote},
+    config::{Duration, Given, Problems, Setting, quote_all},
     fetch::is_secure,
 };
 
@@ -129,25 +129,15 @@ impl fmt::Display for TufRepository {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TufRepositories(pub Vec<TufRepository>);
 
-/// The list is replaced whole. In a word, commas separate repositories, and the empty word is the empty list.
+/// The list is replaced whole.
 impl Setting for TufRepositories {
     fn set(&mut self, given: &Given) -> Result<(), String> {
-        let items: Vec<&str> = match given {
-            Given::Word(word) => word.split(',').map(str::trim).filter(|item| !item.is_empty()).collect(),
-            Given::List(items) => {
-                let texts = items.iter().map(|item| item.as_text().ok_or(item.kind()));
-                texts.collect::<Result<_, _>>().map_err(|kind| format!("expected strings, found {kind} in the list"))?
-            }
-            other => return Err(format!("expected a list of TUF repositories, found {}", other.kind())),
-        };
-        let repositories = items.iter().map(|item| item.parse().map_err(|error| format!("{item:?}: {error}")));
-        self.0 = repositories.collect::<Result<_, _>>()?;
+        self.0 = given.items("TUF repositories")?;
         Ok(())
     }
 
     fn render(&self) -> String {
-        let repositories: Vec<String> = self.0.iter().map(|repository| quote(&repository.to_string())).collect();
-        format!("[{}]", repositories.join(", "))
+        quote_all(&self.0)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What someone wrote for one key, before it has a type.
 
+use std::{fmt::Display, str::FromStr};
+
 /// A value as a layer of the configuration gave it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Given {
@@ -31,6 +33,20 @@ impl Given {
             Self::Nothing => "nothing",
             Self::Other(kind) => kind,
         }
+    }
+
+    /// The items of a list, each read from its text; what they are is for messages. In a word, commas separate them, and the empty word is
+    /// the empty list.
+    pub fn items<T: FromStr<Err: Display>>(&self, what: &str) -> Result<Vec<T>, String> {
+        let items: Vec<&str> = match self {
+            Self::Word(word) => word.split(',').map(str::trim).filter(|item| !item.is_empty()).collect(),
+            Self::List(items) => {
+                let texts = items.iter().map(|item| item.as_text().ok_or(item.kind()));
+                texts.collect::<Result<_, _>>().map_err(|kind| format!("expected strings, found {kind} in the list"))?
+            }
+            other => return Err(format!("expected a list of {what}, found {}", other.kind())),
+        };
+        items.iter().map(|item| item.parse().map_err(|error| format!("{item:?}: {error}"))).collect()
     }
 
     /// The text, whichever layer it came from; `None` for a TOML value that is not a string.

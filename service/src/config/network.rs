@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::setting::quote;
+use super::setting::quote_all;
 use super::{Given, Setting};
 
 /// A block of addresses in CIDR form (RFC 4632): `10.0.0.0/8`, `fd00::/8`, or a single address.
@@ -41,25 +41,15 @@ impl fmt::Display for Network {
     }
 }
 
-/// The list is replaced whole. In a word, commas separate networks, and the empty word is the empty list.
+/// The list is replaced whole.
 impl Setting for Vec<Network> {
     fn set(&mut self, given: &Given) -> Result<(), String> {
-        let items: Vec<&str> = match given {
-            Given::Word(word) => word.split(',').map(str::trim).filter(|item| !item.is_empty()).collect(),
-            Given::List(items) => {
-                let texts = items.iter().map(|item| item.as_text().ok_or(item.kind()));
-                texts.collect::<Result<_, _>>().map_err(|kind| format!("expected strings, found {kind} in the list"))?
-            }
-            other => return Err(format!("expected a list of networks, found {}", other.kind())),
-        };
-        let networks = items.iter().map(|item| item.parse().map_err(|error| format!("{item:?}: {error}")));
-        *self = networks.collect::<Result<_, _>>()?;
+        *self = given.items("networks")?;
         Ok(())
     }
 
     fn render(&self) -> String {
-        let items: Vec<String> = self.iter().map(|network| quote(&network.to_string())).collect();
-        format!("[{}]", items.join(", "))
+        quote_all(self)
     }
 }
 

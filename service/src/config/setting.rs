@@ -1,5 +1,6 @@
 //! A type that a configuration value can have, and the plain types that are one.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -27,6 +28,12 @@ pub trait Setting {
 /// A TOML string literal of `text`, quoted and escaped.
 pub fn quote(text: &str) -> String {
     toml::Value::from(text).to_string()
+}
+
+/// A TOML array of string literals, as [`Given::items`] reads it.
+pub fn quote_all<T: Display>(items: &[T]) -> String {
+    let items: Vec<String> = items.iter().map(|item| quote(&item.to_string())).collect();
+    format!("[{}]", items.join(", "))
 }
 
 /// Implements [`Setting`](crate::config::Setting) for a type that is a string in TOML, by its `FromStr` and `Display`.
