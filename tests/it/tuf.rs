@@ -209,9 +209,12 @@ async fn what_was_had_last_is_had_without_the_repository() {
     harbor.fails().await;
     drop(repository);
     tokio::time::sleep(soon.duration_since(jiff::Timestamp::now()).try_into().unwrap_or_default()).await;
+    let kept = harbor.folder.path().join("kept/corp/verified/root.json");
+    let identity = || std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&kept).unwrap());
+    let before = identity();
     harbor.registry.restart().await;
     harbor.fails().await;
-    assert_eq!(harbor.status(1).await, 200);
+    assert_eq!((harbor.status(1).await, identity()), (200, before), "it is read, and left as it is");
     // What was altered on the disk is not believed.
     let root = harbor.folder.path().join("kept/corp/verified/targets/trusted_root.json");
     std::fs::write(&root, others.trusted_root().to_string()).unwrap();

@@ -21,6 +21,8 @@ pub struct Folder {
 const METADATA: &str = "metadata";
 /// The last that was verified as a whole.
 const VERIFIED: &str = "verified";
+/// The file that whoever changes these holds a lock on.
+const LOCK: &str = "lock";
 /// What was that before, until it is removed.
 const OLD: &str = "verified.old";
 /// As it is being written.
@@ -57,6 +59,13 @@ impl Folder {
         Ok(time(&next)?.map(|at| (next, at)))
     }
 
+    /// Waits until no other process changes what is kept; none does until this is dropped.
+    pub fn lock(&self) -> io::Result<File> {
+        let file = File::create(self.path.join(LOCK))?;
+        file.lock()?;
+        Ok(file)
+    }
+
     /// Copies what attempts are made with. What is in the copy is to be verified before [`Self::take`].
     pub fn copy(&self) -> io::Result<PathBuf> {
         let (metadata, next, verified) = (self.metadata(), self.path.join(NEXT), self.path.join(VERIFIED));
@@ -91,7 +100,9 @@ impl Folder {
         File::open(&temporary)?.sync_all()?;
         fs::rename(&temporary, next.join(REFRESHED_AT))?;
         File::open(&next)?.sync_all()?;
-        sync_folder_of(&next)?;
+        for path in [&next, &self.path] {
+            sync_folder_of(path)?;
+        }
         // What is removed may be half of what it was when the program ends, so it has another name by then.
         remove(&old)?;
         if verified.try_exists()? {

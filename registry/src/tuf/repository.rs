@@ -2,7 +2,7 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use sigstore_trust_root::SigstoreInstance;
-use sigstore_tuf::{FileStore, MemoryStore, Repository as Source, StoreRepository, Updater, UpdaterConfig};
+use sigstore_tuf::{FileStore, MemoryStore, MetadataStore, Repository as Source, StoreRepository, Updater, UpdaterConfig};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
 use super::{folder::Folder, server::Server};
@@ -85,6 +85,19 @@ pub struct Answer {
     pub kept: Result<(), TufError>,
 }
 
+/// Metadata that is read and left as it is: the library writes what it has verified back to where that was, and does not sync it.
+struct ReadOnly(FileStore);
+
+impl MetadataStore for ReadOnly {
+    fn load(&self, name: &str) -> sigstore_tuf::Result<Option<Vec<u8>>> {
+        self.0.load(name)
+    }
+
+    fn store(&self, _: &str, _: &[u8]) -> sigstore_tuf::Result<()> {
+        Ok(())
+    }
+}
+
 /// A TUF repository that keeps a trusted root.
 pub struct Repository {
     /// What policies call it.
@@ -133,7 +146,7 @@ impl Repository {
     async fn kept_root(&self) -> Result<Option<SigstoreRoot>, TufError> {
         let Some((path, at)) = self.folder.verified().map_err(TufError::Kept)? else { return Ok(None) };
         let source = StoreRepository::new(FileStore::new(&path));
-        let content = self.verified(source, &path, at.min(Timestamp::now())).await?;
+        let content = self.verified(source, ReadOnly(FileStore::new(&path)), at.min(Timestamp::now())).await?;
         read(&content).map(Some)
     }
 
@@ -146,7 +159,7 @@ impl Repository {
     pub async fn refresh(self: &Arc<Self>, timeout: Duration) -> Result<Answer, TufError> {
         let now = Timestamp::now();
         let metadata = self.folder.metadata();
-        let asking = self.verified(Server::new(&self.url), &metadata, now);
+        let asking = self.verified(Server::new(&self.url), FileStore::new(&metadata), now);
         let content = tokio::time::timeout(timeout, asking).await.map_err(|_| TufError::Timeout(timeout))??;
         let root = read(&content)?;
         let (this, runtime) = (self.clone(), Handle::current());
@@ -158,23 +171,30 @@ impl Repository {
 
     /// Keeps what it said at this time. Waits for the disk, where the library is silent about what it could not write.
     async fn keep(&self, at: Timestamp, said: &[u8]) -> Result<(), TufError> {
+        let _alone = self.folder.lock().map_err(TufError::Folder)?;
         let copy = self.folder.copy().map_err(TufError::Folder)?;
         let source = StoreRepository::new(FileStore::new(&copy));
-        let kept = self.verified(source, &copy, at).await.map_err(|error| TufError::Copy(Box::new(error)))?;
+        let kept = self.verified(source, FileStore::new(&copy), at).await.map_err(|error| TufError::Copy(Box::new(error)))?;
         if kept != said {
             return Err(TufError::Folder(io::Error::other("what lies there is older than what it says")));
         }
         self.folder.take(at).map_err(TufError::Folder)
     }
 
-    /// The trusted root from somewhere, after all of the metadata there was verified as of a time.
-    async fn verified(&self, source: impl Source + 'static, cache: &Path, at: Timestamp) -> Result<Vec<u8>, TufError> {
+    /// The trusted root from somewhere, after all of the metadata there was verified as of a time, and none of it is older than what is
+    /// in the store, which has it then.
+    async fn verified(
+        &self,
+        source: impl Source + 'static,
+        store: impl MetadataStore + 'static,
+        at: Timestamp,
+    ) -> Result<Vec<u8>, TufError> {
         install_arithmetic();
         let failed = |error: sigstore_tuf::Error| TufError::Refresh(chain(&error));
         let mut limits = UpdaterConfig::default();
         limits.target_max_length = MOST_ROOT_BYTES;
         let updater = Updater::new(source, &self.bootstrap).map_err(failed)?;
-        let mut updater = updater.with_config(limits).with_store(FileStore::new(cache));
+        let mut updater = updater.with_config(limits).with_store(store);
         updater.refresh(at).await.map_err(failed)?;
         if updater.trusted().targets_role("targets").is_none_or(|targets| targets.target(TARGET).is_none()) {
             return Err(TufError::NoTarget);

@@ -120,19 +120,19 @@ impl<'a> Chain<'a> {
     /// Where there is no list at all nobody is asked, nor about one that is its own root.
     pub fn check_revocation(&self, lists: &[&RevocationList], at: Timestamp, now: Timestamp) -> Result<Timestamp, Refuted> {
         let mut until = Timestamp::MAX;
-        if self.issuers.is_empty() {
+        if self.issuers.is_empty() || lists.is_empty() {
             return Ok(until);
         }
-        let of_chain = |list: &&&RevocationList| self.issuers.iter().any(|issuer| issuer.tbs_certificate.subject == list.issuer);
-        for list in lists.iter().filter(of_chain) {
+        let of_chain = |list: &&&RevocationList| self.issuers.iter().any(|issuer| list.is_by(&issuer.tbs_certificate));
+        let mut lists: Vec<_> = lists.iter().filter(of_chain).collect();
+        for list in &lists {
             until = until.min(list.check_age(now)?);
         }
         // The first of an authority's counts.
-        let mut lists = lists.to_vec();
         lists.sort_by_key(|list| std::cmp::Reverse(list.issued_at));
         let lists: Vec<_> = lists.iter().map(|list| &list.list).collect();
         // Whatever is not known to be good is refused. The age was looked at: the path is judged by another clock.
-        let Ok(options) = RevocationOptionsBuilder::new(&lists) else { return Ok(until) };
+        let options = RevocationOptionsBuilder::new(&lists).map_err(|_| broken(&Error::UnknownRevocationStatus, self.role))?;
         self.verify_links(at, Some(options.build()))?;
         Ok(until)
     }
@@ -255,9 +255,15 @@ fn check_validity(certificate: &Certificate, at: Timestamp) -> Result<Timestamp,
     Ok(until)
 }
 
+/// Whether a certificate is valid at a time.
+pub fn is_valid(certificate: &CertificateDer<'_>, at: Timestamp) -> bool {
+    Certificate::from_der(certificate).is_ok_and(|certificate| check_validity(&certificate, at).is_ok())
+}
+
+/// A time in a certificate. That without an end (9999-12-31, RFC 5280, section 4.1.2.5) is the last that there is.
 pub fn timestamp(time: Time) -> Result<Timestamp, Refuted> {
     let since_epoch = time.to_unix_duration().try_into().map_err(|_| Refuted::Unreadable)?;
-    Timestamp::from_duration(since_epoch).map_err(|_| Refuted::Unreadable)
+    Timestamp::from_duration(Timestamp::MAX.as_duration().min(since_epoch)).map_err(|_| Refuted::Unreadable)
 }
 
 pub fn unix_time(at: Timestamp) -> Result<UnixTime, Refuted> {

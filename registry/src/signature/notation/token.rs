@@ -14,7 +14,7 @@ use x509_cert::{
 };
 
 use super::{
-    chain::{Chain, Role, unix_time},
+    chain::{Chain, Role, is_valid, unix_time},
     shape::is_sound,
     stamp::{self, SHA256, SHA384, SHA512, Span, Stamp},
     store::TrustStore,
@@ -164,7 +164,9 @@ impl Token {
         at: Timestamp,
     ) -> Result<Vec<CertificateDer<'static>>, Refuted> {
         let broken = |error: Error| invalid(format!("is by no authority of {}: {error}", told(stores)));
-        let roots: Vec<_> = stores.iter().flat_map(|store| store.certificates()).collect();
+        let mut roots: Vec<_> = stores.iter().flat_map(|store| store.certificates()).collect();
+        // Of two of one name and key the first is taken, and one of them may not be valid.
+        roots.sort_by_cached_key(|root| !is_valid(root, at));
         let anchors: Vec<TrustAnchor<'_>> =
             roots.iter().map(|root| anchor_from_trusted_cert(root)).collect::<Result<_, _>>().map_err(broken)?;
         let leaf = EndEntityCert::try_from(authority).map_err(broken)?;

@@ -101,6 +101,9 @@ fn what_is_not_known_to_be_good_is_refused() {
     let Office { root, authority, ci, .. } = &office;
     let past = list_of(authority, &[], 1, (2026, 6, 1));
     let impostor = Notary { key: key(), params: authority.params.clone(), chain: authority.chain.clone() };
+    let mut forged = params_of(&[], 1, NEXT);
+    forged.key_identifier_method = KeyIdMethod::PreSpecified(authority.params.key_identifier(&authority.key));
+    let forged = forged.signed_by(&Issuer::from_params(&impostor.params, &impostor.key)).unwrap().pem().unwrap();
     for (what, lists, why) in [
         ("no list of the root's", [list(authority, &[]), String::new()], "have none of one of its authorities"),
         ("no list of the authority's", [list(root, &[]), String::new()], "have none of one of its authorities"),
@@ -110,7 +113,8 @@ fn what_is_not_known_to_be_good_is_refused() {
             "have none of one of its authorities",
         ),
         ("a list past its time", [list(root, &[]), past.clone()], "since 2026-06-01T00:00:00Z there should be a newer list"),
-        ("a list by another key", [list(root, &[]), list(&impostor, &[])], "is not by the authority that it names"),
+        ("a list by another key", [list(root, &[]), list(&impostor, &[])], "have none of one of its authorities"),
+        ("a list by another key as theirs", [list(root, &[]), forged], "is not by the authority that it names"),
         ("the root's past its time", [list_of(root, &[], 1, (2026, 5, 31)), list(authority, &[])], "since 2026-05-31"),
     ] {
         office.refused(what, ci, &lists, why);
@@ -136,6 +140,21 @@ fn the_newest_list_of_an_authority_counts() {
             assert_eq!(verified.is_ok(), is_good, "{verified:?}");
         }
     }
+}
+
+#[test]
+fn an_authority_of_several_keys_has_a_list_by_each() {
+    let office = Office::new();
+    let Office { root, authority, ci, .. } = &office;
+    let later = root.vouch_for(super::authority("authority"), key());
+    let [new, bad] = ["new", "bad"].map(|name| later.vouch_for(signer(name), key()));
+    let lists = [list(root, &[]), list_of(authority, &[], 1, (2026, 6, 2)), list_of(&later, &[&bad], 20, NEXT)];
+    for lists in [lists.concat(), lists.iter().rev().cloned().collect()] {
+        assert_eq!(office.verify(ci, &lists), Ok(at("2026-06-02T00:00:00Z")));
+        assert_eq!(office.verify(&new, &lists), Ok(at("2026-07-01T00:00:00Z")));
+        office.refused("one of the later key's", &bad, &[lists], "one of its certificates was revoked");
+    }
+    office.refused("no list by the later key", &new, &lists[..2], "have none of one of its authorities");
 }
 
 /// A list of a part of an authority's certificates (RFC 5280, section 5.2.5).

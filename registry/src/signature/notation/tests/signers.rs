@@ -173,6 +173,17 @@ fn every_certificate_must_be_valid_now() {
 }
 
 #[test]
+fn a_certificate_may_have_no_end() {
+    let endless = |mut params: CertificateParams| {
+        params.not_after = date_time_ymd(9999, 12, 31);
+        params
+    };
+    let root = Notary::rooted(endless(authority("root")), key());
+    let notary = root.vouch_for(endless(signer("ci")), key());
+    assert_eq!(verify_at(&trust(&root.pem(0)), &signed(&notary).to_string(), now()), Ok(Timestamp::MAX));
+}
+
+#[test]
 fn a_signing_authority_is_believed_on_the_time_and_nobody_else() {
     let root = Notary::root("root");
     let mut params = signer("ci");

@@ -4,7 +4,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use rcgen::{IsCa, date_time_ymd};
+use rcgen::{IsCa, KeyPair, date_time_ymd};
 
 use super::{
     notary::rsa_key,
@@ -40,6 +40,20 @@ impl Office {
         let envelope = self.envelope();
         let stamping = Stamping { more, ..Stamping::of(&signature(&envelope), at) };
         with(&envelope, &stamping.by(&self.stamps))
+    }
+}
+
+#[test]
+fn of_two_roots_of_one_key_the_one_that_was_valid_counts() {
+    let [mut old, mut renewed] = [authority("stamps root"), authority("stamps root")];
+    (old.not_after, renewed.not_before) = (date_time_ymd(2026, 1, 1), date_time_ymd(2026, 1, 1));
+    let old = Notary::rooted(old, key());
+    let renewed = Notary::rooted(renewed, KeyPair::from_pem(&old.key.serialize_pem()).unwrap());
+    let office = Office { stamps: renewed.vouch_for(stamper(&[], true), key()), ..Office::new() };
+    let stamped = office.stamped(DURING, Vec::new());
+    for roots in [[&old, &renewed], [&renewed, &old]] {
+        let roots = roots.map(|root| root.pem(0)).concat();
+        assert_eq!(verify_at(&trust_in_stamps(&office.signer.pem(1), &roots), &stamped, now()), Ok(Timestamp::MAX));
     }
 }
 
