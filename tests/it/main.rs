@@ -17,6 +17,7 @@ mod clients;
 mod command_logins;
 mod contention;
 mod cosign;
+mod cosign2;
 mod crash;
 mod credentials;
 mod damage;

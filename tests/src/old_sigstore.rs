@@ -9,7 +9,10 @@ use rcgen::{
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
-use crate::{Image, Signer, hexadecimal, signer::annotated_manifest};
+use crate::{
+    Image, Signer, hexadecimal,
+    signer::{SIMPLE_SIGNING, annotated_manifest},
+};
 
 /// What cosign 2 put together to sign without a key: an authority that gives out certificates, and a log of Rekor's first version. The
 /// log's server takes a database of its own, so what it would answer is made here, with keys of the test's own.
@@ -18,10 +21,12 @@ pub struct OldSigstore {
     log: Signer,
 }
 
-/// A payload, and what cosign 2 wrote beside it.
+/// A payload or an envelope, and what cosign 2 wrote beside it.
 #[derive(Clone)]
 pub struct OldSignature {
-    /// What was signed.
+    /// What its layer says it is.
+    pub media_type: &'static str,
+    /// What was signed, or the envelope of it.
     pub payload: Bytes,
     /// The annotations.
     pub annotations: Map<String, Value>,
@@ -82,17 +87,47 @@ impl OldSigstore {
 
     /// A payload, signed by whom an issuer knows by this address, in the log since so many seconds.
     pub fn sign(&self, payload: &Bytes, address: &str, issuer: &str, logged_before: u64) -> OldSignature {
-        let key = KeyPair::generate().expect("a key can be made");
-        let certificate = self.certify(&key, address, issuer);
+        let (key, certificate) = self.certify(address, issuer);
         let signature = Signer::with_key(&key.serialize_der()).sign(payload);
         let body = json!({
             "apiVersion": "0.0.1",
             "kind": "hashedrekord",
             "spec": {
-                "data": { "hash": { "algorithm": "sha256", "value": hexadecimal(digest(&SHA256, payload).as_ref()) } },
+                "data": { "hash": sha256(payload) },
                 "signature": { "content": signature, "publicKey": { "content": STANDARD.encode(&certificate) } },
             },
         });
+        self.logged(SIMPLE_SIGNING, payload.clone(), signature, certificate, &body, logged_before)
+    }
+
+    /// A statement in an envelope, signed by whom an issuer knows by this address, in the log since so many seconds.
+    pub fn attest(&self, statement: &Value, address: &str, issuer: &str, logged_before: u64) -> OldSignature {
+        let (key, certificate) = self.certify(address, issuer);
+        let statement = statement.to_string();
+        let envelope = Signer::with_key(&key.serialize_der()).envelope("application/vnd.in-toto+json", &statement);
+        let content = Bytes::from(envelope.to_string());
+        let body = json!({
+            "apiVersion": "0.0.1",
+            "kind": "dsse",
+            "spec": {
+                "envelopeHash": sha256(&content),
+                "payloadHash": sha256(statement.as_bytes()),
+                "signatures": [{ "signature": envelope["signatures"][0]["sig"], "verifier": STANDARD.encode(&certificate) }],
+            },
+        });
+        // The signature is in the envelope: the annotation is there and empty.
+        self.logged("application/vnd.dsse.envelope.v1+json", content, String::new(), certificate, &body, logged_before)
+    }
+
+    fn logged(
+        &self,
+        media_type: &'static str,
+        payload: Bytes,
+        signature: String,
+        certificate: String,
+        body: &Value,
+        logged_before: u64,
+    ) -> OldSignature {
         let entry = self.promise(&STANDARD.encode(body.to_string()), now() - logged_before);
         let annotations = [
             (Self::SIGNATURE, signature),
@@ -101,11 +136,12 @@ impl OldSigstore {
             (Self::ENTRY, entry.to_string()),
         ];
         let annotations = annotations.map(|(name, text)| (name.to_owned(), text.into()));
-        OldSignature { payload: payload.clone(), annotations: annotations.into_iter().collect() }
+        OldSignature { media_type, payload, annotations: annotations.into_iter().collect() }
     }
 
-    /// A certificate of the last minute and the next nine, PEM.
-    fn certify(&self, key: &KeyPair, address: &str, issuer: &str) -> String {
+    /// A key, and its certificate of the last minute and the next nine, PEM.
+    fn certify(&self, address: &str, issuer: &str) -> (KeyPair, String) {
+        let key = KeyPair::generate().expect("a key can be made");
         let mut params = CertificateParams::default();
         let epoch = rcgen::date_time_ymd(1970, 1, 1);
         params.not_before = epoch + Duration::from_secs(now() - 60);
@@ -116,7 +152,8 @@ impl OldSigstore {
         let length = u8::try_from(issuer.len()).ok().filter(|length| *length < 128).expect("the issuer's URL is short");
         let utf8 = [&[0x0c, length], issuer.as_bytes()].concat();
         params.custom_extensions.push(CustomExtension::from_oid_content(ISSUER, utf8));
-        params.signed_by(key, &*self.authority).expect("a certificate can be made").pem()
+        let certificate = params.signed_by(&key, &*self.authority).expect("a certificate can be made").pem();
+        (key, certificate)
     }
 
     /// What the log has promised of an entry, at a time in seconds since 1970.
@@ -138,9 +175,9 @@ impl Default for OldSigstore {
 }
 
 impl OldSignature {
-    /// What lies at the image's `.sig` tag.
+    /// What lies at the image's `.sig` or `.att` tag.
     pub fn manifest(&self) -> Image {
-        annotated_manifest(&self.payload, self.annotations.clone().into())
+        annotated_manifest(self.media_type, &self.payload, self.annotations.clone().into())
     }
 
     /// It, with another annotation in the place of one, or without.
@@ -162,6 +199,10 @@ impl OldSignature {
     pub fn entry(&self) -> Value {
         serde_json::from_str(&self.annotation(OldSigstore::ENTRY)).expect("it is JSON")
     }
+}
+
+fn sha256(bytes: &[u8]) -> Value {
+    json!({ "algorithm": "sha256", "value": hexadecimal(digest(&SHA256, bytes).as_ref()) })
 }
 
 fn now() -> u64 {

@@ -15,6 +15,9 @@ const SPKI: &[u8] = &[
     0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
+/// The media type of a payload of the old form.
+pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+
 /// Somebody who signs images as cosign does, and whatever else a test wants signed.
 pub struct Signer(EcdsaKeyPair);
 
@@ -91,12 +94,12 @@ pub fn simple_payload(image: &Digest) -> Bytes {
 
 /// The manifest of a payload and its signature.
 pub fn simple_manifest(payload: &Bytes, signature: &str) -> Image {
-    annotated_manifest(payload, json!({ "dev.cosignproject.cosign/signature": signature }))
+    annotated_manifest(SIMPLE_SIGNING, payload, json!({ "dev.cosignproject.cosign/signature": signature }))
 }
 
-/// The manifest of a payload and what its layer's annotations say of it.
-pub fn annotated_manifest(payload: &Bytes, annotations: Value) -> Image {
-    let mut layer = descriptor("application/vnd.dev.cosign.simplesigning.v1+json", payload);
+/// The manifest of a payload, of this media type, and what its layer's annotations say of it.
+pub fn annotated_manifest(layer_type: &str, payload: &Bytes, annotations: Value) -> Image {
+    let mut layer = descriptor(layer_type, payload);
     layer["annotations"] = annotations;
     let config = Bytes::from_static(b"{}");
     let manifest = json!({

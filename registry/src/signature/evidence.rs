@@ -41,7 +41,12 @@ pub enum Form {
         keyless: Option<Box<Keyless>>,
     },
     /// A DSSE envelope around a statement.
-    Envelope(Bytes),
+    Envelope {
+        /// The envelope.
+        envelope: Bytes,
+        /// Whose it is, where it was made without a key.
+        keyless: Option<Box<Keyless>>,
+    },
     /// A Sigstore bundle.
     Bundle(Bytes),
     /// An envelope of Notation's.
@@ -88,9 +93,8 @@ impl Evidence {
                 simple_is_about(payload, image.digest).map(|()| None)
             }
             (Form::Simple { payload, signature, keyless: Some(keyless) }, Signer::Identity { authority, .. }) => {
-                let untrusted = |reason: &dyn Display| Refuted::Untrusted(plain(&reason.to_string()));
-                let bundle = keyless.bundle(payload, signature).map_err(|reason| untrusted(&reason))?;
-                require_vouched(signer, &authority.verify_message(&bundle, payload).map_err(|reason| untrusted(&reason))?)?;
+                let bundle = keyless.message_bundle(payload, signature).map_err(untrusted)?;
+                require_vouched(signer, &authority.verify_message(&bundle, payload).map_err(untrusted)?)?;
                 simple_is_about(payload, image.digest).map(|()| None)
             }
             (Form::Notation { envelope, syntax }, Signer::Notation(trust)) => {
@@ -106,22 +110,27 @@ impl Evidence {
     /// What it says of this image in a statement of this type, by this signer: the predicate.
     pub fn states(&self, image: &Digest, signer: &Signer, predicate_type: &str) -> Result<Value, Refuted> {
         let statement = match (&self.form, signer) {
-            (Form::Envelope(json), Signer::Key(key)) => {
+            (Form::Envelope { envelope: json, .. }, Signer::Key(key)) => {
                 let envelope: DsseEnvelope = serde_json::from_slice(json).map_err(|_| Refuted::Unreadable)?;
                 require_signed(&envelope, key)?;
                 unique(json).map_err(|_| Refuted::Unreadable)?;
                 statement_of(&envelope)?
             }
+            (Form::Envelope { envelope, keyless: Some(keyless) }, Signer::Identity { authority, .. }) => {
+                let envelope = unique(envelope).map_err(|_| Refuted::Unreadable)?;
+                let bundle = keyless.envelope_bundle(&envelope).map_err(untrusted)?;
+                require_vouched(signer, &authority.verify(&bundle, sha256(image)?).map_err(untrusted)?)?;
+                statement_of(envelope_of(&bundle)?)?
+            }
             (Form::Bundle(json), Signer::Key(_) | Signer::Identity { .. }) => {
                 let text = std::str::from_utf8(json).map_err(|_| Refuted::Unreadable)?;
                 let bundle = Bundle::from_json(text).map_err(|_| Refuted::Unreadable)?;
-                let SignatureContent::DsseEnvelope(envelope) = &bundle.content else { return Err(Refuted::Form) };
+                let envelope = envelope_of(&bundle)?;
                 match signer {
                     Signer::Key(key) => require_signed(envelope, key)?,
                     Signer::Notation(_) => return Err(Refuted::Form),
                     Signer::Identity { authority, .. } => {
-                        let vouched = authority.verify(&bundle, sha256(image)?);
-                        require_vouched(signer, &vouched.map_err(|reason| Refuted::Untrusted(plain(&reason)))?)?;
+                        require_vouched(signer, &authority.verify(&bundle, sha256(image)?).map_err(untrusted)?)?;
                     }
                 }
                 require_one_meaning(json)?;
@@ -151,6 +160,14 @@ fn require_vouched(signer: &Signer, vouched: &Vouched) -> Result<(), Refuted> {
     }
     let (found, its_issuer) = (plain(&vouched.identity), plain(&vouched.issuer));
     Err(Refuted::Signer(format!("{signer}, but by {found} of {its_issuer}")))
+}
+
+fn untrusted(reason: impl Display) -> Refuted {
+    Refuted::Untrusted(plain(&reason.to_string()))
+}
+
+fn envelope_of(bundle: &Bundle) -> Result<&DsseEnvelope, Refuted> {
+    if let SignatureContent::DsseEnvelope(envelope) = &bundle.content { Ok(envelope) } else { Err(Refuted::Form) }
 }
 
 fn statement_of(envelope: &DsseEnvelope) -> Result<Statement, Refuted> {

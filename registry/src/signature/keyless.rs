@@ -1,12 +1,11 @@
-//! What cosign 2 wrote beside a signature of the old form that was made without a key: the certificate, and the entry of Rekor's first
-//! log with the log's promise that it is there.
+//! What cosign 2 wrote beside a signature or an attestation of the old form that was made without a key: the certificate, and the entry of
+//! Rekor's first log with the log's promise that it is there.
 //!
 //! It says what a bundle of version 0.1 says, in other words. So it is put into a bundle's words, and verified as one.
 
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::{Value, json};
@@ -27,7 +26,7 @@ const MOST_CERTIFICATES: usize = 10;
 /// The bundles that need a log's promise and no more.
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle+json;version=0.1";
 
-/// Who has signed without a key, and what shows it: annotations of the layer that was signed.
+/// Who has signed without a key, and what shows it: annotations of the layer that was signed, or is the envelope.
 #[derive(Clone, Debug, Default)]
 pub struct Keyless {
     certificate: String,
@@ -60,20 +59,30 @@ impl Keyless {
     }
 
     /// The bundle that says the same of this payload and its signature, in base64. Nothing of it is verified yet.
-    pub fn bundle(&self, payload: &Bytes, signature: &str) -> Result<Bundle, NoBundle> {
+    pub fn message_bundle(&self, payload: &[u8], signature: &str) -> Result<Bundle, NoBundle> {
+        let digest = STANDARD.encode(digest(&SHA256, payload));
+        let message = json!({ "messageDigest": { "algorithm": "SHA2_256", "digest": digest }, "signature": signature });
+        let stamp = self.timestamp.as_deref().map(timestamp).transpose()?;
+        self.bundle("messageSignature", &message, stamp)
+    }
+
+    /// The bundle that says the same of this DSSE envelope. Nothing of it is verified yet.
+    ///
+    /// A timestamp goes unread: cosign had the envelope stamped, where bundles have the signature, and the log says when it was signed.
+    pub fn envelope_bundle(&self, envelope: &Value) -> Result<Bundle, NoBundle> {
+        self.bundle("dsseEnvelope", envelope, None)
+    }
+
+    fn bundle(&self, content_name: &str, content: &Value, stamp: Option<Value>) -> Result<Bundle, NoBundle> {
         let entry = self.entry.as_deref().ok_or(NoBundle::NoEntry)?;
-        let stamps = self.timestamp.as_deref().map(timestamp).transpose()?;
         let bundle = json!({
             "mediaType": BUNDLE,
             "verificationMaterial": {
                 "x509CertificateChain": { "certificates": self.certificates()? },
                 "tlogEntries": [tlog_entry(entry)?],
-                "timestampVerificationData": { "rfc3161Timestamps": stamps.into_iter().collect::<Vec<_>>() },
+                "timestampVerificationData": { "rfc3161Timestamps": stamp.into_iter().collect::<Vec<_>>() },
             },
-            "messageSignature": {
-                "messageDigest": { "algorithm": "SHA2_256", "digest": STANDARD.encode(digest(&SHA256, payload)) },
-                "signature": signature,
-            },
+            content_name: content,
         });
         Bundle::from_json(&bundle.to_string()).map_err(|_| NoBundle::Unreadable("what goes with its certificate"))
     }
@@ -149,9 +158,9 @@ mod tests {
     fn without_a_certificate_a_key_has_signed() {
         assert!(annotated(&[]).is_none() && annotated(&[(ENTRY, "{}")]).is_none() && annotated(&[(CERTIFICATE, "")]).is_none());
         let found = annotated(&[(CERTIFICATE, "x")]).unwrap();
-        assert_eq!(found.bundle(&Bytes::new(), "").unwrap_err(), NoBundle::NoEntry);
+        assert_eq!(found.message_bundle(b"", "").unwrap_err(), NoBundle::NoEntry);
         let stamped = annotated(&[(CERTIFICATE, "x"), (TIMESTAMP, r#"{"SignedRFC3161Timestamp":"AAAA"}"#)]).unwrap();
-        assert_eq!(stamped.bundle(&Bytes::new(), "").unwrap_err(), NoBundle::NoEntry);
+        assert_eq!(stamped.message_bundle(b"", "").unwrap_err(), NoBundle::NoEntry);
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub async fn gather(registry: &Registry, name: &RepositoryName, about: &[Digest]
                     let signature = layer.annotations.get(SIMPLE_SIGNATURE).cloned().unwrap_or_default();
                     Form::Simple { payload: content, signature, keyless: Keyless::of(&layer.annotations).map(Box::new) }
                 }
-                ENVELOPE => Form::Envelope(content),
+                ENVELOPE => Form::Envelope { envelope: content, keyless: Keyless::of(&layer.annotations).map(Box::new) },
                 other => match Syntax::of(other) {
                     Some(syntax) => Form::Notation { envelope: content, syntax },
                     None => Form::Bundle(content),
