@@ -1,16 +1,8 @@
 //! helm: charts are pushed and pulled by whoever may push and pull images, and nobody else.
 
-use longshore_tests::{Account, Backend, Helm, Output, Registry, done, on_both_backends};
+use longshore_tests::{Account, Backend, Helm, Registry, done, on_both_backends, refused};
 
 on_both_backends!(helm_logs_in_pushes_and_pulls,);
-
-/// Words by which helm says that it was refused.
-const REFUSED: &[&str] = &["denied", "unauthorized", "401", "403"];
-
-#[track_caller]
-fn refused(output: &Output) {
-    assert!(output.is_refusal_with(REFUSED), "the user is told of the refusal: {output}");
-}
 
 async fn helm_logs_in_pushes_and_pulls(backend: Backend) {
     let registry = Registry::with_accounts(backend, &[("auth.failed_logins_per_account", 1000.into())]).await;

@@ -6,7 +6,7 @@ use http::Method;
 use longshore_oci::{Algorithm, Digest};
 use longshore_tests::{
     Account, Answer, Backend, Client, Containerd, Docker, Layout, Output, Podman, Random, Registry, done, go_program,
-    on_both_backends, run, run_ok, run_with_input, temporary_folder,
+    on_both_backends, refused, run, run_ok, run_with_input, temporary_folder,
 };
 use serde_json::json;
 
@@ -18,9 +18,6 @@ longshore_tests::once!(
     crane_logs_in_pushes_and_lists,
     containerd_pulls_and_pushes_as_an_account,
 );
-
-/// Words by which a client says that it was refused, whichever answer of the registry it passes on.
-const REFUSED: &[&str] = &["forbidden", "denied", "unauthorized", "authentication required", "authorization failed"];
 
 /// A registry with an image that anybody may pull, one that `ci` may, who also pushes below `team`, and one that only the
 /// administrator may. `reader` may pull what `ci` pushes.
@@ -66,11 +63,6 @@ impl Harbor {
     fn wrong(&self) -> Account {
         Account::of(&self.ci.name, "lsr_not-its-secret")
     }
-}
-
-#[track_caller]
-fn refused(output: &Output) {
-    assert!(output.is_refusal_with(REFUSED), "the user is told of the refusal: {output}");
 }
 
 async fn docker_logs_in_pushes_mounts_and_pulls() {

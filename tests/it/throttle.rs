@@ -121,16 +121,17 @@ async fn bytes_over_the_allowance_come_slower_and_the_next_pull_waits(backend: B
     // What is asked while it is over is refused, and let in after the wait that it is told. Another account has its own allowance.
     let path = format!("/v2/open/small/blobs/{small}");
     let meanwhile = async {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        throttled(node.get(&path).await);
+        let refusal = until("the allowance to be used up", Duration::from_secs(5), async || {
+            Some(node.get(&path).await).filter(|answer| answer.status != 200)
+        });
+        throttled(refusal.await);
         timed(&other, &small).await.1
     };
     let ((length, took), waited) = join(timed(&node, &digest), meanwhile).await;
     assert_eq!(length, layer.len());
     assert!((4..=8).contains(&took.as_secs()), "it took {took:?}");
     assert!(waited < Duration::from_secs(1), "another account waited {waited:?}");
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(timed(&node, &small).await.0, 100);
+    until("the allowance to be back", Duration::from_secs(5), async || (node.get(&path).await.status == 200).then_some(())).await;
 }
 
 async fn a_pull_that_is_dropped_gives_its_place_back(backend: Backend) {

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use longshore_tests::{
     Account, Backend, Containerd, Docker, Federation, Layout, Output, Podman, ROOT_FILE_SYSTEM_WORDS, Registry, done, go_program,
-    longshore, on_both_backends, run, run_ok, run_with_input, temporary_folder, until,
+    longshore, on_both_backends, refused, run, run_ok, run_with_input, temporary_folder, until,
 };
 use serde_json::{Value, json};
 
@@ -15,13 +15,6 @@ longshore_tests::once!(
     crane_logs_in_with_a_token,
     containerd_logs_in_with_a_token,
 );
-
-const REFUSED: &[&str] = &["forbidden", "denied", "unauthorized", "authentication required", "authorization failed"];
-
-#[track_caller]
-fn refused(output: &Output) {
-    assert!(output.is_refusal_with(REFUSED), "the user is told of the refusal: {output}");
-}
 
 /// What docker keeps of a login.
 fn kept(docker: &Docker, registry: &Registry) -> Value {
@@ -88,7 +81,7 @@ async fn docker_goes_on_after_its_token_has_ended(backend: Backend) {
     // What docker keeps is worth nothing once the rule is gone.
     admin.put_issuer("ci", &federation.trust(&json!({"rules": []}))).await;
     until("docker to be refused", Duration::from_secs(10), async || {
-        docker.run(&["pull", &mounted]).await.is_refusal_with(REFUSED).then_some(())
+        docker.run(&["pull", &mounted]).await.is_refusal().then_some(())
     })
     .await;
     refused(&docker.run(&["push", &pushed]).await);

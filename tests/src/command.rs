@@ -14,6 +14,11 @@ pub struct Output {
 }
 
 impl Output {
+    /// Whether it failed and says that the registry refused it, whichever answer of the registry it passes on.
+    pub fn is_refusal(&self) -> bool {
+        self.is_refusal_with(&["forbidden", "denied", "unauthorized", "authentication required", "authorization failed"])
+    }
+
     /// Whether it failed with words that tell of one of these, whatever their case, on either output.
     pub fn is_refusal_with(&self, words: &[&str]) -> bool {
         let said = format!("{}{}", self.stdout, self.stderr).to_lowercase();
@@ -32,6 +37,12 @@ impl fmt::Display for Output {
 pub fn done(output: Output) -> Output {
     assert_eq!(output.code, Some(0), "{output}");
     output
+}
+
+/// That a command was refused by the registry, and its user told so.
+#[track_caller]
+pub fn refused(output: &Output) {
+    assert!(output.is_refusal(), "the user is told of the refusal: {output}");
 }
 
 /// Runs a command to its end, at most ten minutes. A program that is not installed is a failure that says what installs it.

@@ -52,7 +52,7 @@ pub use authority::{Authority, Certified};
 pub use backend::{Backend, on_a_runtime};
 pub use binary::longshore;
 pub use client::{Account, Answer, Client, Upload};
-pub use command::{Output, done, run, run_ok, run_with_input};
+pub use command::{Output, done, refused, run, run_ok, run_with_input};
 pub use containerd::Containerd;
 pub use cosign::Cosign;
 pub use docker::Docker;

@@ -182,7 +182,7 @@ impl Repository {
     }
 
     /// The trusted root from somewhere, after all of the metadata there was verified as of a time, and none of it is older than what is
-    /// in the store, which has it then.
+    /// in the store, which is told of it.
     async fn verified(
         &self,
         source: impl Source + 'static,
