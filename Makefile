@@ -3,7 +3,7 @@
 CARGO ?= cargo
 # How long each fuzz target runs, in seconds, in `make test` and in `make fuzz`.
 FUZZ_SECONDS ?= 5
-# The targets that build soon; the others link the whole registry.
+# The targets that build soon; the others link the whole registry, or the whole edge cache.
 QUICK_FUZZ = path reference range manifest hash_state token
 
 .DEFAULT_GOAL := help

@@ -1,4 +1,4 @@
-use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
 /// The longest `WWW-Authenticate` that is read.
 const MAX_HEADER_BYTES: usize = 8 << 10;
@@ -12,6 +12,13 @@ pub(crate) struct Challenge {
     pub(crate) service: Option<String>,
     /// What the token is for, separated by spaces; may be empty.
     pub(crate) scope: String,
+}
+
+/// The header that says what a registry wants to be shown: the one that says where tokens are, or else the first.
+pub(crate) fn challenge_header(headers: &HeaderMap) -> Option<HeaderValue> {
+    let all = headers.get_all(WWW_AUTHENTICATE);
+    let for_token = all.iter().find(|header| header.to_str().is_ok_and(|text| Challenge::parse(text).is_some()));
+    for_token.or_else(|| all.iter().next()).cloned()
 }
 
 /// A word of the header: a challenge begins with a scheme, and has parameters.

@@ -1,14 +1,16 @@
-use std::{sync::Arc, time::Duration, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 use longshore_oci::{Reference, RepositoryName, Route};
-use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
-use crate::challenge::Challenge;
+use crate::challenge::{Challenge, challenge_header};
+use crate::elsewhere::Elsewhere;
+use crate::retry_after::retry_after;
 use crate::token::{Purpose, Token, Tokens};
-use crate::{ClientError, ClientOptions, Credentials, Fault, ImageDetail, ImageSummary, Pages, Refusal, RegistryUrl};
+use crate::{ClientError, ClientOptions, Credentials, ImageDetail, ImageSummary, Pages, Refusal, RegistryUrl};
 
 /// The longest body that is read into memory: far over what a page or a manifest needs.
 const MAX_BODY_BYTES: usize = 64 << 20;
@@ -22,14 +24,21 @@ pub struct RegistryClient {
     pub(crate) registry: RegistryUrl,
     pub(crate) credentials: Option<Credentials>,
     tokens: Arc<Tokens>,
-    http: Client,
+    pub(crate) http: Client,
+    /// Other servers that it may go to; none for a client that stays.
+    pub(crate) elsewhere: Option<Arc<Elsewhere>>,
 }
 
 impl RegistryClient {
     /// A client; nothing is asked of the registry yet. Reads the files of certificates, so this blocks.
     pub fn new(options: ClientOptions) -> Result<Self, ClientError> {
         let http = options.build()?;
-        Ok(Self { registry: options.registry, credentials: options.credentials, tokens: Arc::default(), http })
+        Ok(Self { registry: options.registry, credentials: options.credentials, tokens: Arc::default(), http, elsewhere: None })
+    }
+
+    /// The same with other credentials, over the same connections.
+    pub(crate) fn with_credentials(&self, credentials: Option<Credentials>) -> Self {
+        Self { credentials, tokens: Arc::default(), ..self.clone() }
     }
 
     /// Where the registry is.
@@ -71,9 +80,14 @@ impl RegistryClient {
         self.http.request(method, url)
     }
 
-    /// Sends a request as the credentials' owner; an answer other than 2xx is an error. Where the registry asks for a token
-    /// one is fetched, and the request sent once more with it.
+    /// Sends a request as the credentials' owner; an answer other than 2xx is an error.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        self.accepted(self.exchange(request).await?).await
+    }
+
+    /// Sends a request as the credentials' owner. Where the registry asks for a token one is fetched, and the request sent once
+    /// more with it. Any answer is handed out; that of a token service which gives none is an error.
+    pub(crate) async fn exchange(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let request = request.build().map_err(|error| self.unreachable(error))?;
         let purpose = Purpose::of(request.method(), request.url());
         let repeated = request.try_clone();
@@ -81,20 +95,30 @@ impl RegistryClient {
         let with = |request| RequestBuilder::from_parts(self.http.clone(), request);
         let response = self.answer(self.signed(with(request), known.as_ref())).await?;
         let (Some(repeated), Some(challenge)) = (repeated, self.challenge(&response)) else {
-            return self.accepted(response).await;
+            return Ok(response);
         };
-        let of_scope = || self.tokens.of_scope(&challenge.scope, Instant::now());
-        // A token that was just refused is of no more use to anybody.
-        let token = match known.is_none().then(of_scope).flatten() {
-            Some(token) => token,
-            None => self.fetch_token(&challenge).await?,
-        };
+        let asked = challenge_header(response.headers());
+        drop(response);
+        let token = self.token_for(&challenge, known.as_ref()).await.map_err(|error| error.after_challenge(asked))?;
         self.tokens.remember(purpose, &challenge.scope, &token, Instant::now());
         let response = self.answer(self.signed(with(repeated), Some(&token))).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             self.tokens.forget(&challenge.scope);
         }
-        self.accepted(response).await
+        Ok(response)
+    }
+
+    /// A token of this scope, fetched where there is none. Whoever wants one that is on its way waits for it.
+    async fn token_for(&self, challenge: &Challenge, refused: Option<&Token>) -> Result<Token, ClientError> {
+        let _turn = self.tokens.turn(&challenge.scope).await;
+        // A token that was just refused is of no more use to anybody.
+        let is_another = |token: &Token| refused.is_none_or(|refused| refused.reveal() != token.reveal());
+        if let Some(token) = self.tokens.of_scope(&challenge.scope, Instant::now()).filter(is_another) {
+            return Ok(token);
+        }
+        let token = self.fetch_token(challenge).await?;
+        self.tokens.keep(&challenge.scope, &token, Instant::now());
+        Ok(token)
     }
 
     pub(crate) fn signed(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
@@ -129,11 +153,13 @@ impl RegistryClient {
             return Err(ClientError::Redirected { registry: self.registry.clone(), location });
         }
         let request_id = header("x-request-id");
-        let retry_after = header(RETRY_AFTER.as_str()).and_then(|text| text.parse().ok()).map(Duration::from_secs);
+        let retry_after = retry_after(response.headers());
+        let is_asked = status == StatusCode::UNAUTHORIZED;
+        let challenge = is_asked.then(|| challenge_header(response.headers())).flatten().map(Box::new);
         // What the registry wanted to say is extra; that its words broke off does not hide the status.
         let (body, _) = self.read_up_to(response, MAX_REFUSAL_BYTES).await.unwrap_or_default();
         let errors = Refusal::parse(&body);
-        Err(ClientError::Refused { registry: self.registry.clone(), status, errors, request_id, retry_after })
+        Err(ClientError::Refused { registry: self.registry.clone(), status, errors, request_id, retry_after, challenge })
     }
 
     pub(crate) async fn read_json<T: DeserializeOwned>(&self, response: Response) -> Result<T, ClientError> {
@@ -159,8 +185,8 @@ impl RegistryClient {
         Ok((body.freeze(), true))
     }
 
-    fn unreachable(&self, error: reqwest::Error) -> ClientError {
-        ClientError::Unreachable { registry: self.registry.clone(), fault: Fault::of(&error), source: Box::new(error) }
+    pub(crate) fn unreachable(&self, error: reqwest::Error) -> ClientError {
+        ClientError::unreachable(&self.registry, error)
     }
 
     pub(crate) fn malformed(&self, reason: impl Into<String>) -> ClientError {

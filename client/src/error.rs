@@ -1,7 +1,7 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use longshore_oci::Digest;
-use reqwest::StatusCode;
+use reqwest::{StatusCode, header::HeaderValue};
 
 use crate::{Fault, Refusal, RegistryUrl};
 
@@ -72,6 +72,30 @@ pub enum ClientError {
         request_id: Option<String>,
         /// How long the registry asks to wait.
         retry_after: Option<Duration>,
+        /// What it asks for of who has not said who it is, its `WWW-Authenticate`.
+        challenge: Option<Box<HeaderValue>>,
+    },
+    /// The registry sends its callers to a place where nobody goes.
+    #[error("{registry} sends its callers on to {location}, {reason}")]
+    Astray {
+        /// The registry that was asked.
+        registry: RegistryUrl,
+        /// Where it points, without a query, which could be a secret.
+        location: String,
+        /// Why nobody goes there.
+        reason: &'static str,
+    },
+    /// The server that the registry sends its callers to does not do what it was asked.
+    #[error("{place}, where {registry} sends its callers, answered {status}")]
+    Elsewhere {
+        /// The registry that was asked.
+        registry: RegistryUrl,
+        /// The other server.
+        place: RegistryUrl,
+        /// Its answer's status.
+        status: StatusCode,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
     },
     /// The registry sends callers elsewhere; nothing follows, so that credentials don't.
     #[error("{registry} sends its callers on to {location}; name that registry if it is the one you mean")]
@@ -114,6 +138,18 @@ impl ClientError {
             Self::Refused { status, .. } => Some(*status),
             _ => None,
         }
+    }
+
+    pub(crate) fn unreachable(registry: &RegistryUrl, error: reqwest::Error) -> Self {
+        Self::Unreachable { registry: registry.clone(), fault: Fault::of(&error), source: Box::new(error) }
+    }
+
+    /// That a token service gave no token, for want of which what the registry had asked for was not shown.
+    pub(crate) fn after_challenge(mut self, asked: Option<HeaderValue>) -> Self {
+        if let Self::Refused { challenge, .. } = &mut self {
+            *challenge = asked.map(Box::new);
+        }
+        self
     }
 }
 

@@ -5,6 +5,9 @@
 //! has a limit; every body is read up to a bound; and a manifest's bytes are handed out only when their digest is right. A
 //! refusal becomes a [`ClientError`] that keeps the registry's own words.
 //!
+//! A [`PullClient`] is for whoever passes answers on, as a cache does: it asks any registry, hands out what comes as it comes, and
+//! goes where the registry sends it, without credentials wherever that is another server.
+//!
 //! A [`CredentialStore`] is where docker keeps its logins, and where ours are kept beside them; [`CertificateFolders`] are where
 //! it looks for the certificates of registries.
 
@@ -15,6 +18,9 @@ mod challenge;
 mod client;
 mod credential_store;
 mod credentials;
+mod docker_hub;
+mod edge;
+mod elsewhere;
 mod error;
 mod fault;
 mod image;
@@ -23,10 +29,13 @@ mod issuer;
 mod link;
 mod login;
 mod manifest;
+mod operation;
 mod page;
 mod policy;
+mod pull;
 mod refusal;
 mod registry_url;
+mod retry_after;
 mod role;
 mod secret;
 mod token;
@@ -39,6 +48,7 @@ pub use certificate_folders::CertificateFolders;
 pub use client::RegistryClient;
 pub use credential_store::{CredentialStore, CredentialStoreError, KeptIn};
 pub use credentials::Credentials;
+pub use edge::{EdgeBlob, EdgeClient, EdgeDisk, EdgePin, EdgePinOwner, EdgeScrub, EdgeStatus, EdgeUpstream, NewEdgePin, Pinned};
 pub use error::ClientError;
 pub use fault::Fault;
 pub use image::{BlobDetail, ImageDetail, ImageSummary, ManifestDetail};
@@ -46,8 +56,10 @@ pub use image_reference::{ImageReference, InvalidImageReference};
 pub use issuer::{CheckedToken, ClaimRule, Issuer, IssuerTrust};
 pub use login::LoginSecret;
 pub use manifest::{FetchedManifest, ManifestHead};
+pub use operation::{NewPrewarm, Operation, OperationEvents, OperationImage, OperationState};
 pub use page::Pages;
 pub use policy::{AppliedPolicy, PolicySummary, PolicyTest, Seen, Standing, TestReason, TestSubjects, TestedImage, TestedPlace};
+pub use pull::{PullAnswer, PullClient, PullRequest, Shown, pseudonym};
 pub use refusal::Refusal;
 pub use registry_url::{InvalidRegistryUrl, RegistryUrl};
 pub use role::{Action, Grant, NewRole, Role};

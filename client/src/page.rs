@@ -5,7 +5,7 @@ use reqwest::{Method, Url};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::link::next_page;
-use crate::{Account, AppliedPolicy, ClientError, ImageSummary, Issuer, RegistryClient, Role};
+use crate::{Account, AppliedPolicy, ClientError, EdgeBlob, ImageSummary, Issuer, RegistryClient, Role};
 
 /// A list that a registry hands out page by page; one page is in memory at a time.
 #[derive(Debug)]
@@ -148,5 +148,21 @@ impl Listed for AuditLine {
 impl From<AuditBody> for Vec<AuditLine> {
     fn from(body: AuditBody) -> Self {
         body.lines
+    }
+}
+
+/// A page of `GET /v2/_longshore/edge/blobs`.
+#[derive(Deserialize)]
+pub struct EdgeBlobsBody {
+    blobs: Vec<EdgeBlob>,
+}
+
+impl Listed for EdgeBlob {
+    type Body = EdgeBlobsBody;
+}
+
+impl From<EdgeBlobsBody> for Vec<EdgeBlob> {
+    fn from(body: EdgeBlobsBody) -> Self {
+        body.blobs
     }
 }

@@ -2,6 +2,8 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use reqwest::Url;
 
+use crate::ClientError;
+
 /// Where a registry answers: `http` or `https`, a host, perhaps a port, and nothing more, since the distribution API
 /// always begins at the root (distribution-spec, "API").
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -75,17 +77,33 @@ impl RegistryUrl {
         }
     }
 
+    /// The server at which a URL is, whatever its path.
+    pub(crate) fn of_server(&self, url: &Url) -> Result<Self, ClientError> {
+        let mut server = url.clone();
+        server.set_path("/");
+        server.set_query(None);
+        server.set_fragment(None);
+        let malformed = || ClientError::Malformed { registry: self.clone(), reason: "it names what is no server".to_owned() };
+        Self::of(&server).and_then(Result::ok).ok_or_else(malformed)
+    }
+
     /// Whether its scheme is `https`.
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// Whether the host is this machine, so that what is said to it crosses no network.
+    /// Whether the host is this machine, so that what is said to it crosses no network. Who connects to no address in particular comes
+    /// out here, too.
     pub fn is_loopback(&self) -> bool {
         let host = self.host();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || host.ends_with(".localhost") || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        host == "localhost" || host.ends_with(".localhost") || bare.parse().is_ok_and(is_here)
     }
+}
+
+fn is_here(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    address.is_loopback() || address.is_unspecified()
 }
 
 impl fmt::Display for RegistryUrl {
@@ -120,6 +138,9 @@ mod tests {
         let plain = RegistryUrl::parse("10.0.0.1:5000", true).expect("a host and a port");
         assert_eq!(plain.to_string(), "http://10.0.0.1:5000");
         assert!(!plain.is_loopback());
+        for here in ["0.0.0.0:5000", "[::]:5000", "[::ffff:127.0.0.1]:5000", "127.8.8.8"] {
+            assert!(RegistryUrl::parse(here, true).expect("a host").is_loopback(), "{here}");
+        }
         assert_eq!(plain.authority(), "10.0.0.1:5000");
     }
 

@@ -1,14 +1,17 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use longshore_oci::{RepositoryName, Route};
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Method, RequestBuilder, Url};
+use reqwest::{Client, Method, RequestBuilder, Url};
 use serde::Deserialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::challenge::Challenge;
+use crate::elsewhere::Elsewhere;
 use crate::{ClientError, Credentials, RegistryClient, Secret};
 
 /// How long before its end a token is no longer used: enough for a request on its way.
@@ -22,6 +25,9 @@ const MAX_LIFETIME_SECONDS: u64 = 24 * 60 * 60;
 
 /// How many tokens are kept, and how many purposes; far more than a command needs.
 const MAX_REMEMBERED: usize = 512;
+
+/// How many tokens can be on their way at once.
+const TURNS: usize = 16;
 
 /// What this program is to a token service.
 const CLIENT_ID: &str = "longshore";
@@ -42,9 +48,11 @@ pub(crate) struct Purpose {
 }
 
 /// The tokens of a registry by scope, until shortly before they end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tokens {
     remembered: Mutex<Remembered>,
+    /// Who fetches a token has its scope's turn meanwhile, so that many who want the same ask for one.
+    turns: [Semaphore; TURNS],
 }
 
 #[derive(Debug, Default)]
@@ -100,7 +108,20 @@ fn repository(route: Route) -> Option<RepositoryName> {
     }
 }
 
+impl Default for Tokens {
+    fn default() -> Self {
+        Self { remembered: Mutex::default(), turns: std::array::from_fn(|_| Semaphore::new(1)) }
+    }
+}
+
 impl Tokens {
+    /// The turn to fetch a token of this scope; scopes may share one.
+    pub(crate) async fn turn(&self, scope: &str) -> Option<SemaphorePermit<'_>> {
+        let place = BuildHasherDefault::<DefaultHasher>::default().hash_one(scope) % TURNS as u64;
+        let turn = &self.turns[usize::try_from(place).expect("it is less than there are turns")];
+        turn.acquire().await.ok()
+    }
+
     /// The token that such a request was last asked for.
     pub(crate) fn of_purpose(&self, purpose: &Purpose, now: Instant) -> Option<Token> {
         let remembered = self.lock();
@@ -111,19 +132,25 @@ impl Tokens {
         self.lock().of_scope(scope, now)
     }
 
+    /// Keeps a token for its scope.
+    pub(crate) fn keep(&self, scope: &str, token: &Token, now: Instant) {
+        let tokens = &mut self.lock().tokens;
+        tokens.retain(|_, token| token.holds(now));
+        // What is dropped is asked for again, so a full memory costs requests and nothing else.
+        if tokens.len() >= MAX_REMEMBERED {
+            tokens.clear();
+        }
+        tokens.insert(scope.to_owned(), token.clone());
+    }
+
     /// Keeps a token for its scope, and the scope for such requests.
     pub(crate) fn remember(&self, purpose: Purpose, scope: &str, token: &Token, now: Instant) {
-        let mut remembered = self.lock();
-        remembered.tokens.retain(|_, token| token.holds(now));
-        // What is dropped is asked for again, so a full memory costs requests and nothing else.
-        if remembered.tokens.len() >= MAX_REMEMBERED {
-            remembered.tokens.clear();
+        self.keep(scope, token, now);
+        let scopes = &mut self.lock().scopes;
+        if scopes.len() >= MAX_REMEMBERED {
+            scopes.clear();
         }
-        if remembered.scopes.len() >= MAX_REMEMBERED {
-            remembered.scopes.clear();
-        }
-        remembered.tokens.insert(scope.to_owned(), token.clone());
-        remembered.scopes.insert(purpose, scope.to_owned());
+        scopes.insert(purpose, scope.to_owned());
     }
 
     pub(crate) fn forget(&self, scope: &str) {
@@ -142,23 +169,30 @@ impl Remembered {
 }
 
 impl RegistryClient {
-    /// Gets a token where the registry says, which has to be on the registry itself; without credentials an anonymous one.
+    /// Gets a token where the registry says, which has to be on the registry itself but for a client that goes elsewhere; without
+    /// credentials an anonymous one.
     pub(crate) async fn fetch_token(&self, challenge: &Challenge) -> Result<Token, ClientError> {
-        let realm = self.own_realm(challenge)?;
+        let realm = self.realm(challenge)?;
         self.ask_for_token(realm, challenge).await.map(|(token, _)| token)
     }
 
     /// The same, and a refresh token by which to get further ones, where the registry gives one to such a caller (Docker registry
     /// token specification, "Requesting a Token").
     pub(crate) async fn fetch_session(&self, challenge: &Challenge) -> Result<(Token, Option<Secret>), ClientError> {
-        let mut realm = self.own_realm(challenge)?;
+        let mut realm = self.realm(challenge)?;
         realm.query_pairs_mut().append_pair("offline_token", "true").append_pair("client_id", CLIENT_ID);
         self.ask_for_token(realm, challenge).await
     }
 
     async fn ask_for_token(&self, realm: Url, challenge: &Challenge) -> Result<(Token, Option<Secret>), ClientError> {
         let asked_at = Instant::now();
-        let response = self.answer(self.token_request(realm, challenge)).await?;
+        let service = self.registry.of_server(&realm)?;
+        let http = match &self.elsewhere {
+            Some(elsewhere) if service != self.registry => elsewhere.client(&realm).await?,
+            _ => self.http.clone(),
+        };
+        let response = self.token_request(&http, realm, challenge).send().await;
+        let response = response.map_err(|error| ClientError::unreachable(&service, error))?;
         let body = self.read(self.accepted(response).await?).await?;
         // The parser's words could hold the token.
         let body: TokenBody = serde_json::from_slice(&body).map_err(|_| self.malformed("its token can't be read"))?;
@@ -174,11 +208,14 @@ impl RegistryClient {
         Ok((token, session.map(Secret::new)))
     }
 
-    fn own_realm(&self, challenge: &Challenge) -> Result<Url, ClientError> {
+    /// Where tokens are: on the registry itself, or where a client that goes elsewhere may go, with its credentials where it has any.
+    fn realm(&self, challenge: &Challenge) -> Result<Url, ClientError> {
         let registry = self.registry.as_url();
         let realm = registry.join(&challenge.realm).map_err(|_| self.malformed("the realm of its tokens is not a URL"))?;
         let is_bare = realm.username().is_empty() && realm.password().is_none();
-        if realm.origin() == registry.origin() && is_bare {
+        let is_own = || realm.origin() == registry.origin();
+        let is_open = |elsewhere: &Elsewhere| elsewhere.is_realm(&realm, self.credentials.is_some());
+        if is_bare && (is_own() || self.elsewhere.as_deref().is_some_and(is_open)) {
             return Ok(realm);
         }
         let realm = challenge.realm.replace(char::is_control, " ");
@@ -187,7 +224,7 @@ impl RegistryClient {
 
     /// A refresh token is exchanged as OAuth has it; anything else goes with a GET (Docker registry token specification,
     /// "Requesting a Token"; Docker registry `OAuth2` specification, "Getting a token").
-    fn token_request(&self, mut realm: Url, challenge: &Challenge) -> RequestBuilder {
+    fn token_request(&self, http: &Client, mut realm: Url, challenge: &Challenge) -> RequestBuilder {
         if let Some(Credentials::Identity(identity)) = &self.credentials {
             let mut form = realm.clone();
             form.query_pairs_mut().clear().append_pair("grant_type", "refresh_token").append_pair("refresh_token", identity);
@@ -196,7 +233,7 @@ impl RegistryClient {
                 form.query_pairs_mut().append_pair("service", service);
             }
             let body = form.query().unwrap_or_default().to_owned();
-            let request = self.request(Method::POST, realm);
+            let request = http.request(Method::POST, realm);
             return request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
         }
         if let Some(service) = &challenge.service {
@@ -205,7 +242,7 @@ impl RegistryClient {
         for scope in challenge.scope.split_ascii_whitespace() {
             realm.query_pairs_mut().append_pair("scope", scope);
         }
-        let request = self.request(Method::GET, realm);
+        let request = http.request(Method::GET, realm);
         match &self.credentials {
             Some(credentials) => credentials.sign(request),
             None => request,

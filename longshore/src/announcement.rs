@@ -44,7 +44,7 @@ impl fmt::Display for Announcement {
 }
 
 /// The host and port by which a client on this machine reaches a listener. Docker takes plain HTTP from `localhost` unasked.
-fn reachable_host(address: SocketAddr) -> String {
+pub fn reachable_host(address: SocketAddr) -> String {
     let ip = address.ip().to_canonical();
     if ip.is_loopback() || ip.is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
 }

@@ -6,11 +6,13 @@ use longshore_service::config::split_flags;
 use crate::{
     account::AccountArguments,
     audit::AuditArguments,
+    edge::EdgeArguments,
     failure::Failure,
     image::ImageArguments,
     issuer::IssuerArguments,
     login::{LoginArguments, LogoutArguments},
     policy::PolicyArguments,
+    prewarm::PrewarmArguments,
     registry::RegistryArguments,
     robot::RobotArguments,
     role::RoleArguments,
@@ -53,12 +55,18 @@ pub enum Command {
     /// Run a registry from a configuration, and look after it
     #[command(after_help = EXIT_CODES)]
     Registry(RegistryArguments),
+    /// Run an edge cache, which fetches each byte of a site once, and look after it
+    #[command(after_help = EXIT_CODES)]
+    Edge(EdgeArguments),
     /// See and remove the images of a registry
     #[command(after_help = EXIT_CODES)]
     Image(ImageArguments),
     /// Apply policies, try them out, and see what they say to an image
     #[command(after_help = EXIT_CODES)]
     Policy(PolicyArguments),
+    /// Have an edge fetch images before anybody asks for them
+    #[command(after_help = EXIT_CODES)]
+    Prewarm(PrewarmArguments),
     /// Log in to a registry; docker on this machine is logged in by that too
     #[command(after_help = EXIT_CODES)]
     Login(LoginArguments),
@@ -88,7 +96,7 @@ impl Arguments {
     /// Dotted flags are a daemon's, so they are taken out only after its noun; anywhere else they are unknown flags.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
-        if arguments.get(1).is_none_or(|noun| noun != "registry") {
+        if !arguments.get(1).is_some_and(|noun| noun == "registry" || noun == "edge") {
             return Ok(Self { command: Program::parse_from(arguments).command, settings: Vec::new() });
         }
         let texts = arguments.into_iter().map(OsString::into_string).collect::<Result<Vec<_>, _>>();
@@ -115,5 +123,9 @@ mod tests {
         let arguments = Arguments::read(words.map(OsString::from)).expect("well-formed arguments");
         assert_eq!(arguments.settings, [("storage.bucket".to_owned(), "x".to_owned())]);
         assert!(matches!(arguments.command, Command::Registry(_)));
+        let words = ["longshore", "edge", "serve", "--upstream.0.url=a", "--upstream", "b"];
+        let arguments = Arguments::read(words.map(OsString::from)).expect("well-formed arguments");
+        assert_eq!(arguments.settings, [("upstream.0.url".to_owned(), "a".to_owned())]);
+        assert!(matches!(arguments.command, Command::Edge(_)));
     }
 }

@@ -4,7 +4,11 @@ use std::{
 };
 
 use longshore_registry::{Config, Drained, StartError, build};
-use longshore_service::{shutdown, telemetry::Telemetry};
+use longshore_service::{
+    shutdown,
+    telemetry::{Settings, Telemetry},
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{announcement::Announcement, failure::Failure, failure::with_sources};
 
@@ -22,15 +26,26 @@ pub struct Telling {
 
 /// Runs a registry until a signal says to stop, and its requests have finished.
 pub async fn run(config: Config, telling: Telling) -> Result<(), Failure> {
-    let telemetry = Telemetry::start(&config.telemetry_settings());
+    let settings = config.telemetry_settings();
+    with_telemetry(&settings, serve(config, telling)).await
+}
+
+/// Runs a daemon, whichever it is, with its logs and traces.
+pub async fn with_telemetry(settings: &Settings, daemon: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let telemetry = Telemetry::start(settings);
     let telemetry = telemetry.map_err(|error| Failure::because("the logs can't be set up", &error))?;
-    let outcome = serve(config, telling).await;
+    let outcome = daemon.await;
     telemetry.shutdown().await;
     outcome
 }
 
+/// The wish to stop, as a daemon hears it.
+pub fn stop_signal() -> Result<CancellationToken, Failure> {
+    shutdown::on_signal().map_err(|error| Failure::because("signals can't be handled", &error))
+}
+
 async fn serve(config: Config, telling: Telling) -> Result<(), Failure> {
-    let stop = shutdown::on_signal().map_err(|error| Failure::because("signals can't be handled", &error))?;
+    let stop = stop_signal()?;
     let asks_who_calls = config.auth.enabled;
     let started = tokio::select! {
         // Boxed, as is the run below: they are large, and held by every future up to main's.
@@ -52,9 +67,14 @@ async fn serve(config: Config, telling: Telling) -> Result<(), Failure> {
     let _ = write!(io::stderr(), "{announcement}");
     if Box::pin(app.run(stop)).await == Drained::TimedOut {
         // Uploads that were cut off can be gone on with, so this is no failure.
-        let _ = writeln!(io::stderr(), "longshore: stopped before every request had finished; listen.drain_timeout is the limit");
+        tell_cut_off();
     }
     Ok(())
+}
+
+/// Says that a daemon did not finish all that it was asked.
+pub fn tell_cut_off() {
+    let _ = writeln!(io::stderr(), "longshore: stopped before every request had finished; listen.drain_timeout is the limit");
 }
 
 /// Why there is no registry, and what can be done about it.
@@ -67,7 +87,8 @@ fn not_started(error: &StartError, telling: &Telling) -> Failure {
     })
 }
 
-fn is_address_taken(error: &(dyn Error + 'static)) -> bool {
+/// Whether a daemon could not start for want of its address.
+pub fn is_address_taken(error: &(dyn Error + 'static)) -> bool {
     let is_taken = |error: &(dyn Error + 'static)| {
         error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
     };

@@ -4,8 +4,10 @@ mod account;
 mod announcement;
 mod arguments;
 mod audit;
+mod configuration;
 mod connection;
 mod daemon;
+mod edge;
 mod failure;
 mod image;
 mod issuer;
@@ -13,6 +15,7 @@ mod login;
 mod output;
 mod password;
 mod policy;
+mod prewarm;
 mod registry;
 mod robot;
 mod role;
@@ -46,8 +49,10 @@ fn start(Arguments { command, settings }: Arguments) -> Result<(), Failure> {
         match command {
             Command::Up(up) => up.run().await,
             Command::Registry(registry) => registry.run(settings).await,
+            Command::Edge(edge) => edge.run(settings).await,
             Command::Image(image) => image.run().await,
             Command::Policy(policy) => policy.run().await,
+            Command::Prewarm(prewarm) => prewarm.run().await,
             Command::Login(login) => login.run().await,
             Command::Logout(logout) => logout.run().await,
             Command::Account(account) => account.run().await,

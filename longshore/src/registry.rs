@@ -1,6 +1,5 @@
 //! `longshore registry`: the daemon for real deployments, its configuration, and its index.
 
-mod config;
 mod reindex;
 mod reset_admin;
 mod serve;
@@ -8,7 +7,7 @@ mod source;
 
 use clap::{Args, Subcommand};
 
-use crate::failure::Failure;
+use crate::{configuration::ConfigArguments, failure::Failure};
 
 const CONFIGURATION: &str = "Configuration:
   Every value can be set in four places, and a later one replaces an earlier one's:
@@ -41,7 +40,7 @@ enum Verb {
     Serve(serve::ServeArguments),
     /// Check or show the configuration
     #[command(after_help = CONFIGURATION)]
-    Config(config::ConfigArguments),
+    Config(ConfigArguments),
     /// Rebuild the database from the bucket or folder alone
     #[command(after_help = CONFIGURATION)]
     Reindex(reindex::ReindexArguments),
@@ -55,7 +54,7 @@ impl RegistryArguments {
     pub async fn run(self, settings: Vec<(String, String)>) -> Result<(), Failure> {
         match self.verb {
             Verb::Serve(serve) => serve.run(settings).await,
-            Verb::Config(config) => config.run(settings),
+            Verb::Config(config) => config.run::<longshore_registry::Config>(settings),
             Verb::Reindex(reindex) => reindex.run(settings).await,
             Verb::ResetAdmin(reset) => reset.run(settings).await,
         }

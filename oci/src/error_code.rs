@@ -64,6 +64,10 @@ pub enum ErrorCode {
     PolicyInvalid,
     /// The policy document is another than the caller has seen.
     PolicyChanged,
+    /// There is no such operation.
+    OperationUnknown,
+    /// An operation can't be as it is asked for.
+    OperationInvalid,
     /// A part of the registry is out of order or too busy; trying again later can help.
     Unavailable,
     /// The registry failed in a way that is its own fault.
@@ -82,7 +86,8 @@ impl ErrorCode {
             | Self::AccountUnknown
             | Self::RoleUnknown
             | Self::IssuerUnknown
-            | Self::PolicyUnknown => StatusCode::NOT_FOUND,
+            | Self::PolicyUnknown
+            | Self::OperationUnknown => StatusCode::NOT_FOUND,
             Self::BlobUploadInvalid
             | Self::DigestInvalid
             | Self::ManifestInvalid
@@ -93,7 +98,8 @@ impl ErrorCode {
             | Self::AccountInvalid
             | Self::RoleInvalid
             | Self::IssuerInvalid
-            | Self::PolicyInvalid => StatusCode::BAD_REQUEST,
+            | Self::PolicyInvalid
+            | Self::OperationInvalid => StatusCode::BAD_REQUEST,
             Self::AccountExists => StatusCode::CONFLICT,
             Self::IssuerChanged | Self::PolicyChanged => StatusCode::PRECONDITION_FAILED,
             Self::TokenRefused => StatusCode::UNPROCESSABLE_ENTITY,

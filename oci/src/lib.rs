@@ -6,6 +6,7 @@
 
 mod access_token;
 mod audit;
+mod change;
 mod content_range;
 mod descriptor;
 mod digest;
@@ -25,6 +26,7 @@ mod tag;
 
 pub use access_token::{AccessToken, Federated};
 pub use audit::{AuditHead, AuditLine, AuditVoucher};
+pub use change::{Change, ChangePage};
 pub use content_range::{ContentRange, InvalidContentRange};
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, InvalidDigest};

@@ -57,6 +57,8 @@ pub enum Route {
     Audit,
     /// `/v2/_longshore/audit/head`: where that log begins and ends.
     AuditHead,
+    /// `/v2/_longshore/events`: what changes.
+    Events,
     /// `/v2/<name>/_longshore/images/<tag-or-digest>`: one image, layer by layer.
     Image(RepositoryName, Reference),
     /// `/v2/<name>/_longshore/verdicts/<tag-or-digest>`: what policies say to a pull of an image.
@@ -109,6 +111,7 @@ impl Route {
             "/_longshore/policy-test" => return Ok(Self::PolicyTest),
             "/_longshore/audit" => return Ok(Self::Audit),
             "/_longshore/audit/head" => return Ok(Self::AuditHead),
+            "/_longshore/events" => return Ok(Self::Events),
             _ => {}
         }
         let rest = rest.strip_prefix('/').ok_or(RouteError::Unknown)?;
@@ -188,6 +191,7 @@ impl Route {
             Self::PolicyTest => "policytest",
             Self::Audit => "audit",
             Self::AuditHead => "audithead",
+            Self::Events => "events",
             Self::Image(..) => "image",
             Self::Metainfo(..) => "metainfo",
             Self::Verdict(..) => "verdict",
@@ -215,6 +219,7 @@ impl std::fmt::Display for Route {
             Self::Roles => formatter.write_str("/v2/_longshore/roles"),
             Self::Audit => formatter.write_str("/v2/_longshore/audit"),
             Self::AuditHead => formatter.write_str("/v2/_longshore/audit/head"),
+            Self::Events => formatter.write_str("/v2/_longshore/events"),
             Self::Role(id) => write!(formatter, "/v2/_longshore/roles/{}", utf8_percent_encode(id, ID)),
             Self::Issuers => formatter.write_str("/v2/_longshore/issuers"),
             Self::Issuer(name) => write!(formatter, "/v2/_longshore/issuers/{}", utf8_percent_encode(name, ID)),
@@ -268,6 +273,7 @@ mod tests {
             ("/v2/_longshore/policy-test".to_owned(), Route::PolicyTest),
             ("/v2/_longshore/audit".to_owned(), Route::Audit),
             ("/v2/_longshore/audit/head".to_owned(), Route::AuditHead),
+            ("/v2/_longshore/events".to_owned(), Route::Events),
             ("/v2/library/alpine/_longshore/images/latest".to_owned(), Route::Image(name.clone(), tag.clone())),
             ("/v2/library/alpine/_longshore/verdicts/latest".to_owned(), Route::Verdict(name.clone(), tag)),
             (format!("/v2/library/alpine/_longshore/metainfo/{SHA}"), Route::Metainfo(name, digest)),

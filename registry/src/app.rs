@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 
 use crate::{
     audit::{ChainKeeper, Noter},
+    feed::Feed,
     http,
     keys::KeyKeeper,
     links::Scribe,
@@ -55,6 +56,7 @@ pub(crate) const ROUTES: &[&str] = &[
     "policytest",
     "audit",
     "audithead",
+    "events",
     "unknown",
 ];
 
@@ -150,6 +152,7 @@ impl App {
             tokio::spawn(watch.run(shutdown.clone()));
         }
         tokio::spawn(policy_follower.run(shutdown.clone()));
+        tokio::spawn(Feed::run(registry.clone(), shutdown.clone()));
         if let Some(keeper) = tuf_keeper {
             tokio::spawn(keeper.run(shutdown.clone()));
         }
@@ -164,10 +167,11 @@ impl App {
             tokio::spawn(certificates.watch(CERTIFICATES_PERIOD, shutdown.clone()));
         }
         let flag = tokio::spawn({
-            let shutdown = shutdown.clone();
+            let (shutdown, registry) = (shutdown.clone(), registry.clone());
             async move {
                 shutdown.cancelled().await;
                 draining.cancel();
+                registry.feed.close();
             }
         });
         let tasks = registry.tasks.clone();

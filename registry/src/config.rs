@@ -215,12 +215,5 @@ impl Layout for Config {
     }
 }
 
-/// Adds a problem where a duration that must be waited for is zero.
-fn check_not_zero(key: &str, duration: config::Duration, problems: &mut Problems<'_>) {
-    if duration.as_milliseconds() == 0 {
-        problems.add(&[key], "must be longer than 0s");
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -172,6 +172,9 @@ pub enum Error {
     /// What is asked of the audit log can't be read.
     #[error("{0}")]
     AuditQuery(String),
+    /// What is asked of the changes can't be read.
+    #[error("{0}")]
+    EventsQuery(String),
     /// No such account.
     #[error("there is no account {0:?}")]
     AccountUnknown(String),

@@ -11,6 +11,7 @@ mod config;
 mod delivery;
 mod disk;
 mod error;
+mod feed;
 mod http;
 mod keys;
 mod links;

@@ -15,6 +15,7 @@ use crate::{
     access::Access,
     audit::SharedAudit,
     delivery::Delivery,
+    feed::Feed,
     keys::Keys,
     memory::Memory,
     policy::Policies,
@@ -36,6 +37,8 @@ pub struct Registry {
     pub access: Option<Arc<Access>>,
     /// Where what is no change is noted; `None` where there is no audit log.
     pub audit: SharedAudit,
+    /// How far its changes reach, for those who follow them.
+    pub feed: Feed,
     /// How much callers have taken.
     pub throttle: Throttle,
     /// What may be pushed and pulled.

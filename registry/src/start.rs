@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use longshore_service::{
     admin::{Admin, Readiness},
-    listener::{BindError, Limits as ListenerLimits, Listener, TlsError},
+    listener::{BindError, TlsError},
     metrics::{HttpMetrics, Metrics},
 };
 use tokio::sync::{Notify, Semaphore};
@@ -16,6 +16,7 @@ use crate::{
     audit::{Audit, AuditLimits, ChainKeeper, Noter, SharedAudit},
     config::{Config, DatabaseKind, MissingReferences, Redirect as RedirectWhen, StorageKind},
     delivery::Delivery,
+    feed::Feed,
     keys::{KeyKeeper, Keys, Rotation, Seal},
     links::Scribe,
     memory::Memory,
@@ -89,14 +90,7 @@ pub enum StartError {
 pub async fn build(config: Config) -> Result<App, StartError> {
     raise_descriptor_limit();
     let certificates = config.listen.certificates()?;
-    let allows = config.listen.allow_plain_http;
-    let listener = Listener::bind(config.listen.address, certificates.clone(), allows, config.listen.limits()).await?;
-    let admin_listener = match config.listen.admin_address {
-        Some(address) => Some(
-            Listener::bind(address, None, allows, ListenerLimits { max_connections: 64, ..ListenerLimits::default() }).await?,
-        ),
-        None => None,
-    };
+    let (listener, admin_listener) = config.listen.bind(certificates.clone()).await?;
     let metrics = Metrics::new();
     let http_metrics = Arc::new(HttpMetrics::new(&metrics, ROUTES));
     let store = open_store(&config, &metrics)?;
@@ -218,6 +212,11 @@ fn assemble(
         )),
         access,
         audit,
+        feed: Feed::new(
+            state.clone(),
+            config.requests.max_event_streams,
+            metrics.gauge("longshore_event_followers", "Callers who follow the registry's changes."),
+        ),
         throttle: Throttle::new(Allowance {
             requests_per_second: config.throttle.requests_per_second,
             bytes_per_second: config.throttle.bytes_per_second.as_bytes(),

@@ -8,6 +8,9 @@
 //! | environment | `LONGSHORE_REGISTRY__STORAGE__BUCKET=x` |
 //! | flag | `--storage.bucket x` or `--storage.bucket=x` |
 //!
+//! Of a section that there may be several of, `[[upstream]]` in the file, the others name one by its position, from 0:
+//! `LONGSHORE_EDGE__UPSTREAM__0__URL=x`, `--upstream.0.url x`.
+//!
 //! A later layer replaces an earlier one's value, whole: lists do not add up. In the environment and in flags a list is
 //! separated by commas. A [`Secret`] `url` may instead be named by `url_file`, a file whose content is the secret.
 //!
@@ -61,6 +64,7 @@ mod given;
 mod http_url;
 mod layer;
 mod layout;
+mod listen;
 mod load;
 mod mistake;
 mod network;
@@ -76,7 +80,8 @@ pub use environment::process_environment;
 pub use flags::{Arguments, split_flags};
 pub use given::Given;
 pub use http_url::HttpUrl;
-pub use layout::{Layout, Section, Sections};
+pub use layout::{Layout, Section, SectionList, Sections};
+pub use listen::{ClientCertificates, Listen};
 pub use load::{Loaded, load, load_text};
 pub use mistake::{Mistake, Mistakes, Source};
 pub use network::Network;

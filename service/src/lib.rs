@@ -4,6 +4,7 @@
 //! [`listener`] for its clients and another for its [`admin`], and serves both until [`shutdown`] is asked for.
 
 pub mod admin;
+pub mod budget;
 pub mod config;
 pub mod fetch;
 pub mod listener;

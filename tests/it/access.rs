@@ -229,6 +229,7 @@ fn of_the_whole() -> Vec<Operation> {
         administer(Method::POST, "/v2/_longshore/policy-test?name=absent").with("application/toml", ""),
         administer(Method::GET, "/v2/_longshore/audit"),
         administer(Method::GET, "/v2/_longshore/audit/head"),
+        Operation::new(Method::GET, "/v2/_longshore/events", Need::Account),
     ]
 }
 

@@ -13,13 +13,22 @@ pub struct Docker {
 impl Docker {
     /// A daemon that answers, with nothing in it. It reaches registries on loopback over plain HTTP, as any Docker daemon does.
     pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// One that asks a mirror first for what is Docker Hub's.
+    pub async fn with_mirror(url: &str) -> Self {
+        Self::with(&[&format!("--registry-mirror={url}")]).await
+    }
+
+    async fn with(flags: &[&str]) -> Self {
         let folder = temporary_folder("docker");
         let path = |name: &str| folder.path().join(name);
         let process = Process::start("dockerd", "dockerd", |command| {
             command
                 .args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--shutdown-timeout=2", "--data-root"])
                 .arg(path("data"));
-            command.arg("--exec-root").arg(path("exec")).arg("--pidfile").arg(path("pid"));
+            command.arg("--exec-root").arg(path("exec")).arg("--pidfile").arg(path("pid")).args(flags);
             command.arg("--host").arg(format!("unix://{}", path("socket").display()));
             for variable in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
                 command.env_remove(variable);

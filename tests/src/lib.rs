@@ -2,7 +2,8 @@
 //!
 //! Nothing here stands in for a part of the registry or of a client. [`Registry`] is the `longshore` binary, [`Postgres`] a
 //! cluster of its own, [`S3`] an S3 server over a folder, [`Docker`] and [`Containerd`] daemons of their own, [`Sigstore`] the servers
-//! that signatures without keys take. [`TokenIssuer`] says who workloads are, right or wrong. [`Wire`] goes between two of them, counts
+//! that signatures without keys take. [`TokenIssuer`] says who workloads are, right or wrong. [`Edge`] is the
+//! binary again, as an edge cache, and [`Upstream`] a registry that lies to it. [`Wire`] goes between two of them, counts
 //! what passes and, when told to, loses, delays, cuts or refuses it.
 //!
 //! Invariants: everything listens on loopback, on a port that was free. Every process is ended by its pid, at the latest when the
@@ -21,6 +22,8 @@ mod command;
 mod containerd;
 mod cosign;
 mod docker;
+mod edge;
+mod edge_upstream;
 mod federation;
 mod helm;
 mod image;
@@ -46,16 +49,19 @@ mod token_issuer;
 mod token_key;
 mod tuf_repository;
 mod until;
+mod upstream;
 mod wire;
 
 pub use authority::{Authority, Certified};
 pub use backend::{Backend, on_a_runtime};
 pub use binary::longshore;
-pub use client::{Account, Answer, Client, Upload};
+pub use client::{Account, Answer, Client, Taken, Upload};
 pub use command::{Output, done, refused, run, run_ok, run_with_input};
 pub use containerd::Containerd;
 pub use cosign::Cosign;
 pub use docker::Docker;
+pub use edge::Edge;
+pub use edge_upstream::EdgeUpstream;
 pub use federation::Federation;
 pub use helm::Helm;
 pub use image::{Image, artifact, descriptor, image_index, media_type};
@@ -81,4 +87,5 @@ pub use token_issuer::{Manner, TokenIssuer};
 pub use token_key::{TokenKey, unsigned};
 pub use tuf_repository::{Files, TufRepository, hexadecimal};
 pub use until::until;
+pub use upstream::{Asked, Misdeed, Plan, Upstream};
 pub use wire::{Call, Fault, Rule, Wire};

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use tempfile::TempDir;
 
 use crate::{Account, Output, run, run_with_input, temporary_folder};
@@ -15,9 +17,25 @@ impl Podman {
         podman
     }
 
+    /// One that finds registries as this says (containers-registries.conf(5)).
+    pub fn with_registries(registries: &str) -> Self {
+        let podman = Self::new();
+        std::fs::write(podman.registries_file(), registries).expect("the folder is ours");
+        podman
+    }
+
     /// Runs `podman` with these arguments.
     pub async fn run(&self, arguments: &[&str]) -> Output {
-        run("podman", self.arguments(arguments)).await
+        let registries = self.registries_file();
+        if !registries.exists() {
+            return run("podman", self.arguments(arguments)).await;
+        }
+        let program = [format!("CONTAINERS_REGISTRIES_CONF={}", registries.display()), "podman".into()];
+        run("env", program.into_iter().chain(self.arguments(arguments))).await
+    }
+
+    fn registries_file(&self) -> PathBuf {
+        self.folder.path().join("registries.conf")
     }
 
     /// `podman login`; what it keeps lies in [`Self::authfile`].

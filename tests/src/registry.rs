@@ -285,13 +285,13 @@ fn spawn(home: &Home, settings: &Settings, config_folder: &Path, is_embedded: bo
 }
 
 /// The URL that follows `words` in a line of the start-up banner.
-fn address_after(line: &str, words: &str) -> Option<String> {
+pub(crate) fn address_after(line: &str, words: &str) -> Option<String> {
     let rest = &line[line.find(words)? + words.len()..];
     let end = rest.find(|character: char| character == ',' || character.is_whitespace()).unwrap_or(rest.len());
     rest[..end].starts_with("http").then(|| rest[..end].to_owned())
 }
 
-fn authority(url: &str) -> &str {
+pub(crate) fn authority(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, authority)| authority)
 }
 

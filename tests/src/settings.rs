@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use serde_json::Value;
 
-/// A registry's configuration: dotted keys (`uploads.idle_timeout`) and their values.
+/// A daemon's configuration: dotted keys (`uploads.idle_timeout`) and their values.
 #[derive(Clone, Debug, Default)]
 pub struct Settings(BTreeMap<String, Value>);
 

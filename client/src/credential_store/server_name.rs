@@ -1,12 +1,15 @@
 use std::iter;
 
-use crate::RegistryUrl;
+use crate::{RegistryUrl, docker_hub};
 
 /// Names of one and the same machine; people write one to docker and another to us.
 const LOOPBACK_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// The names under which docker may keep a registry's credentials, the one that it is called by now first.
 pub(super) fn server_names(registry: &RegistryUrl) -> Vec<String> {
+    if registry.is_docker_hub() {
+        return docker_hub::LOGIN_NAMES.map(str::to_owned).to_vec();
+    }
     let host = registry.host();
     let is_loopback = LOOPBACK_HOSTS.contains(&host);
     let others = LOOPBACK_HOSTS.into_iter().filter(|other| is_loopback && *other != host);
@@ -32,6 +35,7 @@ mod tests {
         assert_eq!(names("127.0.0.1:5000"), ["127.0.0.1:5000", "localhost:5000", "[::1]:5000"]);
         assert_eq!(names("[::1]:5000"), ["[::1]:5000", "localhost:5000", "127.0.0.1:5000"]);
         assert_eq!(names("http://127.0.0.2:5000"), ["127.0.0.2:5000"]);
+        assert_eq!(names("registry-1.docker.io")[0], "https://index.docker.io/v1/");
     }
 
     #[test]

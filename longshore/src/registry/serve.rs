@@ -1,8 +1,8 @@
 use clap::Args;
 use longshore_registry::{Config, StorageKind};
 
-use super::source::ConfigSource;
 use crate::{
+    configuration::ConfigSource,
     daemon::{self, Telling},
     failure::Failure,
 };
@@ -15,7 +15,7 @@ pub struct ServeArguments {
 
 impl ServeArguments {
     pub async fn run(self, settings: Vec<(String, String)>) -> Result<(), Failure> {
-        let config = self.source.load(settings)?.config;
+        let config: Config = self.source.load(settings)?.config;
         let telling = Telling {
             data: place(&config),
             shows_first_steps: false,

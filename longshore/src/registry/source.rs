@@ -2,17 +2,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use longshore_registry::Config;
-use longshore_service::config::{Loaded, process_environment};
 
-use crate::failure::Failure;
-
-/// Where a daemon's configuration comes from, beside the environment and dotted flags.
-#[derive(Args)]
-pub struct ConfigSource {
-    /// The configuration, TOML
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-}
+use crate::{configuration::ConfigSource, failure::Failure};
 
 /// As [`ConfigSource`], or the folder of a `longshore up`.
 #[derive(Args)]
@@ -33,13 +24,5 @@ impl DataSource {
         let settings = folder.into_iter().chain(settings).collect();
         let loaded = Config::load(None, std::iter::empty(), settings);
         Ok(loaded.map_err(|mistakes| Failure::mistakes(&mistakes))?.config)
-    }
-}
-
-impl ConfigSource {
-    /// Reads all layers; every mistake in them is told together.
-    pub fn load(&self, settings: Vec<(String, String)>) -> Result<Loaded<Config>, Failure> {
-        let loaded = Config::load(self.config.as_deref(), process_environment(), settings);
-        loaded.map_err(|mistakes| Failure::mistakes(&mistakes))
     }
 }

@@ -3,8 +3,6 @@
 use longshore_service::choice;
 use longshore_service::config::{Duration, Problems};
 
-use super::check_not_zero;
-
 choice! {
     /// Whether there is an audit log.
     pub enum AuditEnabled {
@@ -40,7 +38,7 @@ longshore_service::settings!(Audit { enabled, retention, queue, lines_per_second
 
 impl Audit {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
-        check_not_zero("audit.retention", self.retention, problems);
+        problems.check_not_zero("audit.retention", self.retention);
         if !(1..=1_000_000).contains(&self.queue) {
             problems.add(&["audit.queue"], "must be from 1 to 1000000");
         }

@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use longshore_service::choice;
 use longshore_service::config::{Duration, Problems, Secret};
 
-use super::check_not_zero;
-
 choice! {
     /// Which database keeps the index.
     pub enum DatabaseKind {
@@ -48,7 +46,7 @@ longshore_service::settings!(Database { kind, file, url, max_connections, acquir
 
 impl Database {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
-        check_not_zero("database.acquire_timeout", self.acquire_timeout, problems);
+        problems.check_not_zero("database.acquire_timeout", self.acquire_timeout);
         if !(2..=1000).contains(&self.max_connections) {
             problems.add(&["database.max_connections"], "must be from 2 to 1000");
         }

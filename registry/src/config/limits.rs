@@ -3,8 +3,6 @@
 use longshore_service::choice;
 use longshore_service::config::{ByteSize, Duration, Problems};
 
-use super::check_not_zero;
-
 /// What every registry must take at least (OCI distribution-spec, "Pushing Manifests").
 const LEAST_MANIFEST: ByteSize = ByteSize::mebibytes(4);
 
@@ -109,8 +107,8 @@ longshore_service::settings!(Sweep {
 
 impl Sweep {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
-        check_not_zero("sweep.interval", self.interval, problems);
-        check_not_zero("sweep.change_timeout", self.change_timeout, problems);
+        problems.check_not_zero("sweep.interval", self.interval);
+        problems.check_not_zero("sweep.change_timeout", self.change_timeout);
     }
 }
 
@@ -119,20 +117,25 @@ impl Sweep {
 pub struct Requests {
     /// Over it a request is answered at once with 503 and `Retry-After`.
     pub max_in_flight: usize,
+    /// How many may follow the changes at once; over it they are answered the same.
+    pub max_event_streams: usize,
 }
 
 impl Default for Requests {
     fn default() -> Self {
-        Self { max_in_flight: 4096 }
+        Self { max_in_flight: 4096, max_event_streams: 1024 }
     }
 }
 
-longshore_service::settings!(Requests { max_in_flight });
+longshore_service::settings!(Requests { max_in_flight, max_event_streams });
 
 impl Requests {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
         if !(1..=1_000_000).contains(&self.max_in_flight) {
             problems.add(&["requests.max_in_flight"], "must be from 1 to 1000000");
+        }
+        if self.max_event_streams > 1_000_000 {
+            problems.add(&["requests.max_event_streams"], "must be from 0 to 1000000");
         }
     }
 }

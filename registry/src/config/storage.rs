@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use longshore_service::choice;
 use longshore_service::config::{ByteSize, Duration, HttpUrl, Network, Problems, Secret};
 
-use super::check_not_zero;
-
 const MEBIBYTE: ByteSize = ByteSize::mebibytes(1);
 /// The least and the most that a part of an S3 multipart upload may hold, but for the last.
 const S3_PART_SIZE: [ByteSize; 2] = [ByteSize::mebibytes(5), ByteSize::gibibytes(5)];
@@ -172,8 +170,8 @@ impl Storage {
     }
 
     fn check_calls(&self, problems: &mut Problems<'_>) {
-        check_not_zero("storage.call_timeout", self.call_timeout, problems);
-        check_not_zero("storage.connect_timeout", self.connect_timeout, problems);
+        problems.check_not_zero("storage.call_timeout", self.call_timeout);
+        problems.check_not_zero("storage.connect_timeout", self.connect_timeout);
         if self.max_attempts == 0 {
             problems.add(&["storage.max_attempts"], "must be at least 1");
         }

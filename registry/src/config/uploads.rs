@@ -2,8 +2,6 @@
 
 use longshore_service::config::{ByteSize, Duration, Problems};
 
-use super::check_not_zero;
-
 /// What uploads may take of time, memory and space.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Uploads {
@@ -35,8 +33,8 @@ longshore_service::settings!(Uploads { idle_timeout, claim_lease, memory_budget,
 
 impl Uploads {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
-        check_not_zero("uploads.idle_timeout", self.idle_timeout, problems);
-        check_not_zero("uploads.claim_lease", self.claim_lease, problems);
+        problems.check_not_zero("uploads.idle_timeout", self.idle_timeout);
+        problems.check_not_zero("uploads.claim_lease", self.claim_lease);
         if self.claim_lease > Duration::seconds(3600) {
             problems.add(&["uploads.claim_lease"], "must be at most 1h: a client waits so long where a replica was lost");
         }

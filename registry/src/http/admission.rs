@@ -87,7 +87,7 @@ fn need<'a>(route: &'a Route, method: &Method) -> Need<'a> {
     match route {
         Route::Token | Route::Keys => Need::Nothing,
         Route::Base => Need::Credentials,
-        Route::Catalog | Route::Images => Need::Lists,
+        Route::Catalog | Route::Images | Route::Events => Need::Lists,
         Route::Account(name) if *method != Method::DELETE => Need::Account(name),
         Route::Accounts | Route::Account(_) | Route::Roles | Route::Role(_) | Route::Audit | Route::AuditHead => Need::Admin,
         Route::Issuers | Route::Issuer(_) | Route::IssuerCheck(_) | Route::Policies | Route::Policy(_) | Route::PolicyTest => {

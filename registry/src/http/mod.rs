@@ -9,6 +9,8 @@ mod blob_get;
 mod body;
 mod catalog;
 mod condition;
+mod event_stream;
+mod events;
 mod image;
 mod images;
 mod issuers;
@@ -198,6 +200,7 @@ async fn administer<B: Incoming>(registry: &Arc<Registry>, route: Route, call: C
         (Route::IssuerCheck(name), &Method::POST) => issuers::examine(registry, name, call).await,
         (Route::Audit, _) if is_read => audit::audit(registry, &call).await,
         (Route::AuditHead, _) if is_read => audit_head::audit_head(registry).await,
+        (Route::Events, _) if is_read => events::events(registry, &call).await,
         (route, _) => Err(Error::Method { method, allowed: allowed(&route) }),
     }
 }

@@ -66,7 +66,8 @@ fn about(route: Route) -> About {
         | Route::Policy(_)
         | Route::PolicyTest
         | Route::Audit
-        | Route::AuditHead => return About::default(),
+        | Route::AuditHead
+        | Route::Events => return About::default(),
     };
     About { repository: Some(repository), digest: digest.map(|digest| digest.to_string()), tag: tag.map(|tag| tag.to_string()) }
 }

@@ -128,7 +128,7 @@ fn judge(error: &Error) -> Refusal {
         Error::Throttled(throttled) => Refusal::new(ErrorCode::TooManyRequests)
             .header(header::RETRY_AFTER, throttled.wait.as_secs().max(1))
             .detail(json!({ "reason": "429_IMAGE_PULL_THROTTLED" })),
-        Error::TokenRequest(_) | Error::PolicyRequest(_) | Error::AuditQuery(_) | Error::Condition => {
+        Error::TokenRequest(_) | Error::PolicyRequest(_) | Error::AuditQuery(_) | Error::EventsQuery(_) | Error::Condition => {
             Refusal::new(ErrorCode::Unsupported).status(StatusCode::BAD_REQUEST)
         }
         Error::AuthOff | Error::AuditOff => Refusal::new(ErrorCode::Unsupported).status(StatusCode::NOT_FOUND),

@@ -207,7 +207,9 @@ macro_rules! implement_state {
                 write!(self, Passing, [deleted], |connection| statements::garbage::forget(connection, &deleted))
             }
             async fn expire_events(&self, before: Timestamp, is_audited: bool, limit: u32) -> Result<u64, StateError> {
-                write!(self, Light, [], |connection| statements::retention::expire_events(connection, before, is_audited, limit))
+                write!(self, Passing, [], |connection| statements::retention::expire_events(
+                    connection, before, is_audited, limit
+                ))
             }
             async fn expire_tag_history(&self, before: Timestamp, limit: u32) -> Result<u64, StateError> {
                 write!(self, Light, [], |connection| statements::retention::expire_tag_history(connection, before, limit))
@@ -276,6 +278,15 @@ macro_rules! implement_state {
             }
             async fn note_events(&self, batch: NotedBatch) -> Result<(), StateError> {
                 write!(self, Passing, [batch], |connection| statements::audit::note(connection, &batch))
+            }
+            async fn outbox_head(&self) -> Result<(OutboxHead, bool), StateError> {
+                read!(self, |connection| statements::outbox::head(connection))
+            }
+            async fn order_outbox(&self, limit: u32) -> Result<(OutboxHead, u64), StateError> {
+                write!(self, Durable, [], |connection| statements::outbox::order(connection, limit))
+            }
+            async fn outbox(&self, after: u64, upto: u64) -> Result<(OutboxHead, Vec<OutboxEvent>), StateError> {
+                read!(self, |connection| statements::outbox::page(connection, after, upto))
             }
             async fn is_audit_waiting(&self) -> Result<bool, StateError> {
                 read!(self, |connection| statements::audit::is_waiting(connection))

@@ -20,6 +20,7 @@ pub fn sqlite() -> Migrator {
         ("policies", include_str!("../../migrations/sqlite/8_policies.sql")),
         ("audit", include_str!("../../migrations/sqlite/9_audit.sql")),
         ("audit noters", include_str!("../../migrations/sqlite/10_audit_noters.sql")),
+        ("outbox order", include_str!("../../migrations/sqlite/11_outbox_order.sql")),
     ])
 }
 
@@ -36,6 +37,7 @@ pub fn postgres() -> Migrator {
         ("policies", include_str!("../../migrations/postgres/8_policies.sql")),
         ("audit", include_str!("../../migrations/postgres/9_audit.sql")),
         ("audit noters", include_str!("../../migrations/postgres/10_audit_noters.sql")),
+        ("outbox order", include_str!("../../migrations/postgres/11_outbox_order.sql")),
     ])
 }
 

@@ -16,6 +16,7 @@ mod image;
 mod issuer;
 mod manifest;
 mod migrations;
+mod outbox;
 mod policy;
 mod postgres;
 mod restore;
@@ -42,6 +43,7 @@ pub use expected::Expected;
 pub use image::{ImageDetail, ImageFilter, ImageSummary, LayerDetail, ManifestDetail, Sharing};
 pub use issuer::{ClaimRule, Deletion, IssuerTrust, IssuerVersions, Put, PutIssuer, StoredIssuer, Subject};
 pub use manifest::{DeleteManifest, Edge, EvidenceIndex, PutManifest, Referrer, StoredManifest, references};
+pub use outbox::{OutboxEvent, OutboxHead};
 pub use policy::StoredDocument;
 pub use postgres::{PostgresState, Tenancy};
 pub use restore::{RestoredBlob, RestoredPush, RestoredRecord};
@@ -232,6 +234,17 @@ pub trait State: Send + Sync + 'static {
     async fn put_policy_document(&self, document: StoredDocument, seen: u64) -> Result<u64, StateError>;
     /// Deletes a policy document. [`StateError::Changed`] as above, or where there is none.
     async fn delete_policy_document(&self, name: &str, seen: u64) -> Result<(), StateError>;
+
+    // Those who follow changes.
+
+    /// Where the outbox stands, and whether something in it waits for its position.
+    async fn outbox_head(&self) -> Result<(OutboxHead, bool), StateError>;
+    /// Gives what waits its positions, at most so much at once; where the outbox stands then, which a power failure does not undo, and
+    /// how much that was. Any number of replicas may do so at once: one waits for the other.
+    async fn order_outbox(&self, limit: u32) -> Result<(OutboxHead, u64), StateError>;
+    /// The changes after a position up to another, of the kinds that [`longshore_oci::Change`] has; and where the outbox stood after
+    /// that was read.
+    async fn outbox(&self, after: u64, upto: u64) -> Result<(OutboxHead, Vec<OutboxEvent>), StateError>;
 
     // The audit log.
 

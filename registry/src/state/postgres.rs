@@ -27,8 +27,8 @@ use super::backend::{Durability, READ_ATTEMPTS, implement_state, read, write};
 use super::{
     AccountChange, AuditFilter, BlobCommit, Cancelled, Checkpoint, Claim, ClaimWish, DeleteBlob, DeleteManifest, Deletion,
     EvidenceIndex, Expected, FinishUpload, Finished, Garbage, ImageDetail, ImageFilter, ImageSummary, Made, NewAccount,
-    NewUpload, NotedBatch, Put, PutIssuer, PutManifest, Referrer, RestoredBlob, RestoredRecord, Sharing, StateError,
-    StoredAccount, StoredBlob, StoredDocument, StoredIssuer, StoredKey, StoredManifest, StoredRole, UploadStatus,
+    NewUpload, NotedBatch, OutboxEvent, OutboxHead, Put, PutIssuer, PutManifest, Referrer, RestoredBlob, RestoredRecord, Sharing,
+    StateError, StoredAccount, StoredBlob, StoredDocument, StoredIssuer, StoredKey, StoredManifest, StoredRole, UploadStatus,
 };
 use crate::storage::ObjectKey;
 

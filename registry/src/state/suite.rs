@@ -12,6 +12,7 @@ mod journal;
 mod keys;
 mod lists;
 mod manifests;
+mod outbox;
 mod policies;
 mod races;
 mod referrers;

@@ -8,15 +8,14 @@
 //! whatever a crash leaves behind is found from the row, and goes when the upload ends or expires.
 
 mod begun;
-mod budget;
 mod error;
 mod pieces;
 mod settings;
 mod writer;
 
 pub use begun::Begun;
-pub use budget::{Budget, NoBudget};
 pub use error::UploadError;
+pub use longshore_service::budget::{Budget, NoBudget};
 pub use pieces::PieceHasher;
 pub use settings::UploadSettings;
 pub use writer::Writer;

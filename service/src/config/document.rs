@@ -20,25 +20,43 @@ pub(super) fn read(name: &str, text: &str, reading: &mut Reading) -> Vec<Entry> 
     }
     let mut entries = Vec::new();
     for (section, value) in document.get_ref() {
-        let Some(keys) = value.get_ref().as_table() else {
-            entries.push(entry(section.get_ref(), "", source(section.span().start), value));
+        let name = section.get_ref();
+        if let Some(keys) = value.get_ref().as_table() {
+            add_section(&mut entries, &source, (name, None, section.span().start), keys);
             continue;
-        };
-        if keys.is_empty() {
-            // An empty section sets nothing, but its name may be misspelt.
-            let source = source(section.span().start);
-            let section = section.get_ref().to_string();
-            entries.push(Entry { section, key: String::new(), source, given: Given::Nothing });
         }
-        for (key, value) in keys {
-            entries.push(entry(section.get_ref(), key.get_ref(), source(key.span().start), value));
+        let tables: Vec<_> = value.get_ref().as_array().into_iter().flatten().collect();
+        if tables.is_empty() || tables.iter().any(|table| table.get_ref().as_table().is_none()) {
+            entries.push(entry((name, None), "", source(section.span().start), value));
+            continue;
+        }
+        for (position, table) in tables.iter().enumerate() {
+            let keys = table.get_ref().as_table().expect("all of them are tables");
+            add_section(&mut entries, &source, (name, Some(position), table.span().start), keys);
         }
     }
     entries
 }
 
-fn entry(section: &str, key: &str, source: Source, value: &Spanned<DeValue<'_>>) -> Entry {
-    Entry { section: section.to_owned(), key: key.to_owned(), source, given: given(value.get_ref()) }
+/// Adds what a table gives; `(name, position, offset)` says which section it is, and where it was written.
+fn add_section(
+    entries: &mut Vec<Entry>,
+    source: &impl Fn(usize) -> Source,
+    (name, position, offset): (&str, Option<usize>, usize),
+    keys: &DeTable<'_>,
+) {
+    if keys.is_empty() {
+        // An empty section sets nothing, but its name may be misspelt, and one of a list is there all the same.
+        let (section, key) = (name.to_owned(), String::new());
+        entries.push(Entry { section, position, key, source: source(offset), given: Given::Nothing });
+    }
+    for (key, value) in keys {
+        entries.push(entry((name, position), key.get_ref(), source(key.span().start), value));
+    }
+}
+
+fn entry((section, position): (&str, Option<usize>), key: &str, source: Source, value: &Spanned<DeValue<'_>>) -> Entry {
+    Entry { section: section.to_owned(), position, key: key.to_owned(), source, given: given(value.get_ref()) }
 }
 
 fn given(value: &DeValue<'_>) -> Given {

@@ -1,7 +1,7 @@
 //! Environment variables as a layer.
 
+use super::Source;
 use super::layer::Entry;
-use super::{Given, Source};
 
 /// The environment of this process. What is not Unicode is replaced by U+FFFD, so that it is refused where it matters.
 pub fn process_environment() -> impl Iterator<Item = (String, String)> {
@@ -20,10 +20,5 @@ pub(super) fn read(daemon: &str, environment: impl Iterator<Item = (String, Stri
 fn entry(prefix: &str, name: &str, value: String) -> Option<Entry> {
     let path = name.strip_prefix(prefix)?.to_ascii_lowercase();
     let (section, key) = path.split_once("__").unwrap_or((&path, ""));
-    Some(Entry {
-        section: section.to_owned(),
-        key: key.to_owned(),
-        source: Source::Environment(name.to_owned()),
-        given: Given::Word(value),
-    })
+    Some(Entry::word(section, &key.replace("__", "."), Source::Environment(name.to_owned()), value))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::layer::{Entry, Reading};
-use super::{Given, Layout, Mistake, Mistakes, Problems, Setting, Source, document, environment};
+use super::{Layout, Mistake, Mistakes, Problems, Setting, Source, document, environment};
 
 /// A configuration in which nothing is wrong, and where each value came from.
 #[derive(Clone, Debug)]
@@ -68,6 +68,14 @@ fn settle<T: Layout>(entries: Vec<Entry>, mut reading: Reading, access: FileAcce
             settle_secret(&format!("{section}.{key}"), setting, &mut reading, access);
         }
     }
+    for (section, list) in config.lists_mut() {
+        for position in 0..list.listed().len() {
+            let Ok(listed) = list.at_mut(position) else { continue };
+            for (key, setting) in listed.settings_mut() {
+                settle_secret(&format!("{section}.{position}.{key}"), setting, &mut reading, access);
+            }
+        }
+    }
     config.check(&mut Problems::new(&mut reading));
     if access == FileAccess::Allowed {
         config.check_files(&mut Problems::new(&mut reading));
@@ -98,5 +106,5 @@ fn settle_secret(path: &str, setting: &mut dyn Setting, reading: &mut Reading, a
 
 fn flag_entry((path, value): (String, String)) -> Entry {
     let (section, key) = path.split_once('.').unwrap_or((&path, ""));
-    Entry { section: section.to_owned(), key: key.to_owned(), source: Source::Flag(path.clone()), given: Given::Word(value) }
+    Entry::word(section, key, Source::Flag(path.clone()), value)
 }

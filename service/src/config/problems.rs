@@ -1,7 +1,7 @@
 //! What must hold between values, traced to where they were written.
 
-use super::Source;
 use super::layer::Reading;
+use super::{Duration, Source};
 
 /// Collects problems of meaning, and blames each on the line, variable or flag that gave the value.
 pub struct Problems<'a> {
@@ -26,6 +26,13 @@ impl<'a> Problems<'a> {
         let first = keys.first().copied().unwrap_or_default();
         let (key, source) = given.unwrap_or((first, Source::Default));
         self.reading.mistakes.push(super::Mistake { source, key: key.to_owned(), message: message.into() });
+    }
+
+    /// Adds a problem where a duration that must be waited for is zero.
+    pub fn check_not_zero(&mut self, key: &str, duration: Duration) {
+        if duration.as_milliseconds() == 0 {
+            self.add(&[key], "must be longer than 0s");
+        }
     }
 
     /// Where the key's value came from, or where its twin `<key>_file` did; `None` for a default.

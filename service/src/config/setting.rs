@@ -119,6 +119,18 @@ impl Setting for String {
     }
 }
 
+/// The list is replaced whole.
+impl Setting for Vec<String> {
+    fn set(&mut self, given: &Given) -> Result<(), String> {
+        *self = given.items("strings")?;
+        Ok(())
+    }
+
+    fn render(&self) -> String {
+        quote_all(self)
+    }
+}
+
 impl Setting for PathBuf {
     fn set(&mut self, given: &Given) -> Result<(), String> {
         let text = given.as_text().ok_or_else(|| format!("expected a path, found {}", given.kind()))?;

@@ -185,9 +185,80 @@ fn what_is_shown_loads_again_and_hides_secrets_on_request() {
     assert!(redacted.contains("key = \"<redacted>\"") && !redacted.contains("hush"), "{redacted}");
 }
 
+#[derive(Clone, Debug, Default)]
+struct Base {
+    wait: Duration,
+}
+crate::settings!(Base { wait });
+
+#[derive(Clone, Debug, Default)]
+struct Peer {
+    base: Base,
+    url: String,
+    hosts: Vec<String>,
+    key: Secret,
+}
+crate::settings!(Peer { ..base, url, hosts, key });
+
+#[derive(Clone, Debug, Default)]
+struct Peers {
+    limits: Limits,
+    peer: Vec<Peer>,
+}
+crate::sections!(Peers { limits; peer });
+
+impl Layout for Peers {
+    fn check(&self, problems: &mut Problems<'_>) {
+        for (position, peer) in self.peer.iter().enumerate() {
+            if peer.url.is_empty() {
+                problems.add(&[&format!("peer.{position}.url"), &format!("peer.{position}.wait")], "a peer needs a url");
+            }
+        }
+    }
+}
+
+#[test]
+fn sections_of_a_list_are_read_in_their_order_from_every_layer() {
+    let toml = "[[peer]]\nurl = 'a'\nhosts = ['x', 'y']\nkey = 'hush'\n[[peer]]\nurl = 'b'\nwait = '3s'\n";
+    let mut loaded = load_text::<Peers>("edge.toml", toml).expect("no mistake");
+    let shown = loaded.render(false);
+    assert!(shown.contains("\n[[peer]]\nwait = \"3s\"  # edge.toml:7\nurl = \"b\"  # edge.toml:6\nhosts = []\n"), "{shown}");
+    let again = load_text::<Peers>("edge.toml", &shown).expect("what was shown is right");
+    assert_eq!(format!("{:?}", again.config), format!("{:?}", loaded.config));
+    assert!(!loaded.render(true).contains("hush"));
+    let env = pairs(&[("LONGSHORE_EDGE__PEER__0__HOSTS", "z"), ("LONGSHORE_EDGE__PEER__0__URL", "c")]);
+    loaded = load("edge", None, env.into_iter(), pairs(&[("peer.1.url", "d")])).expect("no mistake");
+    let urls: Vec<&str> = loaded.config.peer.iter().map(|peer| peer.url.as_str()).collect();
+    assert_eq!((urls, &loaded.config.peer[0].hosts), (vec!["c", "d"], &vec!["z".to_owned()]));
+}
+
+#[test]
+fn mistakes_in_a_list_say_which_of_it() {
+    let toml = "[[peer]]\nurls = 'a'\n[[peer]]\nwait = '1s'\n[[limits]]\ncount = 1\n[[peer]]\n";
+    let told = load_text::<Peers>("edge.toml", toml).expect_err("nearly everything is wrong").to_string();
+    let expected = [
+        "edge.toml:2: peer.0.urls: unknown key; did you mean \"peer.0.url\"?",
+        "edge.toml:4: peer.1.wait: a peer needs a url",
+        "edge.toml:6: limits.0.count: there is one of this alone: write [limits] and its keys",
+        "peer.0.url: a peer needs a url",
+        "peer.2.url: a peer needs a url",
+    ];
+    assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+    let single = load_text::<Peers>("edge.toml", "[peer]\nurl = 'a'\n").expect_err("it is a list").to_string();
+    assert_eq!(single, "edge.toml:2: peer.url: there may be several of these: write [[peer]] in the file, and peer.0 elsewhere");
+    let flags = pairs(&[("peer.0.url", "a"), ("peer.0.key", "x"), ("peer.0.key_file", "/nowhere/at/all"), ("peer.64.url", "b")]);
+    let told = load::<Peers>("edge", None, std::iter::empty(), flags).expect_err("two keys").to_string();
+    let expected = [
+        "flag --peer.0.key_file: peer.0.key is also set (flag --peer.0.key); give one of the two",
+        "flag --peer.64.url: there may be 64 of these",
+    ];
+    assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+}
+
 proptest::proptest! {
     #[test]
     fn any_text_is_read_or_refused(text: String) {
         let _ = load_text::<Config>("any.toml", &text);
+        let _ = load_text::<Peers>("any.toml", &text);
     }
 }

@@ -66,7 +66,8 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-fn thumbprint(public: &[u8]) -> String {
+/// A key's (RFC 7638, RFC 8037).
+pub(super) fn thumbprint(public: &[u8]) -> String {
     let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, URL_SAFE_NO_PAD.encode(public));
     URL_SAFE_NO_PAD.encode(digest(&SHA256, members.as_bytes()))
 }

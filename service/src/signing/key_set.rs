@@ -2,7 +2,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{InvalidKey, InvalidSignature, provider};
+use super::{InvalidKey, InvalidSignature, key::thumbprint, provider};
 
 /// The keys of somebody who signs, as they are published.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -34,6 +34,12 @@ impl PublicKey {
         }
     }
 
+    /// The key that is published as this `x`, by the id that keys of ours have; `None` where it is none.
+    pub fn from_x(x: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(x).ok().filter(|bytes| bytes.len() == 32)?;
+        Some(Self::new(thumbprint(&bytes), &bytes))
+    }
+
     /// What headers name it by.
     pub fn id(&self) -> &str {
         &self.kid
@@ -55,6 +61,23 @@ impl FromIterator<PublicKey> for KeySet {
 }
 
 impl KeySet {
+    /// Whether it has no key.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Whether it has a key of an id.
+    pub fn has(&self, id: &str) -> bool {
+        self.keys.iter().any(|key| key.kid == id)
+    }
+
+    /// The same without the key of an id.
+    #[must_use]
+    pub fn without(mut self, id: &str) -> Self {
+        self.keys.retain(|key| key.kid != id);
+        self
+    }
+
     /// The statement, where one of these keys has signed it as one of this kind. When it was said, and whether it still holds, is for
     /// the caller to ask of what it says.
     pub fn check<S: DeserializeOwned>(&self, kind: &'static str, signed: &str) -> Result<S, InvalidSignature> {
@@ -115,6 +138,19 @@ mod tests {
         assert!(matches!(set.check::<Letter>(OTHER_KIND, &signed), Err(InvalidSignature::Kind { .. })));
         let of_another_kind = part(&signed, 0, |text| text.replace(KIND, OTHER_KIND));
         assert!(matches!(set.check::<Letter>(OTHER_KIND, &of_another_kind), Err(InvalidSignature::Refused(_))));
+    }
+
+    #[test]
+    fn a_key_is_told_by_its_public_half_alone() {
+        let (key, other) = (SigningKey::generate().0, SigningKey::generate().0);
+        let published = serde_json::to_value(key.public()).unwrap();
+        let told = PublicKey::from_x(published["x"].as_str().unwrap()).unwrap();
+        assert_eq!(told, key.public());
+        assert!(["", "AAAA", "no key"].into_iter().all(|x| PublicKey::from_x(x).is_none()));
+        let set = KeySet::from_iter([told, other.public()]).without(other.id());
+        assert_eq!(set, KeySet::from_iter([key.public()]));
+        assert!(set.has(key.id()) && !set.has(other.id()) && !set.is_empty());
+        assert!(set.without(key.id()).is_empty());
     }
 
     #[test]

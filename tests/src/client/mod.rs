@@ -3,6 +3,7 @@ mod answer;
 mod issuers;
 mod manifest;
 mod push;
+mod take;
 mod token;
 
 use http::Method;
@@ -11,6 +12,7 @@ use reqwest::RequestBuilder;
 pub use accounts::Account;
 pub use answer::Answer;
 pub use push::Upload;
+pub use take::Taken;
 
 /// A caller of a registry that says what it wants in the protocol's own terms, and checks what it gets.
 #[derive(Clone, Debug)]

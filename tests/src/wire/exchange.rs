@@ -74,6 +74,7 @@ async fn exchange(state: &State, ends: &mut Ends) -> Option<Next> {
         Some(Fault::Stall(pause)) => tokio::time::sleep(pause).await,
         Some(Fault::Throttle(rate)) => pace.bytes_per_second = Some(rate.max(1)),
         Some(Fault::Truncate(size_bytes)) => pace.cut_after_bytes = Some(size_bytes),
+        Some(Fault::Flip(place)) => pace.flip_after_bytes = Some(place),
         None => {}
     }
     let Ends { from_client, to_client, from_server, to_server } = ends;

@@ -16,6 +16,8 @@ pub enum Fault {
     Throttle(u64),
     /// The connection is reset after this many bytes of the answer's body.
     Truncate(u64),
+    /// The answer's body passes with one bit wrong, in the byte at this place.
+    Flip(u64),
     /// The wire answers in the server's place, with this status and S3 error code; the server sees nothing.
     Answer(u16, &'static str),
 }

@@ -21,10 +21,12 @@ pub(super) struct Pace {
     pub(super) bytes_per_second: Option<u64>,
     /// Then it breaks off.
     pub(super) cut_after_bytes: Option<u64>,
+    /// The byte after so many has a wrong bit.
+    pub(super) flip_after_bytes: Option<u64>,
 }
 
 impl Pace {
-    pub(super) const FREE: Self = Self { bytes_per_second: None, cut_after_bytes: None };
+    pub(super) const FREE: Self = Self { bytes_per_second: None, cut_after_bytes: None, flip_after_bytes: None };
 }
 
 impl Incoming {
@@ -80,6 +82,12 @@ impl Incoming {
                 return None;
             }
             let count = usize::try_from(allowed).expect("no more than is pending");
+            if let Some(after) = pace.flip_after_bytes.take() {
+                match usize::try_from(after).ok().filter(|after| *after < count) {
+                    Some(place) => self.pending[place] ^= 1,
+                    None => pace.flip_after_bytes = Some(after - allowed),
+                }
+            }
             out.write_all(&self.pending[..count]).await.ok()?;
             self.pending.drain(..count);
             length -= allowed;

@@ -46,7 +46,7 @@ impl Head {
         let method = words.next().unwrap_or_default().to_owned();
         let target = words.next().unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        Call { method, path: path.into(), query: query.into() }
+        Call { method, path: path.into(), query: query.into(), range: self.header("range").map(str::to_owned) }
     }
 
     pub(super) fn status(&self) -> u16 {
@@ -89,7 +89,8 @@ mod tests {
     #[test]
     fn tells_where_messages_end() {
         let put = Head::new(b"PUT /b/k?partNumber=2 HTTP/1.1\r\nContent-Length: 12\r\nExpect: 100-continue\r\n\r\n");
-        assert_eq!(put.call(), Call { method: "PUT".into(), path: "/b/k".into(), query: "partNumber=2".into() });
+        let call = Call { method: "PUT".into(), path: "/b/k".into(), query: "partNumber=2".into(), range: None };
+        assert_eq!(put.call(), call);
         assert_eq!(put.request_body(), Body::Length(12));
         assert!(put.expects_continue());
         let answer = Head::new(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");

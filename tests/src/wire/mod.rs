@@ -34,6 +34,8 @@ pub struct Call {
     pub path: String,
     /// What follows the `?`, or nothing.
     pub query: String,
+    /// The `Range` header, where it has one.
+    pub range: Option<String>,
 }
 
 /// The wire. It is cut when dropped.

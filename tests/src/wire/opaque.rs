@@ -33,6 +33,11 @@ async fn pass(state: &State, from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf) 
                 let micros = count as u64 * 1_000_000 / rate.max(1);
                 tokio::time::sleep(std::time::Duration::from_micros(micros)).await;
             }
+            Some(Fault::Flip(place)) => {
+                if let Some(byte) = usize::try_from(place).ok().and_then(|place| buffer[..count].get_mut(place)) {
+                    *byte ^= 1;
+                }
+            }
             // The other side gets the beginning, and must not take it for the whole.
             Some(Fault::Truncate(size_bytes)) => {
                 let kept = usize::try_from(size_bytes).map_or(count, |kept| kept.min(count));

@@ -14,6 +14,7 @@ pub mod issuers;
 pub mod keys;
 pub mod lists;
 pub mod manifests;
+pub mod outbox;
 pub mod policies;
 pub mod records;
 pub mod restore;

@@ -5,7 +5,7 @@ use longshore_oci::{Digest, RepositoryName};
 use sqlx::AssertSqlSafe;
 
 use super::super::super::{PutManifest, RestoredBlob, RestoredPush, RestoredRecord, StoredBlob};
-use super::{Connection, Result, blobs, ensure_repository, garbage, manifests, parse, read_key, records, signed};
+use super::{Connection, Result, blobs, ensure_repository, garbage, manifests, outbox, parse, read_key, records, signed};
 
 /// Every table, those that others point at last.
 const TABLES: [&str; 14] = [
@@ -45,6 +45,7 @@ pub async fn clear(connection: &mut Connection) -> Result<()> {
     for table in TABLES.iter().chain(&["repositories"]) {
         sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *connection).await?;
     }
+    outbox::renew(connection).await?;
     sqlx::query("INSERT INTO rebuilding (begun_at) VALUES ($1)")
         .bind(Timestamp::now().as_microsecond())
         .execute(&mut *connection)

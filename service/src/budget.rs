@@ -1,3 +1,5 @@
+//! Memory for bytes in flight, waited for.
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

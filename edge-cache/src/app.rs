@@ -1,0 +1,221 @@
+//! An edge cache that serves.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use axum::body::Body;
+use hyper::body::Incoming;
+use longshore_oci::{ErrorBody, ErrorCode, ErrorEntry};
+use longshore_service::{
+    admin::Admin,
+    listener::{self, Certificates, ConnectionInfo, Listener},
+    metrics::HttpMetrics,
+    request_id::{self, RequestId},
+    telemetry,
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::{
+    control,
+    edge::Edge,
+    events::Follower,
+    http::{self, RouteLabel},
+    prewarm,
+    sent::Sent,
+    site,
+    store::Keeper,
+};
+
+/// The routes' labels, by their position in the metrics; the last stands for all others.
+pub(crate) const ROUTES: &[&str] =
+    &["base", "manifest", "blob", "tags", "referrers", "metainfo", "keys", "token", "edge", "site", "unknown"];
+/// The label of the edge's own API.
+const CONTROL: &str = "edge";
+/// The label of what the edges of a site ask each other.
+const SITE: &str = "site";
+
+/// How often the certificate's files are looked at.
+const CERTIFICATES_PERIOD: Duration = Duration::from_secs(2);
+/// How long what was cut off at the drain's end may take.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the store may take to write what is left.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An edge with its addresses taken, ready to run.
+pub struct App {
+    pub(crate) summary: String,
+    pub(crate) upstreams: Vec<String>,
+    pub(crate) listener: Listener,
+    pub(crate) certificates: Option<Certificates>,
+    pub(crate) admin: Option<(Listener, Admin)>,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) edge: Arc<Edge>,
+    pub(crate) http_metrics: Arc<HttpMetrics>,
+    pub(crate) keeper: Keeper,
+    pub(crate) followers: Vec<Follower>,
+    pub(crate) draining: CancellationToken,
+}
+
+/// How an edge stopped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Drained {
+    /// Everything that ran was finished.
+    Clean,
+    /// Some of it was cut off.
+    TimedOut,
+}
+
+impl App {
+    /// Where the edge listens.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// The edge's URL.
+    pub fn url(&self) -> String {
+        self.listener.url()
+    }
+
+    /// Where health and metrics are, if anywhere.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|(listener, _)| listener.address())
+    }
+
+    /// How much is kept: "up to 50GiB".
+    pub fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    /// The names of the registries that it speaks for.
+    pub fn upstreams(&self) -> &[String] {
+        &self.upstreams
+    }
+
+    /// Serves until `shutdown` is cancelled, then finishes what runs, within the drain's limit.
+    pub async fn run(self, shutdown: CancellationToken) -> Drained {
+        let Self { listener, certificates, admin, drain_timeout, edge, http_metrics, keeper, followers, draining, .. } = self;
+        let stop_admin = CancellationToken::new();
+        let admin = admin.map(|(listener, admin)| {
+            let edge = edge.clone();
+            let handler = move |request, info| look_after(edge.clone(), admin.clone(), request, info);
+            tokio::spawn(listener.serve(handler, stop_admin.clone()))
+        });
+        let stop_keeping = CancellationToken::new();
+        let mut keeping = tokio::spawn(keeper.run(stop_keeping.clone()));
+        if let Some(site) = &edge.site {
+            tokio::spawn(site.clone().run(edge.stopping.clone()));
+        }
+        for follower in followers {
+            tokio::spawn(follower.run(edge.stopping.clone()));
+        }
+        if let Some(certificates) = certificates {
+            tokio::spawn(certificates.watch(CERTIFICATES_PERIOD, shutdown.clone()));
+        }
+        let flag = tokio::spawn({
+            let (shutdown, edge) = (shutdown.clone(), edge.clone());
+            async move {
+                shutdown.cancelled().await;
+                draining.cancel();
+                edge.stopping.cancel();
+            }
+        });
+        let (tasks, blobs) = (edge.tasks.clone(), edge.blobs.clone());
+        let begun = Instant::now();
+        let handler = move |request, info| answer(edge.clone(), http_metrics.clone(), request, info);
+        let drained = listener.serve(handler, shutdown).await;
+        tasks.close();
+        let settle = drain_timeout.saturating_sub(begun.elapsed()).max(SETTLE_TIMEOUT);
+        let is_settled = tokio::time::timeout(settle, tasks.wait()).await.is_ok();
+        flag.abort();
+        stop_admin.cancel();
+        if let Some(admin) = admin {
+            admin.abort();
+        }
+        if tokio::time::timeout(SETTLE_TIMEOUT, blobs.wait_until_kept()).await.is_err() {
+            tracing::warn!("the last pieces are not written, and will be fetched again: the disk did not take them in time");
+        }
+        // Only now, when no request brings pieces any more.
+        stop_keeping.cancel();
+        if tokio::time::timeout(FLUSH_TIMEOUT, &mut keeping).await.is_err() {
+            keeping.abort();
+            tracing::warn!("the last pieces are not noted, and will be fetched again: the disk did not take them in time");
+        }
+        if is_settled && drained == listener::Drained::Finished { Drained::Clean } else { Drained::TimedOut }
+    }
+}
+
+/// Answers on the admin listener.
+async fn look_after(edge: Arc<Edge>, admin: Admin, request: Request<Incoming>, info: ConnectionInfo) -> control::Answer {
+    if control::is_ours(request.uri().path()) {
+        control::handle(&edge, request, info.peer.ip()).await
+    } else {
+        admin.answer(request).await
+    }
+}
+
+/// Answers one request: names it, does it, and tells metrics and logs of it.
+async fn answer(edge: Arc<Edge>, metrics: Arc<HttpMetrics>, request: Request<Incoming>, info: ConnectionInfo) -> Response<Sent> {
+    let begun = std::time::Instant::now();
+    let id = RequestId::of(request.headers());
+    let method = request.method().clone();
+    let span = tracing::debug_span!("request", request_id = id.as_str(), %method, path = request.uri().path());
+    if !span.is_disabled() {
+        telemetry::join_trace(&span, request.headers());
+    }
+    let path = tracing::enabled!(tracing::Level::INFO).then(|| request.uri().path().to_owned());
+    let (label, mut response) = operate(&edge, request, info).instrument(span.clone()).await;
+    let _in_span = span.enter();
+    response.headers_mut().insert(request_id::HEADER, id.header_value());
+    let elapsed = begun.elapsed();
+    let route = ROUTES.iter().position(|route| *route == label).unwrap_or(ROUTES.len() - 1);
+    metrics.observe(route, &method, response.status(), elapsed);
+    log(&method, path.as_deref().unwrap_or_default(), &response, id.as_str(), elapsed);
+    response.map(|body| Sent::new(body, metrics.sent_bytes.clone()))
+}
+
+/// Does what a request asks; the label names its route.
+async fn operate(edge: &Arc<Edge>, request: Request<Incoming>, info: ConnectionInfo) -> (&'static str, Response<Body>) {
+    let client = info.peer.ip();
+    if control::is_ours(request.uri().path()) {
+        return (CONTROL, Box::pin(control::handle(edge, request, client)).await.map(Body::new));
+    }
+    if prewarm::api::is_own(request.uri().path()) {
+        if let Err(refusal) = control::admit(edge, client, &request) {
+            return (CONTROL, refusal.map(Body::new));
+        }
+        let answer = Box::pin(prewarm::api::answer(&edge.prewarm, request)).await;
+        return (CONTROL, answer.expect("it is one of its own paths"));
+    }
+    let Ok(_in_flight) = edge.in_flight.try_acquire() else { return ("unknown", overloaded()) };
+    if let Some(site) = edge.site.as_ref().filter(|_| request.uri().path().starts_with(site::PREFIX)) {
+        return (SITE, site::serve(site, &edge.blobs, &**edge, &request.into_parts().0).await);
+    }
+    let response = http::handle(edge, request, client).await;
+    let label = response.extensions().get::<RouteLabel>().map_or("unknown", |label| label.0);
+    (label, response)
+}
+
+/// More is at work than may be.
+fn overloaded() -> Response<Body> {
+    let message = "too many requests at once; try again in a moment".to_owned();
+    let entry = ErrorEntry { code: ErrorCode::Unavailable, message, detail: serde_json::Value::Null };
+    let body = serde_json::to_vec(&ErrorBody { errors: vec![entry] }).expect("an error is always JSON");
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// One line a request: refusals and changes at info, pulls that went well at debug.
+fn log(method: &Method, path: &str, response: &Response<Body>, request_id: &str, elapsed: Duration) {
+    let (status, elapsed_us) = (response.status(), u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
+    let is_usual = status.is_success() || status.is_redirection() || status == StatusCode::NOT_FOUND;
+    if matches!(*method, Method::GET | Method::HEAD) && is_usual {
+        tracing::debug!(status = status.as_u16(), elapsed_us, "answered");
+    } else {
+        tracing::info!(request_id, %method, path, status = status.as_u16(), elapsed_us, "answered");
+    }
+}

@@ -1,0 +1,41 @@
+use jiff::Timestamp;
+use longshore_client::{EdgeDisk, EdgeStatus, EdgeUpstream};
+use prometheus::IntCounterVec;
+
+use super::lease;
+use crate::{edge::Edge, upstream::Upstream};
+
+/// What the edge says of itself.
+pub fn status(edge: &Edge) -> EdgeStatus {
+    let usage = edge.store.usage();
+    let pins: Vec<_> = edge.store.pins().into_iter().map(lease::told).collect();
+    EdgeStatus {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: edge.started_at,
+        upstreams: edge.upstreams.iter().map(|upstream| told(edge, upstream)).collect(),
+        pieces_in_flight: u64::try_from(edge.counts.pieces_in_flight.get()).unwrap_or_default(),
+        disk: EdgeDisk {
+            used_bytes: usage.disk_bytes,
+            quota_bytes: usage.quota_bytes,
+            reserved_bytes: usage.reserved_bytes,
+            pinned_bytes: usage.pinned_bytes,
+            blobs: usage.entries as u64,
+        },
+        pins: lease::owners(&pins, Timestamp::now()),
+    }
+}
+
+fn told(edge: &Edge, upstream: &Upstream) -> EdgeUpstream {
+    let name = upstream.name();
+    let of = |counters: &IntCounterVec| counters.with_label_values(&[name]).get();
+    EdgeUpstream {
+        name: name.to_owned(),
+        url: upstream.settings().url.to_string(),
+        is_default: upstream.settings().is_default,
+        served_bytes: of(&edge.counts.served_bytes),
+        hit_bytes: of(&edge.counts.hit_bytes),
+        fetched_bytes: of(&edge.counts.fetched_bytes),
+        fetches: of(&edge.counts.fetches),
+        wrong: of(&edge.counts.wrong),
+    }
+}

@@ -1,0 +1,126 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use longshore_oci::Digest;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Origin,
+    blobs::{BlobMetrics, Blobs},
+    control::{AdminToken, Scrubbing},
+    error::Error,
+    grants::{Grants, address},
+    prewarm::Prewarm,
+    site::{Behind, Place, Site, SiteSource},
+    source::SharedSource,
+    store::Store,
+    tags::{Manifest, Tags},
+    upstream::{Identity, Upstream},
+    vouching::Vouching,
+};
+
+/// An edge cache at work.
+pub struct Edge {
+    /// Blobs, from wherever they are.
+    pub blobs: Blobs,
+    /// What is kept on disk.
+    pub store: Store,
+    /// The registries that it speaks for.
+    pub upstreams: Arc<Upstreams>,
+    /// What tags name, and the manifests.
+    pub tags: Arc<Tags>,
+    /// Who may see what.
+    pub grants: Arc<Grants>,
+    /// What is counted of blobs.
+    pub counts: BlobMetrics,
+    /// The other edges of its site, where there are any.
+    pub site: Option<Arc<Site>>,
+    /// Its own word for blobs that no registry vouches for.
+    pub vouching: Vouching,
+    /// What is fetched before it is asked for.
+    pub prewarm: Prewarm,
+    /// Requests at work; over its permits they are sent away.
+    pub in_flight: Semaphore,
+    /// Work that outlives the request that began it.
+    pub tasks: TaskTracker,
+    /// Cancelled where what runs by itself is to end.
+    pub stopping: CancellationToken,
+    /// The scrub that was last asked for.
+    pub scrubbing: Scrubbing,
+    /// What whoever looks after the edge from elsewhere must show.
+    pub admin_token: AdminToken,
+    /// When it started.
+    pub started_at: Timestamp,
+}
+
+impl Edge {
+    /// Where the blobs of a repository come from: from the other edges of the site first.
+    pub fn source(&self, origin: Origin) -> SharedSource {
+        match &self.site {
+            Some(site) => Arc::new(SiteSource::new(site.clone(), origin)),
+            None => Arc::new(origin),
+        }
+    }
+}
+
+#[async_trait]
+impl Behind for Edge {
+    fn source(&self, place: &Place, identity: Identity) -> Option<SharedSource> {
+        let upstream = self.upstreams.of(place)?.clone();
+        Some(Arc::new(Origin { upstream, repository: place.repository.clone(), who: identity }))
+    }
+
+    async fn manifest(&self, place: &Place, digest: &Digest, identity: &Identity) -> Option<Result<Manifest, Error>> {
+        let upstream = self.upstreams.of(place)?;
+        Some(self.tags.manifests.get_for_member(upstream, &place.repository, digest, identity).await)
+    }
+}
+
+/// The registries that an edge speaks for, in the order of its configuration.
+pub struct Upstreams(Vec<Arc<Upstream>>);
+
+impl Upstreams {
+    /// These.
+    pub fn new(all: Vec<Arc<Upstream>>) -> Self {
+        Self(all)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.0.iter()
+    }
+
+    /// The one that another edge of the site means.
+    fn of(&self, place: &Place) -> Option<&Arc<Upstream>> {
+        self.0.iter().find(|upstream| upstream.name() == place.upstream && address(upstream) == place.address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_client::RegistryUrl;
+    use longshore_service::metrics::Metrics;
+
+    use super::*;
+    use crate::upstream::{UpstreamMetrics, UpstreamSettings};
+
+    fn upstream(name: &str, url: &str) -> Arc<Upstream> {
+        let settings = UpstreamSettings::new(name, RegistryUrl::parse(url, false).unwrap());
+        Arc::new(Upstream::new(settings, &UpstreamMetrics::new(&Metrics::new())).unwrap())
+    }
+
+    #[test]
+    fn an_upstream_of_that_name_at_another_address_is_another() {
+        let place = |upstream: &Upstream| Place::new(upstream, "team/app".parse().unwrap());
+        let (known, other) = (upstream("up", "https://a.example"), upstream("other", "https://b.example"));
+        let upstreams = Upstreams::new(vec![known.clone(), other]);
+        assert!(upstreams.of(&place(&known)).is_some_and(|found| found.name() == "up"));
+        assert!(upstreams.of(&place(&upstream("up", "https://b.example"))).is_none());
+        assert!(upstreams.of(&place(&upstream("others", "https://a.example"))).is_none());
+        assert!(upstreams.of(&Place { address: "".into(), ..place(&known) }).is_none());
+    }
+}

@@ -1,0 +1,177 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::StreamExt as _;
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use longshore_oci::Route;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    EventMetrics, Invalidate,
+    pause::{End, pause},
+    session::Session,
+};
+use crate::{
+    store::Store,
+    upstream::{Answer, Ask, Identity, Upstream, UpstreamError, backoff},
+};
+
+/// The kind of record that positions are.
+const KIND: &str = "events";
+/// After how long a silence a stream is given up. The registry sends something every 15 s.
+const SILENCE: Duration = Duration::from_secs(45);
+/// How often it is written down where a stream is.
+const KEPT_EVERY: Duration = Duration::from_secs(1);
+/// The longest position, in bytes.
+const MOST_POSITION_BYTES: usize = 256;
+
+/// The task that follows one upstream's changes.
+pub struct Follower {
+    upstream: Arc<Upstream>,
+    store: Store,
+    invalidate: Arc<dyn Invalidate>,
+    metrics: EventMetrics,
+    /// Where it is, as the registry has told.
+    position: Option<String>,
+    kept_at: Option<Instant>,
+}
+
+impl Follower {
+    /// One of this upstream, from where the last one was.
+    pub fn new(upstream: Arc<Upstream>, store: Store, invalidate: Arc<dyn Invalidate>, metrics: EventMetrics) -> Self {
+        let records = store.records(KIND).unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(upstream = upstream.name(), error, "where the changes of the upstream were followed to can't be read");
+            Vec::new()
+        });
+        let record = records.into_iter().find(|(key, _)| key == upstream.name());
+        // What can't be sent as it is was never told by a registry of ours; without a position all is forgotten.
+        let position = record.and_then(|(_, value)| String::from_utf8(value).ok()).filter(|position| is_plain(position));
+        Self { upstream, store, invalidate, metrics, position, kept_at: None }
+    }
+
+    /// Follows until told to stop.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut failures = 0_u32;
+        loop {
+            let followed = tokio::select! {
+                () = shutdown.cancelled() => None,
+                end = self.follow() => Some(end),
+            };
+            self.metrics.following.with_label_values(&[self.upstream.name()]).set(0);
+            self.keep();
+            let Some(followed) = followed else { return };
+            let end = self.judge(followed, failures == 0);
+            failures = if matches!(end, End::Told) { 0 } else { failures.saturating_add(1) };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(pause(end, failures, backoff::part())) => {}
+            }
+        }
+    }
+
+    /// What to make of an end; the first of several that are bad is told.
+    fn judge(&self, followed: Result<bool, UpstreamError>, is_first: bool) -> End {
+        let upstream = self.upstream.name();
+        match followed {
+            Ok(true) => End::Told,
+            Ok(false) => {
+                if is_first {
+                    tracing::info!(upstream, "the upstream tells of no changes; its tags are looked at again when they are old");
+                }
+                End::Without
+            }
+            Err(error) => {
+                if is_first {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(upstream, error, "the changes of the upstream can't be followed, and will be tried again");
+                }
+                // Who may not follow now may not a minute later.
+                let is_refused = error.status().is_some_and(|status| status.is_client_error()) && !error.is_down();
+                if is_refused { End::Without } else { End::Failed(error.retry_after()) }
+            }
+        }
+    }
+
+    /// Follows one stream to its end. Whether there is one.
+    async fn follow(&mut self) -> Result<bool, UpstreamError> {
+        // One that does not say yet what it is may tell of changes a moment later.
+        if !self.upstream.find_kind().await? {
+            return Ok(false);
+        }
+        let upstream = self.upstream.clone();
+        let query = self.position.as_ref().map(|position| format!("after={position}"));
+        let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("text/event-stream"))]);
+        let ask = Ask { method: Method::GET, route: Route::Events, query, headers };
+        let answer = match upstream.ask(&Identity::Edge, ask).await {
+            Err(error) if matches!(error.status(), Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)) => {
+                return Ok(false);
+            }
+            answer => answer?,
+        };
+        let Answer { headers, mut body, .. } = answer;
+        if !is_stream(&headers) {
+            return Ok(false);
+        }
+        let name = [upstream.name()];
+        self.metrics.following.with_label_values(&name).set(1);
+        tracing::info!(upstream = upstream.name(), "following the changes of the upstream");
+        let invalidate = self.invalidate.clone();
+        let mut session = Session::new(upstream.name(), &*invalidate);
+        let mut has_told = false;
+        loop {
+            let chunk = match tokio::time::timeout(SILENCE, body.next()).await {
+                Ok(Some(Ok(chunk))) => chunk,
+                // It broke off. That is as good as an end where it had begun.
+                Ok(Some(Err(error))) if !has_told => return Err(error),
+                Ok(Some(Err(_)) | None) | Err(_) => return Ok(true),
+            };
+            has_told = true;
+            let Ok(taken) = session.take(&chunk) else {
+                tracing::warn!(upstream = upstream.name(), "the upstream told of a change that is too long to be one");
+                invalidate.all(upstream.name());
+                self.position = None;
+                return Ok(true);
+            };
+            self.metrics.events.with_label_values(&name).inc_by(taken.changes);
+            self.metrics.resets.with_label_values(&name).inc_by(taken.resets);
+            self.move_to(session.position());
+        }
+    }
+
+    /// What came up to there is forgotten. It is written down now and then: what is told twice does no harm.
+    fn move_to(&mut self, position: Option<&str>) {
+        let Some(position) = position.filter(|position| is_plain(position)) else { return };
+        if self.position.as_deref() == Some(position) {
+            return;
+        }
+        self.position = Some(position.to_owned());
+        if self.kept_at.is_none_or(|at| at.elapsed() >= KEPT_EVERY) {
+            self.keep();
+        }
+    }
+
+    fn keep(&mut self) {
+        self.kept_at = Some(Instant::now());
+        match &self.position {
+            Some(position) => self.store.put_record(KIND, self.upstream.name().to_owned(), position.clone().into_bytes()),
+            None => self.store.remove_record(KIND, self.upstream.name()),
+        }
+    }
+}
+
+/// Whether a position stands in a query as it is.
+fn is_plain(position: &str) -> bool {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    (1..=MOST_POSITION_BYTES).contains(&position.len()) && position.bytes().all(is_unreserved)
+}
+
+fn is_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.and_then(|kind| kind.split(';').next()).is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+}

@@ -1,0 +1,31 @@
+//! Asking an upstream whether somebody may have something.
+
+use http::{HeaderMap, HeaderValue, Method, header};
+
+use super::{Denied, Place, What, sighting};
+use crate::upstream::{Ask, Identity, Upstream};
+
+/// The kinds of manifests that are asked for.
+pub const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
+
+/// What an upstream said of something that its asker may have.
+pub struct Asked {
+    /// How long it is, in bytes, where that was told.
+    pub size_bytes: Option<u64>,
+}
+
+impl Asked {
+    /// Asks by a HEAD.
+    pub async fn of(upstream: &Upstream, place: &Place, what: &What, identity: &Identity) -> Result<Self, Denied> {
+        let mut headers = HeaderMap::new();
+        if let What::Manifest(_) = what {
+            headers.insert(header::ACCEPT, HeaderValue::from_static(MANIFESTS));
+        }
+        let ask = Ask { method: Method::HEAD, route: what.route(place.repository.clone()), query: None, headers };
+        let answer = upstream.ask(identity, ask).await.map_err(Denied::Upstream)?;
+        let sighting = sighting::sighting(what, answer.status, &answer.headers);
+        let size_bytes = sighting.map_err(|reason| Denied::NotARegistry { upstream: upstream.name().to_owned(), reason })?;
+        Ok(Self { size_bytes })
+    }
+}

@@ -1,0 +1,69 @@
+//! What was learned of upstreams, and of who may see what there.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::sync::Cache;
+
+use super::{
+    Denied, GrantSettings, Now, Place, Who,
+    asking::Asked,
+    book::{Book, Question},
+    links::Links,
+    token,
+};
+
+/// How long a repository that is closed to who shows nothing is not asked again about them.
+const CLOSED_FOR: Duration = Duration::from_secs(10);
+/// How many such are remembered.
+const MOST_CLOSED: u64 = 10_000;
+/// How many upstreams' names of themselves are remembered.
+const MOST_SERVICES: u64 = 1_000;
+
+/// What was learned of upstreams.
+pub struct Memory {
+    pub book: Book,
+    /// The repositories that are closed to who shows nothing, and what those are told.
+    pub closed: Cache<Place, Denied>,
+    /// The service that an upstream wants tokens for.
+    pub services: Cache<Arc<str>, Arc<str>>,
+}
+
+impl Memory {
+    /// Nothing yet, but for the links that are known.
+    pub fn new(settings: GrantSettings, links: Links) -> Self {
+        Self {
+            book: Book::new(settings, links),
+            closed: Cache::builder().max_capacity(MOST_CLOSED).time_to_live(CLOSED_FOR).build(),
+            services: Cache::new(MOST_SERVICES),
+        }
+    }
+
+    /// Takes in what an upstream said to a question that was put to it at a time.
+    pub fn note(&self, question: &Question, asked_at: Now, asked: Result<Asked, Denied>) -> Result<(), Denied> {
+        match asked {
+            Ok(Asked { size_bytes }) => {
+                self.book.grant(question, size_bytes, asked_at);
+                Ok(())
+            }
+            Err(denied) => {
+                if let Some(closes) = denied.closes(&question.what) {
+                    self.book.refuse(question, closes, asked_at);
+                }
+                self.learn(&question.place, &question.who, &denied);
+                Err(denied)
+            }
+        }
+    }
+
+    /// Takes in how an upstream refuses.
+    pub fn learn(&self, place: &Place, who: &Who, denied: &Denied) {
+        let Some(challenge) = denied.challenge() else { return };
+        if let Some(service) = challenge.to_str().ok().and_then(token::service) {
+            self.services.insert(place.upstream.clone(), service.into());
+        }
+        if *who == Who::Anybody {
+            // It will be told to others, who ask for something else.
+            self.closed.insert(place.clone(), denied.clone().wordless());
+        }
+    }
+}

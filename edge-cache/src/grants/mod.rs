@@ -1,0 +1,278 @@
+//! Who may see what is cached.
+//!
+//! What is cached lies there once, by its digest, whoever it was fetched for. So before any of it is served, a HEAD included, this asks:
+//! has *this* repository of *this* upstream that content, and may *this* client pull it from there? Only the upstream can say so; what it
+//! said is remembered for a short time, for the same client, or for all where it was said to nobody in particular. Of registries of our own
+//! a client's token says by itself, signed, that it covers a repository.
+//!
+//! A repository has what its upstream said, asked for that one digest. What a manifest names proves nothing: whoever may push one may
+//! write any digest into it. Nor does it prove anything that the content is here.
+//!
+//! What is remembered decides only whether the upstream is asked, never how it is asked or what a refusal says. So a client that is
+//! refused can't tell what is cached, by words or by time.
+//!
+//! What it said holds for `ttl` after it was asked, for one credential in one repository: so long after a revocation the cache still serves,
+//! and a token of a registry of ours is no better, though its keys prove what it covers: the registry is asked once in that time whether it
+//! still counts. Only where the upstream can't be reached, or fails whoever asks, does it hold longer, for `stale`; that it limits who asks
+//! is an answer, which whoever lost a right may bring about.
+//!
+//! An upstream is taken at its word about what it has: who configures one trusts it not to claim content that others keep closed.
+
+mod asking;
+mod attempt;
+mod book;
+mod client;
+mod credential;
+mod denied;
+mod inquiring;
+mod links;
+mod logins;
+mod memory;
+mod place;
+mod sighting;
+mod token;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use http::StatusCode;
+use longshore_oci::{Digest, RepositoryName};
+use moka::sync::Cache;
+use tokio::sync::Semaphore;
+
+use crate::{
+    single::Single,
+    store::{Store, StoreError},
+    upstream::{Identity, Upstream},
+};
+
+pub use asking::MANIFESTS;
+pub use attempt::Attempt;
+pub use book::{GrantSettings, Now};
+use book::{Question, Sureness};
+pub use client::{Client, SeveralCredentials, Shown};
+use credential::{Credential, CredentialKey};
+use denied::Closes;
+pub use denied::Denied;
+use links::Links;
+use logins::{Login, Logins};
+pub use logins::{LoginLimits, Trying, Verdict};
+use memory::Memory;
+pub use place::{Place, What, Who, address};
+pub use sighting::{CONTENT_DIGEST, digest, is_manifest, is_page, kind};
+use token::{Checked, Worth};
+
+/// How long a token's signature is not checked again, and so how long a key that was withdrawn is believed.
+const SIGNED_FOR: Duration = Duration::from_mins(1);
+/// How many of them are remembered.
+const MOST_SIGNED: u64 = 10_000;
+/// The longest of them, in bytes; a longer one is checked each time.
+const MOST_SIGNED_BYTES: usize = 4 << 10;
+/// How many questions are asked at once.
+const MOST_ASKED: usize = 4_096;
+
+/// Who may see what.
+pub struct Grants {
+    memory: Arc<Memory>,
+    /// What is being asked: of something, or of a repository.
+    asking: Single<(Place, Option<What>, Who), Result<(), Denied>>,
+    turns: Arc<Semaphore>,
+    key: CredentialKey,
+    /// By upstream.
+    signed: Cache<(Arc<str>, Credential), Arc<Checked>>,
+    logins: Logins,
+}
+
+/// That a client may have something.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// In whose name it is fetched.
+    pub identity: Identity,
+    /// How long it is, in bytes, where the upstream has said so.
+    pub size_bytes: Option<u64>,
+    /// Whether anybody may have it who reaches the cache. Of other things a client is not told whether they were here: that tells what
+    /// others have pulled.
+    pub is_open: bool,
+}
+
+impl Grants {
+    /// Nothing granted yet; what repositories have is as it was written down.
+    pub fn new(store: Store, settings: GrantSettings, limits: LoginLimits) -> Result<Self, StoreError> {
+        Ok(Self::with(Links::new(Some(store), settings.most)?, settings, limits))
+    }
+
+    fn with(links: Links, settings: GrantSettings, limits: LoginLimits) -> Self {
+        Self {
+            memory: Arc::new(Memory::new(settings, links)),
+            asking: Single::default(),
+            turns: Arc::new(Semaphore::new(MOST_ASKED)),
+            key: CredentialKey::generate(),
+            signed: Cache::builder().max_capacity(MOST_SIGNED).time_to_live(SIGNED_FOR).build(),
+            logins: Logins::new(limits),
+        }
+    }
+
+    /// Begins the login of a client which shows a name and a secret from an address, before they are put to an upstream; waits where others
+    /// of the same account or address are under way. `None` for whoever shows none.
+    pub async fn log_in(&self, upstream: &Upstream, client: &Client, from: IpAddr) -> Result<Option<Trying>, Denied> {
+        let Some(shown) = &client.shown else { return Ok(None) };
+        let credential = self.key.hash(&shown.header);
+        let Some(login) = Login::of(address(upstream), &shown.header, credential, from) else { return Ok(None) };
+        self.logins.begin(login).await.map(Some).map_err(|retry_after| Denied::FailedLogins { retry_after })
+    }
+
+    /// Whether it is remembered that the upstream has let a client's credential into a repository.
+    pub fn has_let_in(&self, upstream: &Upstream, repository: &RepositoryName, client: &Client) -> bool {
+        client.shown.as_ref().is_some_and(|shown| {
+            let (place, who) = (Place::new(upstream, repository.clone()), Who::Credential(self.key.hash(&shown.header)));
+            self.memory.book.may_pull(&place, &who, Now::read())
+        })
+    }
+
+    /// Whether a client may have something through a repository. Asks the upstream where that is not known.
+    pub async fn allowed(
+        &self,
+        upstream: &Arc<Upstream>,
+        repository: &RepositoryName,
+        client: &Client,
+        what: &What,
+    ) -> Result<Granted, Denied> {
+        let place = Place::new(upstream, repository.clone());
+        let attempts = self.attempts(upstream, &place, client).await;
+        if let Some(granted) = self.remembered(&attempts, &place, what) {
+            return Ok(granted);
+        }
+        let mut refusal = None;
+        for attempt in &attempts {
+            match self.ask(upstream, &place, attempt, what).await {
+                Ok(()) => return Ok(self.granted(attempt, &place, what)),
+                Err(denied) => match self.remembered_despite(&denied, attempt, &place, what) {
+                    Some(granted) => return Ok(granted),
+                    None => refusal = Some(denied),
+                },
+            }
+        }
+        Err(refusal.unwrap_or(Denied::Overloaded))
+    }
+
+    /// In whose names a client may ask for what a repository has, one after the other.
+    pub async fn attempts(&self, upstream: &Arc<Upstream>, place: &Place, client: &Client) -> Vec<Attempt> {
+        let attempt = |who, checks, fetches| Attempt { who, checks, fetches, ends_at: None, is_covered: false };
+        if upstream.settings().shares_access {
+            return vec![attempt(Who::Shared, Identity::Edge, Identity::Edge)];
+        }
+        // What anybody may have is the same whoever fetches it, and the cache's own account may do so oftener.
+        let anybody = attempt(Who::Anybody, Identity::Anonymous, Identity::Edge);
+        let Some(shown) = &client.shown else { return vec![anybody] };
+        let (identity, credential) = (Identity::Caller(shown.header.clone()), self.key.hash(&shown.header));
+        let own = Attempt { ends_at: shown.ends_at, ..attempt(Who::Credential(credential), identity.clone(), identity) };
+        match self.worth(upstream, place, shown, credential).await {
+            Worth::Covers(ends_at) => vec![Attempt { ends_at: Some(ends_at), is_covered: true, ..own }],
+            // What the upstream tells who shows nothing tells these, too, how to come by a token.
+            Worth::Nothing => vec![anybody],
+            Worth::Unknown => vec![anybody, own],
+        }
+    }
+
+    /// What a credential is worth, as far as can be told without asking.
+    async fn worth(&self, upstream: &Arc<Upstream>, place: &Place, shown: &Shown, credential: Credential) -> Worth {
+        let Some(token) = &shown.token else { return Worth::Unknown };
+        let key = (place.upstream.clone(), credential);
+        let checked = if let Some(checked) = self.signed.get(&key) {
+            checked
+        } else {
+            let checked = Arc::new(token::check(upstream, token).await);
+            if *checked != Checked::Unknown && token.len() <= MOST_SIGNED_BYTES {
+                self.signed.insert(key, checked.clone());
+            }
+            checked
+        };
+        let service = self.memory.services.get(&place.upstream);
+        token::worth(&checked, service.as_deref(), &place.repository, Now::read().time.as_second())
+    }
+
+    /// That one of these attempts is granted by what is remembered.
+    pub fn remembered(&self, attempts: &[Attempt], place: &Place, what: &What) -> Option<Granted> {
+        let now = Now::read();
+        let mut attempts = attempts.iter();
+        let attempt = attempts.find(|attempt| self.memory.book.grants(&attempt.question(place, what), Sureness::Fresh, now))?;
+        Some(self.granted(attempt, place, what))
+    }
+
+    /// That this attempt is granted by what is remembered, though the upstream has answered so: longer than otherwise while it is down,
+    /// and not at all against its word. An upstream that puts off who shows a credential is not down to them, as they may bring it about.
+    pub fn remembered_despite(&self, denied: &Denied, attempt: &Attempt, place: &Place, what: &What) -> Option<Granted> {
+        if !denied.says_nothing() {
+            return None;
+        }
+        let is_put_off = denied.is_put_off() && matches!(attempt.who, Who::Credential(_));
+        let sureness = if denied.is_down() && !is_put_off { Sureness::Stale } else { Sureness::Fresh };
+        let is_granted = self.memory.book.grants(&attempt.question(place, what), sureness, Now::read());
+        is_granted.then(|| self.granted(attempt, place, what))
+    }
+
+    /// What is told to who shows nothing, where that was told lately.
+    pub fn closed(&self, attempt: &Attempt, place: &Place) -> Option<Denied> {
+        if attempt.who == Who::Anybody { self.memory.closed.get(place) } else { None }
+    }
+
+    /// What an attempt that the upstream grants is worth.
+    pub fn granted(&self, attempt: &Attempt, place: &Place, what: &What) -> Granted {
+        let size_bytes = self.memory.book.link(place, what).and_then(|link| link.size_bytes);
+        let is_open = match attempt.who {
+            Who::Shared | Who::Anybody => true,
+            Who::Credential(_) | Who::Covered => {
+                let of_anybody = Question { who: Who::Anybody, ends_at: None, ..attempt.question(place, what) };
+                self.memory.book.grants(&of_anybody, Sureness::Fresh, Now::read())
+            }
+        };
+        Granted { identity: attempt.fetches.clone(), size_bytes, is_open }
+    }
+
+    /// Notes what came of asking for a tag in an attempt's name, at that time: the manifest that it names may be seen, or why not. `before`
+    /// is what it was known to name.
+    pub fn note_tag(
+        &self,
+        attempt: &Attempt,
+        place: &Place,
+        asked_at: Now,
+        before: Option<&Digest>,
+        outcome: Result<&Digest, &Denied>,
+    ) {
+        match outcome {
+            Ok(digest) => {
+                let question = attempt.question(place, &What::Manifest(digest.clone()));
+                self.memory.book.grant(&question, None, asked_at);
+            }
+            Err(denied) => {
+                if denied.status() == Some(StatusCode::UNAUTHORIZED) {
+                    self.memory.book.shut(place, &attempt.who);
+                } else if denied.is_refusal() {
+                    // Of what the tag names, and no more of the repository.
+                    self.memory.book.doubt(place, &attempt.who, asked_at);
+                    if let Some(before) = before {
+                        self.memory.book.take_back(place, &What::Manifest(before.clone()), &attempt.who);
+                    }
+                }
+                self.memory.learn(place, &attempt.who, denied);
+            }
+        }
+    }
+
+    /// Forgets that a repository has something, and what rights there were in it.
+    pub fn forget(&self, place: &Place, digest: &Digest) {
+        self.memory.book.forget(place, digest);
+    }
+
+    /// Forgets all rights in an upstream, by its [`address`].
+    pub fn forget_all(&self, upstream: &Arc<str>) {
+        self.memory.book.forget_all(upstream);
+    }
+
+    /// Whether an attempt's right to pull from the repository is remembered.
+    pub fn may_pull(&self, attempt: &Attempt, place: &Place) -> bool {
+        attempt.is_covered || self.memory.book.may_pull(place, &attempt.who, Now::read())
+    }
+}
+
+#[cfg(test)]
+mod tests;

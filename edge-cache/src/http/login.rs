@@ -1,0 +1,91 @@
+//! Logins that clients have put to an upstream by way of the edge: those that fail are counted.
+
+use std::net::IpAddr;
+
+use http::StatusCode;
+use longshore_oci::{RepositoryName, Route};
+
+use super::{Call, Outcome};
+use crate::{
+    edge::Edge,
+    error::Error,
+    grants::{Grants, Verdict},
+};
+
+/// What a request is for, as far as a login goes.
+pub struct Purpose {
+    /// Where it comes from.
+    pub from: IpAddr,
+    /// Whether it is for a token, which is had for a name and a secret alone.
+    pub is_token: bool,
+    /// The repository, as the upstream calls it.
+    pub repository: Option<RepositoryName>,
+}
+
+impl Purpose {
+    /// Of a request for a route.
+    pub fn new(from: IpAddr, route: &Route, repository: Option<&RepositoryName>) -> Self {
+        Self { from, is_token: *route == Route::Token, repository: repository.cloned() }
+    }
+}
+
+/// Has a request done, and its client's login counted where it fails. Where too many have failed it is not done.
+pub async fn counted(edge: &Edge, call: &Call, purpose: Purpose, work: impl Future<Output = Outcome>) -> Outcome {
+    let Purpose { from, is_token, repository } = purpose;
+    // Else the upstream is shown the edge's own.
+    let is_put = is_token || !call.upstream.settings().shares_access;
+    let trying = if is_put { edge.grants.log_in(&call.upstream, &call.client, from).await? } else { None };
+    let outcome = work.await;
+    if let Some(trying) = trying {
+        trying.end(verdict(&edge.grants, call, is_token, repository.as_ref(), &outcome));
+    }
+    outcome
+}
+
+fn verdict(grants: &Grants, call: &Call, is_token: bool, repository: Option<&RepositoryName>, outcome: &Outcome) -> Verdict {
+    match outcome {
+        Err(error) if is_unauthorized(error) => Verdict::Wrong,
+        Ok(_) if is_token => Verdict::Right,
+        // What anybody may have says nothing of who asks.
+        Ok(_) if repository.is_some_and(|name| grants.has_let_in(&call.upstream, name, &call.client)) => Verdict::Right,
+        _ => Verdict::Unknown,
+    }
+}
+
+fn is_unauthorized(error: &Error) -> bool {
+    let status = match error {
+        Error::Denied(denied) => denied.status(),
+        Error::Refused { denied, .. } => denied.status(),
+        _ => None,
+    };
+    status == Some(StatusCode::UNAUTHORIZED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{error::About, grants::Denied, upstream::UpstreamError};
+
+    #[test]
+    fn a_login_fails_where_the_upstream_says_so() {
+        let refused = |status| {
+            let (errors, retry_after, challenge) = (Vec::new(), None, None);
+            Denied::Upstream(UpstreamError::Refused { upstream: "up".into(), status, errors, retry_after, challenge })
+        };
+        for (status, is_wrong) in [
+            (StatusCode::UNAUTHORIZED, true),
+            (StatusCode::FORBIDDEN, false),
+            (StatusCode::NOT_FOUND, false),
+            (StatusCode::TOO_MANY_REQUESTS, false),
+            (StatusCode::SERVICE_UNAVAILABLE, false),
+        ] {
+            let error = Error::Denied(refused(status));
+            assert_eq!(
+                (is_unauthorized(&error), is_unauthorized(&error.about(About::Upstream))),
+                (is_wrong, is_wrong),
+                "{status}"
+            );
+        }
+        assert!(!is_unauthorized(&Error::Overloaded));
+    }
+}

@@ -1,0 +1,159 @@
+//! The pull surface: the distribution API, as far as it reads. A request's path is parsed once into a [`Route`], and each operation is a
+//! file.
+
+mod base;
+mod blob;
+mod held;
+mod link;
+mod login;
+mod manifest;
+mod pass;
+mod refusal;
+mod reply;
+mod via;
+mod vouching;
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::body::Body;
+use http::{
+    HeaderValue, Method, Request, Response,
+    header::{WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS},
+    request::Parts,
+};
+use longshore_oci::{RepositoryName, Route};
+
+use crate::{
+    edge::Edge,
+    error::{About, Error},
+    grants::Client,
+    names::{self, Meant},
+    upstream::Upstream,
+};
+
+use login::Purpose;
+use refusal::Asking;
+
+/// What an operation comes to.
+type Outcome = Result<Response<Body>, Error>;
+
+/// A short fixed name of a request's route, for logs and metrics; an answer has it among its extensions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RouteLabel(pub &'static str);
+
+/// A request as an operation sees it.
+struct Call {
+    parts: Parts,
+    client: Client,
+    upstream: Arc<Upstream>,
+}
+
+impl Call {
+    fn is_head(&self) -> bool {
+        self.parts.method == Method::HEAD
+    }
+}
+
+/// Does what a request asks. A body that comes with it is not read.
+pub async fn handle<B>(edge: &Arc<Edge>, request: Request<B>, client: IpAddr) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let mut asked_of = None;
+    let (label, outcome) = match Route::parse(&path) {
+        Ok(route) => (route.label(), Box::pin(operate(edge, route, parts, client, &mut asked_of)).await),
+        Err(error) => ("unknown", Err(error.into())),
+    };
+    let mut response = outcome.unwrap_or_else(|error| {
+        let upstream = asked_of.as_ref().map_or("", |(upstream, _)| upstream.name());
+        refusal::refuse(&error, Asking { client, path: &path, upstream })
+    });
+    if asked_of.is_some_and(|(_, is_shown)| !is_shown) {
+        // A client that followed it would show what is not for them.
+        response.headers_mut().remove(WWW_AUTHENTICATE);
+    }
+    mark(&mut response, label);
+    response
+}
+
+/// What every answer has.
+fn mark(response: &mut Response<Body>, label: &'static str) {
+    let headers = response.headers_mut();
+    headers.insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
+    // What anybody pushed is not for a browser to guess at.
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response.extensions_mut().insert(RouteLabel(label));
+}
+
+async fn operate(
+    edge: &Arc<Edge>,
+    route: Route,
+    parts: Parts,
+    from: IpAddr,
+    asked_of: &mut Option<(Arc<Upstream>, bool)>,
+) -> Outcome {
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
+        return Err(Error::Method(parts.method));
+    }
+    via::check(&parts.headers)?;
+    let mut client = Client::of(&parts.headers)?;
+    let asked = repository(&route).cloned();
+    let Meant { upstream, repository, is_shown } = names::meant(edge.upstreams.iter(), &parts, asked.as_ref())?;
+    if !is_shown {
+        // What it shows is another's, who alone is to see it.
+        client.shown = None;
+    }
+    *asked_of = Some((upstream.clone(), is_shown));
+    let call = Call { parts, client, upstream };
+    let purpose = Purpose::new(from, &route, repository.as_ref());
+    let work = Box::pin(perform(edge, &call, route, asked.as_ref(), repository));
+    login::counted(edge, &call, purpose, work).await
+}
+
+/// Does it. `asked` is the repository as the client calls it, `repository` as the upstream does.
+async fn perform(
+    edge: &Arc<Edge>,
+    call: &Call,
+    route: Route,
+    asked: Option<&RepositoryName>,
+    repository: Option<RepositoryName>,
+) -> Outcome {
+    match (route, repository) {
+        (Route::Base, _) => base::base(call).await.map_err(|error| error.about(About::Upstream)),
+        (Route::Manifest(_, reference), Some(name)) => {
+            let about = About::Manifest(reference.clone());
+            manifest::manifest(edge, call, name, reference).await.map_err(|error| error.about(about))
+        }
+        (Route::Blob(_, digest), Some(name)) => {
+            let about = About::Blob(digest.clone());
+            blob::blob(edge, call, name, digest).await.map_err(|error| error.about(about))
+        }
+        (Route::Keys, _) => vouching::keys(edge, call).await.map_err(|error| error.about(About::Upstream)),
+        (Route::Metainfo(_, digest), Some(name)) => {
+            let about = About::Blob(digest.clone());
+            vouching::metainfo(edge, call, asked, name, digest).await.map_err(|error| error.about(about))
+        }
+        (route, name) => {
+            let about = asked.cloned().map_or(About::Upstream, About::Repository);
+            pass::pass(call, route, asked, name).await.map_err(|error| error.about(about))
+        }
+    }
+}
+
+/// The repository that a route is about.
+fn repository(route: &Route) -> Option<&RepositoryName> {
+    match route {
+        Route::Tags(name)
+        | Route::Manifest(name, _)
+        | Route::Blob(name, _)
+        | Route::Uploads(name)
+        | Route::Upload(name, _)
+        | Route::Referrers(name, _)
+        | Route::Image(name, _)
+        | Route::Verdict(name, _)
+        | Route::Metainfo(name, _) => Some(name),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! Requests, and an upstream that answers them as it is told to.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures_util::future::join_all;
+use http::header;
+use http_body_util::BodyExt as _;
+use longshore_oci::{Algorithm, Digest};
+
+use super::*;
+use crate::{
+    Origin,
+    app::App,
+    config::Config,
+    start,
+    upstream::{
+        Identity,
+        tests::server::{Reply, Server},
+    },
+};
+
+const BODY: &str = "the bytes of a blob";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An edge in front of one upstream.
+struct Bed {
+    edge: Arc<Edge>,
+    server: Server,
+    _folder: tempfile::TempDir,
+}
+
+impl Bed {
+    async fn start(kind: &str, reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        let (server, folder) = (Server::start(move |head, _| reply(head)).await, tempfile::tempdir().unwrap());
+        let (address, path) = (server.address, folder.path().display());
+        let toml = format!(
+            "[listen]\naddress = '127.0.0.1:0'\nadmin_address = 'off'\n[cache]\nfolder = '{path}'\nprefetch = false\n\
+             [[upstream]]\nurl = 'http://{address}'\nkind = '{kind}'\nmax_attempts = 1\nfollow_events = false\n"
+        );
+        let App { edge, keeper, .. } = start::build(Config::parse_str(&toml).unwrap()).await.unwrap();
+        tokio::spawn(keeper.run(edge.stopping.clone()));
+        Self { edge, server, _folder: folder }
+    }
+
+    /// Somebody's request; which address it comes from is told by its last number.
+    async fn get(&self, path: &str, login: Option<&str>, from: u8) -> Response<Body> {
+        let mut request = Request::get(path);
+        if let Some(login) = login {
+            request = request.header(header::AUTHORIZATION, basic(login));
+        }
+        handle(&self.edge, request.body(()).unwrap(), IpAddr::from([10, 0, 0, from])).await
+    }
+
+    async fn status(&self, path: &str, login: &str, from: u8) -> u16 {
+        self.get(path, Some(login), from).await.status().as_u16()
+    }
+
+    /// Pulls the blob, and waits until it was found right.
+    async fn pull(&self, login: Option<&str>) {
+        let answer = self.get(&format!("/v2/team/app/blobs/{}", digest()), login, 1).await;
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), BODY);
+        let upstream = self.edge.upstreams.iter().next().unwrap().clone();
+        let origin = Origin { upstream, repository: "team/app".parse().unwrap(), who: Identity::Anonymous };
+        let source = self.edge.source(origin);
+        let found = async {
+            while self.edge.blobs.checked_whole(&digest(), &source).is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.expect("it is right");
+    }
+}
+
+fn basic(login: &str) -> String {
+    format!("Basic {}", STANDARD.encode(login))
+}
+
+fn digest() -> Digest {
+    Digest::of(Algorithm::Sha256, BODY.as_bytes())
+}
+
+async fn told(answer: Response<Body>) -> (u16, String) {
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// Answers for a blob.
+fn blob(head: &str) -> Reply {
+    if head.starts_with("HEAD ") {
+        let length = BODY.len();
+        return Reply::raw(&format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"));
+    }
+    Reply::ok("Content-Type: application/octet-stream\r\n", BODY)
+}
+
+fn unauthorized() -> Reply {
+    Reply::new("401 Unauthorized", "", "")
+}
+
+#[tokio::test]
+async fn who_fails_too_often_is_not_heard_of_upstream() {
+    let right = basic("bob:right");
+    let token = serde_json::json!({ "token": "t" });
+    let reply = move |head: &str| if head.contains(&right) { Reply::json(&token) } else { unauthorized() };
+    let bed = Bed::start("longshore", reply).await;
+    for _ in 0..4 {
+        assert_eq!(bed.status("/token", "alice:a guess", 1).await, 401);
+    }
+    let asked = bed.server.count();
+    let refused = bed.get("/token", Some("alice:another guess"), 1).await;
+    assert_eq!(refused.status().as_u16(), 429);
+    assert!(refused.headers().contains_key(header::RETRY_AFTER));
+    let blob = format!("/v2/team/app/blobs/{}", digest());
+    for path in ["/v2/", "/v2/team/app/manifests/v1", "/v2/team/app/tags/list", &blob] {
+        assert_eq!(bed.status(path, "alice:another guess", 2).await, 429, "{path}");
+    }
+    assert_eq!(bed.server.count(), asked);
+    // Nor those of one account at once, wherever they come from.
+    let guesses: Vec<_> = (10..40).map(|from| (format!("carol:{from}"), from)).collect();
+    let statuses = join_all(guesses.iter().map(|(guess, from)| bed.status("/token", guess, *from))).await;
+    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 4, "{statuses:?}");
+    assert_eq!(bed.server.count(), asked + 4);
+    // Others are let in, as often as they like.
+    for _ in 0..20 {
+        assert_eq!(bed.status("/token", "bob:right", 1).await, 200);
+    }
+}
+
+#[tokio::test]
+async fn what_only_some_may_have_is_not_told_to_be_here() {
+    let path = format!("/v2/team/app/_longshore/metainfo/{}", digest());
+    let right = basic("bob:right");
+    let closed = Bed::start("other", move |head| if head.contains(&right) { blob(head) } else { unauthorized() }).await;
+    let before = told(closed.get(&path, Some("bob:right"), 1).await).await;
+    closed.pull(Some("bob:right")).await;
+    assert_eq!(before.0, 404);
+    assert_eq!(told(closed.get(&path, Some("bob:right"), 1).await).await, before);
+    let open = Bed::start("other", blob).await;
+    open.pull(None).await;
+    let (status, metainfo) = told(open.get(&path, None, 1).await).await;
+    assert!(status == 200 && metainfo.contains(digest().as_str()), "{metainfo}");
+}
+
+#[test]
+fn no_answer_is_guessed_at() {
+    let mut response = Response::new(Body::empty());
+    mark(&mut response, "blob");
+    assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    assert_eq!(response.extensions().get(), Some(&RouteLabel("blob")));
+}

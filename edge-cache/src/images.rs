@@ -1,0 +1,88 @@
+//! Images by their names, as the cache itself may have them: for prewarming.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::{HeaderValue, Request};
+use longshore_client::{FetchedManifest, ImageReference};
+use longshore_oci::{Reference, RepositoryName};
+
+use crate::{
+    Origin,
+    edge::Upstreams,
+    grants::{Client, Grants, What},
+    names::{self, Meant},
+    prewarm::{Image, Images, NoImage, Repository},
+    site::{Site, SiteSource},
+    source::SharedSource,
+    tags::Tags,
+    upstream::{Identity, Upstream},
+};
+
+/// Those of the upstreams.
+pub struct UpstreamImages {
+    upstreams: Arc<Upstreams>,
+    tags: Arc<Tags>,
+    grants: Arc<Grants>,
+    site: Option<Arc<Site>>,
+}
+
+impl UpstreamImages {
+    /// Those of these, with their manifests kept here; their blobs come from the other edges of a site first.
+    pub fn new(upstreams: Arc<Upstreams>, tags: Arc<Tags>, grants: Arc<Grants>, site: Option<Arc<Site>>) -> Self {
+        Self { upstreams, tags, grants, site }
+    }
+}
+
+impl Images for UpstreamImages {
+    fn find(&self, image: &str) -> Result<Image, NoImage> {
+        let image = ImageReference::parse(image, true)?;
+        let (upstream, repository) = place(&self.upstreams, &image)?;
+        let latest = || Reference::Tag("latest".parse().expect("it is a tag"));
+        let origin = Origin { upstream: upstream.clone(), repository: repository.clone(), who: Identity::Edge };
+        let blobs: SharedSource = match &self.site {
+            Some(site) => Arc::new(SiteSource::new(site.clone(), origin)),
+            None => Arc::new(origin),
+        };
+        Ok(Image {
+            repository: Arc::new(Place { upstream, repository, tags: self.tags.clone(), grants: self.grants.clone() }),
+            blobs,
+            reference: image.reference().unwrap_or_else(latest),
+        })
+    }
+}
+
+/// Where an image is: as for a client that asks for it by these words.
+pub fn place(upstreams: &Upstreams, image: &ImageReference) -> Result<(Arc<Upstream>, RepositoryName), NoImage> {
+    let mut request = Request::new(());
+    if let Some(registry) = &image.registry {
+        let host = HeaderValue::from_str(registry.authority())?;
+        request.headers_mut().insert("oci-namespace", host);
+    }
+    let Meant { upstream, repository, .. } = names::meant(upstreams.iter(), &request.into_parts().0, Some(&image.repository))?;
+    Ok((upstream, repository.unwrap_or_else(|| image.repository.clone())))
+}
+
+/// A repository of an upstream.
+struct Place {
+    upstream: Arc<Upstream>,
+    repository: RepositoryName,
+    tags: Arc<Tags>,
+    grants: Arc<Grants>,
+}
+
+#[async_trait]
+impl Repository for Place {
+    async fn manifest(&self, reference: &Reference) -> Result<FetchedManifest, NoImage> {
+        let (digest, manifest) = self.tags.fetch(&self.upstream, &self.repository, reference, &Identity::Edge).await?;
+        Ok(FetchedManifest { digest, media_type: manifest.media_type.to_string(), content: manifest.bytes })
+    }
+
+    async fn learn_right(&self, what: &What) {
+        if let Err(denied) = self.grants.allowed(&self.upstream, &self.repository, &Client::default(), what).await {
+            // Whoever asks is told then.
+            let (digest, denied) = (what.digest(), &denied as &dyn std::error::Error);
+            tracing::debug!(upstream = self.upstream.name(), %digest, denied, "what is prewarmed is not for everybody");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Keeps blobs near: a piece store on disk, a hot tier in memory, and a pull surface over HTTP.
+//!
+//! A blob is pieces of 1 MiB. What is not here is asked for once, however many want it, and no byte of it is kept that was not found
+//! right. [`store`], [`blobs`] and [`source`] stand alone: a node's cache is made of them too.
+
+mod app;
+pub mod blobs;
+pub mod config;
+mod control;
+mod edge;
+mod error;
+pub mod events;
+mod forgetting;
+pub mod grants;
+mod hot;
+mod http;
+mod images;
+pub mod names;
+mod origin;
+pub mod piece;
+pub mod prewarm;
+mod sent;
+mod single;
+pub mod site;
+pub mod source;
+mod start;
+pub mod store;
+mod tags;
+pub mod upstream;
+mod vouching;
+
+pub use app::{App, Drained};
+pub use config::{Config, DAEMON};
+pub use edge::{Edge, Upstreams};
+pub use origin::Origin;
+pub use start::{StartError, build};
+pub use vouching::{Vouching, VouchingError};

@@ -1,0 +1,373 @@
+//! One prewarming: what is asked for, how far it is, and what came of it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+use longshore_oci::Digest;
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::wish::Wish;
+use crate::blobs::Fetched;
+
+/// Where an operation, or an image of one, is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// An image: others come first.
+    Waiting,
+    /// An image: it is being found out what it is made of.
+    Resolving,
+    /// It is on its way.
+    Running,
+    /// All of it is here.
+    Done,
+    /// Some of it is not.
+    Failed,
+    /// Somebody ended it.
+    Cancelled,
+}
+
+/// A prewarming, as JSON. Its pieces and bytes count once what several images share.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OperationView {
+    /// `op_` and a UUID of version 7.
+    pub id: String,
+    /// What is done: `prewarm`.
+    pub kind: &'static str,
+    /// `running`, `done`, `failed` or `cancelled`.
+    pub state: State,
+    /// The images.
+    pub images: Vec<ImageView>,
+    /// The platforms that they are wanted for; none for all.
+    pub platforms: Vec<String>,
+    /// How long they are pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
+    /// When it must be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it was over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// How far it is.
+    #[serde(flatten)]
+    pub progress: Progress,
+    /// Why it ended before all images had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// An image of a prewarming, as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageView {
+    /// As it was asked for.
+    pub image: String,
+    /// Where it is.
+    pub state: State,
+    /// What its name leads to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// How far it is.
+    #[serde(flatten)]
+    pub progress: Progress,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// How much is here of configurations and layers, and how much there is as far as is known.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Bytes that are here.
+    pub bytes_done: u64,
+    /// Bytes that there are.
+    pub bytes_total: u64,
+    /// Pieces that are here.
+    pub pieces_done: u64,
+    /// Pieces that there are.
+    pub pieces_total: u64,
+}
+
+impl Progress {
+    fn sum(blobs: impl Iterator<Item = Fetched>) -> Self {
+        blobs.fold(Self::default(), |sum, blob| Self {
+            bytes_done: sum.bytes_done + blob.bytes,
+            bytes_total: sum.bytes_total + blob.bytes_in_all,
+            pieces_done: sum.pieces_done + u64::from(blob.pieces),
+            pieces_total: sum.pieces_total + u64::from(blob.pieces_in_all),
+        })
+    }
+}
+
+/// Why an operation ends before all of its images have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stop {
+    /// Somebody wants it to.
+    Cancelled,
+    /// It took too long.
+    Deadline,
+}
+
+/// A prewarming.
+pub struct Operation {
+    id: String,
+    wish: Wish,
+    created_at: Timestamp,
+    live: Mutex<Live>,
+    changed: watch::Sender<()>,
+    cancelled: CancellationToken,
+}
+
+enum Live {
+    Running { images: Vec<LiveImage>, blobs: HashMap<Digest, Fetched> },
+    Ended(Arc<OperationView>),
+}
+
+#[derive(Clone)]
+struct LiveImage {
+    state: State,
+    digest: Option<Digest>,
+    blobs: Vec<Digest>,
+    error: Option<String>,
+}
+
+impl Operation {
+    /// One that begins now, and ends at the latest when this token is cancelled.
+    pub fn new(wish: Wish, created_at: Timestamp, until: &CancellationToken) -> Self {
+        let waiting = LiveImage { state: State::Waiting, digest: None, blobs: Vec::new(), error: None };
+        let images = vec![waiting; wish.images.len()];
+        let live = Mutex::new(Live::Running { images, blobs: HashMap::new() });
+        let (changed, _) = watch::channel(());
+        Self { id: format!("op_{}", Uuid::now_v7()), wish, created_at, live, changed, cancelled: until.child_token() }
+    }
+
+    /// `op_` and a UUID of version 7.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What is asked for.
+    pub fn wish(&self) -> &Wish {
+        &self.wish
+    }
+
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        matches!(*self.live(), Live::Ended(_))
+    }
+
+    /// Whether it is to end before it is done.
+    pub fn is_ending(&self) -> bool {
+        self.cancelled.is_cancelled()
+    }
+
+    /// Has it ended.
+    pub fn cancel(&self) {
+        self.cancelled.cancel();
+    }
+
+    /// Waits until it is to end early.
+    pub async fn stopped(&self) -> Stop {
+        let until_deadline = self.wish.deadline.map(|deadline| {
+            let milliseconds = deadline.as_millisecond().saturating_sub(Timestamp::now().as_millisecond());
+            tokio::time::sleep(std::time::Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0)))
+        });
+        let deadline = async {
+            match until_deadline {
+                Some(sleep) => sleep.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.cancelled.cancelled() => Stop::Cancelled,
+            () = deadline => Stop::Deadline,
+        }
+    }
+
+    /// Tells of each change from now on; what it says is asked of [`Self::view`].
+    pub fn watch(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// How it is.
+    pub fn view(&self) -> Arc<OperationView> {
+        match &*self.live() {
+            Live::Running { images, blobs } => Arc::new(self.shown(images, blobs)),
+            Live::Ended(view) => view.clone(),
+        }
+    }
+
+    /// It is being found out what an image is made of.
+    pub fn resolving(&self, image: usize) {
+        self.change(image, |image, _| image.state = State::Resolving);
+    }
+
+    /// It is known what an image is made of, and how much of that is here.
+    pub fn resolved(&self, image: usize, digest: Option<Digest>, found: Vec<(Digest, Fetched)>) {
+        self.change(image, |image, blobs| {
+            image.state = State::Running;
+            image.digest = digest;
+            image.blobs = found.iter().map(|(digest, _)| digest.clone()).collect();
+            blobs.extend(found);
+        });
+    }
+
+    /// A blob has come so far.
+    pub fn fetched(&self, digest: &Digest, fetched: Fetched) {
+        if let Live::Running { blobs, .. } = &mut *self.live()
+            && let Some(before) = blobs.get_mut(digest)
+        {
+            *before = fetched;
+        }
+        self.changed.send_replace(());
+    }
+
+    /// An image is over.
+    pub fn image_ended(&self, image: usize, outcome: Result<(), String>) {
+        self.change(image, |image, _| match outcome {
+            Ok(()) => image.state = State::Done,
+            Err(error) => (image.state, image.error) = (State::Failed, Some(error)),
+        });
+    }
+
+    /// It is over; what came of it.
+    pub fn ended(&self, stop: Option<Stop>, now: Timestamp) -> State {
+        let mut live = self.live();
+        let Live::Running { images, blobs } = &mut *live else { return State::Cancelled };
+        let unfinished = match stop {
+            Some(Stop::Cancelled) => State::Cancelled,
+            Some(Stop::Deadline) | None => State::Failed,
+        };
+        for image in images.iter_mut().filter(|image| !matches!(image.state, State::Done | State::Failed)) {
+            image.state = unfinished;
+        }
+        let mut view = self.shown(images, blobs);
+        view.ended_at = Some(now);
+        view.state = match stop {
+            _ if images.iter().all(|image| image.state == State::Done) => State::Done,
+            Some(Stop::Cancelled) => State::Cancelled,
+            Some(Stop::Deadline) | None => State::Failed,
+        };
+        if view.state != State::Done {
+            view.error = match stop {
+                Some(Stop::Cancelled) => Some("it was cancelled".to_owned()),
+                Some(Stop::Deadline) => Some("its deadline passed before all of it was here".to_owned()),
+                None => None,
+            };
+        }
+        let state = view.state;
+        *live = Live::Ended(Arc::new(view));
+        drop(live);
+        self.changed.send_replace(());
+        state
+    }
+
+    fn live(&self) -> std::sync::MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, image: usize, change: impl FnOnce(&mut LiveImage, &mut HashMap<Digest, Fetched>)) {
+        if let Live::Running { images, blobs } = &mut *self.live()
+            && let Some(image) = images.get_mut(image)
+        {
+            change(image, blobs);
+        }
+        self.changed.send_replace(());
+    }
+
+    fn shown(&self, images: &[LiveImage], blobs: &HashMap<Digest, Fetched>) -> OperationView {
+        let image = |(name, live): (&String, &LiveImage)| ImageView {
+            image: name.clone(),
+            state: live.state,
+            digest: live.digest.clone(),
+            progress: Progress::sum(live.blobs.iter().filter_map(|digest| blobs.get(digest).copied())),
+            error: live.error.clone(),
+        };
+        OperationView {
+            id: self.id.clone(),
+            kind: "prewarm",
+            state: State::Running,
+            images: self.wish.images.iter().zip(images).map(image).collect(),
+            platforms: self.wish.platforms.iter().map(ToString::to_string).collect(),
+            pin: self.wish.pin.map(|pin| pin.to_string()),
+            deadline: self.wish.deadline,
+            created_at: self.created_at,
+            ended_at: None,
+            progress: Progress::sum(blobs.values().copied()),
+            error: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_oci::Algorithm;
+
+    use super::*;
+
+    fn operation(images: &[&str]) -> Operation {
+        let images = images.iter().map(|&image| image.to_owned()).collect();
+        let wish = Wish { images, platforms: vec!["linux/amd64".parse().unwrap()], pin: None, deadline: None };
+        Operation::new(wish, Timestamp::UNIX_EPOCH, &CancellationToken::new())
+    }
+
+    fn digest(number: u8) -> Digest {
+        Digest::of(Algorithm::Sha256, &[number])
+    }
+
+    #[test]
+    fn what_images_share_counts_once_in_all() {
+        let operation = operation(&["a", "b"]);
+        assert!(operation.id().starts_with("op_"));
+        let (base, own) = (Fetched::nothing_of(3 << 20), Fetched::nothing_of(5));
+        operation.resolved(0, Some(digest(9)), vec![(digest(0), base), (digest(1), own)]);
+        operation.resolved(1, None, vec![(digest(0), base)]);
+        operation.fetched(&digest(0), Fetched::all_of(3 << 20));
+        operation.fetched(&digest(7), Fetched::all_of(1));
+        let view = operation.view();
+        assert_eq!(view.progress, Progress { bytes_done: 3 << 20, bytes_total: (3 << 20) + 5, pieces_done: 3, pieces_total: 4 });
+        assert_eq!(view.images[1].progress.bytes_done, 3 << 20);
+        assert_eq!(view.images[0].progress.pieces_total, 4);
+        let json = serde_json::to_value(&*view).unwrap();
+        assert_eq!((&json["state"], &json["piecesDone"], &json["kind"]), (&"running".into(), &3.into(), &"prewarm".into()));
+        assert_eq!(json["images"][0]["bytesTotal"], (3 << 20) + 5);
+        assert_eq!(json["createdAt"], "1970-01-01T00:00:00Z");
+        assert!(json.get("error").is_none() && json.get("progress").is_none());
+    }
+
+    #[test]
+    fn it_is_done_when_all_images_are() {
+        let now = Timestamp::UNIX_EPOCH;
+        let one = operation(&["a", "b"]);
+        one.image_ended(0, Ok(()));
+        one.image_ended(1, Ok(()));
+        assert_eq!((one.ended(None, now), one.is_over()), (State::Done, true));
+        let two = operation(&["a", "b"]);
+        two.image_ended(0, Err("no such image".to_owned()));
+        two.image_ended(1, Ok(()));
+        assert_eq!(two.ended(None, now), State::Failed);
+        let view = two.view();
+        assert_eq!((view.images[0].error.as_deref(), view.images[1].state), (Some("no such image"), State::Done));
+        let three = operation(&["a", "b"]);
+        three.image_ended(0, Ok(()));
+        assert_eq!(three.ended(Some(Stop::Cancelled), now), State::Cancelled);
+        assert_eq!((three.view().images[0].state, three.view().images[1].state), (State::Done, State::Cancelled));
+        let four = operation(&["a"]);
+        assert_eq!(four.ended(Some(Stop::Deadline), now), State::Failed);
+        assert!(four.view().error.as_ref().unwrap().contains("deadline"));
+        four.fetched(&digest(0), Fetched::all_of(1));
+        four.image_ended(0, Ok(()));
+        assert_eq!(four.view().state, State::Failed, "what is over stays as it is");
+    }
+}

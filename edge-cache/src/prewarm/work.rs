@@ -1,0 +1,146 @@
+//! What an operation does.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+use longshore_oci::Digest;
+
+use super::{
+    Shared,
+    contents::{Contents, NoContents},
+    images::{Image, NoImage},
+    leases::{Lease, NotPinned, Part},
+    operation::{Operation, State, Stop},
+};
+use crate::{
+    blobs::{Fetched, OpenError},
+    grants::What,
+};
+
+/// An image is not there.
+#[derive(Debug, thiserror::Error)]
+enum NotThere {
+    /// Its name leads nowhere.
+    #[error(transparent)]
+    Name(NoImage),
+    /// See [`NoContents`].
+    #[error(transparent)]
+    Contents(#[from] NoContents),
+    /// See [`NotPinned`].
+    #[error(transparent)]
+    Pin(#[from] NotPinned),
+    /// A blob of it did not come.
+    #[error("blob {digest} is not here")]
+    Blob {
+        /// Which.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: OpenError,
+    },
+    /// A blob is not as long as a manifest says.
+    #[error("blob {digest} has {actual_bytes} bytes, and {expected_bytes} by its manifest")]
+    Length {
+        /// Which.
+        digest: Digest,
+        /// As it came.
+        actual_bytes: u64,
+        /// By its manifest.
+        expected_bytes: u64,
+    },
+    /// Pinning it for so long leads past the end of the calendar.
+    #[error("the pin ends past the end of the calendar")]
+    Calendar,
+}
+
+/// Does all of it. However it ends, nothing of an image that did not come stays pinned.
+pub async fn run(shared: Arc<Shared>, operation: Arc<Operation>) {
+    shared.metrics.running.inc();
+    let images = stream::iter(0..operation.wish().images.len()).map(|image| one(&shared, &operation, image));
+    let stops: Vec<Option<Stop>> = images.buffer_unordered(shared.settings.images_at_once.max(1)).collect().await;
+    let state = operation.ended(stops.into_iter().flatten().next(), Timestamp::now());
+    shared.metrics.running.dec();
+    let name = match state {
+        State::Done => "done",
+        State::Cancelled => "cancelled",
+        _ => "failed",
+    };
+    shared.metrics.operations.with_label_values(&[name]).inc();
+    tracing::info!(operation = operation.id(), state = name, "a prewarming is over");
+}
+
+/// One image, unless the operation is stopped before it is there.
+async fn one(shared: &Shared, operation: &Operation, image: usize) -> Option<Stop> {
+    let mut taken = Vec::new();
+    let outcome = tokio::select! {
+        biased;
+        stop = operation.stopped() => Err(stop),
+        outcome = fetch(shared, operation, image, &mut taken) => Ok(outcome),
+    };
+    shared.leases.settle(&shared.store, taken, matches!(outcome, Ok(Ok(())))).await;
+    match outcome {
+        Err(stop) => Some(stop),
+        Ok(outcome) => {
+            let outcome = outcome.map_err(|error| with_sources(&error));
+            if let Err(error) = &outcome {
+                let name = &operation.wish().images[image];
+                tracing::warn!(operation = operation.id(), image = name, error, "an image could not be prewarmed");
+            }
+            operation.image_ended(image, outcome);
+            None
+        }
+    }
+}
+
+async fn fetch(shared: &Shared, operation: &Operation, image: usize, taken: &mut Vec<Part>) -> Result<(), NotThere> {
+    let _turn = shared.images_at_once.acquire().await;
+    let (wish, name) = (operation.wish(), &operation.wish().images[image]);
+    operation.resolving(image);
+    let found = shared.images.find(name).map_err(NotThere::Name)?;
+    let contents = Contents::of(&found, &wish.platforms, shared.settings.blobs_each).await?;
+    let here = |(digest, size_bytes): &(Digest, u64)| {
+        (digest.clone(), shared.blobs.fetched(digest).unwrap_or_else(|| Fetched::nothing_of(*size_bytes)))
+    };
+    let digest = contents.manifests.first().map(|(digest, _)| digest.clone());
+    operation.resolved(image, digest, contents.blobs.iter().map(here).collect());
+    if let Some(pin) = wish.pin {
+        let end = Timestamp::now().as_second().checked_add_unsigned(pin.get().as_secs().max(1));
+        let expires_at = end.and_then(|second| Timestamp::from_second(second).ok()).ok_or(NotThere::Calendar)?;
+        let lease = Lease { reason: operation.id().to_owned(), image: name.clone(), expires_at };
+        shared.leases.take(&shared.store, &lease, contents.all(), taken).await?;
+    }
+    let at_once = shared.settings.blobs_at_once.max(1);
+    let repository = &found.repository;
+    let learn = |(digest, _)| async move { repository.learn_right(&What::Manifest(digest)).await };
+    stream::iter(contents.manifests).for_each_concurrent(at_once, learn).await;
+    let blobs = stream::iter(contents.blobs.into_iter().map(Ok));
+    blobs.try_for_each_concurrent(at_once, |blob| fetch_blob(shared, operation, blob, &found)).await
+}
+
+async fn fetch_blob(
+    shared: &Shared,
+    operation: &Operation,
+    (digest, expected_bytes): (Digest, u64),
+    image: &Image,
+) -> Result<(), NotThere> {
+    let tell = |fetched| operation.fetched(&digest, fetched);
+    let fetched = shared.blobs.prewarm(&digest, image.blobs.clone(), &shared.background, tell).await;
+    let fetched = fetched.map_err(|source| NotThere::Blob { digest: digest.clone(), source })?;
+    if fetched.bytes_in_all != expected_bytes {
+        return Err(NotThere::Length { digest, actual_bytes: fetched.bytes_in_all, expected_bytes });
+    }
+    image.repository.learn_right(&What::Blob(digest)).await;
+    Ok(())
+}
+
+/// An error and the reasons under it, in one line.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text
+}

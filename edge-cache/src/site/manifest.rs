@@ -1,0 +1,31 @@
+//! Manifests of the site: each by its homes, as a blob is, and by the upstream where none of them has it.
+
+use longshore_oci::Digest;
+
+use super::{
+    Place, Site,
+    peer::{Question, ToldManifest},
+};
+use crate::upstream::Identity;
+
+impl Site {
+    /// A manifest, for who was found to may have it: its bytes, which are what its digest names, and what a home says that it is. `None`
+    /// where the upstream is to be asked.
+    pub async fn manifest(&self, place: &Place, digest: &Digest, identity: &Identity) -> Option<ToldManifest> {
+        let own = self.own()?;
+        let mut homes = self.homes(digest);
+        while let Some(home) = homes.pop() {
+            match home.manifest(Question { own: &own, place, digest, identity }).await {
+                Ok(manifest) => {
+                    self.note(&home, digest, None);
+                    return Some(manifest);
+                }
+                Err(missed) => {
+                    self.note(&home, digest, Some(&missed));
+                    homes.missed(&missed);
+                }
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,104 @@
+//! Where bytes come from that are not here.
+
+use std::{ops::Range, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use http::StatusCode;
+use longshore_oci::Digest;
+
+use crate::{
+    piece::PieceHashes,
+    upstream::{Identity, Pause, UpstreamError},
+};
+
+/// Somebody who has blobs: a registry, as a caller of it, or a swarm.
+#[async_trait]
+pub trait Source: Send + Sync + 'static {
+    /// What it is called in logs and metrics.
+    fn name(&self) -> &str;
+
+    /// What it is, whoever asks: what one of another address brought is not served to its callers, unless it has the same.
+    fn address(&self) -> Arc<str> {
+        self.name().into()
+    }
+
+    /// As whom it asks, where its limits are of each caller's own.
+    fn caller(&self) -> Option<&Identity> {
+        None
+    }
+
+    /// A blob's length and the hashes of its pieces, by the word of somebody who is trusted to have seen all of it right; `None` where
+    /// nobody says.
+    async fn vouched(&self, digest: &Digest) -> Result<Option<(u64, PieceHashes)>, SourceError>;
+
+    /// These bytes of a blob, or all, as they come; whoever reads them checks them.
+    async fn read(&self, digest: &Digest, range: Option<Range<u64>>) -> Result<Reading, SourceError>;
+
+    /// What was read of a blob last is not what it is: where this source has it from one of several, that one is not asked again soon.
+    fn distrust(&self, _digest: &Digest) {}
+}
+
+/// Somebody who has blobs, shared.
+pub type SharedSource = Arc<dyn Source>;
+
+/// Bytes on their way.
+pub struct Reading {
+    /// How long the whole blob is.
+    pub size_bytes: u64,
+    /// Whether no more is sent than was asked for. Who knows no ranges sends all of a blob each time, and what comes before is let go.
+    pub is_ranged: bool,
+    /// What was asked for of it.
+    pub stream: BoxStream<'static, Result<Bytes, SourceError>>,
+}
+
+/// Why bytes did not come.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SourceError {
+    /// See [`UpstreamError`].
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// What came is not what it was to be.
+    #[error("{name} sent what blob {digest} is not: {reason}")]
+    Wrong {
+        /// The source.
+        name: String,
+        /// The blob.
+        digest: Digest,
+        /// What is wrong.
+        reason: String,
+    },
+    /// What came before can't be kept for want of room, so what follows is fetched as it is read.
+    #[error("there is no room to keep what is fetched")]
+    Unkept,
+}
+
+impl SourceError {
+    /// Whether whoever asks as somebody else might be answered.
+    pub fn is_of_the_caller(&self) -> bool {
+        const OF_THE_CALLER: [StatusCode; 3] = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND];
+        matches!(self, Self::Upstream(UpstreamError::Refused { status, .. }) if OF_THE_CALLER.contains(status))
+    }
+
+    /// Whether whoever asks may not do so oftener for now, which says nothing of others.
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Self::Upstream(error) if error.is_limit())
+    }
+
+    /// Whether it might go well if it is asked again, at once or a moment later, and who asks has not waited for that yet.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Wrong { .. } | Self::Unkept => true,
+            Self::Upstream(error) => matches!(error, UpstreamError::Unreachable { .. }),
+        }
+    }
+
+    /// How long to wait where as much is asked of it as may be at once, which is over when others have been answered.
+    pub fn busy_for(&self) -> Option<Duration> {
+        match self {
+            Self::Upstream(UpstreamError::Paused { reason: Pause::Busy, retry_after, .. }) => Some(*retry_after),
+            Self::Upstream(_) | Self::Wrong { .. } | Self::Unkept => None,
+        }
+    }
+}

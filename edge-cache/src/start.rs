@@ -1,0 +1,214 @@
+//! From a configuration to an edge cache that is ready to serve.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use longshore_service::{
+    admin::{Admin, Readiness},
+    listener::{BindError, TlsError},
+    metrics::{HttpMetrics, Metrics},
+};
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    app::{App, ROUTES},
+    blobs::{BlobMetrics, BlobSettings, Blobs},
+    config::{Cache, Config},
+    control::{AdminToken, Scrubbing},
+    edge::{Edge, Upstreams},
+    events::{EventMetrics, Follower},
+    forgetting::Forgetting,
+    grants::{GrantSettings, Grants},
+    images::UpstreamImages,
+    piece::PIECE_BYTES,
+    prewarm::{Prewarm, PrewarmMetrics, PrewarmSettings},
+    site::{Site, SiteError, SiteMetrics},
+    store::{Keeper, Store, StoreError, StoreMetrics, StoreSettings},
+    tags::{TagMetrics, TagSettings, Tags},
+    upstream::{Upstream, UpstreamError, UpstreamMetrics, metainfo_room},
+    vouching::{Vouching, VouchingError},
+};
+
+/// How long a readiness check may take.
+const READINESS_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a run of pieces is asked for anew where it broke off or came wrong, at most.
+const RUN_ATTEMPTS: u32 = 4;
+
+/// Why an edge could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address can't be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// What TLS is made of can't be read.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// What is kept can't be opened.
+    #[error("the cache's folder {} could not be opened", folder.display())]
+    Store {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        #[source]
+        source: StoreError,
+    },
+    /// The task that opens it ended early.
+    #[error("the cache's folder could not be opened")]
+    Task(#[from] tokio::task::JoinError),
+    /// See [`VouchingError`].
+    #[error(transparent)]
+    Vouching(#[from] VouchingError),
+    /// An upstream can't be asked as it is set up.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// The site can't be opened.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// The site is not set up in a way that makes sense; a configuration that was checked is.
+    #[error("the site can't be as it is set up: {0}")]
+    SiteSettings(String),
+    /// An upstream has no URL that can be read; a configuration that was checked has none such.
+    #[error("the upstream at position {0} has no name or no URL")]
+    UpstreamUrl(usize),
+}
+
+/// Opens what is kept, and takes the addresses.
+pub async fn build(config: Config) -> Result<App, StartError> {
+    raise_descriptor_limit();
+    let certificates = config.listen.certificates()?;
+    let (listener, admin_listener) = config.listen.bind(certificates.clone()).await?;
+    let metrics = Metrics::new();
+    let http_metrics = Arc::new(HttpMetrics::new(&metrics, ROUTES));
+    let upstreams = open_upstreams(&config, &metrics)?;
+    let site = open_site(&config, &metrics)?;
+    let (store, keeper) = open_store(&config.cache, &metrics).await?;
+    let folder = config.cache.folder.clone();
+    let vouching = tokio::task::spawn_blocking(move || Vouching::open(&folder)).await??;
+    let unopened = |source| StartError::Store { folder: config.cache.folder.clone(), source };
+    let edge = Arc::new(assemble(&config, upstreams, site, store, vouching, &metrics).map_err(unopened)?);
+    let followers = follow(&config, &edge, &metrics);
+    let draining = CancellationToken::new();
+    let admin = Admin::new(readiness(&edge, draining.clone()), metrics);
+    Ok(App {
+        summary: format!("up to {}", config.cache.quota),
+        upstreams: edge.upstreams.iter().map(|upstream| upstream.name().to_owned()).collect(),
+        certificates,
+        listener: listener.counted_in(http_metrics.connections_open.clone()),
+        admin: admin_listener.map(|listener| (listener, admin)),
+        drain_timeout: config.listen.drain_timeout.get(),
+        edge,
+        http_metrics,
+        keeper,
+        followers,
+        draining,
+    })
+}
+
+/// Those who follow the changes of upstreams, where that is wanted.
+fn follow(config: &Config, edge: &Edge, metrics: &Metrics) -> Vec<Follower> {
+    let forgetting = Arc::new(Forgetting::new(edge.upstreams.clone(), edge.tags.clone(), edge.grants.clone()));
+    let counts = EventMetrics::new(metrics);
+    let followed = config.upstream.iter().zip(edge.upstreams.iter()).filter(|(settings, _)| settings.follow_events);
+    followed.map(|(_, one)| Follower::new(one.clone(), edge.store.clone(), forgetting.clone(), counts.clone())).collect()
+}
+
+/// Reads files of certificates, and blocks for that; nothing is asked of the upstreams yet.
+fn open_upstreams(config: &Config, metrics: &Metrics) -> Result<Upstreams, StartError> {
+    let (metrics, room) = (UpstreamMetrics::new(metrics), metainfo_room());
+    let default = config.default_upstream();
+    let all = config.upstream.iter().enumerate().map(|(position, upstream)| -> Result<_, StartError> {
+        let settings = upstream.to_settings(position == default).ok_or(StartError::UpstreamUrl(position))?;
+        Ok(Arc::new(Upstream::new(settings, &metrics)?.sharing(&room)))
+    });
+    all.collect::<Result<_, StartError>>().map(Upstreams::new)
+}
+
+/// Reads a file of certificates, and blocks for that.
+fn open_site(config: &Config, metrics: &Metrics) -> Result<Option<Arc<Site>>, StartError> {
+    let settings = config.site.to_settings().map_err(StartError::SiteSettings)?;
+    settings.map(|settings| Ok(Site::new(settings, SiteMetrics::new(metrics))?)).transpose()
+}
+
+async fn open_store(cache: &Cache, metrics: &Metrics) -> Result<(Store, Keeper), StartError> {
+    let settings = StoreSettings {
+        max_idle: (cache.max_idle.as_milliseconds() > 0).then(|| cache.max_idle.get()),
+        sync_delay: cache.sync_delay.get(),
+        scrub_bytes_per_second: cache.scrub_rate.as_bytes(),
+        max_entries: cache.max_entries,
+        ..StoreSettings::new(&cache.folder, cache.quota.as_bytes())
+    };
+    let metrics = StoreMetrics::new(metrics);
+    let opened = tokio::task::spawn_blocking(move || Store::open(settings, metrics)).await?;
+    opened.map_err(|source| StartError::Store { folder: cache.folder.clone(), source })
+}
+
+fn assemble(
+    config: &Config,
+    upstreams: Upstreams,
+    site: Option<Arc<Site>>,
+    store: Store,
+    vouching: Vouching,
+    metrics: &Metrics,
+) -> Result<Edge, StoreError> {
+    let cache = &config.cache;
+    let pieces = |bytes: u64| u32::try_from(bytes / PIECE_BYTES).unwrap_or(u32::MAX);
+    let blobs = BlobSettings {
+        hot_bytes: cache.memory.as_bytes(),
+        in_flight_bytes: cache.in_flight.as_bytes(),
+        budget_wait: cache.budget_wait.get(),
+        run_pieces: pieces(cache.run_size.as_bytes()),
+        read_ahead_pieces: pieces(cache.read_ahead.as_bytes()),
+        attempts: RUN_ATTEMPTS,
+    };
+    let grants = GrantSettings {
+        ttl: cache.grant_ttl.get(),
+        stale: cache.grant_stale.get(),
+        public_stale: cache.public_stale.get(),
+        most: cache.max_grants,
+    };
+    let counts = BlobMetrics::new(metrics);
+    let (stopping, blobs) = (CancellationToken::new(), Blobs::new(store.clone(), blobs, counts.clone())?);
+    let counted = TagMetrics::new(metrics, counts.wrong.clone());
+    let tags = TagSettings { ttl: cache.tag_ttl.get(), most: cache.max_tags };
+    let (upstreams, tags) = (Arc::new(upstreams), Arc::new(Tags::new(store.clone(), site.clone(), tags, counted)?));
+    let grants = Arc::new(Grants::new(store.clone(), grants, config.requests.login_limits())?);
+    let images = Arc::new(UpstreamImages::new(upstreams.clone(), tags.clone(), grants.clone(), site.clone()));
+    let prewarm = PrewarmSettings { follows_pulls: cache.prefetch, ..PrewarmSettings::default() };
+    let counted = PrewarmMetrics::new(metrics);
+    Ok(Edge {
+        prewarm: Prewarm::new(prewarm, blobs.clone(), store.clone(), images, counted, stopping.clone()),
+        blobs,
+        upstreams,
+        site,
+        vouching,
+        tags,
+        grants,
+        store,
+        counts,
+        in_flight: Semaphore::new(config.requests.max_in_flight),
+        tasks: TaskTracker::new(),
+        stopping,
+        scrubbing: Scrubbing::default(),
+        admin_token: AdminToken::new(&config.listen.admin_token),
+        started_at: Timestamp::now(),
+    })
+}
+
+/// An edge is ready while its index can be written. That an upstream is away is what an edge is for.
+fn readiness(edge: &Arc<Edge>, draining: CancellationToken) -> Readiness {
+    let edge = edge.clone();
+    Readiness::new(READINESS_TIMEOUT, draining).check("store", move || {
+        let store = edge.store.clone();
+        async move { Ok(store.flush().await?) }
+    })
+}
+
+/// Files of blobs and connections each keep a descriptor; the usual soft limit is too low for both.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}

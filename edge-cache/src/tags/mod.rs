@@ -1,0 +1,221 @@
+//! Tags and manifests. A tag is asked again after a short time, and named as it was while its upstream is down; a manifest, which its
+//! digest names, stays what it is.
+
+mod looking;
+mod manifest_bytes;
+mod manifests;
+mod memo;
+mod turns;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use longshore_oci::{Digest, Reference, RepositoryName, Tag};
+use longshore_service::metrics::Metrics;
+use prometheus::IntCounterVec;
+
+use crate::{
+    error::Error,
+    grants::{Attempt, Client, Denied, Granted, Grants, Now, Place, What, Who},
+    single::Single,
+    site::Site,
+    store::{Store, StoreError},
+    upstream::{Identity, Upstream},
+};
+
+pub use manifest_bytes::MOST_BYTES as MOST_MANIFEST_BYTES;
+pub use manifests::{Manifest, Manifests};
+use memo::{Kept, Memo};
+use turns::Turns;
+
+/// How many tags an upstream is asked about at once.
+const MOST_ASKED: usize = 1_024;
+
+/// What may be set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TagSettings {
+    /// How long a tag is believed before its upstream is asked again.
+    pub ttl: Duration,
+    /// How many are remembered.
+    pub most: u64,
+}
+
+/// What is counted of tags and manifests.
+pub struct TagMetrics {
+    /// Manifests that an upstream sent, and were not those of their digests, by upstream.
+    wrong: IntCounterVec,
+    /// Tags that were served as they were while their upstream was down, by upstream.
+    stale: IntCounterVec,
+}
+
+impl TagMetrics {
+    /// Those of a daemon, which counts all that is wrong in one place.
+    pub fn new(metrics: &Metrics, wrong: IntCounterVec) -> Self {
+        let help = "Tags served as they were while their upstream was down.";
+        Self { wrong, stale: metrics.counters("longshore_edge_stale_total", help, &["upstream"]) }
+    }
+}
+
+/// When it was asked, and what came of it.
+type Looked = (Now, Result<Kept, Denied>);
+
+/// What tags name, and the manifests.
+pub struct Tags {
+    settings: TagSettings,
+    memo: Arc<Memo>,
+    /// What is being asked, and since when.
+    looking: Single<(Place, Tag, Who), Looked>,
+    turns: Arc<Turns>,
+    stale: IntCounterVec,
+    /// The manifests.
+    pub manifests: Manifests,
+}
+
+/// What a tag names, for a client that may see it.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// The manifest.
+    pub digest: Digest,
+    /// That the client may see it.
+    pub granted: Granted,
+    /// How long ago the upstream said so.
+    pub age: Duration,
+    /// Whether it said so too long ago, and can't be asked.
+    pub is_stale: bool,
+}
+
+impl Tags {
+    /// Those that are written down in a store, and its manifests; other manifests come from the other edges of a site first.
+    pub fn new(store: Store, site: Option<Arc<Site>>, settings: TagSettings, metrics: TagMetrics) -> Result<Self, StoreError> {
+        let memo = Arc::new(Memo::new(Some(store.clone()), settings.most, settings.ttl)?);
+        let turns = Arc::new(Turns::new(MOST_ASKED));
+        let (looking, manifests) = (Single::default(), Manifests::new(store, site, metrics.wrong)?);
+        Ok(Self { settings, memo, looking, turns, stale: metrics.stale, manifests })
+    }
+
+    /// Notes that a tag changed: what it named before is not believed without asking any more.
+    pub fn outdate(&self, place: &Place, tag: &Tag) {
+        self.memo.outdate(place, tag);
+    }
+
+    /// The same of all tags of an upstream, by its address.
+    pub fn outdate_all(&self, upstream: &Arc<str>) {
+        self.memo.outdate_all(upstream);
+    }
+
+    /// What a tag names, where a client may see that.
+    ///
+    /// Where it is not remembered that the client may, the upstream is asked in the client's name about the tag, whether or not what it
+    /// names is known here: so what is told, and how long that takes, are the same for both. Where the upstream has nothing to say, a right
+    /// that is remembered opens what the tag named before.
+    pub async fn resolve(
+        &self,
+        grants: &Grants,
+        upstream: &Arc<Upstream>,
+        repository: &RepositoryName,
+        tag: &Tag,
+        client: &Client,
+    ) -> Result<Named, Denied> {
+        let place = Place::new(upstream, repository.clone());
+        let attempts = grants.attempts(upstream, &place, client).await;
+        let kept = self.memo.get(&place, tag);
+        let now = Timestamp::now();
+        if let Some(kept) =
+            kept.as_ref().filter(|kept| kept.is_fresh(now, self.settings.ttl) && !self.memo.is_outdated(&place, tag, kept))
+            && let Some(granted) = grants.remembered(&attempts, &place, &What::Manifest(kept.digest.clone()))
+        {
+            return Ok(named(kept, granted, now, false));
+        }
+        let mut refusal = None;
+        for attempt in &attempts {
+            let mut looked = self.look(grants, upstream, &place, tag, attempt, kept.as_ref()).await;
+            if looked.as_ref().is_ok_and(|kept| self.memo.is_outdated(&place, tag, kept)) {
+                // Who asked first did so before it changed.
+                looked = self.look(grants, upstream, &place, tag, attempt, kept.as_ref()).await;
+            }
+            match looked {
+                Ok(kept) => {
+                    let granted = grants.granted(attempt, &place, &What::Manifest(kept.digest.clone()));
+                    return Ok(named(&kept, granted, Timestamp::now(), false));
+                }
+                Err(denied) => {
+                    let stale = kept.as_ref().and_then(|kept| {
+                        let what = What::Manifest(kept.digest.clone());
+                        Some((kept, grants.remembered_despite(&denied, attempt, &place, &what)?))
+                    });
+                    match stale {
+                        Some((kept, granted)) => {
+                            self.stale.with_label_values(&[upstream.name()]).inc();
+                            return Ok(named(kept, granted, now, true));
+                        }
+                        None => refusal = Some(denied),
+                    }
+                }
+            }
+        }
+        Err(refusal.unwrap_or(Denied::Overloaded))
+    }
+
+    /// A manifest, as somebody who may have it; what a tag names is asked of the upstream.
+    pub async fn fetch(
+        &self,
+        upstream: &Arc<Upstream>,
+        repository: &RepositoryName,
+        reference: &Reference,
+        identity: &Identity,
+    ) -> Result<(Digest, Manifest), Error> {
+        let digest = match reference {
+            Reference::Digest(digest) => digest.clone(),
+            Reference::Tag(tag) => {
+                let kept = looking::look(upstream, identity, repository, tag, None).await?;
+                self.memo.put(&Place::new(upstream, repository.clone()), tag, kept.clone());
+                kept.digest
+            }
+        };
+        let manifest = self.manifests.get(upstream, repository, &digest, identity).await?;
+        Ok((digest, manifest))
+    }
+
+    /// What a tag names, asked in an attempt's name; once, however many want to know the same.
+    async fn look(
+        &self,
+        grants: &Grants,
+        upstream: &Arc<Upstream>,
+        place: &Place,
+        tag: &Tag,
+        attempt: &Attempt,
+        known: Option<&Kept>,
+    ) -> Result<Kept, Denied> {
+        if let Some(denied) = grants.closed(attempt, place) {
+            return Err(denied);
+        }
+        let look = || {
+            let (upstream, place, tag, memo) = (upstream.clone(), place.clone(), tag.clone(), self.memo.clone());
+            let (identity, known, turns) = (attempt.checks.clone(), known.cloned(), self.turns.clone());
+            async move {
+                let asked_at = Now::read();
+                let Some(_turn) = turns.take(&place.upstream) else { return (asked_at, Err(Denied::Overloaded)) };
+                let found = looking::look(&upstream, &identity, &place.repository, &tag, known.as_ref()).await;
+                if let Ok(kept) = &found {
+                    memo.put(&place, &tag, kept.clone());
+                }
+                (asked_at, found)
+            }
+        };
+        let key = (place.clone(), tag.clone(), attempt.who.clone());
+        let (asked_at, found) = self.looking.run(key, look).await.ok_or(Denied::Overloaded)?;
+        let before = known.map(|known| &known.digest);
+        grants.note_tag(attempt, place, asked_at, before, found.as_ref().map(|kept| &kept.digest));
+        if let Err(denied) = &found
+            && denied.is_missing()
+            && grants.may_pull(attempt, place)
+        {
+            self.memo.remove(place, tag);
+        }
+        found
+    }
+}
+
+fn named(kept: &Kept, granted: Granted, now: Timestamp, is_stale: bool) -> Named {
+    Named { digest: kept.digest.clone(), granted, age: kept.age(now).unwrap_or_default(), is_stale }
+}

@@ -1,0 +1,124 @@
+//! Asking a registry for what is not here.
+//!
+//! An [`Upstream`] is one registry, at one address or two. It says who asks as it is told to: nobody, the edge, or the caller by its own
+//! word. What fails before the first byte of an answer is asked for again, after a pause that is random, or as long as the registry asks
+//! for; an address that fails too often is left alone for a while. What comes is looked at before it is handed out: a page for people, a
+//! range that nobody asked for, or an answer for another digest is no registry's answer. Whether its bytes are right is for whoever
+//! keeps them to find out, by the pieces that the registry vouches for where it is one of ours.
+//!
+//! Requests go through our own client alone. `oci-client` would bring a second one with a token dance of its own, that shows
+//! credentials to whatever token service a registry names, reads manifests into memory without a bound, knows no `If-None-Match`, and
+//! hands on neither headers nor `Retry-After` nor the challenge of a refusal, all of which a cache passes on or lives by.
+
+mod answer;
+mod ask;
+mod asker;
+pub(crate) mod backoff;
+mod blame;
+mod breaker;
+mod byte_rate;
+mod credentials;
+mod effort;
+mod error;
+mod metainfo;
+mod metrics;
+mod passing;
+mod place;
+mod published;
+mod scrutiny;
+mod settings;
+mod slots;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use longshore_client::RegistryUrl;
+use longshore_service::budget::Budget;
+
+pub use answer::Answer;
+pub use ask::Ask;
+pub use asker::Identity;
+pub use error::{Pause, UpstreamError};
+pub use metainfo::metainfo_room;
+pub use metrics::UpstreamMetrics;
+pub use settings::{CredentialSource, Kind, UpstreamSettings};
+
+use byte_rate::ByteRate;
+use credentials::OwnCredentials;
+use metrics::Counts;
+use place::Place;
+use published::Published;
+use slots::Slots;
+
+/// A registry that is asked for what is not here.
+#[derive(Debug)]
+pub struct Upstream {
+    name: Arc<str>,
+    settings: UpstreamSettings,
+    /// One or two, the one that is asked first at the front.
+    places: Vec<Arc<Place>>,
+    slots: Slots,
+    rate: Option<Arc<ByteRate>>,
+    credentials: OwnCredentials,
+    /// Whether it was said that its token service is shown no credentials.
+    has_warned: AtomicBool,
+    /// Whether it was said that it refuses the edge's credentials, since it last took them.
+    is_refused: AtomicBool,
+    published: Published,
+    /// For metainfo that is read.
+    room: Budget,
+    /// For answers that are passed on.
+    passing: Budget,
+    counts: Counts,
+}
+
+impl Upstream {
+    /// An upstream; nothing is asked of it yet. Reads the files of certificates, so this blocks.
+    pub fn new(settings: UpstreamSettings, metrics: &UpstreamMetrics) -> Result<Self, UpstreamError> {
+        let name: Arc<str> = settings.name.as_str().into();
+        let counts = metrics.of(name.clone());
+        let mut places = Vec::new();
+        for address in [Some(&settings.url), settings.fallback_url.as_ref()].into_iter().flatten() {
+            let place = Place::new(&address.api(), &settings);
+            let place = place.map_err(|source| UpstreamError::Setup { upstream: name.clone(), source: Arc::new(source) })?;
+            counts.paused(&place.address().to_string(), false);
+            places.push(Arc::new(place));
+        }
+        Ok(Self {
+            slots: Slots::new(settings.max_concurrent, slots::most_waiting(settings.max_concurrent), settings.read_timeout),
+            rate: ByteRate::new(settings.bytes_per_second).map(Arc::new),
+            credentials: OwnCredentials::new(&settings),
+            has_warned: AtomicBool::new(false),
+            is_refused: AtomicBool::new(false),
+            published: Published::default(),
+            room: metainfo_room(),
+            passing: passing::room(),
+            name,
+            settings,
+            places,
+            counts,
+        })
+    }
+
+    /// The same, which shares the memory for metainfo with others.
+    #[must_use]
+    pub fn sharing(self, room: &Budget) -> Self {
+        Self { room: room.clone(), ..self }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it was made of.
+    pub fn settings(&self) -> &UpstreamSettings {
+        &self.settings
+    }
+
+    /// Where it is asked first.
+    pub fn address(&self) -> &RegistryUrl {
+        self.places[0].address()
+    }
+}

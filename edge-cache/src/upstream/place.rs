@@ -1,0 +1,149 @@
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use longshore_client::{ClientError, ClientOptions, Credentials, PullClient, RegistryUrl};
+
+use super::{Pause, UpstreamError, UpstreamSettings, asker::Asker, blame::Blame, breaker::Breaker, metrics::Counts};
+
+/// The longest time for which a registry is heeded that wants to be left alone.
+const MOST_HELD: Duration = Duration::from_mins(5);
+
+/// An address of an upstream, and how it does.
+#[derive(Debug)]
+pub(super) struct Place {
+    breaker: Breaker,
+    /// For the edge itself, with its certificate where it has one.
+    own: PullClient,
+    /// For everybody else.
+    bare: PullClient,
+    shows_certificate: bool,
+    /// The client of the edge's credentials, and which they are.
+    signed: Mutex<Option<(Credentials, PullClient)>>,
+    /// Until when whose requests wait, by [`Asker::together`], and why.
+    held: Mutex<[Option<(Instant, Pause)>; 2]>,
+}
+
+/// How long nobody asks there, and why.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Closed {
+    /// The registry asked for it.
+    Held(Duration, Pause),
+    /// It failed too often.
+    Broken(Duration),
+}
+
+impl Place {
+    pub(super) fn new(address: &RegistryUrl, settings: &UpstreamSettings) -> Result<Self, ClientError> {
+        let mut options = ClientOptions::new(address.clone());
+        options.ca_file.clone_from(&settings.ca_file);
+        options.allow_plain_http = settings.allow_plain_http;
+        (options.connect_timeout, options.read_timeout) = (settings.connect_timeout, settings.read_timeout);
+        let bare = PullClient::new(options.clone(), settings.token_realms.clone())?;
+        let shows_certificate = settings.certificate.is_some() && address.is_https();
+        let own = if shows_certificate {
+            options.certificate.clone_from(&settings.certificate);
+            PullClient::new(options, settings.token_realms.clone())?
+        } else {
+            bare.clone()
+        };
+        let breaker = Breaker::new(settings.breaker_failures, settings.breaker_pause);
+        Ok(Self { breaker, own, bare, shows_certificate, signed: Mutex::default(), held: Mutex::default() })
+    }
+
+    pub(super) fn address(&self) -> &RegistryUrl {
+        self.bare.registry()
+    }
+
+    /// The client that asks for somebody.
+    pub(super) fn client(&self, asker: &Asker) -> PullClient {
+        match asker {
+            Asker::Anonymous | Asker::Caller(_) => self.bare.clone(),
+            Asker::Nobody | Asker::Edge(None) => self.own.clone(),
+            Asker::Edge(Some(credentials)) => {
+                let mut signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+                match &*signed {
+                    Some((known, client)) if known == credentials => client.clone(),
+                    _ => {
+                        let client = self.own.with_credentials(Some(credentials.clone()));
+                        signed.insert((credentials.clone(), client)).1.clone()
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the edge's certificate is shown for somebody.
+    pub(super) fn shows_certificate(&self, asker: &Asker) -> bool {
+        self.shows_certificate && matches!(asker, Asker::Nobody | Asker::Edge(_))
+    }
+
+    /// Whether somebody may ask now, which they then do.
+    pub(super) fn admit(&self, asker: &Asker, now: Instant) -> Result<(), Closed> {
+        if let Some(together) = asker.together()
+            && let Some((until, why)) = self.held.lock().unwrap_or_else(PoisonError::into_inner)[together]
+            && until > now
+        {
+            return Err(Closed::Held(until - now, why));
+        }
+        self.breaker.admit(now).map_err(Closed::Broken)
+    }
+
+    /// It answered, whatever it was.
+    pub(super) fn answers(&self, counts: &Counts) {
+        if self.breaker.answered() {
+            counts.paused(&self.address().to_string(), false);
+            tracing::info!(upstream = counts.upstream(), address = %self.address(), "it answers again");
+        }
+    }
+
+    /// It failed; `blame` is what that may be of alone, where it is not of the address.
+    pub(super) fn fails(&self, error: &UpstreamError, blame: Option<&Blame>, counts: &Counts) {
+        let now = Instant::now();
+        let opens = match blame {
+            Some(blame) => self.breaker.failed_at(blame.each(), now),
+            None => self.breaker.failed(now),
+        };
+        counts.paused(&self.address().to_string(), self.breaker.is_open());
+        if opens {
+            tracing::warn!(upstream = counts.upstream(), address = %self.address(), %error, "it fails, and is left alone for now");
+        }
+    }
+
+    /// Whether more than one thing failed there since it last did all that it was asked.
+    pub(super) fn fails_widely(&self) -> bool {
+        self.breaker.fails_widely()
+    }
+
+    /// It did all that it was asked.
+    pub(super) fn succeeds(&self) {
+        self.breaker.succeeded();
+    }
+
+    /// Has all who ask together with somebody wait.
+    pub(super) fn hold(&self, asker: &Asker, wait: Duration, why: Pause, now: Instant) {
+        if let Some(together) = asker.together() {
+            let held = &mut self.held.lock().unwrap_or_else(PoisonError::into_inner)[together];
+            let until = now + wait.min(MOST_HELD);
+            if held.is_none_or(|(longest, _)| longest < until) {
+                *held = Some((until, why));
+            }
+        }
+    }
+}
+
+impl Closed {
+    pub(super) fn wait(self) -> Duration {
+        match self {
+            Self::Held(wait, _) | Self::Broken(wait) => wait,
+        }
+    }
+
+    pub(super) fn reason(self) -> Pause {
+        match self {
+            Self::Held(_, why) => why,
+            Self::Broken(_) => Pause::Failing,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The edge's own word for what a blob is made of: of registries that do not vouch for their blobs, those of which all was hashed here and
+//! found right. It is signed with a key of the edge's own, and counts for those who were told to trust that one.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use longshore_oci::{Metainfo, Voucher};
+use longshore_service::signing::{InvalidKey, PublicKey, SigningKey};
+
+use crate::{piece::PIECE_BYTES, store::Entry};
+
+/// The header that names the edge's own key: among those that it publishes, and of a metainfo that it has signed itself.
+pub const EDGE_KEY: HeaderName = HeaderName::from_static("longshore-edge-key");
+
+/// The file of the key, in PKCS#8 (RFC 8410).
+const FILE: &str = "vouching.key";
+/// What it is called until all of it is there.
+const NEXT: &str = "vouching.key.new";
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum VouchingError {
+    /// The file can't be read or written.
+    #[error("the edge's key in {} can't be {operation}", path.display())]
+    File {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The file holds something else.
+    #[error("{} holds no key; where it is removed the edge makes another, of which whoever trusts it must be told", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: InvalidKey,
+    },
+}
+
+/// The key that an edge vouches with.
+#[derive(Debug)]
+pub struct Vouching(SigningKey);
+
+impl Vouching {
+    /// The key in a folder that this process alone has; it is made where there is none. Blocks.
+    pub fn open(folder: &Path) -> Result<Self, VouchingError> {
+        let path = folder.join(FILE);
+        let failed = |operation| {
+            let path = path.clone();
+            move |source| VouchingError::File { operation, path, source }
+        };
+        match fs::read(&path) {
+            Ok(bytes) => {
+                let key = SigningKey::from_pkcs8(&bytes);
+                Ok(Self(key.map_err(|source| VouchingError::Invalid { path: path.clone(), source })?))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let (key, bytes) = SigningKey::generate();
+                keep(folder, &bytes).map_err(failed("written"))?;
+                tracing::info!(key = key.id(), "the edge made the key that it vouches with");
+                Ok(Self(key))
+            }
+            Err(error) => Err(failed("read")(error)),
+        }
+    }
+
+    /// The key's public half.
+    pub fn public(&self) -> PublicKey {
+        self.0.public()
+    }
+
+    /// What names the key in a header.
+    pub fn header(&self) -> HeaderValue {
+        HeaderValue::from_str(self.0.id()).expect("a thumbprint is plain ASCII")
+    }
+
+    /// A blob's metainfo, signed at a second since 1970; it must have been hashed here, and found right.
+    pub fn metainfo(&self, entry: &Entry, now: i64) -> Metainfo {
+        let mut metainfo = unsigned(entry);
+        metainfo.signature = Voucher::of(&metainfo, now).map(|voucher| self.0.sign(Voucher::KIND, &voucher));
+        metainfo
+    }
+}
+
+/// What is known here of a blob's pieces, as nobody's word.
+pub fn unsigned(entry: &Entry) -> Metainfo {
+    Metainfo {
+        digest: entry.digest().clone(),
+        size_bytes: entry.geometry().size_bytes(),
+        piece_size_bytes: PIECE_BYTES,
+        pieces: entry.hashes().as_bytes().chunks(blake3::OUT_LEN).map(hex::encode).collect(),
+        signature: None,
+    }
+}
+
+/// The id of the edge's own key that an answer names, where it is an edge's.
+pub fn edge_key(headers: &HeaderMap) -> Option<&str> {
+    headers.get(EDGE_KEY)?.to_str().ok()
+}
+
+/// Writes the key's file, which is there as a whole or not at all.
+fn keep(folder: &Path, bytes: &[u8]) -> io::Result<()> {
+    let next = folder.join(NEXT);
+    match fs::remove_file(&next) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&next)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&next, folder.join(FILE))?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use bytes::Bytes;
+    use longshore_oci::{Algorithm, Digest};
+    use longshore_service::{metrics::Metrics, signing::KeySet};
+
+    use super::*;
+    use crate::store::{Store, StoreMetrics, StoreSettings};
+
+    #[test]
+    fn a_key_is_made_once_and_is_nobody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        // What a crash left.
+        fs::write(folder.path().join(NEXT), "half").unwrap();
+        let first = Vouching::open(folder.path()).unwrap();
+        let mode = fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!((mode & 0o777, folder.path().join(NEXT).exists()), (0o600, false));
+        assert_eq!(Vouching::open(folder.path()).unwrap().public(), first.public());
+        fs::write(folder.path().join(FILE), "another thing").unwrap();
+        assert!(matches!(Vouching::open(folder.path()), Err(VouchingError::Invalid { .. })));
+        assert!(matches!(Vouching::open(&folder.path().join("none")), Err(VouchingError::File { operation: "written", .. })));
+    }
+
+    #[tokio::test]
+    async fn what_is_signed_is_what_is_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _keeper) =
+            Store::open(StoreSettings::new(folder.path(), 1 << 30), StoreMetrics::new(&Metrics::new())).unwrap();
+        let content = Bytes::from(vec![7; 1_572_864]);
+        let digest = Digest::of(Algorithm::Sha256, &content);
+        let mut receiving = store.receive(&digest, content.len() as u64).await.unwrap();
+        receiving.append(content.clone()).await.unwrap();
+        let entry = receiving.finish().await.unwrap();
+        let vouching = Vouching::open(folder.path()).unwrap();
+        let metainfo = vouching.metainfo(&entry, 1_700_000_000);
+        let keys = KeySet::from_iter([vouching.public()]);
+        let voucher: Voucher = keys.check(Voucher::KIND, metainfo.signature.as_deref().unwrap()).unwrap();
+        assert!(voucher.vouches_for(&metainfo) && voucher.issued_at == 1_700_000_000);
+        let pieces: Vec<_> = content.chunks(1 << 20).map(|piece| blake3::hash(piece).to_string()).collect();
+        assert_eq!((metainfo.digest, metainfo.size_bytes, metainfo.pieces), (digest, 1_572_864, pieces));
+    }
+}

@@ -1,0 +1,85 @@
+//! `longshore edge`: the cache of a rack, a site or a region, its configuration, and what it keeps.
+
+mod announcement;
+mod connection;
+mod evict;
+mod ls;
+mod pin;
+mod pinned;
+mod scrub;
+mod serve;
+mod status;
+mod time_left;
+mod unpin;
+
+use clap::{Args, Subcommand};
+
+pub use connection::{EdgeConnection, told};
+
+use crate::{configuration::ConfigArguments, failure::Failure};
+
+const CONFIGURATION: &str = "Configuration:
+  Every value can be set in four places, and a later one replaces an earlier one's:
+
+    default      see `longshore edge config show --upstream.0.url https://registry.example.org`
+    file         folder = \"x\" under [cache], in the TOML file of --config
+    environment  LONGSHORE_EDGE__CACHE__FOLDER=x
+    flag         --cache.folder x, or --cache.folder=x
+
+  The name is always the section and the key. There may be several [[upstream]]; the environment and flags name one by its
+  position, from 0: LONGSHORE_EDGE__UPSTREAM__0__URL, --upstream.0.url. In the environment and in flags a list is separated
+  by commas. A secret can be in a file instead, which the name with _file at its end names: listen.admin_token_file.
+
+Exit codes:
+  0    done; for serve, stopped by a signal, with requests finished or cut off
+  1    failed
+  2    a mistake in arguments, environment or configuration; nothing was done
+  130  told a second time to stop, and so stopped at once";
+
+/// `longshore edge`.
+#[derive(Args)]
+pub struct EdgeArguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Serve until SIGTERM or Ctrl-C
+    #[command(after_help = CONFIGURATION)]
+    Serve(serve::ServeArguments),
+    /// Check or show the configuration
+    #[command(after_help = CONFIGURATION)]
+    Config(ConfigArguments),
+    /// Show what an edge saves: hits, disk, pins
+    Status(status::StatusArguments),
+    /// List the blobs that an edge keeps, or with --pins what is pinned there, and why
+    Ls(ls::LsArguments),
+    /// Have an edge keep an image with all its parts, or a blob, for as long as said
+    Pin(pin::PinArguments),
+    /// Let an edge drop an image or a blob again
+    Unpin(unpin::UnpinArguments),
+    /// Have an edge throw blobs away
+    Evict(evict::EvictArguments),
+    /// Have an edge read again all that it keeps, and drop what is damaged
+    Scrub(scrub::ScrubArguments),
+}
+
+impl EdgeArguments {
+    /// `settings` are the values of dotted flags, as path and value.
+    pub async fn run(self, settings: Vec<(String, String)>) -> Result<(), Failure> {
+        if let (Some((path, _)), false) = (settings.first(), matches!(self.verb, Verb::Serve(_) | Verb::Config(_))) {
+            return Err(Failure::Usage(format!("--{path} is for serve and config; this asks an edge that runs")));
+        }
+        match self.verb {
+            Verb::Serve(serve) => serve.run(settings).await,
+            Verb::Config(config) => config.run::<longshore_edge_cache::Config>(settings),
+            Verb::Status(status) => status.run().await,
+            Verb::Ls(ls) => ls.run().await,
+            Verb::Pin(pin) => pin.run().await,
+            Verb::Unpin(unpin) => unpin.run().await,
+            Verb::Evict(evict) => evict.run().await,
+            Verb::Scrub(scrub) => scrub.run().await,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+use std::io::{BufWriter, Write as _, stdout};
+
+use clap::Args;
+use jiff::Timestamp;
+use longshore_client::{EdgePinOwner, EdgeStatus, EdgeUpstream};
+
+use super::{
+    connection::{EdgeConnection, told},
+    time_left::TimeLeft,
+};
+use crate::{
+    failure::Failure,
+    output::{ByteCount, Format, NOTHING, Table, write_json},
+};
+
+#[derive(Args)]
+pub struct StatusArguments {
+    #[command(flatten)]
+    connection: EdgeConnection,
+}
+
+impl StatusArguments {
+    pub async fn run(self) -> Result<(), Failure> {
+        let status = self.connection.client()?.status().await.map_err(|error| told(&error))?;
+        let mut out = BufWriter::new(stdout());
+        match self.connection.output {
+            Format::Json => write_json(&mut out, &status)?,
+            Format::Table => {
+                let mut table = Table::new(["UPSTREAM", "HIT", "SAVED", "IN FLIGHT", "DISK", "PINNED"]);
+                table.write(&mut out, rows(&status, Timestamp::now()))?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
+/// A row an upstream; what is the whole edge's is in the first.
+fn rows(status: &EdgeStatus, now: Timestamp) -> Vec<[String; 6]> {
+    let pieces = match status.pieces_in_flight {
+        1 => "1 piece".to_owned(),
+        count => format!("{count} pieces"),
+    };
+    let owners: Vec<String> = status.pins.iter().map(|owner| pinned(owner, now)).collect();
+    let pinned = if owners.is_empty() { NOTHING.to_owned() } else { owners.join(", ") };
+    let mut shared = Some([pieces, of(status.disk.used_bytes, status.disk.quota_bytes), pinned]);
+    let mut row = |upstream: &EdgeUpstream| {
+        let [in_flight, disk, pinned] = shared.take().unwrap_or_default();
+        let saved = upstream.served_bytes.saturating_sub(upstream.fetched_bytes);
+        [upstream.name.clone(), hit(upstream), ByteCount(saved).to_string(), in_flight, disk, pinned]
+    };
+    status.upstreams.iter().map(&mut row).collect()
+}
+
+/// How many of a hundred bytes were there already.
+fn hit(upstream: &EdgeUpstream) -> String {
+    if upstream.served_bytes == 0 {
+        return NOTHING.to_owned();
+    }
+    let hundredths = u128::from(upstream.hit_bytes) * 100 / u128::from(upstream.served_bytes);
+    format!("{hundredths}%")
+}
+
+/// `12.0 of 50.0 GiB`, or `3.0 MiB of 50.0 GiB`.
+fn of(used_bytes: u64, quota_bytes: u64) -> String {
+    let (used, quota) = (ByteCount(used_bytes).to_string(), ByteCount(quota_bytes).to_string());
+    let unit = |text: &str| text.rsplit_once(' ').map(|(_, unit)| unit.to_owned());
+    if unit(&used) == unit(&quota)
+        && let Some((used, _)) = used.rsplit_once(' ')
+    {
+        return format!("{used} of {quota}");
+    }
+    format!("{used} of {quota}")
+}
+
+/// `2 images (prewarm: 6 d left)`.
+fn pinned(owner: &EdgePinOwner, now: Timestamp) -> String {
+    let what = match (owner.images, owner.blobs) {
+        (0, 1) => "1 blob".to_owned(),
+        (0, blobs) => format!("{blobs} blobs"),
+        (1, _) => "1 image".to_owned(),
+        (images, _) => format!("{images} images"),
+    };
+    let left = owner.expires_at.map(|end| format!(": {}", TimeLeft::at(now, end))).unwrap_or_default();
+    format!("{what} ({}{left})", owner.owner)
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_client::EdgeDisk;
+
+    use super::*;
+
+    fn upstream(name: &str, served_bytes: u64, hit_bytes: u64, fetched_bytes: u64) -> EdgeUpstream {
+        let url = format!("http://{name}");
+        EdgeUpstream {
+            name: name.to_owned(),
+            url,
+            is_default: false,
+            served_bytes,
+            hit_bytes,
+            fetched_bytes,
+            fetches: 1,
+            wrong: 0,
+        }
+    }
+
+    #[test]
+    fn shows_what_each_upstream_was_spared_and_what_the_edge_keeps_once() {
+        let now: Timestamp = "2026-06-01T12:00:00Z".parse().expect("a time");
+        let owner = |owner: &str, images, end: Option<&str>| EdgePinOwner {
+            owner: owner.to_owned(),
+            images,
+            blobs: 7,
+            size_bytes: 1,
+            expires_at: end.map(|end| end.parse().expect("a time")),
+        };
+        let status = EdgeStatus {
+            version: "1".to_owned(),
+            started_at: now,
+            upstreams: vec![upstream("127.0.0.1:5000", 100 << 30, 98 << 30, 59 << 30), upstream("docker.io", 0, 0, 5)],
+            pieces_in_flight: 3,
+            disk: EdgeDisk { used_bytes: 12 << 30, quota_bytes: 50 << 30, reserved_bytes: 0, pinned_bytes: 1, blobs: 9 },
+            pins: vec![owner("prewarm", 2, Some("2026-06-08T11:00:00Z")), owner("operator", 0, None)],
+        };
+        let mut out = Vec::new();
+        let mut table = Table::new(["UPSTREAM", "HIT", "SAVED", "IN FLIGHT", "DISK", "PINNED"]);
+        table.write(&mut out, rows(&status, now)).expect("memory takes it");
+        let lines = [
+            "UPSTREAM        HIT  SAVED     IN FLIGHT  DISK              PINNED",
+            "127.0.0.1:5000  98%  41.0 GiB  3 pieces   12.0 of 50.0 GiB  2 images (prewarm: 6 d left), 7 blobs (operator)",
+            "docker.io       -    0 B",
+        ];
+        assert_eq!(String::from_utf8(out).expect("text"), lines.join("\n") + "\n");
+        assert_eq!(of(3 << 20, 50 << 30), "3.0 MiB of 50.0 GiB");
+    }
+}
