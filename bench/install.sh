@@ -30,7 +30,7 @@ for peer in "$@"; do
     distribution) with_go registry "$DISTRIBUTION" ;;
     versitygw) with_go versitygw "$VERSITYGW" ;;
     docker-registry) with_apt docker-registry docker-registry ;;
-    nginx) with_apt nginx nginx-light ;;
+    nginx) with_apt nginx nginx-light ;; # it has the slice module, which the edge's cases need
     strace) with_apt strace strace ;;
     *) echo "bench/install.sh: no peer is called $peer" >&2; exit 2 ;;
     esac

@@ -33,13 +33,18 @@ pub struct Noise {
 impl Noise {
     /// Noise of a segment's length; `run` sets this run's blobs apart from those of every other.
     pub fn new(run: u64) -> Self {
-        let mut dice = Dice::new(0x6c6f_6e67_7368_6f72);
-        let mut plain = Vec::with_capacity(SEGMENT_BYTES);
-        while plain.len() < SEGMENT_BYTES {
-            plain.extend_from_slice(&dice.next_bits().to_le_bytes());
-        }
+        let plain = bytes(0x6c6f_6e67_7368_6f72, SEGMENT_BYTES);
         let chunked = chunked(&plain);
         Self { plain, chunked, run, stamped: Cell::new(0) }
+    }
+
+    /// A blob no part of which is in another one, for who would know it again by its parts.
+    pub fn blob(&self, size_bytes: u64) -> Blob {
+        self.stamped.set(self.stamped.get() + 1);
+        let plain = bytes(self.run ^ self.stamped.get().rotate_left(32), usize::try_from(size_bytes).unwrap_or(usize::MAX));
+        // All of it is less than a segment, so no segment is sent.
+        let noise = Self { plain, chunked: Vec::new(), run: self.run, stamped: self.stamped.clone() };
+        Rc::new(Template::new(&Rc::new(noise), size_bytes)).stamp()
     }
 
     /// 64 bytes that no other blob has.
@@ -67,8 +72,9 @@ impl Template {
     /// Prepares blobs of `size_bytes`, at least 64. Hashes the prefix once.
     pub fn new(noise: &Rc<Noise>, size_bytes: u64) -> Self {
         let prefix_bytes = size_bytes.saturating_sub(TAIL_BYTES as u64);
-        let segments = prefix_bytes / SEGMENT_BYTES as u64;
-        let rest = usize::try_from(prefix_bytes % SEGMENT_BYTES as u64).unwrap_or_default();
+        let segment_bytes = noise.plain.len() as u64;
+        let segments = prefix_bytes / segment_bytes;
+        let rest = usize::try_from(prefix_bytes % segment_bytes).unwrap_or_default();
         let mut prefix = Sha256::new();
         for _ in 0..segments {
             prefix.update(&noise.plain);
@@ -134,6 +140,15 @@ impl Blob {
         };
         write().map_err(BenchError::io(format!("write {}", path.display())))
     }
+}
+
+fn bytes(seed: u64, count: usize) -> Vec<u8> {
+    let mut dice = Dice::new(seed);
+    let mut bytes = Vec::with_capacity(count);
+    while bytes.len() < count {
+        bytes.extend_from_slice(&dice.next_bits().to_le_bytes());
+    }
+    bytes
 }
 
 /// `plain` in chunked transfer coding (RFC 9112, section 7.1), without the last chunk.

@@ -33,6 +33,12 @@ pub enum BenchError {
         /// The path asked for.
         path: String,
     },
+    /// A cache that was asked for the same again and again asked its upstream each time.
+    #[error("{server} does not keep what it was asked for")]
+    NotKept {
+        /// The cache's name in the report.
+        server: String,
+    },
     /// A server did not begin to answer, or a turn did not end, in time.
     #[error("{what} took longer than {limit_s} s")]
     TooSlow {

@@ -13,6 +13,7 @@ pub mod candidate;
 pub mod cases;
 pub mod content;
 pub mod durability;
+pub mod edge;
 pub mod error;
 pub mod floor;
 pub mod image;

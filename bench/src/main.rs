@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use longshore_bench::cases::CASES;
+use longshore_bench::edge::case::EDGE_CASES;
 use longshore_bench::error::BenchError;
 use longshore_bench::options::{Options, STORAGE_CALLS, TRUST};
 use longshore_bench::{report, run};
@@ -17,6 +18,9 @@ fn main() -> ExitCode {
         }
         println!("{STORAGE_CALLS:16} S3 calls of each operation, with --store s3");
         println!("{TRUST:16} what tokens, secrets and signatures cost ours, without --store s3");
+        for case in EDGE_CASES {
+            println!("{:22} {}", case.name, case.title());
+        }
         return ExitCode::SUCCESS;
     }
     match compare(&options) {

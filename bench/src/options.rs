@@ -7,6 +7,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::candidate::entrant::BUILT_IN;
 use crate::cases::{CASES, Case};
+use crate::edge::case::{EDGE_CASES, EdgeCase};
 use crate::error::BenchError;
 
 /// Where the registries keep their bytes.
@@ -64,7 +65,8 @@ impl Options {
     /// The cases to run.
     pub fn cases(&self) -> Result<Vec<Case>, BenchError> {
         for name in &self.only {
-            if ![STORAGE_CALLS, TRUST].contains(&name.as_str()) && !CASES.iter().any(|case| case.name == name) {
+            let is_edge = EDGE_CASES.iter().any(|case| case.is_meant_by(name));
+            if !is_edge && ![STORAGE_CALLS, TRUST].contains(&name.as_str()) && !CASES.iter().any(|case| case.name == name) {
                 let names: Vec<&str> = CASES.iter().map(|case| case.name).collect();
                 return Err(BenchError::Usage(format!("no case is called {name}; there are {}", names.join(", "))));
             }
@@ -74,6 +76,12 @@ impl Options {
             only => only.iter().any(|name| name == case.name),
         };
         Ok(CASES.into_iter().filter(wanted).collect())
+    }
+
+    /// The cases of the edge cache, which run only where they are named.
+    pub fn edge_cases(&self) -> Vec<EdgeCase> {
+        let wanted = |case: &EdgeCase| self.store == Store::Folder && self.only.iter().any(|name| case.is_meant_by(name));
+        EDGE_CASES.into_iter().filter(wanted).collect()
     }
 
     /// Whether to count S3 calls.
@@ -109,6 +117,10 @@ mod tests {
         Options::command().debug_assert();
         assert!(Options::parse_from(["bench", "--only", "version,push-4k"]).cases().is_ok_and(|cases| cases.len() == 2));
         assert!(Options::parse_from(["bench", "--only", "nothing"]).cases().is_err());
+        let edge = Options::parse_from(["bench", "--only", "edge-hit-1m,edge-cold-64k"]);
+        assert!(edge.cases().is_ok_and(|cases| cases.is_empty()));
+        assert_eq!(edge.edge_cases().len(), 4);
+        assert!(Options::parse_from(["bench"]).edge_cases().is_empty());
         assert!(Options::parse_from(["bench", "--quick"]).cases().is_ok_and(|cases| cases.iter().all(|case| !case.is_long())));
     }
 }

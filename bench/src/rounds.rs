@@ -73,7 +73,7 @@ pub async fn run_case(
         }
     }
     for mut player in players {
-        player.record.peak_anonymous_bytes = player.candidate.pid.and_then(|pid| memory.peak_bytes(pid));
+        player.record.note_peak(player.candidate.pid.and_then(|pid| memory.peak(pid)));
         record.entrants.push(player.record);
     }
     Ok(record)

@@ -7,7 +7,7 @@ use crate::content::Noise;
 use crate::error::BenchError;
 use crate::options::{Options, Store};
 use crate::report::record::{EntrantRecord, Machine, Run};
-use crate::{calls, durability, floor, rounds, trust};
+use crate::{calls, durability, edge, floor, rounds, trust};
 
 /// Measures everything that was asked for.
 pub async fn run(options: &Options) -> Result<Run, BenchError> {
@@ -40,6 +40,7 @@ pub async fn run(options: &Options) -> Result<Run, BenchError> {
         cases: Vec::with_capacity(cases.len()),
         storage_calls: Vec::new(),
         trust: Vec::new(),
+        edge: Vec::new(),
     };
     for (number, case) in cases.iter().enumerate() {
         eprintln!("bench: {}/{} {}", number + 1, cases.len(), case.title());
@@ -49,6 +50,7 @@ pub async fn run(options: &Options) -> Result<Run, BenchError> {
     if let Some(longshore) = ours {
         run.trust = trust::measure(longshore, options, &disk, &noise).await?;
     }
+    run.edge = edge::measure(&entrants, options, &disk, &noise).await?;
     if options.counts_calls() {
         eprintln!("bench: counting S3 calls");
         run.storage_calls = calls::count(&entrants, &disk, &noise).await?;

@@ -75,11 +75,13 @@ fn nginx(folder: &Path, address: SocketAddr) -> String {
     )
 }
 
-fn make(folder: &Path) -> Result<(), BenchError> {
+/// Makes a folder, and those it lies in.
+pub fn make(folder: &Path) -> Result<(), BenchError> {
     std::fs::create_dir_all(folder).map_err(BenchError::io(format!("make {}", folder.display())))
 }
 
-fn written(folder: &Path, name: &str, text: &str) -> Result<std::path::PathBuf, BenchError> {
+/// Writes a file; gives back its path.
+pub fn written(folder: &Path, name: &str, text: &str) -> Result<std::path::PathBuf, BenchError> {
     let path = folder.join(name);
     std::fs::write(&path, text).map_err(BenchError::io(format!("write {}", path.display())))?;
     Ok(path)

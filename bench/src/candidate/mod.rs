@@ -8,6 +8,7 @@ pub mod usage;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::error::BenchError;
 use entrant::{Entrant, Program};
@@ -41,10 +42,15 @@ impl Candidate {
         std::fs::create_dir_all(&folder).map_err(BenchError::io(format!("make {}", folder.display())))?;
         let address = process::free_address()?;
         let command = configuration::command(entrant, &folder, address, bucket)?;
-        let mut process = Process::spawn(&entrant.name, command, &folder.join("log"))?;
-        process::await_answer(&entrant.name, address, Some(&mut process)).await?;
         let files = matches!(entrant.program, Program::Nginx(_)).then(|| folder.join("files"));
-        Ok(Self { name: entrant.name.clone(), address, pid: Some(process.pid()), files, process: Some(process) })
+        Ok(Self { files, ..Self::spawn(&entrant.name, command, &folder, address).await? })
+    }
+
+    /// Starts a server by a command of which it listens on `address`, its log in `folder`, and waits until it answers.
+    pub async fn spawn(name: &str, command: Command, folder: &Path, address: SocketAddr) -> Result<Self, BenchError> {
+        let mut process = Process::spawn(name, command, &folder.join("log"))?;
+        process::await_answer(name, address, Some(&mut process)).await?;
+        Ok(Self { name: name.to_owned(), address, pid: Some(process.pid()), files: None, process: Some(process) })
     }
 
     /// The `Host` header's value for requests to it.

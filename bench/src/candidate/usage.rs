@@ -39,21 +39,36 @@ fn cpu_ticks(pid: u32) -> Option<u64> {
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
 }
 
-/// Resident anonymous memory of a process and its children, in bytes: heap and stacks, without mapped files.
-pub fn anonymous_bytes(pid: u32) -> u64 {
-    tree(pid).into_iter().filter_map(resident_anonymous).sum()
+/// Resident memory of a process and its children.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Memory {
+    /// Heap and stacks, without mapped files, in bytes.
+    pub anonymous_bytes: u64,
+    /// All of it, in bytes; what processes share counts for each.
+    pub resident_bytes: u64,
 }
 
-fn resident_anonymous(pid: u32) -> Option<u64> {
+/// What a process and its children hold now.
+pub fn memory(pid: u32) -> Memory {
+    tree(pid).into_iter().filter_map(memory_alone).fold(Memory::default(), |sum, each| Memory {
+        anonymous_bytes: sum.anonymous_bytes + each.anonymous_bytes,
+        resident_bytes: sum.resident_bytes + each.resident_bytes,
+    })
+}
+
+fn memory_alone(pid: u32) -> Option<Memory> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let kib = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?.split_whitespace().next()?;
-    Some(kib.parse::<u64>().ok()? * 1024)
+    let bytes = |name: &str| {
+        let kib = status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?;
+        Some(kib.parse::<u64>().ok()? * 1024)
+    };
+    Some(Memory { anonymous_bytes: bytes("RssAnon:")?, resident_bytes: bytes("VmRSS:")? })
 }
 
-/// Watches the anonymous memory of several processes from a thread of its own, and keeps the peaks.
+/// Watches the resident memory of several processes from a thread of its own, and keeps the peaks.
 #[derive(Debug)]
 pub struct MemoryWatch {
-    peaks: Arc<Mutex<BTreeMap<u32, u64>>>,
+    peaks: Arc<Mutex<BTreeMap<u32, Memory>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -61,16 +76,17 @@ pub struct MemoryWatch {
 impl MemoryWatch {
     /// Starts to watch.
     pub fn start(pids: Vec<u32>) -> Self {
-        let peaks = Arc::new(Mutex::new(BTreeMap::new()));
+        let peaks = Arc::new(Mutex::new(BTreeMap::<u32, Memory>::new()));
         let stop = Arc::new(AtomicBool::new(false));
         let (its_peaks, its_stop) = (Arc::clone(&peaks), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
             while !its_stop.load(Ordering::Relaxed) {
                 for pid in &pids {
-                    let bytes = anonymous_bytes(*pid);
+                    let now = memory(*pid);
                     let mut peaks = its_peaks.lock().unwrap_or_else(PoisonError::into_inner);
-                    let peak = peaks.entry(*pid).or_insert(0);
-                    *peak = bytes.max(*peak);
+                    let peak = peaks.entry(*pid).or_default();
+                    peak.anonymous_bytes = peak.anonymous_bytes.max(now.anonymous_bytes);
+                    peak.resident_bytes = peak.resident_bytes.max(now.resident_bytes);
                 }
                 std::thread::sleep(SAMPLE_EVERY);
             }
@@ -78,8 +94,8 @@ impl MemoryWatch {
         Self { peaks, stop, thread: Some(thread) }
     }
 
-    /// The most that a watched process held so far, in bytes.
-    pub fn peak_bytes(&self, pid: u32) -> Option<u64> {
+    /// The most that a watched process held so far, of each kind.
+    pub fn peak(&self, pid: u32) -> Option<Memory> {
         self.peaks.lock().unwrap_or_else(PoisonError::into_inner).get(&pid).copied()
     }
 }
@@ -118,16 +134,17 @@ pub fn listener_pid(address: SocketAddr) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MemoryWatch, anonymous_bytes, cpu_seconds, listener_pid};
+    use super::{MemoryWatch, cpu_seconds, listener_pid, memory};
 
     #[test]
     fn this_process_uses_something_and_is_found_by_its_port() {
         let me = std::process::id();
-        assert!(anonymous_bytes(me) > 0);
+        let held = memory(me);
+        assert!(held.anonymous_bytes > 0 && held.resident_bytes >= held.anonymous_bytes);
         assert!(cpu_seconds(me) >= 0.0);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
         let address = listener.local_addr().expect("a bound socket has an address");
         assert_eq!(listener_pid(address), Some(me));
-        assert_eq!(MemoryWatch::start(Vec::new()).peak_bytes(me), None);
+        assert!(MemoryWatch::start(Vec::new()).peak(me).is_none());
     }
 }

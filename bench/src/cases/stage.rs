@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use sha2::{Digest as _, Sha256};
-
 use super::{Ask, sizes};
 use crate::candidate::Candidate;
 use crate::content::{Blob, Noise, Template};
 use crate::error::BenchError;
 use crate::image::Image;
 use crate::load::connection::Connection;
-use crate::load::push::{REPOSITORY, bare_request};
-use crate::load::push::{blob_path, expect, manifest_path, push_blob, push_manifest};
+use crate::load::push::{REPOSITORY, bare_request, blob_path, manifest_path, push_blob, push_manifest};
+use crate::load::read_back::read_back;
 use crate::load::work::Work;
 
 const CONFIG_BYTES: u64 = 1500;
@@ -106,19 +104,10 @@ impl Stage {
     }
 
     async fn verify(&self, candidate: &Candidate) -> Result<(), BenchError> {
-        let (mut connection, host) = (Connection::open(candidate.address).await?, candidate.host());
-        let blobs = self.blobs.iter().map(|blob| (blob_path(&blob.digest), &blob.digest));
-        let by_tag = self.images.iter().map(|image| (manifest_path(&image.tag), &image.digest));
-        let by_digest = self.images.iter().map(|image| (manifest_path(&image.digest), &image.digest));
-        for (path, digest) in blobs.chain(by_tag).chain(by_digest) {
-            let mut hasher = Sha256::new();
-            connection.send(&bare_request("GET", &path, &host)).await?;
-            expect(200, &format!("GET {path}"), connection.receive(Some(&mut hasher)).await?.status)?;
-            if format!("sha256:{}", hex::encode(hasher.finalize())) != *digest {
-                return Err(BenchError::WrongBytes { server: candidate.name.clone(), path });
-            }
-        }
-        Ok(())
+        let blobs = self.blobs.iter().map(|blob| (blob_path(&blob.digest), blob.digest.as_str()));
+        let by_tag = self.images.iter().map(|image| (manifest_path(&image.tag), image.digest.as_str()));
+        let by_digest = self.images.iter().map(|image| (manifest_path(&image.digest), image.digest.as_str()));
+        read_back(&candidate.name, candidate.address, blobs.chain(by_tag).chain(by_digest)).await
     }
 
     /// What the clients of a turn do, prepared for a server that has been filled.

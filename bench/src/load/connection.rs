@@ -1,6 +1,7 @@
 //! One keep-alive connection to a server.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use rustix::net::RecvFlags;
 use sha2::{Digest as _, Sha256};
@@ -36,6 +37,10 @@ pub struct Connection {
     pub location: String,
     /// The server said that it closes; open another connection.
     pub closed: bool,
+    /// When the first byte of the last response's body was there; `None` while there is none.
+    pub first_body_byte: Option<Instant>,
+    /// Bytes of bodies thrown away so far, those of one that is still coming included.
+    pub body_bytes: u64,
 }
 
 impl Connection {
@@ -48,7 +53,17 @@ impl Connection {
         };
         let stream = connect.await.map_err(BenchError::io(format!("connect to {address}")))?;
         let (inbox, nowhere) = (vec![0; INBOX_BYTES], vec![0; DISCARD_BYTES]);
-        Ok(Self { stream, inbox, start: 0, end: 0, nowhere, location: String::new(), closed: false })
+        Ok(Self {
+            stream,
+            inbox,
+            start: 0,
+            end: 0,
+            nowhere,
+            location: String::new(),
+            closed: false,
+            first_body_byte: None,
+            body_bytes: 0,
+        })
     }
 
     /// Writes bytes of a request.
@@ -78,6 +93,7 @@ impl Connection {
             self.location.push_str(location);
         }
         self.start += head_length;
+        self.first_body_byte = (self.start < self.end).then(Instant::now);
         let body_bytes = match (framing, hasher) {
             (Framing::Length(length), None) => self.discard(length).await?,
             (Framing::Length(length), Some(hasher)) => self.hash(length, hasher).await?,
@@ -121,7 +137,9 @@ impl Connection {
 
     /// Throws `length` bytes away: those already read, then the rest inside the kernel (tcp(7), `MSG_TRUNC`).
     async fn discard(&mut self, length: u64) -> Result<u64, BenchError> {
-        let mut left = length - self.take_buffered(length).len() as u64;
+        let buffered = self.take_buffered(length).len() as u64;
+        self.body_bytes += buffered;
+        let mut left = length - buffered;
         while left > 0 {
             let want = usize::try_from(left).unwrap_or(DISCARD_BYTES).min(DISCARD_BYTES);
             self.stream.readable().await.map_err(BenchError::io("wait for a body"))?;
@@ -132,7 +150,11 @@ impl Connection {
             });
             match gone {
                 Ok(0) => return Err(BenchError::Malformed("the connection ended within a body")),
-                Ok(gone) => left -= gone as u64,
+                Ok(gone) => {
+                    self.first_body_byte.get_or_insert_with(Instant::now);
+                    self.body_bytes += gone as u64;
+                    left -= gone as u64;
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(BenchError::io("read a body")(error)),
             }
@@ -164,6 +186,7 @@ impl Connection {
             body_bytes += size;
             // The chunk's own line end; no server here sends trailers.
             self.discard(2).await?;
+            self.body_bytes -= 2;
             if size == 0 {
                 return Ok(body_bytes);
             }

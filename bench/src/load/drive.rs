@@ -27,14 +27,17 @@ pub enum Kind {
     BlobGet,
     /// A blob push within the mixed load.
     BlobPush,
+    /// The first byte of a body that comes through an edge cache.
+    FirstByte,
 }
 
 /// All kinds with the names they have in the JSON.
-pub const KINDS: [(Kind, &str); 4] = [
+pub const KINDS: [(Kind, &str); 5] = [
     (Kind::Operation, "operation"),
     (Kind::ManifestGet, "manifestGet"),
     (Kind::BlobGet, "blobGet"),
     (Kind::BlobPush, "blobPush"),
+    (Kind::FirstByte, "firstByte"),
 ];
 
 /// The bounds of a turn.
@@ -72,9 +75,16 @@ impl Tally {
         self.bytes.set(self.bytes.get() + bytes);
     }
 
-    fn fail(&self, error: &BenchError) {
+    /// Adds a failure.
+    pub fn fail(&self, error: &BenchError) {
         self.failures.set(self.failures.get() + 1);
         self.first_failure.borrow_mut().get_or_insert_with(|| error.to_string());
+    }
+
+    /// What came of the turn, which took so long.
+    pub fn turn(&self, elapsed: Duration) -> Turn {
+        let (latencies, first_failure) = (self.latencies.borrow().clone(), self.first_failure.take());
+        Turn { latencies, bytes: self.bytes.get(), failures: self.failures.get(), first_failure, elapsed }
     }
 }
 
@@ -125,10 +135,7 @@ pub async fn drive(work: &Rc<Work>, address: SocketAddr, limits: Limits) -> Resu
     let limit = limits.time + GRACE;
     let ended = tokio::time::timeout(limit, async { while clients.join_next().await.is_some() {} }).await;
     ended.map_err(|_| BenchError::TooSlow { what: format!("a turn on {address}"), limit_s: limit.as_secs() })?;
-    let elapsed = started.elapsed();
-    let latencies = tally.latencies.borrow().clone();
-    let first_failure = tally.first_failure.take();
-    Ok(Turn { latencies, bytes: tally.bytes.get(), failures: tally.failures.get(), first_failure, elapsed })
+    Ok(tally.turn(started.elapsed()))
 }
 
 /// When operations begin, shared by the clients of a turn.

@@ -8,5 +8,7 @@ pub mod dice;
 pub mod drive;
 pub mod latency;
 pub mod push;
+pub mod read_back;
 pub mod response;
+pub mod stream;
 pub mod work;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::edge_goals;
 use super::ratio::{Metric, between, peak_over_all};
 use super::record::Run;
 
@@ -64,6 +65,8 @@ pub struct Verdict {
     pub case: String,
     /// The figure.
     pub metric: Metric,
+    /// Whose figure it is.
+    pub entrant: String,
     /// The peer.
     pub peer: String,
     /// The bound: `≥ 8` or `≤ 0.5`.
@@ -85,9 +88,10 @@ pub fn judge(run: &Run) -> Vec<Verdict> {
             Bound::AtLeast(least) => (format!("≥ {least}"), measured >= least),
             Bound::AtMost(most) => (format!("≤ {most}"), measured <= most),
         };
-        Some(Verdict { case: goal.case.to_owned(), metric: goal.metric, peer: goal.peer.to_owned(), bound, measured, met })
+        let (case, entrant, peer) = (goal.case.to_owned(), subject.name.clone(), goal.peer.to_owned());
+        Some(Verdict { case, metric: goal.metric, entrant, peer, bound, measured, met })
     };
-    GOALS.iter().filter_map(verdict).collect()
+    GOALS.iter().filter_map(verdict).chain(edge_goals::judge(run)).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]

@@ -1,6 +1,8 @@
 //! What was measured, as a table, as JSON and as a chart.
 
 pub mod chart;
+pub mod edge;
+mod edge_goals;
 pub mod goals;
 pub mod ratio;
 pub mod record;

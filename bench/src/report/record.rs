@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::goals::Verdict;
 use super::ratio::Ratio;
+use crate::candidate::usage::Memory;
 use crate::error::BenchError;
 use crate::floor::Floor;
 use crate::load::drive::{KINDS, Turn};
@@ -37,6 +38,8 @@ pub struct Run {
     pub storage_calls: Vec<CallRecord>,
     /// What trust costs; empty with another store.
     pub trust: Vec<CaseRecord>,
+    /// The edge cache beside other caches; empty where that was not asked for.
+    pub edge: Vec<CaseRecord>,
 }
 
 /// A run with what follows from it.
@@ -45,7 +48,7 @@ pub struct FullReport<'a> {
     /// The run.
     #[serde(flatten)]
     pub run: &'a Run,
-    /// The first entrant's figures divided by each other's.
+    /// Our figures divided by each peer's.
     pub ratios: Vec<Ratio>,
     /// The goals that the run says something of.
     pub goals: Vec<Verdict>,
@@ -110,6 +113,8 @@ pub struct PlayerRecord {
     pub turns: Vec<TurnRecord>,
     /// The most resident anonymous memory seen in the case, the filling included; null when unknown.
     pub peak_anonymous_bytes: Option<u64>,
+    /// The same of all resident memory.
+    pub peak_resident_bytes: Option<u64>,
     /// Why it left the case early; null when it did not.
     pub failure: Option<String>,
 }
@@ -117,13 +122,19 @@ pub struct PlayerRecord {
 impl PlayerRecord {
     /// A server that has not had a turn yet.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), turns: Vec::new(), peak_anonymous_bytes: None, failure: None }
+        Self { name: name.to_owned(), turns: Vec::new(), peak_anonymous_bytes: None, peak_resident_bytes: None, failure: None }
     }
 
     /// A server that could not start.
     pub fn failed(name: &str, error: &BenchError) -> Self {
         eprintln!("bench: {name} is out of this case: {error}");
         Self { failure: Some(error.to_string()), ..Self::new(name) }
+    }
+
+    /// Notes the most memory that it held.
+    pub fn note_peak(&mut self, peak: Option<Memory>) {
+        self.peak_anonymous_bytes = peak.map(|peak| peak.anonymous_bytes);
+        self.peak_resident_bytes = peak.map(|peak| peak.resident_bytes);
     }
 }
 
@@ -149,6 +160,22 @@ pub struct TurnRecord {
     pub generator_cpu_seconds: f64,
     /// Latencies by kind of operation.
     pub latency: BTreeMap<&'static str, LatencyRecord>,
+    /// What a cache's turn cost its upstream; null where there is none.
+    pub upstream: Option<UpstreamRecord>,
+}
+
+/// What was asked of the upstream in a turn, counted there.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpstreamRecord {
+    /// Bytes of all that was new to the cache in this turn; 0 where it had everything.
+    pub new_bytes: u64,
+    /// Bytes of blobs and manifests that the upstream sent.
+    pub sent_bytes: u64,
+    /// GETs of blobs and manifests.
+    pub gets: u64,
+    /// Other requests: HEADs, digests of pieces, keys.
+    pub other_requests: u64,
 }
 
 impl TurnRecord {
@@ -165,6 +192,7 @@ impl TurnRecord {
             cpu_seconds,
             generator_cpu_seconds,
             latency: with_values.map(|((_, name), latencies)| (*name, LatencyRecord::new(latencies))).collect(),
+            upstream: None,
         }
     }
 }

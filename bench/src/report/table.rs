@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::goals;
 use super::ratio::{Metric, between, peak_over_all};
 use super::record::{CaseRecord, Run};
+use super::{edge, goals};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -33,16 +33,17 @@ pub fn render(run: &Run) -> String {
             trust(run)
         );
     }
+    text.push_str(&edge::render(&run.edge));
     if !run.storage_calls.is_empty() {
         let _ = write!(text, "\nS3 calls\n{}\n", calls(run));
     }
     let verdicts = goals::judge(run);
     if !verdicts.is_empty() {
-        let mut table = table(["goal", "of", "against", "bound", "measured", "met"].map(str::to_owned).to_vec());
+        let mut table = table(["goal", "of", "who", "against", "bound", "measured", "met"].map(str::to_owned).to_vec());
         for verdict in verdicts {
             let (metric, measured) = (format!("{:?}", verdict.metric), format!("{:.2}", verdict.measured));
             let met = if verdict.met { "yes" } else { "NO" };
-            table.add_row([verdict.case, metric, verdict.peer, verdict.bound, measured, met.to_owned()]);
+            table.add_row([verdict.case, metric, verdict.entrant, verdict.peer, verdict.bound, measured, met.to_owned()]);
         }
         let _ = write!(text, "\nGoals\n{table}\n");
     }
@@ -104,7 +105,7 @@ fn cell(case: &CaseRecord, metric: Metric, name: &str, subject: Option<&str>) ->
         Metric::Rate => format!("{}{}", significant(median), megabytes(case, name, median)),
         Metric::P50 | Metric::P99 => significant(median),
         Metric::CpuPerOperation => significant(median * 1000.0),
-        Metric::PeakMemory => format!("{:.1}", median / MIB),
+        _ => format!("{:.1}", median / MIB),
     };
     let failures: u64 = player.turns.iter().map(|turn| turn.failures).sum();
     if failures > 0 {
@@ -189,7 +190,8 @@ fn calls(run: &Run) -> Table {
     table
 }
 
-fn table(header: Vec<String>) -> Table {
+/// An empty table; all columns but the first hold figures.
+pub fn table(header: Vec<String>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header);
     for column in table.column_iter_mut().skip(1) {
@@ -204,7 +206,7 @@ fn in_mib(bytes: u64) -> String {
 }
 
 /// Three significant digits or so, without exponents.
-fn significant(figure: f64) -> String {
+pub fn significant(figure: f64) -> String {
     match figure.abs() {
         100.0.. => format!("{figure:.0}"),
         10.0..100.0 => format!("{figure:.1}"),
