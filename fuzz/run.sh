@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 seconds="${1:-60}"
-targets=(path reference range manifest hash_state token config policy evidence credentials)
+targets=(path reference range manifest hash_state token config policy evidence credentials edge_config edge_names edge_events)
 if (($# > 1)); then
     targets=("${@:2}")
 fi
@@ -21,6 +21,7 @@ for target in "${targets[@]}"; do
     case $target in
         token) features=(--features service) ;;
         config | policy | evidence | credentials) features=(--features registry) ;;
+        edge_*) features=(--features edge) ;;
         *) features=() ;;
     esac
     mkdir -p "corpus/$target"
