@@ -35,7 +35,7 @@ pub struct EdgeUpstream {
     pub is_default: bool,
     /// Bytes of its blobs that clients got.
     pub served_bytes: u64,
-    /// Those of them that were at the edge already.
+    /// Those of them that were at the edge already, or came for another.
     pub hit_bytes: u64,
     /// Bytes of blobs that came from it.
     pub fetched_bytes: u64,
@@ -43,6 +43,22 @@ pub struct EdgeUpstream {
     pub fetches: u64,
     /// Pieces and blobs that it sent wrong.
     pub wrong: u64,
+    /// Its addresses that are left alone; none while all is well.
+    #[serde(default)]
+    pub pauses: Vec<EdgePause>,
+}
+
+/// An address of an upstream that an edge leaves alone, since it fails or asked for it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EdgePause {
+    /// The address, a URL.
+    pub address: String,
+    /// Why, for people.
+    pub reason: String,
+    /// Until when; without it that is over, and the next request finds out whether it is back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// What an edge keeps on disk.
@@ -73,6 +89,9 @@ pub struct EdgePinOwner {
     pub blobs: u64,
     /// How large they are.
     pub size_bytes: u64,
+    /// How much of them is there; an edge of before does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present_bytes: Option<u64>,
     /// When the first of them ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -109,6 +128,9 @@ pub struct EdgePin {
     pub digest: Digest,
     /// How large it is.
     pub size_bytes: u64,
+    /// How much of it is there: a pin keeps what is, and fetches nothing. An edge of before does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present_bytes: Option<u64>,
     /// When it was pinned.
     pub created_at: Timestamp,
     /// When that ends; without it, when somebody ends it.
@@ -204,7 +226,7 @@ impl EdgeClient {
         self.0.read_json(response).await.map(|PinsBody { pins }| pins)
     }
 
-    /// Pins something, or has it pinned for longer. Where all that is pinned would be more than there may be, nothing is, and the refusal
+    /// Pins something, or has it pinned for longer; nothing is fetched. Where all that is pinned would be more than there may be, nothing is, and the refusal
     /// has status 409.
     pub async fn pin(&self, pin: &NewEdgePin) -> Result<Vec<EdgePin>, ClientError> {
         let response = self.0.send(self.0.request(Method::POST, self.at("pins")).json(pin)).await?;
@@ -248,4 +270,19 @@ pub enum Pinned {
     Image(String),
     /// A blob.
     Blob(Digest),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edge_of_before_is_understood() {
+        let owner = r#"{"owner":"ops","images":1,"blobs":2,"sizeBytes":3}"#;
+        assert_eq!(serde_json::from_str::<EdgePinOwner>(owner).unwrap().present_bytes, None);
+        let digest = Digest::of(longshore_oci::Algorithm::Sha256, b"");
+        let times = r#""createdAt":"2026-06-01T12:00:00Z""#;
+        let pin = format!(r#"{{"owner":"ops","reason":"","digest":"{digest}","sizeBytes":3,{times}}}"#);
+        assert_eq!(serde_json::from_str::<EdgePin>(&pin).unwrap().present_bytes, None);
+    }
 }

@@ -48,7 +48,9 @@ pub use certificate_folders::CertificateFolders;
 pub use client::RegistryClient;
 pub use credential_store::{CredentialStore, CredentialStoreError, KeptIn};
 pub use credentials::Credentials;
-pub use edge::{EdgeBlob, EdgeClient, EdgeDisk, EdgePin, EdgePinOwner, EdgeScrub, EdgeStatus, EdgeUpstream, NewEdgePin, Pinned};
+pub use edge::{
+    EdgeBlob, EdgeClient, EdgeDisk, EdgePause, EdgePin, EdgePinOwner, EdgeScrub, EdgeStatus, EdgeUpstream, NewEdgePin, Pinned,
+};
 pub use error::ClientError;
 pub use fault::Fault;
 pub use image::{BlobDetail, ImageDetail, ImageSummary, ManifestDetail};

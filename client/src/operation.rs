@@ -109,7 +109,7 @@ pub struct OperationImage {
     pub pieces_done: u64,
     /// Pieces of all, as far as is known.
     pub pieces_total: u64,
-    /// Why it failed.
+    /// Why it failed, or what it waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

@@ -90,21 +90,7 @@ impl Purpose {
     pub(crate) fn of(method: &Method, url: &Url) -> Self {
         let route = Route::parse(url.path()).ok();
         let label = route.as_ref().map_or("", Route::label);
-        Self { method: method.clone(), route: label, repository: route.and_then(repository) }
-    }
-}
-
-fn repository(route: Route) -> Option<RepositoryName> {
-    match route {
-        Route::Tags(name)
-        | Route::Manifest(name, _)
-        | Route::Blob(name, _)
-        | Route::Uploads(name)
-        | Route::Upload(name, _)
-        | Route::Referrers(name, _)
-        | Route::Image(name, _)
-        | Route::Metainfo(name, _) => Some(name),
-        _ => None,
+        Self { method: method.clone(), route: label, repository: route.as_ref().and_then(Route::repository).cloned() }
     }
 }
 

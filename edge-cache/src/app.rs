@@ -1,6 +1,6 @@
 //! An edge cache that serves.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::body::Body;
@@ -8,12 +8,12 @@ use hyper::body::Incoming;
 use longshore_oci::{ErrorBody, ErrorCode, ErrorEntry};
 use longshore_service::{
     admin::Admin,
-    listener::{self, Certificates, ConnectionInfo, Listener},
+    doors::{Doors, Drained},
+    listener::ConnectionInfo,
     metrics::HttpMetrics,
     request_id::{self, RequestId},
     telemetry,
 };
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -36,8 +36,6 @@ const CONTROL: &str = "edge";
 /// The label of what the edges of a site ask each other.
 const SITE: &str = "site";
 
-/// How often the certificate's files are looked at.
-const CERTIFICATES_PERIOD: Duration = Duration::from_secs(2);
 /// How long what was cut off at the drain's end may take.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the store may take to write what is left.
@@ -47,10 +45,8 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct App {
     pub(crate) summary: String,
     pub(crate) upstreams: Vec<String>,
-    pub(crate) listener: Listener,
-    pub(crate) certificates: Option<Certificates>,
-    pub(crate) admin: Option<(Listener, Admin)>,
-    pub(crate) drain_timeout: Duration,
+    pub(crate) doors: Doors,
+    pub(crate) admin: Admin,
     pub(crate) edge: Arc<Edge>,
     pub(crate) http_metrics: Arc<HttpMetrics>,
     pub(crate) keeper: Keeper,
@@ -58,29 +54,10 @@ pub struct App {
     pub(crate) draining: CancellationToken,
 }
 
-/// How an edge stopped.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Drained {
-    /// Everything that ran was finished.
-    Clean,
-    /// Some of it was cut off.
-    TimedOut,
-}
-
 impl App {
-    /// Where the edge listens.
-    pub fn address(&self) -> SocketAddr {
-        self.listener.address()
-    }
-
-    /// The edge's URL.
-    pub fn url(&self) -> String {
-        self.listener.url()
-    }
-
-    /// Where health and metrics are, if anywhere.
-    pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(|(listener, _)| listener.address())
+    /// Where it is reached.
+    pub fn doors(&self) -> &Doors {
+        &self.doors
     }
 
     /// How much is kept: "up to 50GiB".
@@ -95,54 +72,37 @@ impl App {
 
     /// Serves until `shutdown` is cancelled, then finishes what runs, within the drain's limit.
     pub async fn run(self, shutdown: CancellationToken) -> Drained {
-        let Self { listener, certificates, admin, drain_timeout, edge, http_metrics, keeper, followers, draining, .. } = self;
-        let stop_admin = CancellationToken::new();
-        let admin = admin.map(|(listener, admin)| {
-            let edge = edge.clone();
-            let handler = move |request, info| look_after(edge.clone(), admin.clone(), request, info);
-            tokio::spawn(listener.serve(handler, stop_admin.clone()))
-        });
+        let Self { mut doors, admin, edge, http_metrics, keeper, followers, draining, .. } = self;
+        let cared_for = edge.clone();
+        let admin = doors.serve_admin(move |request, info| look_after(cared_for.clone(), admin.clone(), request, info));
         let stop_keeping = CancellationToken::new();
         let mut keeping = tokio::spawn(keeper.run(stop_keeping.clone()));
         if let Some(site) = &edge.site {
             tokio::spawn(site.clone().run(edge.stopping.clone()));
         }
         for follower in followers {
-            tokio::spawn(follower.run(edge.stopping.clone()));
+            edge.tasks.spawn(follower.run(edge.stopping.clone()));
         }
-        if let Some(certificates) = certificates {
-            tokio::spawn(certificates.watch(CERTIFICATES_PERIOD, shutdown.clone()));
-        }
-        let flag = tokio::spawn({
-            let (shutdown, edge) = (shutdown.clone(), edge.clone());
-            async move {
-                shutdown.cancelled().await;
-                draining.cancel();
-                edge.stopping.cancel();
-            }
-        });
-        let (tasks, blobs) = (edge.tasks.clone(), edge.blobs.clone());
-        let begun = Instant::now();
+        let (tasks, blobs, stopping) = (edge.tasks.clone(), edge.blobs.clone(), edge.stopping.clone());
         let handler = move |request, info| answer(edge.clone(), http_metrics.clone(), request, info);
-        let drained = listener.serve(handler, shutdown).await;
-        tasks.close();
-        let settle = drain_timeout.saturating_sub(begun.elapsed()).max(SETTLE_TIMEOUT);
-        let is_settled = tokio::time::timeout(settle, tasks.wait()).await.is_ok();
-        flag.abort();
-        stop_admin.cancel();
-        if let Some(admin) = admin {
-            admin.abort();
-        }
+        let flag = async {
+            shutdown.cancelled().await;
+            draining.cancel();
+            // Followers and operations are among the tasks that are waited for: they write down where they stood.
+            stopping.cancel();
+        };
+        let (drained, ()) = tokio::join!(doors.serve(handler, &tasks, shutdown.clone()), flag);
+        drop(admin);
         if tokio::time::timeout(SETTLE_TIMEOUT, blobs.wait_until_kept()).await.is_err() {
             tracing::warn!("the last pieces are not written, and will be fetched again: the disk did not take them in time");
         }
-        // Only now, when no request brings pieces any more.
+        // Only now, when nothing brings pieces, pins or records any more.
         stop_keeping.cancel();
         if tokio::time::timeout(FLUSH_TIMEOUT, &mut keeping).await.is_err() {
             keeping.abort();
             tracing::warn!("the last pieces are not noted, and will be fetched again: the disk did not take them in time");
         }
-        if is_settled && drained == listener::Drained::Finished { Drained::Clean } else { Drained::TimedOut }
+        drained
     }
 }
 

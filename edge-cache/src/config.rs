@@ -6,20 +6,21 @@
 
 mod cache;
 mod listen;
-mod logs;
 mod requests;
 mod site;
 mod upstream;
 
 use std::path::Path;
 
-use longshore_service::config::{self, Layout, Loaded, Mistakes, Problems};
+use longshore_service::{
+    config::{self, Layout, Loaded, Log, Mistakes, Problems, Telemetry},
+    telemetry::Settings,
+};
 
 use crate::names::normal;
 
 pub use cache::Cache;
 pub use listen::Listen;
-pub use logs::{Log, Telemetry};
 pub use requests::Requests;
 pub use site::Site;
 pub use upstream::{Credentials, Upstream, UpstreamKind};
@@ -28,7 +29,7 @@ pub use upstream::{Credentials, Upstream, UpstreamKind};
 pub const DAEMON: &str = "edge";
 
 /// The edge's whole configuration. `Default` keeps pieces in `./edge`, on loopback, and has no upstream, without which there is no edge.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where and how to listen.
     pub listen: Listen,
@@ -47,6 +48,20 @@ pub struct Config {
 }
 
 longshore_service::sections!(Config { listen, cache, requests, site, log, telemetry; upstream });
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Listen::default(),
+            cache: Cache::default(),
+            requests: Requests::default(),
+            site: Site::default(),
+            log: Log::default(),
+            telemetry: Telemetry::of("longshore-edge"),
+            upstream: Vec::new(),
+        }
+    }
+}
 
 impl Config {
     /// Reads the configuration from a file, the environment and flags; see [`longshore_service::config::load`].
@@ -68,6 +83,11 @@ impl Config {
     /// The position of the upstream that is asked where a request names none.
     pub fn default_upstream(&self) -> usize {
         self.upstream.iter().position(|upstream| upstream.default).unwrap_or_default()
+    }
+
+    /// The settings of logs and traces.
+    pub fn telemetry_settings(&self) -> Settings {
+        self.log.to_settings(&self.telemetry)
     }
 
     /// What no two upstreams may both have: whoever asks for it means one of them.

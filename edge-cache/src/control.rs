@@ -2,11 +2,11 @@
 //!
 //! | request under `/v2/_longshore/edge/` | answer |
 //! |---|---|
-//! | `GET status` | [`EdgeStatus`](longshore_client::EdgeStatus): hits, disk, pins |
+//! | `GET status` | [`EdgeStatus`](longshore_client::EdgeStatus): hits, what is left alone, disk, pins |
 //! | `GET blobs?n=&last=` | `{"blobs": [...]}`, what is kept by digest, in pages with a `Link` |
 //! | `DELETE blobs/<digest>` | 204: what was kept of it is gone; 404 where that was nothing, 409 where it is pinned |
 //! | `GET pins` | `{"pins": [...]}`, all |
-//! | `POST pins` | 201 and `{"pins": [...]}`: an image with all its parts, or a blob, is kept; 409 where the quota has no room for it |
+//! | `POST pins` | 201 and `{"pins": [...]}`: an image with all its parts, or a blob, is kept, not fetched; 409 where the quota has no room |
 //! | `DELETE pins?owner=&image=` or `&digest=` | `{"pins": [...]}`, those that there were; 404 where that was none |
 //! | `GET scrub` | how far the scrub that was last asked for is |
 //! | `POST scrub` | 202: what is kept is read again, all of it; the one that runs where one does |

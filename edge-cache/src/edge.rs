@@ -13,13 +13,15 @@ use crate::{
     blobs::{BlobMetrics, Blobs},
     control::{AdminToken, Scrubbing},
     error::Error,
-    grants::{Grants, address},
+    grants::Grants,
     prewarm::Prewarm,
-    site::{Behind, Place, Site, SiteSource},
+    seldom::Seldom,
+    site::{Behind, Site, SiteRepository, SiteSource},
     source::SharedSource,
     store::Store,
     tags::{Manifest, Tags},
     upstream::{Identity, Upstream},
+    via::Led,
     vouching::Vouching,
 };
 
@@ -45,7 +47,7 @@ pub struct Edge {
     pub prewarm: Prewarm,
     /// Requests at work; over its permits they are sent away.
     pub in_flight: Semaphore,
-    /// Work that outlives the request that began it.
+    /// Work that outlives the request that began it, and what is to be over before the store writes what is left.
     pub tasks: TaskTracker,
     /// Cancelled where what runs by itself is to end.
     pub stopping: CancellationToken,
@@ -62,41 +64,56 @@ impl Edge {
     pub fn source(&self, origin: Origin) -> SharedSource {
         match &self.site {
             Some(site) => Arc::new(SiteSource::new(site.clone(), origin)),
-            None => Arc::new(origin),
+            None => Led::shared(origin),
         }
     }
 }
 
 #[async_trait]
 impl Behind for Edge {
-    fn source(&self, place: &Place, identity: Identity) -> Option<SharedSource> {
+    fn source(&self, place: &SiteRepository, identity: Identity) -> Option<SharedSource> {
         let upstream = self.upstreams.of(place)?.clone();
-        Some(Arc::new(Origin { upstream, repository: place.repository.clone(), who: identity }))
+        Some(Led::shared(Origin { upstream, repository: place.repository.clone(), who: identity }))
     }
 
-    async fn manifest(&self, place: &Place, digest: &Digest, identity: &Identity) -> Option<Result<Manifest, Error>> {
+    async fn manifest(&self, place: &SiteRepository, digest: &Digest, identity: &Identity) -> Option<Result<Manifest, Error>> {
         let upstream = self.upstreams.of(place)?;
         Some(self.tags.manifests.get_for_member(upstream, &place.repository, digest, identity).await)
     }
 }
 
 /// The registries that an edge speaks for, in the order of its configuration.
-pub struct Upstreams(Vec<Arc<Upstream>>);
+pub struct Upstreams {
+    all: Vec<Arc<Upstream>>,
+    /// That clients mean one that is none of these.
+    unknown: Seldom,
+}
+
+/// How much of a name that a client gives is told, in characters.
+const NAME_TOLD: usize = 100;
 
 impl Upstreams {
     /// These.
     pub fn new(all: Vec<Arc<Upstream>>) -> Self {
-        Self(all)
+        Self { all, unknown: Seldom::default() }
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Upstream>> {
-        self.0.iter()
+        self.all.iter()
+    }
+
+    /// Tells, once in a while, that a client means none of these by a name.
+    pub fn tell_unknown(&self, name: &str) {
+        if let Some(count) = self.unknown.due() {
+            let name: String = name.chars().take(NAME_TOLD).collect();
+            tracing::warn!(name, count, "clients ask for a registry that is not known here; an upstream's `hosts` names it");
+        }
     }
 
     /// The one that another edge of the site means.
-    fn of(&self, place: &Place) -> Option<&Arc<Upstream>> {
-        self.0.iter().find(|upstream| upstream.name() == place.upstream && address(upstream) == place.address)
+    fn of(&self, place: &SiteRepository) -> Option<&Arc<Upstream>> {
+        self.all.iter().find(|upstream| upstream.name() == place.upstream && *upstream.key() == place.address)
     }
 }
 
@@ -115,12 +132,12 @@ mod tests {
 
     #[test]
     fn an_upstream_of_that_name_at_another_address_is_another() {
-        let place = |upstream: &Upstream| Place::new(upstream, "team/app".parse().unwrap());
+        let place = |upstream: &Upstream| SiteRepository::new(upstream, "team/app".parse().unwrap());
         let (known, other) = (upstream("up", "https://a.example"), upstream("other", "https://b.example"));
         let upstreams = Upstreams::new(vec![known.clone(), other]);
         assert!(upstreams.of(&place(&known)).is_some_and(|found| found.name() == "up"));
         assert!(upstreams.of(&place(&upstream("up", "https://b.example"))).is_none());
         assert!(upstreams.of(&place(&upstream("others", "https://a.example"))).is_none());
-        assert!(upstreams.of(&Place { address: "".into(), ..place(&known) }).is_none());
+        assert!(upstreams.of(&SiteRepository { address: "".into(), ..place(&known) }).is_none());
     }
 }

@@ -47,7 +47,7 @@ pub enum Error {
     Refused {
         /// Why.
         denied: Box<Denied>,
-        /// About what, as the client named it.
+        /// About what.
         about: About,
     },
     /// An upstream sent other bytes.
@@ -80,17 +80,17 @@ pub enum Error {
     Store(#[source] Arc<StoreError>),
 }
 
-/// What a refusal is about, as the client named it.
+/// What a refusal is about.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum About {
     /// The upstream as a whole.
     Upstream,
-    /// A repository.
+    /// A repository, as the client named it.
     Repository(RepositoryName),
-    /// A manifest.
-    Manifest(Reference),
-    /// A blob.
-    Blob(Digest),
+    /// A manifest of a repository, as the upstream calls that.
+    Manifest(RepositoryName, Reference),
+    /// A blob of one.
+    Blob(RepositoryName, Digest),
 }
 
 impl Error {

@@ -7,7 +7,7 @@ use longshore_oci::{Digest, RepositoryName, Tag};
 use crate::{
     edge::Upstreams,
     events::Invalidate,
-    grants::{Grants, Place, address},
+    grants::{Grants, Place},
     tags::Tags,
     upstream::Upstream,
 };
@@ -45,8 +45,8 @@ impl Invalidate for Forgetting {
 
     fn all(&self, upstream: &str) {
         if let Some(upstream) = self.upstream(upstream) {
-            self.tags.outdate_all(&address(upstream));
-            self.grants.forget_all(&address(upstream));
+            self.tags.outdate_all(upstream.key());
+            self.grants.forget_all(upstream.key());
         }
     }
 }

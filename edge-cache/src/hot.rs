@@ -1,13 +1,13 @@
 //! Pieces in memory: those that are asked for often stay, and all that are held, by whomever, are within one budget.
 
-mod place;
+mod holder;
+mod metrics;
+mod tally;
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -15,7 +15,12 @@ use longshore_service::budget::{Budget, NoBudget};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::piece::PIECE_BYTES;
-use place::Place;
+use holder::Holder;
+pub use metrics::MemoryMetrics;
+use tally::{Counted, Tally, gauged};
+
+/// What the budget counts in, in bytes: a piece that is kept counts as it does there.
+const UNIT_BYTES: usize = 1024;
 
 /// What a piece is known by: its BLAKE3. Of one digest some may be told that is not its, which so is never taken for what is.
 pub type PieceKey = [u8; 32];
@@ -33,14 +38,24 @@ pub struct Piece(Arc<Held>);
 
 /// Memory for bytes that are yet to come.
 #[derive(Debug)]
-pub struct Room(OwnedSemaphorePermit);
+pub struct Room {
+    counted: Counted,
+    permit: OwnedSemaphorePermit,
+}
 
 impl Room {
     /// Gives back what is more than so many bytes.
     pub fn shrink(&mut self, bytes: u64) {
-        let kibibytes = usize::try_from(bytes.div_ceil(1024)).unwrap_or(usize::MAX).max(1);
-        drop(self.0.split(self.0.num_permits().saturating_sub(kibibytes)));
+        let units = usize::try_from(bytes.div_ceil(UNIT_BYTES as u64)).unwrap_or(usize::MAX).max(1);
+        let rest = self.permit.split(self.permit.num_permits().saturating_sub(units));
+        self.counted.shrink(bytes_of(&self.permit));
+        drop(rest);
     }
+}
+
+/// What a share of the budget is, in bytes.
+fn bytes_of(permit: &OwnedSemaphorePermit) -> u64 {
+    (permit.num_permits() as u64).saturating_mul(UNIT_BYTES as u64)
 }
 
 impl Piece {
@@ -61,15 +76,17 @@ impl AsRef<[u8]> for Piece {
 /// It keeps no more than it is told to, and for a moment the one piece beyond that which is being put into it. What a client still holds
 /// of what is not kept any more counts as in flight.
 pub struct Hot {
-    kept: moka::sync::Cache<PieceKey, Arc<Place>>,
+    kept: moka::sync::Cache<PieceKey, Arc<Holder>>,
     /// What is kept, be it that the cache has counted it already or not.
-    kept_bytes: Arc<AtomicU64>,
+    kept_bytes: Arc<Tally>,
     most_kept_bytes: u64,
     /// Held by who puts a piece into it, until there is not one too many.
     keeping: Mutex<()>,
     /// Those that somebody holds, kept or not.
     held: Mutex<Holdings>,
     budget: Budget,
+    /// What of it is held, by whomever.
+    taken_bytes: Arc<Tally>,
 }
 
 /// Pieces that somebody holds, and some that nobody does any more.
@@ -89,19 +106,29 @@ impl Default for Holdings {
 }
 
 impl Hot {
-    /// One that keeps so many bytes, within a budget that is larger by what is in flight.
-    pub fn new(kept_bytes: u64, budget: Budget) -> Self {
-        let weigh = |_: &PieceKey, place: &Arc<Place>| place.charge_bytes;
-        let empty = |_: Arc<PieceKey>, place: Arc<Place>, _| place.empty();
+    /// One that keeps so many bytes, within a budget of `all_bytes`, which is larger by what is in flight, and which one waits for so
+    /// long.
+    pub fn new(kept_bytes: u64, all_bytes: u64, patience: Duration, metrics: &MemoryMetrics) -> Self {
+        metrics.budget.set(gauged(all_bytes));
+        let weigh = |_: &PieceKey, holder: &Arc<Holder>| holder.charge_bytes;
+        let empty = |_: Arc<PieceKey>, holder: Arc<Holder>, _| holder.empty();
         let kept = moka::sync::Cache::builder().max_capacity(kept_bytes).weigher(weigh).eviction_listener(empty).build();
         let (held, keeping) = (Mutex::default(), Mutex::default());
-        Self { kept, kept_bytes: Arc::default(), most_kept_bytes: kept_bytes, keeping, held, budget }
+        Self {
+            kept,
+            kept_bytes: Arc::new(Tally::new(metrics.hot.clone())),
+            most_kept_bytes: kept_bytes,
+            keeping,
+            held,
+            budget: Budget::new(all_bytes, patience),
+            taken_bytes: Arc::new(Tally::new(metrics.held.clone())),
+        }
     }
 
     /// A piece that is in memory.
     pub fn get(&self, key: &PieceKey) -> Option<Piece> {
         // Asked first, as it counts what is asked for.
-        self.kept.get(key).and_then(|place| place.piece()).or_else(|| {
+        self.kept.get(key).and_then(|holder| holder.piece()).or_else(|| {
             let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
             held.by_key.get(key).and_then(Weak::upgrade).map(Piece)
         })
@@ -118,7 +145,9 @@ impl Hot {
     /// Waits for memory for so many bytes.
     pub async fn room_for(&self, bytes: u64) -> Result<Room, NoBudget> {
         debug_assert!(bytes <= PIECE_BYTES, "pieces are no longer");
-        self.budget.take(bytes).await.map(Room)
+        let permit = self.budget.take(bytes).await?;
+        let counted = self.taken_bytes.count(bytes_of(&permit));
+        Ok(Room { counted, permit })
     }
 
     /// Holds a piece that was found right.
@@ -140,7 +169,7 @@ impl Hot {
     /// Keeps a piece, or another in its place. What is one too many leaves before this is done, and not when the cache gets to it.
     fn keep(&self, key: PieceKey, piece: Piece) {
         let _turn = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
-        self.kept.insert(key, Arc::new(Place::new(piece, &self.kept_bytes)));
+        self.kept.insert(key, Arc::new(Holder::new(piece, &self.kept_bytes)));
         if self.is_over() {
             self.kept.run_pending_tasks();
         }
@@ -151,7 +180,7 @@ impl Hot {
     }
 
     fn is_over(&self) -> bool {
-        self.kept_bytes.load(Ordering::Acquire) > self.most_kept_bytes
+        self.kept_bytes.bytes() > self.most_kept_bytes
     }
 
     /// How many bytes are held, by whomever.
@@ -161,7 +190,7 @@ impl Hot {
         held.by_key.values().filter_map(Weak::upgrade).map(|held| held.bytes.len()).sum()
     }
 
-    /// Forgets a blob's piece, which was found wrong where it lies.
+    /// Keeps a piece no longer. Who holds it still has it, and others have it from them.
     pub fn forget(&self, key: &PieceKey) {
         self.kept.invalidate(key);
     }
@@ -169,7 +198,7 @@ impl Hot {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use longshore_service::metrics::Metrics;
 
     use super::*;
 
@@ -178,7 +207,30 @@ mod tests {
     }
 
     fn hot(kept: u64, all: u64) -> Hot {
-        Hot::new(kept, Budget::new(all, Duration::from_millis(20)))
+        patient(kept, all, Duration::from_millis(20))
+    }
+
+    fn patient(kept: u64, all: u64, patience: Duration) -> Hot {
+        Hot::new(kept, all, patience, &MemoryMetrics::new(&Metrics::new()))
+    }
+
+    #[tokio::test]
+    async fn what_is_held_is_told() {
+        let told = MemoryMetrics::new(&Metrics::new());
+        let hot = Hot::new(8 << 10, 16 << 10, Duration::from_millis(20), &told);
+        let is_told = |kept: i64, held: i64| [told.hot.get(), told.held.get(), told.budget.get()] == [kept, held, 16 << 10];
+        let mut room = hot.room_for(4096).await.unwrap();
+        let other = hot.room_for(1).await.unwrap();
+        assert!(is_told(0, 5 << 10));
+        room.shrink(1000);
+        assert!(is_told(0, 2 << 10));
+        let piece = hot.put(key(0), vec![0; 1000], room);
+        assert!(is_told(1 << 10, 2 << 10));
+        drop((piece, other));
+        assert!(is_told(1 << 10, 1 << 10), "it is kept");
+        hot.forget(&key(0));
+        hot.kept.run_pending_tasks();
+        assert!(is_told(0, 0));
     }
 
     #[tokio::test]
@@ -221,14 +273,13 @@ mod tests {
         const KEPT: usize = 64 << 10;
         const THREADS: u32 = 4;
         // No more than that and what four hold: one who waits for what should have left waits in vain.
-        let budget = Budget::new((KEPT + 4 * 4096) as u64, Duration::from_secs(5));
-        let hot = Arc::new(Hot::new(KEPT as u64, budget));
+        let hot = Arc::new(patient(KEPT as u64, (KEPT + 4 * 4096) as u64, Duration::from_secs(5)));
         let runtime = tokio::runtime::Handle::current();
         let put = move |thread: u32, hot: &Hot| {
             for piece in (0..500).map(|piece| thread * 10_000 + piece) {
                 let room = runtime.block_on(hot.room_for(4096)).expect("what is not kept any more is free");
                 drop(hot.put(key(piece), vec![0; 4000], room));
-                assert!(hot.kept_bytes.load(Ordering::Acquire) <= (KEPT + 4096) as u64);
+                assert!(hot.kept_bytes.bytes() <= (KEPT + 4096) as u64);
                 assert!(hot.held_bytes() <= KEPT + 4 * 4096);
                 hot.get(&key(piece / 2));
             }
@@ -240,7 +291,7 @@ mod tests {
         for thread in storm.collect::<Vec<_>>() {
             thread.await.unwrap();
         }
-        assert!(hot.kept_bytes.load(Ordering::Acquire) <= KEPT as u64);
+        assert!(hot.kept_bytes.bytes() <= KEPT as u64);
         assert!(hot.held_bytes() > KEPT / 2, "and yet it keeps what it may");
     }
 

@@ -52,14 +52,15 @@ impl Images for UpstreamImages {
     }
 }
 
-/// Where an image is: as for a client that asks for it by these words.
+/// Where an image is: as for a client on this machine that asks for it by these words.
 pub fn place(upstreams: &Upstreams, image: &ImageReference) -> Result<(Arc<Upstream>, RepositoryName), NoImage> {
     let mut request = Request::new(());
     if let Some(registry) = &image.registry {
         let host = HeaderValue::from_str(registry.authority())?;
         request.headers_mut().insert("oci-namespace", host);
     }
-    let Meant { upstream, repository, .. } = names::meant(upstreams.iter(), &request.into_parts().0, Some(&image.repository))?;
+    let Meant { upstream, repository, .. } =
+        names::meant(upstreams.iter(), &request.into_parts().0, Some(&image.repository), true)?;
     Ok((upstream, repository.unwrap_or_else(|| image.repository.clone())))
 }
 

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use http::{header, request::Parts};
 use longshore_oci::{Query, RepositoryName};
 
-use crate::{error::Error, upstream::Upstream};
+use crate::{
+    error::Error,
+    upstream::{Upstream, UpstreamSettings},
+};
 
 /// The header that names a registry (distribution-spec, "Proxying").
 const NAMESPACE: &str = "oci-namespace";
@@ -40,33 +43,49 @@ struct Said {
     host: Option<String>,
 }
 
-/// What an upstream is called.
+/// What an upstream is called, as it is compared.
 #[derive(Clone, Debug, Default)]
-struct Called<'a> {
-    name: &'a str,
-    hosts: &'a [String],
+pub struct Called {
+    name: String,
+    hosts: Vec<String>,
     /// The host of its own address.
     own_host: String,
-    path_prefix: Option<&'a str>,
+    /// What the names of its repositories may begin with, without the slash at their end.
+    prefixes: Vec<String>,
     is_default: bool,
 }
 
-/// What a request means that is about this repository, if about one.
+impl Called {
+    /// What an upstream is called that is set up so.
+    pub fn new(settings: &UpstreamSettings) -> Self {
+        let prefixes = [settings.path_prefix.as_deref(), Some(&settings.name)].into_iter().flatten();
+        let prefixes = prefixes.map(|prefix| prefix.trim_matches('/').to_owned()).filter(|prefix| !prefix.is_empty());
+        Self {
+            name: normal(&settings.name),
+            hosts: settings.hosts.iter().map(|host| normal(host)).collect(),
+            own_host: normal(settings.url.authority()),
+            prefixes: prefixes.collect(),
+            is_default: settings.is_default,
+        }
+    }
+
+    fn is_docker(&self) -> bool {
+        self.own_host == DOCKER || self.name == DOCKER || self.hosts.iter().any(|host| host == DOCKER)
+    }
+}
+
+/// What a request means that is about this repository, if about one. One from this machine may call a registry on a port of this machine by
+/// any of its names.
 pub fn meant<'u>(
     upstreams: impl Iterator<Item = &'u Arc<Upstream>>,
     parts: &Parts,
     repository: Option<&RepositoryName>,
+    is_local: bool,
 ) -> Result<Meant, Error> {
     let all: Vec<_> = upstreams.collect();
-    let called = all.iter().map(|upstream| {
-        let settings = upstream.settings();
-        let own_host = normal(settings.url.authority());
-        let path_prefix = settings.path_prefix.as_deref();
-        Called { name: upstream.name(), hosts: &settings.hosts, own_host, path_prefix, is_default: settings.is_default }
-    });
+    let called: Vec<_> = all.iter().map(|upstream| upstream.called()).collect();
     let said = said(parts);
-    let called = called.collect::<Vec<_>>();
-    let (position, repository) = choose(&called, &said, repository)?;
+    let (position, repository) = choose(&called, &said, repository, is_local)?;
     let upstream = Arc::clone(all.get(position).ok_or(Error::NoDefault)?);
     let leads_here = said.host.as_deref().and_then(|host| by_host(&called, host));
     let is_shown = leads_here.map_or(called[position].is_default, |host| host == position);
@@ -89,59 +108,64 @@ fn said(parts: &Parts) -> Said {
 
 /// The position of the upstream, and the repository as it calls it.
 fn choose(
-    called: &[Called<'_>],
+    called: &[&Called],
     said: &Said,
     repository: Option<&RepositoryName>,
+    is_local: bool,
 ) -> Result<(usize, Option<RepositoryName>), Error> {
     if let Some(namespace) = &said.namespace {
-        let position = by_namespace(called, namespace).ok_or_else(|| Error::NamespaceUnknown(namespace.clone()))?;
-        return Ok((position, own_name(&called[position], repository.map(RepositoryName::as_str))?));
+        let position = by_namespace(called, namespace, is_local).ok_or_else(|| Error::NamespaceUnknown(namespace.clone()))?;
+        return Ok((position, own_name(called[position], repository.map(RepositoryName::as_str))?));
     }
     if let Some(position) = said.host.as_deref().and_then(|host| by_host(called, host)) {
-        return Ok((position, own_name(&called[position], repository.map(RepositoryName::as_str))?));
+        return Ok((position, own_name(called[position], repository.map(RepositoryName::as_str))?));
     }
     if let Some((position, rest)) = repository.and_then(|repository| by_prefix(called, repository.as_str())) {
-        return Ok((position, own_name(&called[position], Some(rest))?));
+        return Ok((position, own_name(called[position], Some(rest))?));
     }
     let position = called.iter().position(|upstream| upstream.is_default).ok_or(Error::NoDefault)?;
-    Ok((position, own_name(&called[position], repository.map(RepositoryName::as_str))?))
+    Ok((position, own_name(called[position], repository.map(RepositoryName::as_str))?))
 }
 
 /// The upstream that is set to be this registry; else the one of this name; else the one at this address.
-fn by_namespace(called: &[Called<'_>], namespace: &str) -> Option<usize> {
-    let by = |is_it: &dyn Fn(&Called<'_>) -> bool| called.iter().position(is_it);
-    by(&|upstream| upstream.hosts.iter().any(|host| normal(host) == namespace))
-        .or_else(|| by(&|upstream| normal(upstream.name) == namespace))
+fn by_namespace(called: &[&Called], namespace: &str, is_local: bool) -> Option<usize> {
+    let by = |is_it: &dyn Fn(&Called) -> bool| called.iter().position(|upstream| is_it(upstream));
+    by(&|upstream| upstream.hosts.iter().any(|host| host == namespace))
+        .or_else(|| by(&|upstream| upstream.name == namespace))
         .or_else(|| by(&|upstream| upstream.own_host == namespace))
+        .or_else(|| by(&|upstream| is_local && is_same_port_here(&upstream.own_host, namespace)))
+}
+
+/// Whether both are the same port of this machine, by whichever of its names.
+fn is_same_port_here(one: &str, other: &str) -> bool {
+    let port = |host: &str| {
+        let (host, port) = host.rsplit_once(':')?;
+        ["localhost", "127.0.0.1", "[::1]"].contains(&host).then(|| port.to_owned())
+    };
+    port(one).is_some() && port(one) == port(other)
 }
 
 /// The upstream that this host is mapped to, with its port or without.
-fn by_host(called: &[Called<'_>], host: &str) -> Option<usize> {
-    let mapped = |host: &str| called.iter().position(|upstream| upstream.hosts.iter().any(|mapped| normal(mapped) == host));
+fn by_host(called: &[&Called], host: &str) -> Option<usize> {
+    let mapped = |host: &str| called.iter().position(|upstream| upstream.hosts.iter().any(|mapped| mapped == host));
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     mapped(host).or_else(|| mapped(&normal(host.rsplit_once(':').filter(|(_, port)| is_port(port))?.0)))
 }
 
 /// The upstream that a repository's name begins with, and the rest of the name. The longest of several counts.
-fn by_prefix<'r>(called: &[Called<'_>], repository: &'r str) -> Option<(usize, &'r str)> {
-    let rest = |prefix: &str| {
-        let prefix = prefix.trim_matches('/');
-        repository.strip_prefix(prefix)?.strip_prefix('/').filter(|_| !prefix.is_empty())
-    };
+fn by_prefix<'r>(called: &[&Called], repository: &'r str) -> Option<(usize, &'r str)> {
     let fitting = called.iter().enumerate().filter_map(|(position, upstream)| {
-        let rests = [upstream.path_prefix.and_then(rest), rest(upstream.name)];
-        rests.into_iter().flatten().min_by_key(|rest| rest.len()).map(|rest| (position, rest))
+        let rests = upstream.prefixes.iter().filter_map(|prefix| repository.strip_prefix(prefix.as_str())?.strip_prefix('/'));
+        rests.min_by_key(|rest| rest.len()).map(|rest| (position, rest))
     });
     fitting.min_by_key(|(_, rest)| rest.len())
 }
 
 /// A repository as its upstream calls it.
-fn own_name(upstream: &Called<'_>, name: Option<&str>) -> Result<Option<RepositoryName>, Error> {
+fn own_name(upstream: &Called, name: Option<&str>) -> Result<Option<RepositoryName>, Error> {
     let Some(name) = name else { return Ok(None) };
-    let is_docker = upstream.own_host == DOCKER
-        || normal(upstream.name) == DOCKER
-        || upstream.hosts.iter().any(|host| normal(host) == DOCKER);
-    let parsed = if is_docker && !name.contains('/') { format!("{LIBRARY}{name}").parse() } else { name.parse() };
+    let is_of_one_word = !name.contains('/');
+    let parsed = if is_of_one_word && upstream.is_docker() { format!("{LIBRARY}{name}").parse() } else { name.parse() };
     parsed.map(Some).map_err(|error| Error::Route(longshore_oci::RouteError::Name(error)))
 }
 
@@ -154,6 +178,7 @@ pub(crate) fn normal(host: &str) -> String {
 #[cfg(test)]
 mod tests {
     use http::Request;
+    use longshore_client::RegistryUrl;
 
     use super::*;
 
@@ -162,16 +187,29 @@ mod tests {
         said(&request.body(()).unwrap().into_parts().0)
     }
 
+    fn settings(name: &str, url: &str) -> UpstreamSettings {
+        UpstreamSettings::new(name, RegistryUrl::parse(url, false).unwrap())
+    }
+
+    fn called(name: &str, url: &str) -> Called {
+        Called::new(&settings(name, url))
+    }
+
     fn chosen(said: &Said, repository: &str) -> Result<(usize, String), String> {
-        let ghcr = ["ghcr.io".to_owned(), "GHCR.edge.example".to_owned()];
-        let called = [
-            Called { name: "main", own_host: "registry.example:5000".into(), is_default: true, ..Called::default() },
-            Called { name: "hub", own_host: normal("registry-1.docker.io"), path_prefix: Some("docker.io"), ..Called::default() },
-            Called { name: "ghcr", hosts: &ghcr, own_host: "mirror.example".into(), ..Called::default() },
-            Called { name: "ghcr/deep", own_host: "deep.example".into(), ..Called::default() },
-        ];
+        chosen_from(said, repository, true)
+    }
+
+    fn chosen_from(said: &Said, repository: &str, is_local: bool) -> Result<(usize, String), String> {
+        let mut main = called("main", "https://registry.example:5000");
+        main.is_default = true;
+        let hub = UpstreamSettings { path_prefix: Some("docker.io".into()), ..settings("hub", "https://registry-1.docker.io") };
+        let hosts = vec!["ghcr.io".into(), "GHCR.edge.example".into()];
+        let ghcr = UpstreamSettings { hosts, ..settings("ghcr", "https://mirror.example") };
+        let (deep, here) = (called("ghcr/deep", "https://deep.example"), called("here", "http://127.0.0.1:5001"));
+        let called = [main, Called::new(&hub), Called::new(&ghcr), deep, here];
+        let called: Vec<_> = called.iter().collect();
         let name = repository.parse().unwrap();
-        let (position, name) = choose(&called, said, Some(&name)).map_err(|error| error.to_string())?;
+        let (position, name) = choose(&called, said, Some(&name), is_local).map_err(|error| error.to_string())?;
         Ok((position, name.unwrap().to_string()))
     }
 
@@ -186,6 +224,8 @@ mod tests {
         assert_eq!(of("/v2/?ns=ghcr.io&ns=ghcr.io", &[], "alpine"), is(2, "alpine"));
         assert_eq!(of("/v2/?ns=registry.example%3A5000", &[], "a"), is(0, "a"));
         assert_eq!(of("/v2/?ns=mirror.example", &[], "a"), is(2, "a"));
+        assert_eq!(of("/v2/?ns=localhost:5001", &[], "a"), is(4, "a"));
+        assert_eq!(of("/v2/?ns=%5B::1%5D:5001", &[], "a"), is(4, "a"));
         assert_eq!(of("/v2/?ns=", &[("oci-namespace", "GHCR.io")], "a"), is(2, "a"));
         assert_eq!(of("/v2/?ns=docker.io", &[("oci-namespace", "ghcr.io"), ("host", "ghcr.io")], "a/b"), is(1, "a/b"));
         assert_eq!(of("/v2/", &[("host", "ghcr.edge.example:5100")], "docker.io/a"), is(2, "docker.io/a"));
@@ -200,15 +240,21 @@ mod tests {
 
     #[test]
     fn a_registry_that_is_not_known_is_not_another() {
-        for uri in
-            ["/v2/?ns=evil.example", "/v2/?ns=ghcr.io&ns=docker.io", "/v2/?ns=ghcr.io%00", "/v2/?ns=ghcr.io/x", "/v2/?ns=."]
-        {
+        for uri in [
+            "/v2/?ns=evil.example",
+            "/v2/?ns=ghcr.io&ns=docker.io",
+            "/v2/?ns=ghcr.io%00",
+            "/v2/?ns=ghcr.io/x",
+            "/v2/?ns=.",
+            "/v2/?ns=localhost:5002",
+        ] {
             assert!(chosen(&request(uri, &[("oci-namespace", "ghcr.io"), ("host", "ghcr.io")]), "a").is_err(), "{uri}");
         }
-        let none = Called { name: "a", ..Called::default() };
-        assert!(matches!(choose(&[none], &Said::default(), None), Err(Error::NoDefault)));
-        let hub = Called { own_host: DOCKER.into(), is_default: true, ..Called::default() };
+        assert!(chosen_from(&request("/v2/?ns=localhost:5001", &[]), "a", false).is_err(), "that is another's machine");
+        let none = called("a", "https://a.example");
+        assert!(matches!(choose(&[&none], &Said::default(), None, false), Err(Error::NoDefault)));
+        let hub = Called { is_default: true, ..called("hub", "https://docker.io") };
         let longest = "x".repeat(RepositoryName::MAX_LENGTH).parse().unwrap();
-        assert!(matches!(choose(&[hub], &Said::default(), Some(&longest)), Err(Error::Route(_))));
+        assert!(matches!(choose(&[&hub], &Said::default(), Some(&longest), false), Err(Error::Route(_))));
     }
 }

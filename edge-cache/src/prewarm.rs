@@ -2,16 +2,18 @@
 //!
 //! An operation fetches images for platforms, and pins them where that is asked for ([`work`]). Who pulls a manifest has its layers
 //! fetched ahead ([`follow`]). Both go through [`Blobs`], so each piece is fetched once, whoever wants it too, and in the gaps that clients
-//! leave. Operations are of this process and end with it; pins outlast it.
+//! leave. An operation waits for an upstream that is away for a while ([`patience`]). Operations are of this process and end with it; the
+//! pins of what has come outlast it.
 
 pub mod api;
 mod contents;
 mod events;
 mod follow;
 mod images;
-mod leases;
+pub(crate) mod leases;
 mod operation;
 mod operations;
+mod patience;
 mod platform;
 mod wish;
 mod work;
@@ -26,7 +28,7 @@ use longshore_oci::Digest;
 use longshore_service::metrics::Metrics;
 use prometheus::{IntCounterVec, IntGauge};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     blobs::{Background, BackgroundSettings, Blobs},
@@ -127,17 +129,19 @@ struct Shared {
     images_at_once: Semaphore,
     watchers: Arc<Semaphore>,
     metrics: PrewarmMetrics,
+    tasks: TaskTracker,
     shutdown: CancellationToken,
 }
 
 impl Prewarm {
-    /// One that fetches until `shutdown` is cancelled; that ends its operations.
+    /// One that fetches until `shutdown` is cancelled; that ends its operations, which are among these tasks.
     pub fn new(
         settings: PrewarmSettings,
         blobs: Blobs,
         store: Store,
         images: Arc<dyn Images>,
         metrics: PrewarmMetrics,
+        tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Self {
         let background = Background::new(settings.background);
@@ -154,6 +158,7 @@ impl Prewarm {
             images_at_once: permits(settings.images_at_once),
             watchers: Arc::new(permits(settings.most_watchers)),
             metrics,
+            tasks,
             shutdown,
             settings,
         }))
@@ -164,7 +169,7 @@ impl Prewarm {
         let make = |wish| Operation::new(wish, Timestamp::now(), &self.0.shutdown);
         let (operation, is_new) = self.0.operations.begin(wish, make)?;
         if is_new {
-            tokio::spawn(work::run(self.0.clone(), operation.clone()));
+            self.0.tasks.spawn(work::run(self.0.clone(), operation.clone()));
         }
         Ok(operation)
     }

@@ -17,9 +17,9 @@ mod manifest;
 mod member;
 mod metrics;
 mod peer;
-mod place;
 mod rank;
 mod replays;
+mod repository;
 mod serve;
 mod settings;
 mod signature;
@@ -37,6 +37,7 @@ use std::{
 };
 
 use longshore_oci::Digest;
+use longshore_service::budget::Budget;
 use reqwest::Certificate;
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +45,7 @@ pub use asked::PREFIX;
 pub use behind::Behind;
 pub use member::{InvalidMember, Member};
 pub use metrics::SiteMetrics;
-pub use place::Place;
+pub use repository::SiteRepository;
 pub use serve::serve;
 pub use settings::{Membership, SiteError, SiteSettings};
 pub use signature::{ShortSecret, SiteSecret};
@@ -55,6 +56,8 @@ use peer::{Missed, Peer};
 use replays::Replays;
 use suspects::Suspects;
 use view::View;
+
+use crate::vouching;
 
 /// The most members a site has; of more that a name resolves to, those past it are left out.
 pub const MOST_MEMBERS: usize = 256;
@@ -70,6 +73,8 @@ pub struct Site {
     view: RwLock<Arc<View>>,
     replays: Replays,
     suspects: Suspects,
+    /// Memory for lists of pieces that others are told.
+    room: Budget,
     metrics: SiteMetrics,
 }
 
@@ -82,6 +87,7 @@ impl Site {
             view: RwLock::new(Arc::new(View::nobody(None))),
             replays: Replays::default(),
             suspects: Suspects::default(),
+            room: vouching::room(),
             authorities,
             settings,
             metrics,

@@ -38,6 +38,11 @@ pub trait Source: Send + Sync + 'static {
 
     /// What was read of a blob last is not what it is: where this source has it from one of several, that one is not asked again soon.
     fn distrust(&self, _digest: &Digest) {}
+
+    /// Whether somebody waits to ask it until it has sent what others asked for.
+    fn is_waited_for(&self) -> bool {
+        false
+    }
 }
 
 /// Somebody who has blobs, shared.
@@ -77,7 +82,9 @@ pub enum SourceError {
 impl SourceError {
     /// Whether whoever asks as somebody else might be answered.
     pub fn is_of_the_caller(&self) -> bool {
-        const OF_THE_CALLER: [StatusCode; 3] = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND];
+        // By which way somebody comes is theirs, too.
+        const OF_THE_CALLER: [StatusCode; 4] =
+            [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND, StatusCode::LOOP_DETECTED];
         matches!(self, Self::Upstream(UpstreamError::Refused { status, .. }) if OF_THE_CALLER.contains(status))
     }
 

@@ -5,6 +5,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use longshore_service::{
     admin::{Admin, Readiness},
+    descriptor_limit,
+    doors::Doors,
     listener::{BindError, TlsError},
     metrics::{HttpMetrics, Metrics},
 };
@@ -13,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     app::{App, ROUTES},
-    blobs::{BlobMetrics, BlobSettings, Blobs},
+    blobs::{BlobMetrics, BlobSettings, Blobs, most_known},
     config::{Cache, Config},
     control::{AdminToken, Scrubbing},
     edge::{Edge, Upstreams},
@@ -25,7 +27,7 @@ use crate::{
     prewarm::{Prewarm, PrewarmMetrics, PrewarmSettings},
     site::{Site, SiteError, SiteMetrics},
     store::{Keeper, Store, StoreError, StoreMetrics, StoreSettings},
-    tags::{TagMetrics, TagSettings, Tags},
+    tags::{MOST_MANIFEST_KINDS, TagMetrics, TagSettings, Tags},
     upstream::{Upstream, UpstreamError, UpstreamMetrics, metainfo_room},
     vouching::{Vouching, VouchingError},
 };
@@ -34,6 +36,8 @@ use crate::{
 const READINESS_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a run of pieces is asked for anew where it broke off or came wrong, at most.
 const RUN_ATTEMPTS: u32 = 4;
+/// How many records there may be beside those of what is remembered: some of each upstream, and those that go in a moment.
+const SPARE_RECORDS: usize = 131_072;
 
 /// Why an edge could not start.
 #[derive(Debug, thiserror::Error)]
@@ -75,9 +79,9 @@ pub enum StartError {
 
 /// Opens what is kept, and takes the addresses.
 pub async fn build(config: Config) -> Result<App, StartError> {
-    raise_descriptor_limit();
+    descriptor_limit::raise();
     let certificates = config.listen.certificates()?;
-    let (listener, admin_listener) = config.listen.bind(certificates.clone()).await?;
+    let doors = Doors::open(&config.listen, certificates).await?;
     let metrics = Metrics::new();
     let http_metrics = Arc::new(HttpMetrics::new(&metrics, ROUTES));
     let upstreams = open_upstreams(&config, &metrics)?;
@@ -93,10 +97,8 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     Ok(App {
         summary: format!("up to {}", config.cache.quota),
         upstreams: edge.upstreams.iter().map(|upstream| upstream.name().to_owned()).collect(),
-        certificates,
-        listener: listener.counted_in(http_metrics.connections_open.clone()),
-        admin: admin_listener.map(|listener| (listener, admin)),
-        drain_timeout: config.listen.drain_timeout.get(),
+        doors: doors.counted_in(http_metrics.connections_open.clone()),
+        admin,
         edge,
         http_metrics,
         keeper,
@@ -136,11 +138,21 @@ async fn open_store(cache: &Cache, metrics: &Metrics) -> Result<(Store, Keeper),
         sync_delay: cache.sync_delay.get(),
         scrub_bytes_per_second: cache.scrub_rate.as_bytes(),
         max_entries: cache.max_entries,
+        max_records: max_records(cache),
         ..StoreSettings::new(&cache.folder, cache.quota.as_bytes())
     };
     let metrics = StoreMetrics::new(metrics);
     let opened = tokio::task::spawn_blocking(move || Store::open(settings, metrics)).await?;
     opened.map_err(|source| StartError::Store { folder: cache.folder.clone(), source })
+}
+
+/// How many records there may be: as many as are remembered of all kinds together, so that each of those is written down.
+fn max_records(cache: &Cache) -> usize {
+    // What repositories have, and what anybody may see.
+    let grants = cache.max_grants.saturating_mul(2);
+    let others = cache.max_tags.saturating_add(grants).saturating_add(MOST_MANIFEST_KINDS);
+    let others = usize::try_from(others).unwrap_or(usize::MAX);
+    most_known(cache.max_entries).saturating_add(others).saturating_add(SPARE_RECORDS)
 }
 
 fn assemble(
@@ -166,18 +178,24 @@ fn assemble(
         stale: cache.grant_stale.get(),
         public_stale: cache.public_stale.get(),
         most: cache.max_grants,
+        most_asked: config.requests.max_checks,
     };
     let counts = BlobMetrics::new(metrics);
     let (stopping, blobs) = (CancellationToken::new(), Blobs::new(store.clone(), blobs, counts.clone())?);
     let counted = TagMetrics::new(metrics, counts.wrong.clone());
-    let tags = TagSettings { ttl: cache.tag_ttl.get(), most: cache.max_tags };
+    let tags = TagSettings {
+        ttl: cache.tag_ttl.get(),
+        most: cache.max_tags,
+        manifest_bytes: cache.manifest_memory.as_bytes(),
+        most_asked: config.requests.max_tag_checks,
+    };
     let (upstreams, tags) = (Arc::new(upstreams), Arc::new(Tags::new(store.clone(), site.clone(), tags, counted)?));
     let grants = Arc::new(Grants::new(store.clone(), grants, config.requests.login_limits())?);
     let images = Arc::new(UpstreamImages::new(upstreams.clone(), tags.clone(), grants.clone(), site.clone()));
     let prewarm = PrewarmSettings { follows_pulls: cache.prefetch, ..PrewarmSettings::default() };
-    let counted = PrewarmMetrics::new(metrics);
+    let (counted, tasks) = (PrewarmMetrics::new(metrics), TaskTracker::new());
     Ok(Edge {
-        prewarm: Prewarm::new(prewarm, blobs.clone(), store.clone(), images, counted, stopping.clone()),
+        prewarm: Prewarm::new(prewarm, blobs.clone(), store.clone(), images, counted, tasks.clone(), stopping.clone()),
         blobs,
         upstreams,
         site,
@@ -187,7 +205,7 @@ fn assemble(
         store,
         counts,
         in_flight: Semaphore::new(config.requests.max_in_flight),
-        tasks: TaskTracker::new(),
+        tasks,
         stopping,
         scrubbing: Scrubbing::default(),
         admin_token: AdminToken::new(&config.listen.admin_token),
@@ -195,20 +213,37 @@ fn assemble(
     })
 }
 
-/// An edge is ready while its index can be written. That an upstream is away is what an edge is for.
+/// An edge is ready while its index can be written, or nothing but a full disk keeps it from that: what it can't keep it passes on. That an
+/// upstream is away is what an edge is for.
 fn readiness(edge: &Arc<Edge>, draining: CancellationToken) -> Readiness {
     let edge = edge.clone();
     Readiness::new(READINESS_TIMEOUT, draining).check("store", move || {
         let store = edge.store.clone();
-        async move { Ok(store.flush().await?) }
+        async move {
+            match store.flush().await {
+                Err(error) if error.is_disk_full() => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(
+                        error,
+                        "the cache's index was not written; the edge is ready, and passes on what it can't keep"
+                    );
+                    Ok(())
+                }
+                flushed => Ok(flushed?),
+            }
+        }
     })
 }
 
-/// Files of blobs and connections each keep a descriptor; the usual soft limit is too low for both.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::warn!(%error, "the limit of open files could not be raised");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_remembered_is_written_down() {
+        let cache = Cache { max_entries: 3_000_000, max_tags: 40, max_grants: 5_000, ..Cache::default() };
+        assert!(max_records(&cache) > 3_000_000 + 40 + 2 * 5_000 + 200_000);
+        let most = Cache { max_entries: usize::MAX, max_tags: u64::MAX, max_grants: u64::MAX, ..cache };
+        assert_eq!(max_records(&most), usize::MAX);
     }
 }

@@ -19,11 +19,11 @@ mod breaker;
 mod byte_rate;
 mod credentials;
 mod effort;
+mod endpoint;
 mod error;
 mod metainfo;
 mod metrics;
 mod passing;
-mod place;
 mod published;
 mod scrutiny;
 mod settings;
@@ -31,7 +31,10 @@ mod slots;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
 
 use longshore_client::RegistryUrl;
 use longshore_service::budget::Budget;
@@ -39,6 +42,7 @@ use longshore_service::budget::Budget;
 pub use answer::Answer;
 pub use ask::Ask;
 pub use asker::Identity;
+pub use endpoint::LeftAlone;
 pub use error::{Pause, UpstreamError};
 pub use metainfo::metainfo_room;
 pub use metrics::UpstreamMetrics;
@@ -46,18 +50,23 @@ pub use settings::{CredentialSource, Kind, UpstreamSettings};
 
 use byte_rate::ByteRate;
 use credentials::OwnCredentials;
+use endpoint::Endpoint;
 use metrics::Counts;
-use place::Place;
 use published::Published;
 use slots::Slots;
+
+use crate::names::Called;
 
 /// A registry that is asked for what is not here.
 #[derive(Debug)]
 pub struct Upstream {
     name: Arc<str>,
+    /// What it is told apart by.
+    key: Arc<str>,
+    called: Called,
     settings: UpstreamSettings,
     /// One or two, the one that is asked first at the front.
-    places: Vec<Arc<Place>>,
+    endpoints: Vec<Arc<Endpoint>>,
     slots: Slots,
     rate: Option<Arc<ByteRate>>,
     credentials: OwnCredentials,
@@ -78,12 +87,13 @@ impl Upstream {
     pub fn new(settings: UpstreamSettings, metrics: &UpstreamMetrics) -> Result<Self, UpstreamError> {
         let name: Arc<str> = settings.name.as_str().into();
         let counts = metrics.of(name.clone());
-        let mut places = Vec::new();
+        let mut endpoints = Vec::new();
         for address in [Some(&settings.url), settings.fallback_url.as_ref()].into_iter().flatten() {
-            let place = Place::new(&address.api(), &settings);
-            let place = place.map_err(|source| UpstreamError::Setup { upstream: name.clone(), source: Arc::new(source) })?;
-            counts.paused(&place.address().to_string(), false);
-            places.push(Arc::new(place));
+            let endpoint = Endpoint::new(&address.api(), &settings);
+            let endpoint =
+                endpoint.map_err(|source| UpstreamError::Setup { upstream: name.clone(), source: Arc::new(source) })?;
+            counts.paused(&endpoint.address().to_string(), false);
+            endpoints.push(Arc::new(endpoint));
         }
         Ok(Self {
             slots: Slots::new(settings.max_concurrent, slots::most_waiting(settings.max_concurrent), settings.read_timeout),
@@ -94,9 +104,11 @@ impl Upstream {
             published: Published::default(),
             room: metainfo_room(),
             passing: passing::room(),
+            key: format!("{name} {}", settings.url).into(),
+            called: Called::new(&settings),
             name,
             settings,
-            places,
+            endpoints,
             counts,
         })
     }
@@ -112,13 +124,40 @@ impl Upstream {
         &self.name
     }
 
+    /// What it is told apart by: its name and its address, as one that was pointed elsewhere is another.
+    pub fn key(&self) -> &Arc<str> {
+        &self.key
+    }
+
+    /// What requests may call it.
+    pub(crate) fn called(&self) -> &Called {
+        &self.called
+    }
+
     /// What it was made of.
     pub fn settings(&self) -> &UpstreamSettings {
         &self.settings
     }
 
+    /// Whether somebody waits until one of the requests that are under way is over.
+    pub fn is_waited_for(&self) -> bool {
+        self.slots.are_waited_for()
+    }
+
+    /// What it last failed with, at the address that is asked first if there.
+    pub fn last_failure(&self) -> Option<Arc<str>> {
+        self.endpoints.iter().find_map(|endpoint| endpoint.last_failure())
+    }
+
+    /// Its addresses that are left alone, each with the reason in words that leave its name out.
+    pub fn left_alone(&self, now: Instant) -> Vec<LeftAlone> {
+        let left = self.endpoints.iter().filter_map(|endpoint| endpoint.left_alone(now));
+        let nameless = |reason: &str| Some(format!("it {}", reason.strip_prefix(&*self.name)?.strip_prefix(' ')?));
+        left.map(|left| LeftAlone { reason: nameless(&left.reason).unwrap_or(left.reason), ..left }).collect()
+    }
+
     /// Where it is asked first.
     pub fn address(&self) -> &RegistryUrl {
-        self.places[0].address()
+        self.endpoints[0].address()
     }
 }

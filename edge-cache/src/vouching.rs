@@ -6,11 +6,18 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use longshore_oci::{Metainfo, Voucher};
-use longshore_service::signing::{InvalidKey, PublicKey, SigningKey};
+use longshore_service::{
+    budget::{Budget, NoBudget},
+    signing::{InvalidKey, PublicKey, SigningKey},
+};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{piece::PIECE_BYTES, store::Entry};
 
@@ -21,6 +28,16 @@ pub const EDGE_KEY: HeaderName = HeaderName::from_static("longshore-edge-key");
 const FILE: &str = "vouching.key";
 /// What it is called until all of it is there.
 const NEXT: &str = "vouching.key.new";
+
+/// What all lists of pieces may take of memory that are made here and not yet taken by whom they are for, in bytes; one that needs more is
+/// made alone.
+const ROOM_BYTES: u64 = 64 << 20;
+/// How long one waits for that.
+const ROOM_PATIENCE: Duration = Duration::from_secs(10);
+/// What each piece takes of it while a list is made, in bytes: its hash as a text of its own, and as part of a text that grows.
+const ROOM_OF_EACH: u64 = 256;
+/// What the rest of a list takes, in bytes.
+const ROOM_OF_REST: u64 = 4096;
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +66,10 @@ pub enum VouchingError {
 
 /// The key that an edge vouches with.
 #[derive(Debug)]
-pub struct Vouching(SigningKey);
+pub struct Vouching {
+    key: SigningKey,
+    room: Budget,
+}
 
 impl Vouching {
     /// The key in a folder that this process alone has; it is made where there is none. Blocks.
@@ -62,13 +82,14 @@ impl Vouching {
         match fs::read(&path) {
             Ok(bytes) => {
                 let key = SigningKey::from_pkcs8(&bytes);
-                Ok(Self(key.map_err(|source| VouchingError::Invalid { path: path.clone(), source })?))
+                let key = key.map_err(|source| VouchingError::Invalid { path: path.clone(), source })?;
+                Ok(Self { key, room: room() })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let (key, bytes) = SigningKey::generate();
                 keep(folder, &bytes).map_err(failed("written"))?;
                 tracing::info!(key = key.id(), "the edge made the key that it vouches with");
-                Ok(Self(key))
+                Ok(Self { key, room: room() })
             }
             Err(error) => Err(failed("read")(error)),
         }
@@ -76,20 +97,49 @@ impl Vouching {
 
     /// The key's public half.
     pub fn public(&self) -> PublicKey {
-        self.0.public()
+        self.key.public()
     }
 
     /// What names the key in a header.
     pub fn header(&self) -> HeaderValue {
-        HeaderValue::from_str(self.0.id()).expect("a thumbprint is plain ASCII")
+        HeaderValue::from_str(self.key.id()).expect("a thumbprint is plain ASCII")
     }
 
     /// A blob's metainfo, signed at a second since 1970; it must have been hashed here, and found right.
     pub fn metainfo(&self, entry: &Entry, now: i64) -> Metainfo {
         let mut metainfo = unsigned(entry);
-        metainfo.signature = Voucher::of(&metainfo, now).map(|voucher| self.0.sign(Voucher::KIND, &voucher));
+        metainfo.signature = Voucher::of(&metainfo, now).map(|voucher| self.key.sign(Voucher::KIND, &voucher));
         metainfo
     }
+
+    /// Memory for the lists of pieces that are signed.
+    pub fn room(&self) -> &Budget {
+        &self.room
+    }
+}
+
+/// Memory for lists of pieces that are made here.
+pub fn room() -> Budget {
+    Budget::new(ROOM_BYTES, ROOM_PATIENCE)
+}
+
+/// A list of a blob's pieces as `make` writes it, which takes its time and has a thread for that, and what it makes beside. With the memory
+/// that the list takes, which is to be held for as long.
+pub async fn written<T: Send + 'static>(
+    room: &Budget,
+    entry: Arc<Entry>,
+    make: impl FnOnce(&Entry) -> (Vec<u8>, T) + Send + 'static,
+) -> Result<(Bytes, T, OwnedSemaphorePermit), NoBudget> {
+    let mut room = room.take(u64::from(entry.geometry().pieces()) * ROOM_OF_EACH + ROOM_OF_REST).await?;
+    let making = tokio::task::spawn_blocking(move || {
+        let (mut list, beside) = make(&entry);
+        list.shrink_to_fit();
+        // It is taken until here, though who asked may be gone.
+        let rest = room.num_permits().saturating_sub(list.len().div_ceil(1024).max(1));
+        drop(room.split(rest));
+        (Bytes::from(list), beside, room)
+    });
+    Ok(making.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
 }
 
 /// What is known here of a blob's pieces, as nobody's word.
@@ -126,7 +176,6 @@ fn keep(folder: &Path, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use bytes::Bytes;
     use longshore_oci::{Algorithm, Digest};
     use longshore_service::{metrics::Metrics, signing::KeySet};
 
@@ -164,5 +213,13 @@ mod tests {
         assert!(voucher.vouches_for(&metainfo) && voucher.issued_at == 1_700_000_000);
         let pieces: Vec<_> = content.chunks(1 << 20).map(|piece| blake3::hash(piece).to_string()).collect();
         assert_eq!((metainfo.digest, metainfo.size_bytes, metainfo.pieces), (digest, 1_572_864, pieces));
+
+        let room = Budget::new(5 << 10, Duration::from_millis(20));
+        let list = || written(&room, entry.clone(), |_| (vec![7; 2000], 8));
+        let (bytes, beside, held) = list().await.unwrap();
+        assert_eq!((bytes.len(), beside, held.num_permits()), (2000, 8, 2), "once it is made it takes no more than it has");
+        assert!(list().await.is_err(), "there is no room for another");
+        drop(held);
+        assert!(list().await.is_ok());
     }
 }

@@ -55,7 +55,7 @@ fuzz_target!(|text: &str| {
         Ok(Route::Base) => None,
         _ => return,
     };
-    match names::meant(ALL.iter(), &parts, asked.as_ref()) {
+    match names::meant(ALL.iter(), &parts, asked.as_ref(), false) {
         Ok(meant) => {
             check_upstream(&meant, &parts);
             check_repository(&meant, asked.as_ref());

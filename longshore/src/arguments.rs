@@ -7,6 +7,7 @@ use crate::{
     account::AccountArguments,
     audit::AuditArguments,
     edge::EdgeArguments,
+    exit_codes,
     failure::Failure,
     image::ImageArguments,
     issuer::IssuerArguments,
@@ -18,13 +19,6 @@ use crate::{
     role::RoleArguments,
     up::UpArguments,
 };
-
-const EXIT_CODES: &str = "Exit codes:
-  0    done; for a daemon, stopped by a signal, with requests finished or noted as far as they came
-  1    failed
-  2    a mistake in arguments, environment or configuration; nothing was done
-  3    a policy that was tried out would block images that can be pulled now
-  130  a daemon told a second time to stop, and so stopped at once";
 
 /// The program's arguments, read.
 pub struct Arguments {
@@ -39,7 +33,7 @@ pub struct Arguments {
     name = "longshore",
     version,
     about = "Carries container images from the push to the running container",
-    after_help = EXIT_CODES
+    after_help = exit_codes::ALL
 )]
 struct Program {
     #[command(subcommand)]
@@ -50,43 +44,43 @@ struct Program {
 #[derive(Subcommand)]
 pub enum Command {
     /// Run everything on this machine, with nothing to configure
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exit_codes::DAEMON)]
     Up(UpArguments),
     /// Run a registry from a configuration, and look after it
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exit_codes::WITH_SERVE)]
     Registry(RegistryArguments),
     /// Run an edge cache, which fetches each byte of a site once, and look after it
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exit_codes::WITH_SERVE)]
     Edge(EdgeArguments),
     /// See and remove the images of a registry
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exit_codes::COMMAND)]
     Image(ImageArguments),
     /// Apply policies, try them out, and see what they say to an image
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exit_codes::WITH_TRIALS)]
     Policy(PolicyArguments),
     /// Have an edge fetch images before anybody asks for them
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exit_codes::PREWARM)]
     Prewarm(PrewarmArguments),
     /// Log in to a registry; docker on this machine is logged in by that too
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exit_codes::COMMAND)]
     Login(LoginArguments),
     /// Log out of a registry
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exit_codes::COMMAND)]
     Logout(LogoutArguments),
     /// Look after the people who may use a registry
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exit_codes::COMMAND)]
     Account(AccountArguments),
     /// Look after the programs that may use a registry
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exit_codes::COMMAND)]
     Robot(RobotArguments),
     /// Say who may do what in a registry
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exit_codes::COMMAND)]
     Role(RoleArguments),
     /// Look after whose tokens are taken as logins: those of CI jobs and other workloads
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exit_codes::COMMAND)]
     Issuer(IssuerArguments),
     /// See who did what in a registry, and check that nothing of that was changed since
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exit_codes::COMMAND)]
     Audit(AuditArguments),
 }
 
@@ -112,9 +106,29 @@ mod tests {
 
     use super::*;
 
+    /// The exit codes that a command's help has.
+    fn codes(command: &clap::Command) -> Vec<u8> {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let lines = help.split_once("Exit codes:\n").map_or("", |(_, lines)| lines).lines();
+        lines.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
+    }
+
     #[test]
     fn the_grammar_holds_together() {
         Program::command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_documents_the_exit_codes_that_it_has() {
+        for command in Program::command().get_subcommands() {
+            let (name, told) = (command.get_name(), codes(command));
+            assert!(told.starts_with(&[0, 1, 2]), "{name}: {told:?}");
+            assert_eq!(told.contains(&3), name == "policy", "{name}");
+            assert_eq!(told.contains(&130), ["up", "registry", "edge", "prewarm"].contains(&name), "{name}");
+            for verb in command.get_subcommands().filter(|verb| verb.get_after_help().is_some()) {
+                assert_eq!(codes(verb).contains(&130), verb.get_name() == "serve", "{name} {}", verb.get_name());
+            }
+        }
     }
 
     #[test]

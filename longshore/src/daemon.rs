@@ -3,8 +3,9 @@ use std::{
     io::{self, Write as _},
 };
 
-use longshore_registry::{Config, Drained, StartError, build};
+use longshore_registry::{Config, StartError, build};
 use longshore_service::{
+    doors::Drained,
     shutdown,
     telemetry::{Settings, Telemetry},
 };
@@ -55,9 +56,9 @@ async fn serve(config: Config, telling: Telling) -> Result<(), Failure> {
     };
     let app = started.map_err(|error| not_started(&error, &telling))?;
     let announcement = Announcement {
-        url: app.url(),
-        address: app.address(),
-        admin_address: app.admin_address(),
+        url: app.doors().url(),
+        address: app.doors().address(),
+        admin_address: app.doors().admin_address(),
         data: format!("data in {} ({})", telling.data, app.summary()),
         shows_first_steps: telling.shows_first_steps,
         asks_who_calls,

@@ -16,7 +16,7 @@ use clap::{Args, Subcommand};
 
 pub use connection::{EdgeConnection, told};
 
-use crate::{configuration::ConfigArguments, failure::Failure};
+use crate::{configuration::ConfigArguments, exit_codes, failure::Failure};
 
 const CONFIGURATION: &str = "Configuration:
   Every value can be set in four places, and a later one replaces an earlier one's:
@@ -28,13 +28,12 @@ const CONFIGURATION: &str = "Configuration:
 
   The name is always the section and the key. There may be several [[upstream]]; the environment and flags name one by its
   position, from 0: LONGSHORE_EDGE__UPSTREAM__0__URL, --upstream.0.url. In the environment and in flags a list is separated
-  by commas. A secret can be in a file instead, which the name with _file at its end names: listen.admin_token_file.
+  by commas. A secret can be in a file instead, which the name with _file at its end names: listen.admin_token_file.";
 
-Exit codes:
-  0    done; for serve, stopped by a signal, with requests finished or cut off
-  1    failed
-  2    a mistake in arguments, environment or configuration; nothing was done
-  130  told a second time to stop, and so stopped at once";
+/// How the configuration is set, and what a verb that reads it can end with.
+fn configured(exit_codes: &str) -> String {
+    format!("{CONFIGURATION}\n\n{exit_codes}")
+}
 
 /// `longshore edge`.
 #[derive(Args)]
@@ -46,16 +45,16 @@ pub struct EdgeArguments {
 #[derive(Subcommand)]
 enum Verb {
     /// Serve until SIGTERM or Ctrl-C
-    #[command(after_help = CONFIGURATION)]
+    #[command(after_help = configured(exit_codes::DAEMON))]
     Serve(serve::ServeArguments),
     /// Check or show the configuration
-    #[command(after_help = CONFIGURATION)]
+    #[command(after_help = configured(exit_codes::COMMAND))]
     Config(ConfigArguments),
     /// Show what an edge saves: hits, disk, pins
     Status(status::StatusArguments),
     /// List the blobs that an edge keeps, or with --pins what is pinned there, and why
     Ls(ls::LsArguments),
-    /// Have an edge keep an image with all its parts, or a blob, for as long as said
+    /// Have an edge keep what it has of an image, or will have, or a blob, for as long as said; nothing is fetched
     Pin(pin::PinArguments),
     /// Let an edge drop an image or a blob again
     Unpin(unpin::UnpinArguments),

@@ -14,6 +14,9 @@ pub enum Failure {
     /// It was tried out, and would take something away.
     #[error("{0}")]
     Blocks(String),
+    /// Whoever waits for it told it to stop waiting.
+    #[error("{0}")]
+    Interrupted(String),
     /// Whoever read our output has had enough of it, as `head` does; that is no failure of ours.
     #[error("the output was closed")]
     OutputClosed,
@@ -41,6 +44,7 @@ impl Failure {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::FAILURE,
             Self::Blocks(_) => ExitCode::from(3),
+            Self::Interrupted(_) => ExitCode::from(130),
             Self::OutputClosed => ExitCode::SUCCESS,
         }
     }

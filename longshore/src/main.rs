@@ -8,6 +8,7 @@ mod configuration;
 mod connection;
 mod daemon;
 mod edge;
+mod exit_codes;
 mod failure;
 mod image;
 mod issuer;

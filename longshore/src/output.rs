@@ -1,18 +1,17 @@
 //! How what a command found is shown: tables for people, JSON for programs.
 
 mod age;
-mod byte_count;
 mod json_array;
 mod json_value;
 mod short_digest;
 mod table;
 
 pub use age::Age;
-pub use byte_count::ByteCount;
 pub use json_array::JsonArray;
 pub use json_value::write_json;
+pub use longshore_service::byte_count::ByteCount;
 pub use short_digest::ShortDigest;
-pub use table::Table;
+pub use table::{Table, printable};
 
 /// How to print: a table for people, JSON for programs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]

@@ -3,12 +3,16 @@
 mod progress;
 mod report;
 
-use std::{io::stdout, time::Duration};
+use std::{
+    io::{self, stdout},
+    time::Duration,
+};
 
 use clap::Args;
 use jiff::Timestamp;
 use longshore_client::{ClientError, NewPrewarm, Operation, OperationState, RegistryClient};
 use longshore_service::config::Duration as Period;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     edge::{EdgeConnection, told},
@@ -48,7 +52,7 @@ pub struct PrewarmArguments {
 }
 
 impl PrewarmArguments {
-    /// Has images fetched, and waits for them. Interrupted, it leaves the edge to it.
+    /// Has images fetched, and waits for them. Interrupted, it leaves the edge to it, and says how to end that.
     pub async fn run(self) -> Result<(), Failure> {
         let client = self.edge.registry_client()?;
         let failed = |error: ClientError| told(&error);
@@ -60,7 +64,16 @@ impl PrewarmArguments {
         if self.detach {
             return self.print(&operation, || operation.id.clone());
         }
-        let operation = follow(&client, operation).await?;
+        // Before it is known of which operation, there is nothing to say.
+        let signals = signal(SignalKind::interrupt());
+        let interruption = interrupted(&operation.id, &self.edge.flags());
+        let mut progress = Progress::begin(&operation);
+        let followed = tokio::select! {
+            () = interrupt(signals) => Err(interruption),
+            followed = follow(&client, operation, &mut progress) => followed,
+        };
+        progress.end();
+        let operation = followed?;
         let mut out = stdout().lock();
         match self.edge.output {
             Format::Table => report::write(&mut out, &operation)?,
@@ -94,10 +107,26 @@ impl PrewarmArguments {
     }
 }
 
+/// Waits until whoever waits does not want to any more.
+async fn interrupt(signals: io::Result<Signal>) {
+    match signals {
+        Ok(mut signals) => {
+            signals.recv().await;
+        }
+        // Then it ends the process as it does any other.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// What is left to say; by the flags the same edge is reached, each after a space.
+fn interrupted(id: &str, flags: &str) -> Failure {
+    let how = format!("longshore prewarm --cancel {id}{flags}");
+    Failure::Interrupted(format!("interrupted; the edge goes on with it, until it is told to end:\n  {how}"))
+}
+
 /// Shows an operation until it is over. Where the edge is lost on the way, it is asked again a few times.
-async fn follow(client: &RegistryClient, begun: Operation) -> Result<Operation, Failure> {
+async fn follow(client: &RegistryClient, begun: Operation, progress: &mut Progress) -> Result<Operation, Failure> {
     let id = begun.id.clone();
-    let mut progress = Progress::begin(&begun);
     let mut operation = begun;
     let mut failures = 0;
     while !operation.is_over() {
@@ -120,13 +149,11 @@ async fn follow(client: &RegistryClient, begun: Operation) -> Result<Operation, 
         }
         failures += 1;
         if failures > MOST_FAILURES || error.as_ref().is_some_and(is_final) {
-            progress.end();
             let lost = || Failure::Failed("the edge does not tell how the operation ends".to_owned());
             return Err(error.map_or_else(lost, |error| told(&error)));
         }
         tokio::time::sleep(PAUSE).await;
     }
-    progress.end();
     Ok(operation)
 }
 
@@ -147,6 +174,14 @@ fn outcome(operation: &Operation) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_interrupts_is_told_how_to_end_it() {
+        let failure = interrupted("op_1", " --at edge.example --plain-http --ca-file ca.pem").to_string();
+        assert!(failure.contains("the edge goes on"), "{failure}");
+        let how = "\n  longshore prewarm --cancel op_1 --at edge.example --plain-http --ca-file ca.pem";
+        assert!(failure.ends_with(how), "{failure}");
+    }
 
     #[test]
     fn fails_where_an_image_did() {

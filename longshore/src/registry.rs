@@ -7,7 +7,7 @@ mod source;
 
 use clap::{Args, Subcommand};
 
-use crate::{configuration::ConfigArguments, failure::Failure};
+use crate::{configuration::ConfigArguments, exit_codes, failure::Failure};
 
 const CONFIGURATION: &str = "Configuration:
   Every value can be set in four places, and a later one replaces an earlier one's:
@@ -18,13 +18,12 @@ const CONFIGURATION: &str = "Configuration:
     flag         --storage.bucket x, or --storage.bucket=x
 
   The name is always the section and the key. In the environment and in flags a list is separated by commas. A secret can be
-  in a file instead, which the name with _file at its end names: database.url_file.
+  in a file instead, which the name with _file at its end names: database.url_file.";
 
-Exit codes:
-  0    done; for serve, stopped by a signal, with requests finished or noted as far as they came
-  1    failed
-  2    a mistake in arguments, environment or configuration; nothing was done
-  130  told a second time to stop, and so stopped at once";
+/// How the configuration is set, and what a verb that reads it can end with.
+fn configured(exit_codes: &str) -> String {
+    format!("{CONFIGURATION}\n\n{exit_codes}")
+}
 
 /// `longshore registry`.
 #[derive(Args)]
@@ -36,16 +35,16 @@ pub struct RegistryArguments {
 #[derive(Subcommand)]
 enum Verb {
     /// Serve until SIGTERM or Ctrl-C
-    #[command(after_help = CONFIGURATION)]
+    #[command(after_help = configured(exit_codes::DAEMON))]
     Serve(serve::ServeArguments),
     /// Check or show the configuration
-    #[command(after_help = CONFIGURATION)]
+    #[command(after_help = configured(exit_codes::COMMAND))]
     Config(ConfigArguments),
     /// Rebuild the database from the bucket or folder alone
-    #[command(after_help = CONFIGURATION)]
+    #[command(after_help = configured(exit_codes::COMMAND))]
     Reindex(reindex::ReindexArguments),
     /// Give the administrator `admin` a new password and all rights, and print the password; SQLite's registry must be stopped
-    #[command(after_help = CONFIGURATION)]
+    #[command(after_help = configured(exit_codes::COMMAND))]
     ResetAdmin(reset_admin::ResetAdminArguments),
 }
 

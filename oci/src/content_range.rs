@@ -21,6 +21,19 @@ impl ContentRange {
     pub fn length(self) -> u64 {
         (self.last - self.first).saturating_add(1)
     }
+
+    /// Reads the spec's form alone.
+    pub(crate) fn bare(text: &str) -> Option<Self> {
+        let (first, last) = text.split_once('-')?;
+        let range = Self { first: decimal(first)?, last: decimal(last)? };
+        (range.first <= range.last).then_some(range)
+    }
+}
+
+/// A number of digits only: no sign, no space.
+pub(crate) fn decimal(text: &str) -> Option<u64> {
+    let is_decimal = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_decimal.then(|| text.parse().ok()).flatten()
 }
 
 impl FromStr for ContentRange {
@@ -31,13 +44,7 @@ impl FromStr for ContentRange {
             let rest = rest.trim();
             rest.split_once('/').map_or(rest, |(range, _total)| range)
         });
-        let (first, last) = bare.split_once('-').ok_or(InvalidContentRange)?;
-        let decimal = |text: &str| {
-            let is_decimal = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            is_decimal.then(|| text.parse().ok()).flatten().ok_or(InvalidContentRange)
-        };
-        let range = Self { first: decimal(first)?, last: decimal(last)? };
-        if range.first > range.last { Err(InvalidContentRange) } else { Ok(range) }
+        Self::bare(bare).ok_or(InvalidContentRange)
     }
 }
 

@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr};
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -45,7 +45,7 @@ impl FromStr for Algorithm {
 ///
 /// Order and equality are those of the text.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Digest(Box<str>);
+pub struct Digest(Arc<str>);
 
 /// Why a text is no digest that this system takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -95,6 +95,12 @@ impl Digest {
 
     /// The whole text, `algorithm:hex`.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Digest {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -22,6 +22,7 @@ mod reference;
 mod repository_name;
 mod route;
 mod scope;
+mod sent_range;
 mod tag;
 
 pub use access_token::{AccessToken, Federated};
@@ -40,4 +41,5 @@ pub use reference::{InvalidReference, Reference};
 pub use repository_name::{InvalidRepositoryName, RepositoryName};
 pub use route::{Route, RouteError};
 pub use scope::{InvalidScope, Scope};
+pub use sent_range::{InvalidSentRange, SentRange};
 pub use tag::{InvalidTag, Tag};

@@ -1,4 +1,6 @@
-use std::ops::Range;
+use std::{fmt, ops::Range};
+
+use crate::Digest;
 
 /// What a `Range` header asks of a blob (RFC 9110, 14.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,6 +28,15 @@ impl RangeRequest {
     /// Reads a `Range` header.
     pub fn parse(header: &str) -> Self {
         Self::try_parse(header).map_or(Self::Whole, Self::Part)
+    }
+
+    /// What a GET asks of a blob: its `Range`, unless its `If-Range` names other content (RFC 9110, 13.1.5).
+    pub fn of_get(range: Option<&str>, if_range: Option<&str>, digest: &Digest) -> Self {
+        match (range, if_range) {
+            (Some(_), Some(tag)) if tag.trim_matches('"') != digest.as_str() => Self::Whole,
+            (Some(range), _) => Self::parse(range),
+            (None, _) => Self::Whole,
+        }
     }
 
     fn try_parse(header: &str) -> Option<ByteRange> {
@@ -58,6 +69,25 @@ impl ByteRange {
     }
 }
 
+impl From<&Range<u64>> for ByteRange {
+    /// What asks for these bytes.
+    fn from(bytes: &Range<u64>) -> Self {
+        if bytes.is_empty() { Self::Empty } else { Self::Between(bytes.start, bytes.end - 1) }
+    }
+}
+
+impl fmt::Display for ByteRange {
+    /// As a `Range` header has it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Between(first, last) => write!(formatter, "bytes={first}-{last}"),
+            Self::From(first) => write!(formatter, "bytes={first}-"),
+            Self::Last(count) => write!(formatter, "bytes=-{count}"),
+            Self::Empty => formatter.write_str("bytes=1-0"),
+        }
+    }
+}
+
 /// Digits only (no sign, no space), saturating: a position past every size is as good as the largest.
 fn decimal(text: &str) -> Option<u64> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -69,6 +99,7 @@ fn decimal(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Algorithm;
     use proptest::prelude::*;
 
     #[test]
@@ -96,6 +127,17 @@ mod tests {
         assert_eq!(of("bytes=0-", 0), None);
     }
 
+    #[test]
+    fn is_of_the_content_that_an_if_range_names() {
+        let digest = Digest::of(Algorithm::Sha256, b"1");
+        let of = |if_range: Option<&str>| RangeRequest::of_get(Some("bytes=0-1"), if_range, &digest);
+        let part = RangeRequest::Part(ByteRange::Between(0, 1));
+        assert_eq!(of(None), part);
+        assert_eq!(of(Some(&format!("\"{digest}\""))), part);
+        assert_eq!(of(Some("\"another\"")), RangeRequest::Whole);
+        assert_eq!(RangeRequest::of_get(None, Some("\"another\""), &digest), RangeRequest::Whole);
+    }
+
     proptest! {
         #[test]
         fn stays_inside_the_content(header in "bytes=[0-9]{0,20}-[0-9]{0,20}", size: u64) {
@@ -107,8 +149,16 @@ mod tests {
         #[test]
         fn round_trips(first: u64, length in 1..u64::MAX) {
             let last = first.saturating_add(length - 1);
-            let parsed = RangeRequest::parse(&format!("bytes={first}-{last}"));
-            prop_assert_eq!(parsed, RangeRequest::Part(ByteRange::Between(first, last)));
+            for range in [ByteRange::Between(first, last), ByteRange::From(first), ByteRange::Last(length), ByteRange::Empty] {
+                prop_assert_eq!(RangeRequest::parse(&range.to_string()), RangeRequest::Part(range));
+            }
+        }
+
+        #[test]
+        fn asks_for_the_bytes(start in 0..u64::MAX, length: u64) {
+            let bytes = start..start.saturating_add(length);
+            let found = ByteRange::from(&bytes).of(u64::MAX);
+            prop_assert_eq!(found, (!bytes.is_empty()).then_some(bytes));
         }
     }
 }

@@ -1,9 +1,9 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 /// A repository's name: path components of lower-case letters and digits, joined inside by `.`, `_`, `__` or dashes, and to each
 /// other by `/` (distribution-spec, "Pulling manifests"). At most [`RepositoryName::MAX_LENGTH`] bytes.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct RepositoryName(Box<str>);
+pub struct RepositoryName(Arc<str>);
 
 /// The text is not a repository's name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -94,6 +94,22 @@ impl Route {
         Self::parse_decoded(path)
     }
 
+    /// The repository that it is about.
+    pub fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::Tags(name)
+            | Self::Manifest(name, _)
+            | Self::Blob(name, _)
+            | Self::Uploads(name)
+            | Self::Upload(name, _)
+            | Self::Referrers(name, _)
+            | Self::Image(name, _)
+            | Self::Verdict(name, _)
+            | Self::Metainfo(name, _) => Some(name),
+            _ => None,
+        }
+    }
+
     fn parse_decoded(path: &str) -> Result<Self, RouteError> {
         if path == "/token" {
             return Ok(Self::Token);

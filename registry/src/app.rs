@@ -1,13 +1,14 @@
 //! A registry that serves.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use ::http::{Method, Request, Response};
 use axum::body::Body;
 use hyper::body::Incoming;
 use longshore_service::{
     admin::Admin,
-    listener::{self, Certificates, ConnectionInfo, Listener},
+    doors::{Doors, Drained},
+    listener::ConnectionInfo,
     metrics::HttpMetrics,
     request_id::{self, RequestId},
     telemetry,
@@ -60,18 +61,14 @@ pub(crate) const ROUTES: &[&str] = &[
     "unknown",
 ];
 
-/// How often the certificate's files are looked at.
-const CERTIFICATES_PERIOD: Duration = Duration::from_secs(2);
 /// How long what was cut off at the drain's end may take to note where it stood.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A registry with its addresses taken, ready to run.
 pub struct App {
     pub(crate) summary: String,
-    pub(crate) listener: Listener,
-    pub(crate) certificates: Option<Certificates>,
-    pub(crate) admin: Option<(Listener, Admin)>,
-    pub(crate) drain_timeout: Duration,
+    pub(crate) doors: Doors,
+    pub(crate) admin: Admin,
     pub(crate) registry: Arc<Registry>,
     pub(crate) http_metrics: Arc<HttpMetrics>,
     pub(crate) sweeper: Sweeper,
@@ -85,29 +82,10 @@ pub struct App {
     pub(crate) draining: CancellationToken,
 }
 
-/// How a registry stopped.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Drained {
-    /// Everything that ran was finished.
-    Clean,
-    /// Some of it was cut off; uploads stand where they were last noted.
-    TimedOut,
-}
-
 impl App {
-    /// Where the registry listens.
-    pub fn address(&self) -> SocketAddr {
-        self.listener.address()
-    }
-
-    /// The registry's URL.
-    pub fn url(&self) -> String {
-        self.listener.url()
-    }
-
-    /// Where health and metrics are, if anywhere.
-    pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(|(listener, _)| listener.address())
+    /// Where it is reached.
+    pub fn doors(&self) -> &Doors {
+        &self.doors
     }
 
     /// The store and the database in two words: "folder, SQLite".
@@ -123,10 +101,8 @@ impl App {
     /// Serves until `shutdown` is cancelled, then finishes what runs, within the drain's limit.
     pub async fn run(self, shutdown: CancellationToken) -> Drained {
         let Self {
-            listener,
-            certificates,
+            mut doors,
             admin,
-            drain_timeout,
             registry,
             http_metrics,
             sweeper,
@@ -139,11 +115,7 @@ impl App {
             draining,
             ..
         } = self;
-        let stop_admin = CancellationToken::new();
-        let admin = admin.map(|(listener, admin)| {
-            let handler = move |request, _: ConnectionInfo| admin.clone().answer(request);
-            tokio::spawn(listener.serve(handler, stop_admin.clone()))
-        });
+        let admin = doors.serve_admin(move |request, _: ConnectionInfo| admin.clone().answer(request));
         let sweeping = tokio::spawn(sweeper.run(shutdown.clone()));
         if let Some(keeper) = key_keeper {
             tokio::spawn(keeper.run(shutdown.clone()));
@@ -163,9 +135,6 @@ impl App {
             tokio::spawn(keeper.run(stop_writing.clone()));
             tokio::spawn(noter.run(stop_writing.clone()))
         });
-        if let Some(certificates) = certificates {
-            tokio::spawn(certificates.watch(CERTIFICATES_PERIOD, shutdown.clone()));
-        }
         let flag = tokio::spawn({
             let (shutdown, registry) = (shutdown.clone(), registry.clone());
             async move {
@@ -175,12 +144,8 @@ impl App {
             }
         });
         let tasks = registry.tasks.clone();
-        let begun = Instant::now();
         let handler = move |request, info| answer(registry.clone(), http_metrics.clone(), request, info);
-        let drained = listener.serve(handler, shutdown).await;
-        tasks.close();
-        let settle = drain_timeout.saturating_sub(begun.elapsed()).max(SETTLE_TIMEOUT);
-        let is_settled = tokio::time::timeout(settle, tasks.wait()).await.is_ok();
+        let drained = doors.serve(handler, &tasks, shutdown).await;
         flag.abort();
         sweeping.await.ok();
         // Only now, when no request links a blob any more.
@@ -201,11 +166,8 @@ impl App {
                 "logins and refusals of the last moments are not in the audit log: the database did not take them in time"
             );
         }
-        stop_admin.cancel();
-        if let Some(admin) = admin {
-            admin.abort();
-        }
-        if is_settled && drained == listener::Drained::Finished { Drained::Clean } else { Drained::TimedOut }
+        drop(admin);
+        drained
     }
 }
 

@@ -9,7 +9,6 @@ mod database;
 mod keys;
 mod limits;
 mod listen;
-mod logs;
 mod policy;
 mod storage;
 mod throttle;
@@ -19,7 +18,10 @@ mod uploads;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use longshore_service::config::{self, ByteSize, Layout, Loaded, Mistakes, Problems};
+use longshore_service::{
+    config::{self, ByteSize, Layout, Loaded, Log, Mistakes, Problems, Telemetry},
+    telemetry::Settings,
+};
 
 pub use audit::{Audit, AuditEnabled};
 pub use auth::Auth;
@@ -27,7 +29,6 @@ pub use database::{Database, DatabaseKind};
 pub use keys::Keys;
 pub use limits::{Lists, Manifests, MissingReferences, Requests, Sweep};
 pub use listen::Listen;
-pub use logs::{Log, Telemetry};
 pub use policy::Policy;
 pub use storage::{Redirect, Storage, StorageKind};
 pub use throttle::Throttle;
@@ -41,7 +42,7 @@ pub const DAEMON: &str = "registry";
 const S3_MAX_PARTS: u64 = 10_000;
 
 /// The registry's whole configuration. `Default` is a folder store and SQLite under `./data`, on loopback.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where and how to listen.
     pub listen: Listen,
@@ -96,6 +97,29 @@ longshore_service::sections!(Config {
     telemetry
 });
 
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Listen::default(),
+            storage: Storage::default(),
+            database: Database::default(),
+            keys: Keys::default(),
+            auth: Auth::default(),
+            audit: Audit::default(),
+            uploads: Uploads::default(),
+            manifests: Manifests::default(),
+            policy: Policy::default(),
+            tuf: Tuf::default(),
+            lists: Lists::default(),
+            sweep: Sweep::default(),
+            requests: Requests::default(),
+            throttle: Throttle::default(),
+            log: Log::default(),
+            telemetry: Telemetry::of("longshore-registry"),
+        }
+    }
+}
+
 impl Config {
     /// Reads the configuration from a file, the environment and flags; see [`longshore_service::config::load`].
     pub fn load(
@@ -122,6 +146,11 @@ impl Config {
         config.database.file = data.join("registry.db");
         config.tuf.folder = data.join("tuf");
         config
+    }
+
+    /// The settings of logs and traces.
+    pub fn telemetry_settings(&self) -> Settings {
+        self.log.to_settings(&self.telemetry)
     }
 
     /// Whom tokens are for: `auth.service`, or else the host of the public URL, or else a name that is every registry's.

@@ -33,7 +33,7 @@ mod upload;
 mod verdicts;
 
 pub use access::Credentials;
-pub use app::{App, Drained};
+pub use app::App;
 pub use config::{Config, DAEMON, StorageKind};
 pub use policy::{
     Document as PolicyDocument, InlineError as PolicyInlineError, PolicyError, check_name as check_policy_name,

@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use longshore_service::{
     admin::{Admin, Readiness},
+    descriptor_limit,
+    doors::Doors,
     listener::{BindError, TlsError},
     metrics::{HttpMetrics, Metrics},
 };
@@ -88,9 +90,9 @@ pub enum StartError {
 
 /// Opens the store and the database, and takes the addresses.
 pub async fn build(config: Config) -> Result<App, StartError> {
-    raise_descriptor_limit();
+    descriptor_limit::raise();
     let certificates = config.listen.certificates()?;
-    let (listener, admin_listener) = config.listen.bind(certificates.clone()).await?;
+    let doors = Doors::open(&config.listen, certificates).await?;
     let metrics = Metrics::new();
     let http_metrics = Arc::new(HttpMetrics::new(&metrics, ROUTES));
     let store = open_store(&config, &metrics)?;
@@ -127,10 +129,8 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     let audit = audit.map(|audit| (Noter::new(registry.state.clone(), audit), ChainKeeper::new(registry.state.clone())));
     Ok(App {
         summary: summary(&config),
-        certificates,
-        listener: listener.counted_in(http_metrics.connections_open.clone()),
-        admin: admin_listener.map(|listener| (listener, admin)),
-        drain_timeout: config.listen.drain_timeout.get(),
+        doors: doors.counted_in(http_metrics.connections_open.clone()),
+        admin,
         registry,
         http_metrics,
         sweeper,
@@ -384,13 +384,4 @@ fn summary(config: &Config) -> String {
         DatabaseKind::Postgres => "PostgreSQL",
     };
     format!("{store}, {database}")
-}
-
-/// Mapped files and connections each keep a descriptor; the usual soft limit is too low for both.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::warn!(%error, "the limit of open files could not be raised");
-    }
 }

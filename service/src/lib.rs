@@ -5,7 +5,10 @@
 
 pub mod admin;
 pub mod budget;
+pub mod byte_count;
 pub mod config;
+pub mod descriptor_limit;
+pub mod doors;
 pub mod fetch;
 pub mod listener;
 pub mod metrics;

@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     Blobs, OpenError, Plan, Shared,
     flights::{Flights, Wanted},
-    passing,
+    passing, rangeless,
     whole::Whole,
 };
 use crate::{
@@ -112,6 +112,16 @@ struct Turn<'a> {
     _room: Option<OwnedSemaphorePermit>,
 }
 
+impl Turn<'_> {
+    /// One of what it is for is not being fetched any more.
+    fn one_less(&mut self) {
+        if self.count > 0 {
+            self.count -= 1;
+            self.counter.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.counter.fetch_sub(self.count, Ordering::Relaxed);
@@ -191,12 +201,12 @@ impl Blobs {
                             drop(turn);
                             pieces(shared, &entry, &source, background, &mut tell).await
                         }
-                        Ok(Plan::Whole(coming)) => whole(shared, digest, coming, &mut tell).await,
+                        Ok(Plan::Whole(coming)) => whole(shared, digest, &source, coming, &mut tell).await,
                         // It is here, as another source's: this one shows that it has it.
-                        Ok(Plan::Passing) if is_here(shared, digest) => {
-                            passing::read_through(shared, digest, source.clone()).await
+                        Ok(Plan::Passing(begun)) if is_here(shared, digest) => {
+                            passing::read_through(shared, digest, source.clone(), &begun).await
                         }
-                        Ok(Plan::Passing) => Err(SourceError::Unkept.into()),
+                        Ok(Plan::Passing(_)) => Err(SourceError::Unkept.into()),
                         Err(error) => Err(error),
                     }
                 }
@@ -237,7 +247,7 @@ async fn pieces(
     background: &Background,
     tell: &mut (impl FnMut(Fetched) + Send),
 ) -> Result<(), OpenError> {
-    if entry.is_unkept() {
+    if entry.lies_nowhere() {
         return Err(SourceError::Unkept.into());
     }
     let end = entry.geometry().pieces();
@@ -249,19 +259,29 @@ async fn pieces(
             return shared.checked(entry, source).await;
         };
         first = missing;
-        let run_end = missing.saturating_add(background.0.settings.run_pieces).min(end);
+        let is_rangeless = shared.rangeless.has(&source.address());
+        let run = if is_rangeless { rangeless::MOST_PIECES } else { background.0.settings.run_pieces };
+        let run_end = missing.saturating_add(run).min(end);
         let run_end = missing + present.missing_from(PieceIndex(missing), run_end);
-        let turn = background.turn(shared, run_end - missing, false).await;
+        let mut turn = background.turn(shared, run_end - missing, false).await;
         for piece in (missing..run_end).map(PieceIndex) {
-            let Some(mut waiting) = Flights::join(shared, entry, source, piece, run_end, Wanted::ToKeep) else { continue };
+            let waiting = Flights::join(shared, entry, source, piece, run_end, Wanted::ToKeep, |_| ());
+            let Some(mut waiting) = waiting else {
+                turn.one_less();
+                continue;
+            };
             // Nobody tells of it any more once it is written, which is later than it is first told of.
             while waiting.changed().await.is_ok() {}
+            turn.one_less();
             let landed = waiting.borrow().clone();
             match landed {
-                Some(Ok(_)) if entry.has(piece) => {}
+                Some(Ok(_)) if entry.has(piece) => tell(Fetched::of(entry.geometry(), &entry.present())),
                 // What comes before it is here, and the next run begins with it.
                 _ if piece.0 != missing => break,
-                Some(Ok(_)) => return Err(SourceError::Unkept.into()),
+                Some(Ok(_)) => return Err(not_kept(shared, entry)),
+                Some(Err(failed)) if matches!(failed.error, OpenError::Source(SourceError::Unkept)) => {
+                    return Err(not_kept(shared, entry));
+                }
                 Some(Err(failed)) => return Err(failed.error),
                 None => return Err(OpenError::GaveUp(entry.digest().clone())),
             }
@@ -270,14 +290,22 @@ async fn pieces(
     }
 }
 
+/// Why what has come is not here: for want of room, or since the blob was dropped, for who fetched it or for who waits for it.
+fn not_kept(shared: &Shared, entry: &Entry) -> OpenError {
+    let is_short = entry.lies_nowhere() || shared.is_full.load(Ordering::Relaxed);
+    if is_short { SourceError::Unkept.into() } else { OpenError::GaveUp(entry.digest().clone()) }
+}
+
 /// Waits for a blob that comes whole.
 async fn whole(
     shared: &Arc<Shared>,
     digest: &Digest,
+    source: &SharedSource,
     mut coming: Whole,
     tell: &mut (impl FnMut(Fetched) + Send),
 ) -> Result<(), OpenError> {
     let size_bytes = coming.size_bytes;
+    coming.join(source);
     let mut at = 0;
     while at < size_bytes {
         tell(Fetched::up_to(at, size_bytes));
@@ -315,6 +343,20 @@ mod tests {
         let whole = Geometry::new(PIECE_BYTES).unwrap();
         assert_eq!(Fetched::of(whole, &PieceSet::all_of(1)).bytes, PIECE_BYTES);
         assert_eq!(Fetched::up_to(PIECE_BYTES + 7, size).pieces, 1);
+    }
+
+    #[test]
+    fn what_came_is_not_counted_as_on_its_way() {
+        let counter = AtomicU64::new(5);
+        let mut turn = Turn { counter: &counter, count: 3, _room: None };
+        turn.one_less();
+        assert_eq!(counter.load(Ordering::Relaxed), 4);
+        drop(turn);
+        assert_eq!(counter.load(Ordering::Relaxed), 2);
+        let mut turn = Turn { counter: &counter, count: 0, _room: None };
+        turn.one_less();
+        drop(turn);
+        assert_eq!(counter.load(Ordering::Relaxed), 2, "what is another's");
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Shared {
             return Ok(());
         }
         let check = || check(self.clone(), entry.clone(), source.clone());
-        self.checks.running.run(digest.clone(), check).await.unwrap_or_else(|| Err(OpenError::GaveUp(digest.clone())))
+        self.checks.running.run_once(digest.clone(), check).await.unwrap_or_else(|| Err(OpenError::GaveUp(digest.clone())))
     }
 }
 

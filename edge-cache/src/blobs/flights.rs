@@ -1,6 +1,7 @@
 //! Which pieces are being fetched, and by whom.
 
 mod coming;
+mod keeping;
 
 use std::{
     collections::HashMap,
@@ -11,7 +12,7 @@ use std::{
 use longshore_oci::Digest;
 use tokio::sync::watch;
 
-use super::{OpenError, Shared};
+use super::{OpenError, Shared, rangeless};
 use crate::{
     hot::{Piece, PieceKey, Room},
     piece::PieceIndex,
@@ -80,23 +81,41 @@ impl Shared {
         entry.is_unkept() || self.is_full.load(Ordering::Relaxed)
     }
 
-    /// Checks a piece that came, tells of it, and keeps it where it can be kept. Blocks.
+    /// Checks a piece that came, and hands it on. Blocks.
     fn take_in(&self, entry: &Arc<Entry>, (piece, key): Place, bytes: Vec<u8>, room: Room, teller: Option<&Teller>) -> Came {
         if !entry.hashes().is_right(piece, &bytes) {
             return Came::Wrong;
         }
         let landed = self.hot.put(key, bytes, room);
+        self.hand_on(entry, piece, &landed, teller)
+    }
+
+    /// Tells of a right piece, and keeps it where it can be kept. Blocks.
+    fn hand_on(&self, entry: &Arc<Entry>, piece: PieceIndex, landed: &Piece, teller: Option<&Teller>) -> Came {
         // Whoever waits has it at once; whoever comes finds it here until it lies in the store.
         if let Some(teller) = teller {
             teller.send_replace(Some(Ok(landed.clone())));
         }
-        if entry.is_unkept() { Came::PassedOn } else { Came::Written(entry.write_checked(piece, landed.as_ref())) }
+        match self.kept_in(entry) {
+            Some(entry) => Came::Written(entry.write_checked(piece, landed.as_ref())),
+            None => Came::PassedOn,
+        }
+    }
+
+    /// Where a blob's pieces are kept: where they were to be, or where the blob was begun anew since it was dropped.
+    fn kept_in(&self, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
+        if !entry.is_unkept() {
+            return Some(entry.clone());
+        }
+        let is_same = |anew: &Arc<Entry>| anew.geometry() == entry.geometry() && anew.hashes() == entry.hashes();
+        self.store.peek(entry.digest()).filter(is_same)
     }
 }
 
 impl Flights {
     /// Where a piece that is not here will be told of, by the run that fetches it; one is begun where there is none, up to `end` and to
-    /// the first piece that is here or on its way. `None` where it came meanwhile; never for one that is [`Wanted::Unreadable`].
+    /// the first piece that is here, in memory or on its way. One that is in memory is kept, and nothing is fetched for it. `None` where
+    /// it came meanwhile; never for one that is [`Wanted::Unreadable`]. Where pieces are fetched, `begun` is told which, before they are.
     pub fn join(
         shared: &Arc<Shared>,
         entry: &Arc<Entry>,
@@ -104,6 +123,7 @@ impl Flights {
         piece: PieceIndex,
         end: u32,
         wanted: Wanted,
+        begun: impl FnOnce(Range<u32>),
     ) -> Option<Waiting> {
         let digest = entry.digest();
         let place = |piece| Some((piece, entry.hashes().get(piece)?));
@@ -118,7 +138,14 @@ impl Flights {
             // It came a moment ago, and memory is all that it lies in.
             return None;
         }
-        let run = if is_unkept { 1 } else { shared.settings.run_pieces.max(1) };
+        let is_rangeless = shared.rangeless.has(&source.address());
+        let run = if is_unkept {
+            1
+        } else if is_rangeless {
+            rangeless::MOST_PIECES
+        } else {
+            shared.settings.run_pieces.max(1)
+        };
         let most = match wanted {
             Wanted::Unreadable => 1,
             Wanted::ToKeep | Wanted::ToRead => entry.missing_from(piece, end.min(piece.0.saturating_add(run))),
@@ -126,10 +153,14 @@ impl Flights {
         if most == 0 {
             return None;
         }
+        let held = if wanted == Wanted::Unreadable { None } else { shared.hot.get(&asked.1) };
+        let most = if held.is_some() { 1 } else { most };
         let of_blob = all.entry(digest.clone()).or_default();
         let mut claimed = Vec::new();
         for place in (piece.0..piece.0 + most).map(PieceIndex).map_while(place) {
-            if of_blob.contains_key(&place) {
+            // Of a source that knows no ranges, what is before the rest would come again.
+            let is_in_memory = || place != asked && !is_rangeless && shared.hot.has(&place.1);
+            if of_blob.contains_key(&place) || is_in_memory() {
                 break;
             }
             let (sender, waiting) = watch::channel(None);
@@ -140,7 +171,12 @@ impl Flights {
         drop(all);
         shared.metrics.pieces_in_flight.add(i64::try_from(claimed.len()).unwrap_or(i64::MAX));
         let claimed = Claimed { shared: shared.clone(), digest: digest.clone(), pieces: claimed, landed: 0 };
-        tokio::spawn(claimed.fetch(entry.clone(), source.clone()));
+        if let Some(held) = held {
+            tokio::spawn(claimed.keep(entry.clone(), source.clone(), held));
+        } else {
+            begun(piece.0..piece.0.saturating_add(u32::try_from(claimed.pieces.len()).unwrap_or(u32::MAX)));
+            tokio::spawn(claimed.fetch(entry.clone(), source.clone()));
+        }
         waiting
     }
 
@@ -166,7 +202,14 @@ impl Claimed {
                 waiting.send_replace(Some(Err(Failed { error: error.clone(), by: source.clone() })));
             }
         }
-        self.shared.begin_check(&entry, &source);
+        self.check(&entry, &source);
+    }
+
+    /// Has the blob hashed if it is whole now: the one that is there, which may have been begun anew meanwhile.
+    fn check(&self, entry: &Arc<Entry>, source: &SharedSource) {
+        if let Some(kept) = self.shared.kept_in(entry) {
+            self.shared.begin_check(&kept, source);
+        }
     }
 
     async fn fetch_each(&mut self, entry: &Arc<Entry>, source: &SharedSource) -> Result<(), OpenError> {
@@ -202,7 +245,7 @@ impl Claimed {
                 return Err(shared.wrong(source, &self.digest, format!("the hash of piece {} is wrong", piece.0)).into());
             }
             // Known before anybody finds nobody at it.
-            let is_kept = self.is_kept(entry, piece, came);
+            let is_kept = self.is_kept(entry, came);
             self.land();
             drop(teller);
             if !is_kept {
@@ -213,7 +256,7 @@ impl Claimed {
     }
 
     /// Whether a right piece is kept, and so might be what follows it.
-    fn is_kept(&self, entry: &Entry, piece: PieceIndex, came: Came) -> bool {
+    fn is_kept(&self, entry: &Entry, came: Came) -> bool {
         let written = match came {
             Came::Written(written) if written.is_ok() || !entry.is_unkept() => written,
             // That it was dropped says nothing of other blobs.
@@ -225,8 +268,7 @@ impl Claimed {
         self.shared.is_full.store(written.is_err(), Ordering::Relaxed);
         let Err(error) = written else { return true };
         self.shared.metrics.not_kept.inc();
-        let error = &error as &dyn std::error::Error;
-        tracing::warn!(digest = %self.digest, piece = piece.0, error, "a piece was passed on and not kept");
+        self.shared.tell_not_kept("a piece", &self.digest, &error);
         false
     }
 

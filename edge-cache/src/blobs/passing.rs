@@ -20,6 +20,7 @@ use longshore_oci::{Digest, Hasher, RangeRequest};
 
 use super::{
     BlobBody, OpenError, Opened, Shared, Was,
+    begun::Begun,
     chunk::Chunk,
     lapsing::{BEHIND, Lapsing},
     prefix::Prefix,
@@ -38,10 +39,18 @@ fn part(chunk: &Bytes, start: u64, range: &Range<u64>) -> Bytes {
     chunk.slice(within(range.start)..within(range.end))
 }
 
-/// A range of a blob, as the source sends it.
-pub async fn open(shared: &Arc<Shared>, digest: &Digest, source: SharedSource, range: RangeRequest) -> Result<Opened, OpenError> {
-    let reading = shared.read(digest, &source, None).await?;
-    let room = shared.hot.room_for(PIECE_BYTES).await?;
+/// A range of a blob, as the source sends it, or has begun to.
+pub async fn open(
+    shared: &Arc<Shared>,
+    digest: &Digest,
+    source: SharedSource,
+    begun: &Begun,
+    range: RangeRequest,
+) -> Result<Opened, OpenError> {
+    let (reading, room) = match begun.take() {
+        Some(begun) => begun,
+        None => (shared.read(digest, &source, None).await?, shared.hot.room_for(PIECE_BYTES).await?),
+    };
     let mut passing = Passing::new(shared, digest, source, Prefix::none(), reading, room)?;
     let size_bytes = passing.size_bytes;
     let range = match range {
@@ -54,8 +63,8 @@ pub async fn open(shared: &Arc<Shared>, digest: &Digest, source: SharedSource, r
 }
 
 /// Reads all of a blob for nobody: what is right, and here by others, is known to be this source's too.
-pub async fn read_through(shared: &Arc<Shared>, digest: &Digest, source: SharedSource) -> Result<(), OpenError> {
-    let Opened { body, .. } = open(shared, digest, source, RangeRequest::Whole).await?;
+pub async fn read_through(shared: &Arc<Shared>, digest: &Digest, source: SharedSource, begun: &Begun) -> Result<(), OpenError> {
+    let Opened { body, .. } = open(shared, digest, source, begun, RangeRequest::Whole).await?;
     // What is wrong was told where it was found.
     body.into_data_stream().try_for_each(|_| ready(Ok(()))).await.map_err(|_| OpenError::GaveUp(digest.clone()))
 }

@@ -13,6 +13,12 @@ const KIND: &str = "edge-provenance";
 /// Of how many sources it is remembered that they have the same blob.
 const MOST_SOURCES: usize = 16;
 
+/// Of how many blobs it is remembered who has them, where so many are kept: it is noted before one is there, and forgotten after one was
+/// dropped, of which there may be many at once.
+pub fn most_known(max_entries: usize) -> usize {
+    max_entries.saturating_add(max_entries / 16).saturating_add(4096)
+}
+
 /// Of a blob that is kept.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,8 +36,9 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// As it is written down; never of more blobs than so many.
-    pub fn new(store: Store, most: u64) -> Result<Self, StoreError> {
+    /// As it is written down.
+    pub fn new(store: Store) -> Result<Self, StoreError> {
+        let most = u64::try_from(most_known(store.max_entries())).unwrap_or(u64::MAX);
         let listener = store.clone();
         let forgotten = move |digest: Arc<Digest>, _, cause| {
             if cause != moka::notification::RemovalCause::Replaced {
@@ -41,7 +48,7 @@ impl Provenance {
         let known = moka::sync::Cache::builder().max_capacity(most).eviction_listener(forgotten).build();
         for (name, value) in store.records(KIND)? {
             match (name.parse::<Digest>(), serde_json::from_slice::<Known>(&value)) {
-                (Ok(digest), Ok(read)) => known.insert(digest, Arc::new(read)),
+                (Ok(digest), Ok(read)) if store.peek(&digest).is_some() => known.insert(digest, Arc::new(read)),
                 _ => store.remove_record(KIND, &name),
             }
         }
@@ -72,6 +79,11 @@ impl Provenance {
     /// Notes that what is kept from now on is by this source alone.
     pub fn set(&self, digest: &Digest, source: &str, is_whole_checked: bool) {
         self.write(digest, Known { is_whole_checked, sources: vec![source.to_owned()] });
+    }
+
+    /// Blobs of which something is known, and nothing is here. Looks at all of them.
+    pub fn of_nothing(&self) -> Vec<Arc<Digest>> {
+        self.known.iter().map(|(digest, _)| digest).filter(|digest| self.store.peek(digest).is_none()).collect()
     }
 
     /// Forgets who has a blob: what is kept of it is nobody's.

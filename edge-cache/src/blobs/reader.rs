@@ -4,6 +4,7 @@
 //! short, who asks for a blob is refused before an answer begins; who is being answered waits.
 
 mod in_order;
+mod started;
 mod trouble;
 
 use std::{
@@ -28,11 +29,12 @@ use super::{
 };
 use crate::{
     hot::{Piece, PieceKey},
-    piece::{PieceIndex, PieceSet},
+    piece::PieceIndex,
     source::{SharedSource, SourceError},
     store::{Entry, ReadError},
 };
 use in_order::InOrder;
+use started::Started;
 use trouble::{FIRST_PAUSE, Trouble};
 
 /// Why a piece was not read from the disk.
@@ -50,8 +52,8 @@ pub struct Reader {
     entry: Arc<Entry>,
     source: SharedSource,
     range: Range<u64>,
-    /// What was here when it began; `None`: all of it.
-    here: Option<PieceSet>,
+    /// What was fetched for it.
+    started: Started,
     /// Its first piece, where that was in memory when it began.
     first: OnceLock<Piece>,
     served_bytes: IntCounter,
@@ -62,12 +64,11 @@ pub struct Reader {
 
 impl Reader {
     pub fn new(shared: Arc<Shared>, entry: Arc<Entry>, source: SharedSource, range: Range<u64>) -> Self {
-        let here = (!entry.is_complete()).then(|| entry.present());
         let name = [source.name()];
         let served_bytes = shared.metrics.served_bytes.with_label_values(&name);
         let hit_bytes = shared.metrics.hit_bytes.with_label_values(&name);
-        let (first, is_disk_off) = (OnceLock::new(), AtomicBool::new(false));
-        Self { shared, entry, source, range, here, first, served_bytes, hit_bytes, is_disk_off }
+        let (started, first, is_disk_off) = (Started::default(), OnceLock::new(), AtomicBool::new(false));
+        Self { shared, entry, source, range, started, first, served_bytes, hit_bytes, is_disk_off }
     }
 
     /// That there is memory for its first piece, before anything is answered. Nothing is set aside: many may be about to read the same.
@@ -90,6 +91,7 @@ impl Reader {
         let along = Along::new(&self.shared, &self.entry, &self.range);
         let first = self.first.take().filter(|_| pieces.len() == 1 && !along.is_wanted());
         if let Some(held) = first.filter(|_| self.require_right().is_ok()) {
+            self.fetch_ahead(pieces.clone());
             return BlobBody::of(self.part(PieceIndex(pieces.start), &held));
         }
         BlobBody::new(InOrder::new(self, pieces, along).into_stream(), length_bytes)
@@ -106,7 +108,7 @@ impl Reader {
         let within = |at: u64| usize::try_from(at.clamp(start, end) - start).expect("pieces are short");
         let bytes = held.bytes().slice(within(self.range.start)..within(self.range.end));
         self.served_bytes.inc_by(bytes.len() as u64);
-        if self.here.as_ref().is_none_or(|here| here.contains(piece)) {
+        if !self.started.has(piece) {
             self.hit_bytes.inc_by(bytes.len() as u64);
         }
         bytes
@@ -120,14 +122,15 @@ impl Reader {
         loop {
             self.require_right()?;
             if let Some(held) = self.shared.hot.get(&key) {
-                self.fetch_ahead(piece);
+                // It may be in memory alone: then it is kept again.
+                self.fetch_ahead(piece.0..self.ahead_of(piece).end);
                 return Ok(held);
             }
             if self.entry.has(piece) {
                 match self.read(key, piece).await {
                     Ok(held) => {
                         self.is_disk_off.store(false, Ordering::Relaxed);
-                        self.fetch_ahead(piece);
+                        self.fetch_ahead(self.ahead_of(piece));
                         return Ok(held);
                     }
                     Err(NotRead::NoBudget(error)) => {
@@ -145,11 +148,12 @@ impl Reader {
                 }
                 continue;
             };
-            self.fetch_ahead(piece);
+            self.fetch_ahead(self.ahead_of(piece));
             let landed = waiting.wait_for(Option::is_some).await.map(|landed| landed.clone());
             match landed.ok().flatten() {
                 Some(Ok(held)) => return Ok(held),
                 Some(Err(failed)) => {
+                    self.started.take_back(piece);
                     let is_own = self.is_told_the_same(&failed);
                     self.bear(&mut trouble, failed.error, is_own).await?;
                 }
@@ -187,8 +191,10 @@ impl Reader {
 
     /// Where a piece that is not here will be told of.
     fn join(&self, piece: PieceIndex, wanted: Wanted) -> Option<Waiting> {
-        let end = self.entry.geometry().pieces_of(&self.range).end;
-        Flights::join(&self.shared, &self.entry, &self.source, piece, end, wanted)
+        let geometry = self.entry.geometry();
+        let end = geometry.pieces_of(&self.range).end;
+        let begun = |fetched| self.started.note(fetched, geometry.pieces());
+        Flights::join(&self.shared, &self.entry, &self.source, piece, end, wanted, begun)
     }
 
     /// Gets a piece and holds it for a moment in which its reader finds it in memory. `None` where it is there. What goes wrong is found
@@ -235,13 +241,17 @@ impl Reader {
                 }
             }
         };
-        self.shared.reads.run(key, read).await.unwrap_or(Err(NotRead::Fetch))
+        self.shared.reads.run_once(key, read).await.unwrap_or(Err(NotRead::Fetch))
     }
 
-    /// Has what is missing of the next pieces fetched, which who reads in order will want. What can't be kept is not fetched ahead.
-    fn fetch_ahead(&self, piece: PieceIndex) {
-        let end = self.entry.geometry().pieces_of(&self.range).end;
-        let ahead = piece.0.saturating_add(1)..end.min(piece.0.saturating_add(1 + self.shared.settings.read_ahead_pieces));
+    /// The pieces that who reads in order will want soon, after one.
+    fn ahead_of(&self, piece: PieceIndex) -> Range<u32> {
+        let (end, next) = (self.entry.geometry().pieces_of(&self.range).end, piece.0.saturating_add(1));
+        next..end.min(next.saturating_add(self.shared.settings.read_ahead_pieces)).max(next)
+    }
+
+    /// Has what is missing of these pieces fetched, or kept where it is in memory. What can't be kept is not fetched ahead.
+    fn fetch_ahead(&self, ahead: Range<u32>) {
         if ahead.is_empty() || self.entry.is_complete() || self.shared.keeps_nothing_of(&self.entry) {
             return;
         }

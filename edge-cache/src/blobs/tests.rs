@@ -1,7 +1,10 @@
 //! Readers, and a source that does what it is told to.
 
 mod checks;
+mod counts;
 mod ends;
+mod evicting;
+mod leaving;
 mod runs;
 mod slow;
 
@@ -27,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     piece::{PIECE_BYTES, PieceHashes},
-    source::{Reading, Source},
+    source::{Reading, Source, SourceError},
     store::{StoreMetrics, StoreSettings},
     upstream::{Identity, UpstreamError},
 };
@@ -46,6 +49,8 @@ struct Scripted {
     away: AtomicUsize,
     /// How many answers are being sent.
     answering: AtomicUsize,
+    /// Whether others wait to ask it.
+    is_waited_for: AtomicBool,
     /// How many chunks may be sent.
     chunks: Semaphore,
     asked: Mutex<Vec<Range<u64>>>,
@@ -70,6 +75,7 @@ impl Scripted {
             refuses: false.into(),
             away: AtomicUsize::new(0),
             answering: AtomicUsize::new(0),
+            is_waited_for: false.into(),
             chunks: Semaphore::new(1 << 20),
             asked: Mutex::default(),
             vouched: AtomicUsize::new(0),
@@ -101,6 +107,10 @@ impl Scripted {
 impl Source for Arc<Scripted> {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn is_waited_for(&self) -> bool {
+        self.is_waited_for.load(Ordering::SeqCst)
     }
 
     async fn vouched(&self, _: &Digest) -> Result<Option<(u64, PieceHashes)>, SourceError> {

@@ -26,6 +26,8 @@ pub struct Cache {
     pub memory: ByteSize,
     /// What bytes on their way to clients may take of memory beside that, `16MiB` or more.
     pub in_flight: ByteSize,
+    /// What manifests that are asked for often may take of memory beside both; 0 for none.
+    pub manifest_memory: ByteSize,
     /// How long a request may wait for a share of `in_flight` before it is answered with 503.
     pub budget_wait: Duration,
     /// How long what nobody asks for is kept, at the longest; `"0s"` for as long as there is room.
@@ -65,6 +67,7 @@ impl Default for Cache {
             quota: ByteSize::gibibytes(50),
             memory: ByteSize::mebibytes(256),
             in_flight: ByteSize::mebibytes(256),
+            manifest_memory: ByteSize::mebibytes(64),
             budget_wait: Duration::seconds(30),
             max_idle: Duration::days(30),
             max_entries: 1_000_000,
@@ -88,6 +91,7 @@ longshore_service::settings!(Cache {
     quota,
     memory,
     in_flight,
+    manifest_memory,
     budget_wait,
     max_idle,
     max_entries,

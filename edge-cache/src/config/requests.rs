@@ -7,11 +7,16 @@ use crate::grants::LoginLimits;
 /// How many requests run at once, and how many logins may fail.
 ///
 /// To a registry all clients come from the edge's one address, and it shuts out an account or an address for which too many logins fail: a
-/// Longshore registry for 10 and 100 in a minute. Twice what is set here may come in any minute, and stays below that.
+/// Longshore registry for 10 and 100 in a minute. Up to twice what is set here may fail in any minute, which stays below that; more where a
+/// password was right within the last hour and has been changed, as all who try it at that moment fail.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Requests {
     /// Over it a request is answered at once with 503 and `Retry-After`.
     pub max_in_flight: usize,
+    /// How many questions of who may see what are put to one upstream at once, those on one thing as one; over it likewise.
+    pub max_checks: usize,
+    /// How many tags one upstream is asked about at once; over it likewise.
+    pub max_tag_checks: usize,
     /// So many failed logins of an account of an upstream in a minute, and nobody may try it through the edge for the rest of that, but from
     /// where it was right lately; from there as many again. 0 for any number.
     pub failed_logins_per_account: u32,
@@ -24,12 +29,21 @@ pub struct Requests {
 
 impl Default for Requests {
     fn default() -> Self {
-        Self { max_in_flight: 4096, failed_logins_per_account: 4, failed_logins_per_address: 20, failed_logins_per_upstream: 45 }
+        Self {
+            max_in_flight: 4096,
+            max_checks: 4096,
+            max_tag_checks: 1024,
+            failed_logins_per_account: 4,
+            failed_logins_per_address: 20,
+            failed_logins_per_upstream: 45,
+        }
     }
 }
 
 longshore_service::settings!(Requests {
     max_in_flight,
+    max_checks,
+    max_tag_checks,
     failed_logins_per_account,
     failed_logins_per_address,
     failed_logins_per_upstream,
@@ -37,8 +51,14 @@ longshore_service::settings!(Requests {
 
 impl Requests {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
-        if !(1..=1_000_000).contains(&self.max_in_flight) {
-            problems.add(&["requests.max_in_flight"], "must be from 1 to 1000000");
+        for (key, value) in [
+            ("requests.max_in_flight", self.max_in_flight),
+            ("requests.max_checks", self.max_checks),
+            ("requests.max_tag_checks", self.max_tag_checks),
+        ] {
+            if !(1..=1_000_000).contains(&value) {
+                problems.add(&[key], "must be from 1 to 1000000");
+            }
         }
         for (key, value) in [
             ("requests.failed_logins_per_account", self.failed_logins_per_account),

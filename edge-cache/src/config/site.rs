@@ -25,9 +25,11 @@ pub struct Site {
     pub secret: Secret,
     /// How many edges are home to a blob.
     pub homes: usize,
-    /// How long to wait for a connection to another edge, which then is skipped for a while.
+    /// How long to wait for a connection to another edge, which then is skipped for a while. Five times as long for one of
+    /// `max_connections`, and before one that has not answered is asked whether it is there at all.
     pub connect_timeout: Duration,
-    /// How long to wait for the next bytes of its answer.
+    /// How long to wait for the next bytes of its answer. A home may itself wait for an upstream's first bytes, so this is no shorter than
+    /// that upstream's `retry_timeout`, `connect_timeout` and twice its `read_timeout` together: 85 s by default.
     pub read_timeout: Duration,
     /// Requests to each of them at once.
     pub max_connections: usize,
@@ -49,7 +51,7 @@ impl Default for Site {
             secret: Secret::default(),
             homes: 2,
             connect_timeout: Duration::seconds(1),
-            read_timeout: Duration::seconds(30),
+            read_timeout: Duration::seconds(90),
             max_connections: 64,
             ca_file: None,
             allow_plain_http: false,
@@ -79,6 +81,9 @@ impl Site {
         let membership = match (self.members.is_empty(), self.dns.is_empty()) {
             (true, true) => return Ok(None),
             (false, false) => return Err("the edges of a site are listed or behind a name: set members or dns".to_owned()),
+            (false, true) if self.url.is_empty() => {
+                return Err("site.url is missing: it says which of site.members this edge is".to_owned());
+            }
             (false, true) => Membership::listed(&self.url, &self.members, self.allow_plain_http),
             (true, false) => self.named(),
         };

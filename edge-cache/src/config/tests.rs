@@ -1,3 +1,5 @@
+mod document;
+
 use std::path::PathBuf;
 
 use longshore_service::config::{ByteSize, Duration};
@@ -167,6 +169,8 @@ run_size = '0B'
 max_entries = 0
 [requests]
 max_in_flight = 0
+max_checks = 0
+max_tag_checks = 1000001
 failed_logins_per_account = 1000001
 ";
     let told = mistakes(&format!("{toml}{LEAST}"));
@@ -182,7 +186,9 @@ failed_logins_per_account = 1000001
         "edge.toml:11: cache.run_size: 0B is not a multiple of 1MiB from 1MiB to 256MiB",
         "edge.toml:12: cache.max_entries: must be from 1",
         "edge.toml:14: requests.max_in_flight: must be from 1",
-        "edge.toml:15: requests.failed_logins_per_account: must be from 0",
+        "edge.toml:15: requests.max_checks: must be from 1",
+        "edge.toml:16: requests.max_tag_checks: must be from 1",
+        "edge.toml:17: requests.failed_logins_per_account: must be from 0",
     ];
     assert_eq!(told.len(), starts.len(), "{told:#?}");
     for (mistake, start) in told.iter().zip(starts) {
@@ -201,6 +207,34 @@ fn files_that_are_not_there_are_told() {
     let told = Config::load(None, std::iter::empty(), flags).expect_err("there are no such files").to_string();
     assert!(told.contains("flag --upstream.0.ca_file: the certificate authorities in /nowhere/ca.pem can't be used: "), "{told}");
     assert!(told.contains("flag --upstream.0.password_file: /nowhere/password cannot be read: "), "{told}");
+}
+
+#[test]
+fn files_of_an_upstream_that_is_asked_without_tls_are_looked_at_too() {
+    let flags = pairs(&[("upstream.0.url", "http://127.0.0.1:5000"), ("upstream.0.ca_file", "/nowhere/ca.pem")]);
+    let told = Config::load(None, std::iter::empty(), flags).expect_err("there is no such file").to_string();
+    assert!(
+        told.starts_with("flag --upstream.0.ca_file: the certificate authorities in /nowhere/ca.pem can't be used: "),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_read_is_one_mistake() {
+    for toml in ["[[upstream\n", "this is no TOML\n", "[[upstream]]\nurl = \n"] {
+        let told = mistakes(toml);
+        assert!(told.len() == 1 && told[0].contains(": not TOML: "), "{told:?}");
+    }
+    let missing = Config::load(Some(Path::new("/nowhere/edge.toml")), std::iter::empty(), Vec::new());
+    let missing = missing.expect_err("there is no such file").to_string();
+    assert!(missing.starts_with("/nowhere/edge.toml: cannot be read: ") && missing.lines().count() == 1, "{missing}");
+}
+
+#[test]
+fn a_list_of_members_says_which_of_them_this_is() {
+    let site = "[site]\nmembers = ['https://a.example', 'https://b.example']\nsecret = '0123456789abcdef0123456789abcdef'\n";
+    let told = mistakes(&format!("{site}{LEAST}"));
+    assert_eq!(told, ["edge.toml:2: site.members: site.url is missing: it says which of site.members this edge is"]);
 }
 
 #[test]

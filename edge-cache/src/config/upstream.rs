@@ -90,7 +90,9 @@ pub struct Upstream {
     pub read_timeout: Duration,
     /// How often a request is tried, the first time included.
     pub max_attempts: u32,
-    /// The shortest wait before a request is tried again.
+    /// How long after its begin a request may be tried again, waits that the upstream asks for among it.
+    pub retry_timeout: Duration,
+    /// The longest wait before a request is tried a second time; it doubles from there, and a random part of it is waited.
     pub backoff_min: Duration,
     /// The longest.
     pub backoff_max: Duration,
@@ -129,6 +131,7 @@ impl Default for Upstream {
             connect_timeout: Duration::seconds(5),
             read_timeout: Duration::seconds(30),
             max_attempts: 4,
+            retry_timeout: Duration::seconds(20),
             backoff_min: Duration::milliseconds(100),
             backoff_max: Duration::seconds(1),
             breaker_failures: 5,
@@ -162,6 +165,7 @@ longshore_service::settings!(Upstream {
     connect_timeout,
     read_timeout,
     max_attempts,
+    retry_timeout,
     backoff_min,
     backoff_max,
     breaker_failures,
@@ -236,6 +240,7 @@ impl Upstream {
             connect_timeout: self.connect_timeout.get(),
             read_timeout: self.read_timeout.get(),
             attempts: self.max_attempts,
+            retry_timeout: self.retry_timeout.get(),
             backoff_min: self.backoff_min.get(),
             backoff_max: self.backoff_max.get(),
             breaker_failures: self.breaker_failures,

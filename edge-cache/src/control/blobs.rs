@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
@@ -7,7 +7,11 @@ use longshore_oci::{Digest, Query};
 use serde::Serialize;
 
 use super::{Answer, ROOT, json, lease, refusal::Refusal};
-use crate::{edge::Edge, piece::PIECE_BYTES, store::EntrySummary};
+use crate::{
+    edge::Edge,
+    piece::PIECE_BYTES,
+    store::{EntrySummary, Store},
+};
 
 /// The longest page, and how long one is where nobody says.
 const MOST_ON_A_PAGE: usize = 1000;
@@ -23,42 +27,33 @@ pub fn list(edge: &Edge, query: Query<'_>) -> Result<Answer, Refusal> {
         None | Some("") => MOST_ON_A_PAGE,
         Some(text) => text.parse().map_err(|_| Refusal::request(format!("the parameter n is a count, not {text:?}")))?,
     };
-    let (page, is_last) = page(edge.store.list(), &query.get("last").unwrap_or_default(), count.clamp(1, MOST_ON_A_PAGE));
-    let mut pinned_by: HashMap<Digest, Vec<String>> = HashMap::new();
-    for pin in edge.store.pins() {
-        let owners = pinned_by.entry(pin.digest).or_default();
-        let owner = lease::owner(&pin.owner).to_owned();
-        if !owners.contains(&owner) {
-            owners.push(owner);
-        }
-    }
-    let blobs: Vec<EdgeBlob> = page.into_iter().map(|entry| told(entry, &mut pinned_by)).collect();
-    let next =
-        blobs.last().filter(|_| !is_last).map(|last| format!("<{ROOT}blobs?n={count}&last={}>; rel=\"next\"", last.digest));
-    let mut answer = json(StatusCode::OK, &BlobsBody { blobs });
-    if let Some(next) = next {
+    let (page, last) = edge.store.page(&query.get("last").unwrap_or_default(), count.clamp(1, MOST_ON_A_PAGE));
+    let mut answer = json(StatusCode::OK, &BlobsBody { blobs: page.into_iter().map(told).collect() });
+    if let Some(last) = last {
+        let next = format!("<{ROOT}blobs?n={count}&last={last}>; rel=\"next\"");
         let next = HeaderValue::try_from(next).expect("a path, a number and a digest are plain ASCII");
         answer.headers_mut().insert(header::LINK, next);
     }
     Ok(answer)
 }
 
-/// The first so many after one of those that come by digest, and whether there are no more.
-fn page(mut entries: Vec<EntrySummary>, after: &str, count: usize) -> (Vec<EntrySummary>, bool) {
-    entries.retain(|entry| entry.digest.as_str() > after);
-    let is_last = entries.len() <= count;
-    entries.truncate(count);
-    (entries, is_last)
-}
-
-fn told(entry: EntrySummary, pinned_by: &mut HashMap<Digest, Vec<String>>) -> EdgeBlob {
+fn told(entry: EntrySummary) -> EdgeBlob {
+    let owners: BTreeSet<&str> = entry.pinned_by.iter().map(|pin| lease::owner(pin)).collect();
     EdgeBlob {
-        pinned_by: pinned_by.remove(&entry.digest).unwrap_or_default(),
+        pinned_by: owners.into_iter().map(str::to_owned).collect(),
         digest: entry.digest,
         size_bytes: entry.size_bytes,
         present_bytes: present_bytes(entry.pieces, entry.present_pieces, entry.size_bytes),
         used_at: entry.used.last_used,
     }
+}
+
+/// How much of a blob is here, in bytes; nothing of one that is not known.
+pub fn here(store: &Store, digest: &Digest) -> u64 {
+    store.peek(digest).map_or(0, |entry| {
+        let geometry = entry.geometry();
+        present_bytes(geometry.pieces(), entry.present().count(), geometry.size_bytes())
+    })
 }
 
 /// How much is there; the last piece may be shorter, and counts as whole until all are there.
@@ -68,7 +63,7 @@ fn present_bytes(pieces: u32, present_pieces: u32, size_bytes: u64) -> u64 {
 
 /// Throws away what is kept of a blob.
 pub async fn evict(edge: &Edge, digest: &Digest) -> Result<Answer, Refusal> {
-    if !edge.store.evict(digest).await.map_err(|error| Refusal::store(&error))? {
+    if !edge.blobs.evict(digest).await.map_err(|error| Refusal::store(&error))? {
         return Err(Refusal::nothing(format!("nothing of {digest} is kept here")));
     }
     edge.tags.manifests.forget(digest);
@@ -80,38 +75,7 @@ pub async fn evict(edge: &Edge, digest: &Digest) -> Result<Answer, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-    use longshore_oci::Algorithm;
-
     use super::*;
-    use crate::store::Use;
-
-    fn entry(content: u8) -> EntrySummary {
-        EntrySummary {
-            digest: Digest::of(Algorithm::Sha256, &[content]),
-            size_bytes: 1,
-            pieces: 1,
-            present_pieces: 1,
-            disk_bytes: 4096,
-            used: Use::first(Timestamp::UNIX_EPOCH),
-            is_pinned: false,
-        }
-    }
-
-    #[test]
-    fn pages_follow_each_other_to_the_end() {
-        let mut all: Vec<EntrySummary> = (0..7).map(entry).collect();
-        all.sort_by(|one, other| one.digest.cmp(&other.digest));
-        let (mut seen, mut after) = (Vec::new(), String::new());
-        for lengths in [3, 3, 1] {
-            let (entries, is_last) = page(all.clone(), &after, 3);
-            assert_eq!((entries.len(), is_last), (lengths, lengths == 1));
-            after = entries.last().expect("there are some").digest.to_string();
-            seen.extend(entries);
-        }
-        assert_eq!(seen, all);
-        assert_eq!(page(all, &after, 3), (Vec::new(), true));
-    }
 
     #[test]
     fn a_blob_is_there_as_far_as_its_pieces_are() {

@@ -18,14 +18,15 @@ pub fn owner(holder: &str) -> &str {
     holder.split_once(' ').map_or(holder, |(owner, _)| owner)
 }
 
-/// A pin as it is told.
-pub fn told(pin: Pin) -> EdgePin {
+/// A pin as it is told, with how much of its blob is here.
+pub fn told(pin: Pin, present_bytes: u64) -> EdgePin {
     EdgePin {
         owner: owner(&pin.owner).to_owned(),
         reason: pin.reason,
         image: pin.image,
         digest: pin.digest,
         size_bytes: pin.size_bytes,
+        present_bytes: Some(present_bytes),
         created_at: pin.created_at,
         expires_at: pin.expires_at,
     }
@@ -41,12 +42,13 @@ pub fn owners(pins: &[EdgePin], now: Timestamp) -> Vec<EdgePinOwner> {
     }
     let told = by_owner.into_iter().map(|(owner, pins)| {
         let images: BTreeSet<&str> = pins.iter().filter_map(|pin| pin.image.as_deref()).collect();
-        let blobs: BTreeMap<_, u64> = pins.iter().map(|pin| (&pin.digest, pin.size_bytes)).collect();
+        let blobs: BTreeMap<_, _> = pins.iter().map(|pin| (&pin.digest, (pin.size_bytes, pin.present_bytes))).collect();
         EdgePinOwner {
             owner: owner.to_owned(),
             images: images.len() as u64,
             blobs: blobs.len() as u64,
-            size_bytes: blobs.values().sum(),
+            size_bytes: blobs.values().map(|(size_bytes, _)| size_bytes).sum(),
+            present_bytes: blobs.values().map(|(_, present_bytes)| *present_bytes).sum(),
             expires_at: pins.iter().filter_map(|pin| pin.expires_at).min(),
         }
     });
@@ -67,6 +69,7 @@ mod tests {
             image: image.map(str::to_owned),
             digest: Digest::of(Algorithm::Sha256, content.as_bytes()),
             size_bytes: 10,
+            present_bytes: Some(4),
             created_at: time("2026-06-01T00:00:00Z"),
             expires_at: expires_at.map(time),
         }
@@ -93,6 +96,7 @@ mod tests {
         let seen: Vec<_> =
             owners.iter().map(|owner| (owner.owner.as_str(), owner.images, owner.blobs, owner.size_bytes)).collect();
         assert_eq!(seen, [("operator", 0, 1, 10), ("prewarm", 2, 2, 20)]);
+        assert_eq!(owners.iter().map(|owner| owner.present_bytes).collect::<Vec<_>>(), [Some(4), Some(8)]);
         assert_eq!(owners[1].expires_at, "2026-06-08T00:00:00Z".parse().ok());
     }
 }

@@ -4,10 +4,11 @@ use longshore_client::{EdgePin, NewEdgePin};
 use longshore_oci::{Digest, Query};
 use serde::Serialize;
 
-use super::{Answer, image, json, lease, refusal::Refusal};
+use super::{Answer, blobs, image, json, lease, refusal::Refusal};
 use crate::{
     edge::Edge,
-    store::{Pin, StoreError},
+    prewarm::WantedPlatform,
+    store::{Pin, Store, StoreError},
 };
 
 /// The longest owner, reason and image, in bytes.
@@ -24,10 +25,19 @@ struct PinsBody {
 
 /// Every pin.
 pub fn list(edge: &Edge) -> Answer {
-    json(StatusCode::OK, &PinsBody { pins: edge.store.pins().into_iter().map(lease::told).collect() })
+    json(StatusCode::OK, &PinsBody { pins: told(&edge.store, edge.store.pins()) })
 }
 
-/// Pins an image with all its parts, or a blob; all of it or nothing.
+/// Pins as they are told, each with how much of its blob is here.
+pub fn told(store: &Store, pins: Vec<Pin>) -> Vec<EdgePin> {
+    let told = |pin: Pin| {
+        let present_bytes = blobs::here(store, &pin.digest);
+        lease::told(pin, present_bytes)
+    };
+    pins.into_iter().map(told).collect()
+}
+
+/// Pins an image with all its parts, or a blob; all of it or nothing. What is not here is not fetched for it.
 pub async fn pin(edge: &Edge, wanted: NewEdgePin) -> Result<Answer, Refusal> {
     let now = Timestamp::now();
     check(&wanted, now)?;
@@ -52,7 +62,7 @@ pub async fn pin(edge: &Edge, wanted: NewEdgePin) -> Result<Answer, Refusal> {
     let pins: Vec<Pin> = pins.collect();
     place(edge, &holder, &pins).await.map_err(|error| Refusal::store(&error))?;
     tracing::info!(owner = wanted.owner, image = wanted.image, parts = pins.len(), "pinned");
-    Ok(json(StatusCode::CREATED, &PinsBody { pins: pins.into_iter().map(lease::told).collect() }))
+    Ok(json(StatusCode::CREATED, &PinsBody { pins: told(&edge.store, pins) }))
 }
 
 /// Places all of them. Where one can't be had, those that were there before are as they were, and no others.
@@ -90,7 +100,7 @@ pub async fn unpin(edge: &Edge, query: Query<'_>) -> Result<Answer, Refusal> {
         edge.store.unpin(&holder, &pin.digest).await.map_err(|error| Refusal::store(&error))?;
     }
     tracing::info!(owner = &*owner, image = image.as_deref(), parts = pins.len(), "unpinned");
-    Ok(json(StatusCode::OK, &PinsBody { pins: pins.into_iter().map(lease::told).collect() }))
+    Ok(json(StatusCode::OK, &PinsBody { pins: told(&edge.store, pins) }))
 }
 
 fn check(wanted: &NewEdgePin, now: Timestamp) -> Result<(), Refusal> {
@@ -103,6 +113,8 @@ fn check(wanted: &NewEdgePin, now: Timestamp) -> Result<(), Refusal> {
         format!("an image's name has up to {MOST_IMAGE} bytes")
     } else if wanted.platforms.len() > MOST_PLATFORMS {
         format!("no more than {MOST_PLATFORMS} platforms are named at once")
+    } else if let Some(error) = wanted.platforms.iter().find_map(|platform| platform.parse::<WantedPlatform>().err()) {
+        error.to_string()
     } else if wanted.expires_at.is_some_and(|end| end <= now) {
         "expiresAt is over already".to_owned()
     } else {
@@ -133,7 +145,8 @@ mod tests {
             NewEdgePin { owner: "a".repeat(65), ..good.clone() },
             NewEdgePin { reason: "a\nb".to_owned(), ..good.clone() },
             NewEdgePin { image: Some("a".repeat(513)), ..good.clone() },
-            NewEdgePin { platforms: vec![String::new(); 33], ..good.clone() },
+            NewEdgePin { platforms: vec!["linux/amd64".to_owned(); 33], ..good.clone() },
+            NewEdgePin { platforms: vec!["bogus".to_owned()], ..good.clone() },
             NewEdgePin { expires_at: Some(now), ..good.clone() },
         ] {
             assert!(check(&wrong, now).is_err(), "{wrong:?}");

@@ -61,7 +61,7 @@ impl Refusal {
 
     /// An upstream was asked for the edge's own sake, and did not say.
     pub fn upstream(error: &UpstreamError) -> Self {
-        let told = told(error);
+        let told = without_codes(error);
         match error {
             UpstreamError::Refused { status, .. } if *status == StatusCode::NOT_FOUND => {
                 Self::new(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown, told)
@@ -100,6 +100,14 @@ impl Refusal {
     }
 }
 
+/// What an upstream's error comes to, without the upstream's own codes: what is answered has one.
+fn without_codes(error: &UpstreamError) -> String {
+    let UpstreamError::Refused { upstream, status, errors, .. } = error else { return told(error) };
+    let said: Vec<&str> = errors.iter().map(|said| said.message.as_str()).filter(|message| !message.is_empty()).collect();
+    let said = if said.is_empty() { String::new() } else { format!(": {}", said.join("; ")) };
+    format!("{upstream} answered {status}{said}")
+}
+
 /// An error and the reasons under it, in one line.
 fn told(error: &impl std::error::Error) -> String {
     let mut text = error.to_string();
@@ -109,4 +117,27 @@ fn told(error: &impl std::error::Error) -> String {
         next = source.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: StatusCode, code: &str, message: &str) -> UpstreamError {
+        let said =
+            longshore_client::Refusal { code: code.to_owned(), message: message.to_owned(), detail: serde_json::Value::Null };
+        UpstreamError::Refused { upstream: "up".into(), status, errors: vec![said], retry_after: None, challenge: None }
+    }
+
+    #[test]
+    fn one_code_is_told_and_that_is_ours() {
+        let missing = Refusal::upstream(&refused(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "there is no v1"));
+        assert_eq!(
+            (missing.code, missing.message.as_str()),
+            (ErrorCode::ManifestUnknown, "up answered 404 Not Found: there is no v1")
+        );
+        let closed = Refusal::upstream(&refused(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", ""));
+        let expected = "the edge's own account may not see it: up answered 401 Unauthorized";
+        assert_eq!((closed.code, closed.message.as_str()), (ErrorCode::Denied, expected));
+    }
 }

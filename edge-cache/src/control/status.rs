@@ -1,18 +1,23 @@
+use std::time::Instant;
+
 use jiff::Timestamp;
-use longshore_client::{EdgeDisk, EdgeStatus, EdgeUpstream};
+use longshore_client::{EdgeDisk, EdgePause, EdgeStatus, EdgeUpstream};
 use prometheus::IntCounterVec;
 
-use super::lease;
-use crate::{edge::Edge, upstream::Upstream};
+use super::{lease, pins};
+use crate::{
+    edge::Edge,
+    upstream::{LeftAlone, Upstream},
+};
 
 /// What the edge says of itself.
 pub fn status(edge: &Edge) -> EdgeStatus {
     let usage = edge.store.usage();
-    let pins: Vec<_> = edge.store.pins().into_iter().map(lease::told).collect();
+    let (pins, now) = (pins::told(&edge.store, edge.store.pins()), Timestamp::now());
     EdgeStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: edge.started_at,
-        upstreams: edge.upstreams.iter().map(|upstream| told(edge, upstream)).collect(),
+        upstreams: edge.upstreams.iter().map(|upstream| told(edge, upstream, now)).collect(),
         pieces_in_flight: u64::try_from(edge.counts.pieces_in_flight.get()).unwrap_or_default(),
         disk: EdgeDisk {
             used_bytes: usage.disk_bytes,
@@ -21,11 +26,11 @@ pub fn status(edge: &Edge) -> EdgeStatus {
             pinned_bytes: usage.pinned_bytes,
             blobs: usage.entries as u64,
         },
-        pins: lease::owners(&pins, Timestamp::now()),
+        pins: lease::owners(&pins, now),
     }
 }
 
-fn told(edge: &Edge, upstream: &Upstream) -> EdgeUpstream {
+fn told(edge: &Edge, upstream: &Upstream, now: Timestamp) -> EdgeUpstream {
     let name = upstream.name();
     let of = |counters: &IntCounterVec| counters.with_label_values(&[name]).get();
     EdgeUpstream {
@@ -37,5 +42,11 @@ fn told(edge: &Edge, upstream: &Upstream) -> EdgeUpstream {
         fetched_bytes: of(&edge.counts.fetched_bytes),
         fetches: of(&edge.counts.fetches),
         wrong: of(&edge.counts.wrong),
+        pauses: upstream.left_alone(Instant::now()).into_iter().map(|left| pause(left, now)).collect(),
     }
+}
+
+fn pause(left: LeftAlone, now: Timestamp) -> EdgePause {
+    let until = if left.wait.is_zero() { None } else { now.checked_add(left.wait).ok() };
+    EdgePause { address: left.address.to_string(), reason: left.reason, until }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     store::Store,
-    upstream::{Answer, Ask, Identity, Upstream, UpstreamError, backoff},
+    upstream::{Answer, Ask, Identity, Kind, Pause, Upstream, UpstreamError, backoff},
 };
 
 /// The kind of record that positions are.
@@ -49,9 +49,13 @@ impl Follower {
             tracing::warn!(upstream = upstream.name(), error, "where the changes of the upstream were followed to can't be read");
             Vec::new()
         });
-        let record = records.into_iter().find(|(key, _)| key == upstream.name());
+        // One of another that it was before says nothing of this one.
+        let is_of_before = |key: &str| key != &**upstream.key() && key.split(' ').next() == Some(upstream.name());
+        records.iter().filter(|(key, _)| is_of_before(key)).for_each(|(key, _)| store.remove_record(KIND, key));
+        let record = records.into_iter().find(|(key, _)| *key == **upstream.key());
         // What can't be sent as it is was never told by a registry of ours; without a position all is forgotten.
-        let position = record.and_then(|(_, value)| String::from_utf8(value).ok()).filter(|position| is_plain(position));
+        let position = record.and_then(|(_, value)| String::from_utf8(value).ok());
+        let position = position.filter(|position| is_plain(position) && upstream.settings().kind != Kind::Other);
         Self { upstream, store, invalidate, metrics, position, kept_at: None }
     }
 
@@ -66,7 +70,10 @@ impl Follower {
             self.metrics.following.with_label_values(&[self.upstream.name()]).set(0);
             self.keep();
             let Some(followed) = followed else { return };
-            let end = self.judge(followed, failures == 0);
+            let end = End::of(&followed, self.position.is_some());
+            if failures == 0 {
+                self.tell(end, &followed);
+            }
             failures = if matches!(end, End::Told) { 0 } else { failures.saturating_add(1) };
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -75,33 +82,36 @@ impl Follower {
         }
     }
 
-    /// What to make of an end; the first of several that are bad is told.
-    fn judge(&self, followed: Result<bool, UpstreamError>, is_first: bool) -> End {
+    /// Says how it ended, where that is not well.
+    fn tell(&self, end: End, followed: &Result<bool, UpstreamError>) {
         let upstream = self.upstream.name();
         match followed {
-            Ok(true) => End::Told,
+            Ok(true) => {}
+            Ok(false) if end == End::Without => {
+                tracing::info!(upstream, "the upstream tells of no changes; its tags are looked at again when they are old");
+            }
             Ok(false) => {
-                if is_first {
-                    tracing::info!(upstream, "the upstream tells of no changes; its tags are looked at again when they are old");
-                }
-                End::Without
+                tracing::warn!(upstream, "the upstream told of its changes before, and does not now; it will be asked again");
             }
             Err(error) => {
-                if is_first {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(upstream, error, "the changes of the upstream can't be followed, and will be tried again");
-                }
-                // Who may not follow now may not a minute later.
-                let is_refused = error.status().is_some_and(|status| status.is_client_error()) && !error.is_down();
-                if is_refused { End::Without } else { End::Failed(error.retry_after()) }
+                let is_left_alone = matches!(error, UpstreamError::Paused { reason: Pause::Failing, .. });
+                let failed_with = if is_left_alone { self.upstream.last_failure() } else { None };
+                let (error, failed_with) = (error as &dyn std::error::Error, failed_with.as_deref());
+                tracing::warn!(
+                    upstream,
+                    error,
+                    failed_with,
+                    "the changes of the upstream can't be followed, and will be tried again"
+                );
             }
         }
     }
 
     /// Follows one stream to its end. Whether there is one.
     async fn follow(&mut self) -> Result<bool, UpstreamError> {
-        // One that does not say yet what it is may tell of changes a moment later.
-        if !self.upstream.find_kind().await? {
+        // One that does not say yet what it is may tell of changes a moment later. One that was followed is one of ours, whatever answers
+        // in its place for now.
+        if self.position.is_none() && !self.upstream.find_kind().await? {
             return Ok(false);
         }
         let upstream = self.upstream.clone();
@@ -159,8 +169,8 @@ impl Follower {
     fn keep(&mut self) {
         self.kept_at = Some(Instant::now());
         match &self.position {
-            Some(position) => self.store.put_record(KIND, self.upstream.name().to_owned(), position.clone().into_bytes()),
-            None => self.store.remove_record(KIND, self.upstream.name()),
+            Some(position) => self.store.put_record(KIND, self.upstream.key().to_string(), position.clone().into_bytes()),
+            None => self.store.remove_record(KIND, self.upstream.key()),
         }
     }
 }
@@ -174,4 +184,81 @@ fn is_plain(position: &str) -> bool {
 fn is_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     kind.and_then(|kind| kind.split(';').next()).is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_oci::{Digest, RepositoryName, Tag};
+    use longshore_service::metrics::Metrics;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::{
+        store::{StoreMetrics, StoreSettings},
+        upstream::{
+            UpstreamMetrics,
+            tests::{
+                server::{Reply, Server},
+                settings,
+            },
+        },
+    };
+
+    /// Wakes whoever waits for a change.
+    #[derive(Default)]
+    struct Told(Notify);
+
+    impl Invalidate for Told {
+        fn tag_changed(&self, _upstream: &str, _repository: &RepositoryName, _tag: &Tag) {
+            self.0.notify_one();
+        }
+
+        fn deleted(&self, _upstream: &str, _repository: &RepositoryName, _digest: &Digest) {}
+
+        fn all(&self, _upstream: &str) {}
+    }
+
+    const STREAM: &str = "id: e-2\ndata: {\"position\":\"e-2\",\"at\":\"2026-01-01T00:00:00Z\",\"kind\":\"tag.set\",\
+        \"repository\":\"a/b\",\"tag\":\"v1\"}\n\n";
+
+    #[tokio::test]
+    async fn a_registry_that_is_away_for_a_moment_is_followed_on() {
+        let server = Server::start(|head, number| match number {
+            // Something in between answers for it.
+            0 => Reply::new("404 Not Found", "", "no such service"),
+            1 => Reply::new("401 Unauthorized", "", ""),
+            _ if head.starts_with("GET /v2/_longshore/events?after=e-1 ") => {
+                Reply::ok("Content-Type: text/event-stream\r\n", STREAM)
+            }
+            _ => Reply::new("404 Not Found", "", ""),
+        });
+        let server = server.await;
+        let (folder, metrics) = (tempfile::tempdir().unwrap(), Metrics::new());
+        let opened = Store::open(StoreSettings::new(folder.path(), 1 << 20), StoreMetrics::new(&metrics));
+        let (store, _keeper) = opened.unwrap();
+        let upstream = Arc::new(Upstream::new(settings(server.address), &UpstreamMetrics::new(&metrics)).unwrap());
+        store.put_record(KIND, upstream.key().to_string(), b"e-1".to_vec());
+        store.flush().await.unwrap();
+        let (told, shutdown) = (Arc::new(Told::default()), CancellationToken::new());
+        let follower = Follower::new(upstream, store, told.clone(), EventMetrics::new(&metrics));
+        let following = tokio::spawn(follower.run(shutdown.clone()));
+        tokio::time::timeout(Duration::from_secs(30), told.0.notified()).await.expect("it is told within seconds");
+        shutdown.cancel();
+        following.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_that_is_pointed_elsewhere_was_not_followed_before() {
+        let (folder, metrics) = (tempfile::tempdir().unwrap(), Metrics::new());
+        let opened = Store::open(StoreSettings::new(folder.path(), 1 << 20), StoreMetrics::new(&metrics));
+        let (store, _keeper) = opened.unwrap();
+        for key in ["up", "up http://before.example", "up-too http://before.example"] {
+            store.put_record(KIND, key.to_owned(), b"e-1".to_vec());
+        }
+        let upstream = Upstream::new(settings(Server::nobody().await), &UpstreamMetrics::new(&metrics)).unwrap();
+        let follower = Follower::new(Arc::new(upstream), store.clone(), Arc::new(Told::default()), EventMetrics::new(&metrics));
+        assert_eq!(follower.position, None);
+        let kept: Vec<_> = store.records(KIND).unwrap().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(kept, ["up-too http://before.example"], "what it was before is forgotten");
+    }
 }

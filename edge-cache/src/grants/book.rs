@@ -1,8 +1,7 @@
 //! What upstreams have granted, to whom, and until when that is believed. Time is handed in.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,14 +10,18 @@ use longshore_oci::Digest;
 use moka::sync::Cache;
 
 use super::{
-    Closes, Place, What, Who,
+    Closes, Now, Place, Resets, What, Who,
     links::{Link, Links},
+    public::Public,
 };
+use crate::store::{Store, StoreError};
 
 /// How long an upstream that answers is believed that a repository has something.
 const LINK_HOLDS: Duration = Duration::from_hours(24);
 /// How long it is not written down again that it does.
 const LINK_NOTED: Duration = Duration::from_hours(1);
+/// The kind of the records of when all was forgotten.
+const RESET_KIND: &str = "edge-grant-reset";
 
 /// What may be set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,22 +34,8 @@ pub struct GrantSettings {
     pub public_stale: Duration,
     /// How many rights are remembered, and how many things that repositories have.
     pub most: u64,
-}
-
-/// A point in time, by both clocks.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    /// By the one that only goes forward.
-    pub at: Instant,
-    /// By the one that others have too.
-    pub time: Timestamp,
-}
-
-impl Now {
-    /// Now.
-    pub fn read() -> Self {
-        Self { at: Instant::now(), time: Timestamp::now() }
-    }
+    /// How many questions an upstream is asked at once.
+    pub most_asked: usize,
 }
 
 /// Whether somebody may have something.
@@ -89,20 +78,27 @@ pub struct Book {
     /// Since when the rights in a repository count; those from before are forgotten.
     since: Cache<Place, Instant>,
     /// The same of an upstream, by its address; what its repositories had before is asked anew.
-    all_since: RwLock<HashMap<Arc<str>, Now>>,
+    resets: Resets,
     /// Since when rights to whole repositories are asked anew that are from before.
     doubted: Cache<(Place, Who), Instant>,
+    /// Since when a repository is closed to somebody: no right from before counts any more.
+    shut: Cache<(Place, Who), Instant>,
     links: Links,
+    /// What anybody could have, a restart ago too.
+    public: Public,
 }
 
 impl Book {
-    /// None yet, but for the links that are known.
-    pub fn new(settings: GrantSettings, links: Links) -> Self {
+    /// None yet, but for what is written down: what repositories have, and what anybody could have.
+    pub fn new(settings: GrantSettings, store: Option<Store>) -> Result<Self, StoreError> {
         let longest = settings.ttl.max(settings.stale).max(settings.public_stale);
         let rights = Cache::builder().max_capacity(settings.most).time_to_live(longest).build();
         let since = Cache::builder().max_capacity(settings.most).time_to_live(longest).build();
         let doubted = Cache::builder().max_capacity(settings.most).time_to_live(longest).build();
-        Self { settings, rights, since, all_since: RwLock::default(), doubted, links }
+        let shut = Cache::builder().max_capacity(settings.most).time_to_live(longest).build();
+        let links = Links::new(store.clone(), settings.most)?;
+        let public = Public::new(store.clone(), settings.most, settings.public_stale, Now::read())?;
+        Ok(Self { settings, rights, since, resets: Resets::new(store, RESET_KIND)?, doubted, shut, links, public })
     }
 
     /// What is known of something in a repository.
@@ -142,11 +138,18 @@ impl Book {
                 self.rights.insert((place.clone(), Some(what.clone()), who.clone()), remembered);
             }
         }
+        if *who == Who::Anybody && !self.is_shut(place, who, now.at) {
+            self.public.add(place, what.manifest(), self.reset_at(place), now);
+            if self.is_forgotten(place, now.at) || self.is_shut(place, who, now.at) {
+                // Meanwhile.
+                self.public.remove(place, None);
+            }
+        }
         let known = self.links.get(place, what);
         let size_bytes = size_bytes.or_else(|| known?.size_bytes);
         // Many may be granted the same at once; one line of it is enough.
         let is_news = known.is_none_or(|known| {
-            known.size_bytes != size_bytes || !is_within(known, LINK_NOTED, now) || self.is_from_before(place, known)
+            known.size_bytes != size_bytes || !now.is_within(known.seen_at, LINK_NOTED) || self.is_from_before(place, known)
         });
         if is_news {
             self.links.add(place, what, Link { seen_at: now.time, size_bytes });
@@ -169,32 +172,36 @@ impl Book {
     /// Notes that somebody may not have something.
     pub fn take_back(&self, place: &Place, what: &What, who: &Who) {
         self.rights.invalidate(&(place.clone(), Some(what.clone()), who.clone()));
+        if let (Who::Anybody, Some(digest)) = (who, what.manifest()) {
+            self.public.remove(place, Some(digest));
+        }
     }
 
     /// Forgets that a repository has something, and what rights there were in it.
     pub fn forget(&self, place: &Place, digest: &Digest) {
         self.since.insert(place.clone(), Instant::now());
+        self.public.remove(place, None);
         self.links.remove(place, &What::Manifest(digest.clone()));
         self.links.remove(place, &What::Blob(digest.clone()));
     }
 
     /// Forgets all rights in an upstream, and asks anew what its repositories have.
     pub fn forget_all(&self, upstream: &Arc<str>) {
-        self.all_since.write().unwrap_or_else(PoisonError::into_inner).insert(upstream.clone(), Now::read());
+        self.resets.note(upstream);
     }
 
-    fn all_since(&self, place: &Place) -> Option<Now> {
-        self.all_since.read().unwrap_or_else(PoisonError::into_inner).get(&place.upstream).copied()
+    fn reset_at(&self, place: &Place) -> Option<Timestamp> {
+        self.resets.last(&place.upstream).map(|reset| reset.time)
     }
 
     fn is_forgotten(&self, place: &Place, at: Instant) -> bool {
-        let all = self.all_since(place).map(|since| since.at);
+        let all = self.resets.last(&place.upstream).map(|reset| reset.at);
         [self.since.get(place), all].into_iter().flatten().any(|since| at <= since)
     }
 
     /// Whether a link was seen before all was forgotten of its upstream.
     fn is_from_before(&self, place: &Place, link: Link) -> bool {
-        self.all_since(place).is_some_and(|since| link.seen_at <= since.time)
+        self.reset_at(place).is_some_and(|reset| link.seen_at <= reset)
     }
 
     /// Notes that a repository refused somebody something at a time: whether the rest of it is still open to them is asked anew.
@@ -202,9 +209,13 @@ impl Book {
         self.doubted.insert((place.clone(), who.clone()), now.at);
     }
 
-    /// Notes that a repository is closed to somebody.
+    /// Notes that a repository is closed to somebody: what they were granted of it before is asked anew.
     pub fn shut(&self, place: &Place, who: &Who) {
+        self.shut.insert((place.clone(), who.clone()), Instant::now());
         self.rights.invalidate(&(place.clone(), None, who.clone()));
+        if *who == Who::Anybody {
+            self.public.remove(place, None);
+        }
     }
 
     /// Whether it is still believed that who asks may pull from the repository.
@@ -218,7 +229,18 @@ impl Book {
     }
 
     fn remembers(&self, right: &Right, sureness: Sureness, now: Now) -> bool {
-        let Some(remembered) = self.rights.get(right) else { return false };
+        let remembered = self.rights.get(right);
+        remembered.is_some_and(|remembered| self.is_believed(right, remembered, sureness, now))
+            || (sureness == Sureness::Stale && self.was_public(right, now))
+    }
+
+    /// Whether anybody could have it lately, a restart of this cache in between or not.
+    fn was_public(&self, (place, what, who): &Right, now: Now) -> bool {
+        let manifest = what.as_ref().and_then(What::manifest);
+        *who == Who::Anybody && self.public.holds(place, manifest, self.reset_at(place), now)
+    }
+
+    fn is_believed(&self, right: &Right, remembered: Remembered, sureness: Sureness, now: Now) -> bool {
         let limit = match sureness {
             Sureness::Fresh => self.settings.ttl,
             Sureness::Stale if right.2 == Who::Anybody => self.settings.public_stale.max(self.settings.ttl),
@@ -227,7 +249,13 @@ impl Book {
         let is_over = remembered.ends_at.is_some_and(|end| end <= now.time.as_second());
         let is_doubted = sureness == Sureness::Fresh && self.is_doubted(right, remembered.at);
         let is_recent = now.at.saturating_duration_since(remembered.at) < limit;
-        is_recent && !is_over && !is_doubted && !self.is_forgotten(&right.0, remembered.at)
+        let is_shut = self.is_shut(&right.0, &right.2, remembered.at);
+        is_recent && !is_over && !is_doubted && !is_shut && !self.is_forgotten(&right.0, remembered.at)
+    }
+
+    /// Whether the repository was closed to somebody after they were granted something at a time.
+    fn is_shut(&self, place: &Place, who: &Who, at: Instant) -> bool {
+        self.shut.get(&(place.clone(), who.clone())).is_some_and(|shut| at <= shut)
     }
 
     fn is_doubted(&self, (place, what, who): &Right, at: Instant) -> bool {
@@ -236,13 +264,8 @@ impl Book {
 
     fn is_linked(&self, place: &Place, what: &What, sureness: Sureness, now: Now) -> bool {
         let Some(link) = self.links.get(place, what) else { return false };
-        sureness == Sureness::Stale || is_within(link, LINK_HOLDS, now) && !self.is_from_before(place, link)
+        sureness == Sureness::Stale || now.is_within(link.seen_at, LINK_HOLDS) && !self.is_from_before(place, link)
     }
-}
-
-/// Whether a link was seen no longer ago than this.
-fn is_within(link: Link, limit: Duration, now: Now) -> bool {
-    Duration::try_from(now.time.duration_since(link.seen_at)).is_ok_and(|age| age < limit)
 }
 
 #[cfg(test)]

@@ -68,7 +68,9 @@ impl Denied {
     /// Whether another who asks for the same may be told something else.
     pub fn is_of_the_asker(&self) -> bool {
         match self {
-            Self::Upstream(error) => error.is_limit() || error.status().is_some_and(|status| status.is_client_error()),
+            Self::Upstream(error) => {
+                error.is_limit() || error.is_loop() || error.status().is_some_and(|status| status.is_client_error())
+            }
             Self::FailedLogins { .. } => true,
             Self::NotARegistry { .. } | Self::Overloaded => false,
         }

@@ -84,7 +84,7 @@ impl Grants {
             let (memory, upstream, turns) = (self.memory.clone(), upstream.clone(), self.turns.clone());
             let (question, identity) = (question.clone(), identity.clone());
             async move {
-                let Ok(_turn) = turns.try_acquire() else { return Err(Denied::Overloaded) };
+                let Some(_turn) = turns.take(&question.place.upstream) else { return Err(Denied::Overloaded) };
                 let asked_at = Now::read();
                 let asked = Asked::of(&upstream, &question.place, &question.what, &identity).await;
                 memory.note(&question, asked_at, asked)

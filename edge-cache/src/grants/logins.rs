@@ -3,6 +3,12 @@
 //!
 //! A login under way takes a place among the failures that are borne, and gives it back where it does not fail: many at once fail no oftener
 //! than one after the other. Where all places are taken one waits for a while. A credential that was right lately takes none.
+//!
+//! Nor is it held up by what others failed at, or anybody who fails on purpose would shut an account out. It is only where guessing goes on and
+//! on ([`GUESSES`]): each guess that is held up tells that it is not the right one.
+//!
+//! What takes a place goes on to its end though the client hangs up ([`Trying::put`]), and counts as what came of it: who hangs up has not
+//! failed, and has not tried for nothing either. There are never more of these than there are places.
 
 use std::{
     collections::HashMap,
@@ -15,6 +21,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderValue;
 use moka::sync::Cache;
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use super::credential::Credential;
 
@@ -28,6 +36,9 @@ const MOST_MET: u64 = 100_000;
 const MET_FOR: Duration = Duration::from_hours(7 * 24);
 /// The same of a credential.
 const RIGHT_FOR: Duration = Duration::from_hours(1);
+/// How many times as many as may fail are held up before a credential that was right lately is held up, too: who guesses that fast would find it
+/// out.
+const GUESSES: u32 = 10;
 /// How long one waits for what comes of others.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// After how long one may ask again who waited in vain.
@@ -80,6 +91,8 @@ type Key = (Arc<str>, Whose);
 #[derive(Clone, Copy, Debug)]
 struct Count {
     failures: u32,
+    /// How many were held up since they are too many.
+    held_up: u32,
     ends_at: Instant,
     under_way: u32,
 }
@@ -98,7 +111,8 @@ struct Inner {
     right: Cache<(Arc<str>, Credential), ()>,
 }
 
-/// A login under way. One that has a place and is dropped before it has ended counts as failed: who hangs up is counted too.
+/// A login under way. Dropped before it has ended it gives its place back and counts for nothing, so who has one puts it to the upstream by
+/// [`Self::put`], which ends it.
 #[must_use]
 pub struct Trying {
     inner: Arc<Inner>,
@@ -150,12 +164,35 @@ impl Logins {
     /// Begins a login, which is then tried; an error is how long it may not be.
     pub async fn begin(&self, login: Login) -> Result<Trying, Duration> {
         let takes_place = tokio::time::timeout(PATIENCE, self.0.place(&login)).await.unwrap_or(Err(AGAIN))?;
-        let verdict = if takes_place { Verdict::Wrong } else { Verdict::Unknown };
-        Ok(Trying { inner: self.0.clone(), login, takes_place, verdict })
+        Ok(Trying { inner: self.0.clone(), login, takes_place, verdict: Verdict::Unknown })
     }
 }
 
 impl Trying {
+    /// Has it put to the upstream by some work, and takes in what came of that. Where it takes a place the work is a task of its own, which
+    /// goes on though nobody waits for it any more.
+    pub async fn put<T, W>(self, tasks: &TaskTracker, work: W, verdict: impl FnOnce(&T) -> Verdict + Send + 'static) -> T
+    where
+        T: Send + 'static,
+        W: Future<Output = T> + Send + 'static,
+    {
+        let takes_place = self.takes_place;
+        let whole = async move {
+            let done = work.await;
+            self.end(verdict(&done));
+            done
+        };
+        if !takes_place {
+            return whole.await;
+        }
+        match tasks.spawn(whole.in_current_span()).await {
+            Ok(done) => done,
+            Err(stopped) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
+            // The runtime is going down, and this task with it.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// Takes in what came of it.
     pub fn end(mut self, verdict: Verdict) {
         self.verdict = verdict;
@@ -189,9 +226,11 @@ impl Inner {
         let (mut wait, mut is_full) = (None, false);
         for (key, most) in self.keys(login) {
             let is_of_strangers = matches!(key.1, Whose::Upstream | Whose::Account(_));
-            let Some(count) = counts.get(&key).filter(|_| !(is_met && is_of_strangers)) else { continue };
+            let Some(count) = counts.get_mut(&key).filter(|_| !(is_met && is_of_strangers)) else { continue };
             let failures = count.failures_at(now);
-            if failures >= most {
+            let is_borne = is_right && count.held_up < most.saturating_mul(GUESSES);
+            if failures >= most && !is_borne {
+                count.held_up = count.held_up.saturating_add(1);
                 wait = wait.max(Some(count.ends_at.saturating_duration_since(now)));
             }
             is_full |= failures.saturating_add(count.under_way) >= most;
@@ -200,7 +239,7 @@ impl Inner {
             // Rounded up: who waits as long as it is told must find it over.
             return Err(Duration::from_secs(wait.as_secs() + 1));
         }
-        if is_right {
+        if is_right || self.keys(login).next().is_none() {
             return Ok(Taken::Yes { takes_place: false });
         }
         if is_full {
@@ -228,7 +267,7 @@ impl Inner {
             count.under_way = count.under_way.saturating_sub(u32::from(took_place));
             if verdict == Verdict::Wrong {
                 if count.failures_at(now) == 0 {
-                    (count.failures, count.ends_at) = (0, now + WINDOW);
+                    (count.failures, count.held_up, count.ends_at) = (0, 0, now + WINDOW);
                 }
                 count.failures = count.failures.saturating_add(1);
             }
@@ -246,7 +285,7 @@ impl Inner {
                 counts.retain(|_, count| count.under_way > 0);
             }
         }
-        counts.entry(key).or_insert(Count { failures: 0, ends_at: now, under_way: 0 })
+        counts.entry(key).or_insert(Count { failures: 0, held_up: 0, ends_at: now, under_way: 0 })
     }
 
     /// What a failure counts against, and how many of each are borne; none of what is not limited.

@@ -8,9 +8,9 @@ use super::{
     Denied, GrantSettings, Now, Place, Who,
     asking::Asked,
     book::{Book, Question},
-    links::Links,
     token,
 };
+use crate::store::{Store, StoreError};
 
 /// How long a repository that is closed to who shows nothing is not asked again about them.
 const CLOSED_FOR: Duration = Duration::from_secs(10);
@@ -29,13 +29,13 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Nothing yet, but for the links that are known.
-    pub fn new(settings: GrantSettings, links: Links) -> Self {
-        Self {
-            book: Book::new(settings, links),
+    /// Nothing yet, but for what is written down.
+    pub fn new(settings: GrantSettings, store: Option<Store>) -> Result<Self, StoreError> {
+        Ok(Self {
+            book: Book::new(settings, store)?,
             closed: Cache::builder().max_capacity(MOST_CLOSED).time_to_live(CLOSED_FOR).build(),
             services: Cache::new(MOST_SERVICES),
-        }
+        })
     }
 
     /// Takes in what an upstream said to a question that was put to it at a time.

@@ -10,7 +10,7 @@ use crate::upstream::Upstream;
 /// A repository of an upstream.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Place {
-    /// The upstream's name and address: one that was pointed elsewhere is another.
+    /// The upstream's [`key`](Upstream::key).
     pub upstream: Arc<str>,
     /// The repository, as the upstream calls it.
     pub repository: RepositoryName,
@@ -19,13 +19,8 @@ pub struct Place {
 impl Place {
     /// This repository of this upstream.
     pub fn new(upstream: &Upstream, repository: RepositoryName) -> Self {
-        Self { upstream: address(upstream), repository }
+        Self { upstream: upstream.key().clone(), repository }
     }
-}
-
-/// What an upstream is known by.
-pub fn address(upstream: &Upstream) -> Arc<str> {
-    format!("{} {}", upstream.name(), upstream.settings().url).into()
 }
 
 /// Something of a repository.
@@ -50,6 +45,14 @@ impl What {
     pub fn digest(&self) -> &Digest {
         match self {
             Self::Manifest(digest) | Self::Blob(digest) => digest,
+        }
+    }
+
+    /// The digest of a manifest; `None` of a blob.
+    pub fn manifest(&self) -> Option<&Digest> {
+        match self {
+            Self::Manifest(digest) => Some(digest),
+            Self::Blob(_) => None,
         }
     }
 }

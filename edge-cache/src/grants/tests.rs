@@ -54,9 +54,8 @@ impl Bed {
         let server = Server::start(move |head, _| said.answer(head, &keys)).await;
         let settings = UpstreamSettings { attempts: 1, ..settings(server.address) };
         let upstream = Arc::new(Upstream::new(settings, &UpstreamMetrics::new(&Metrics::new())).unwrap());
-        let settings = GrantSettings { ttl, stale: LONG, public_stale: LONG, most: 1_000 };
-        let grants =
-            Grants::with(Links::new(None, 1_000).unwrap(), settings, LoginLimits { per_account: 2, ..LoginLimits::default() });
+        let settings = GrantSettings { ttl, stale: LONG, public_stale: LONG, most: 1_000, most_asked: 100 };
+        let grants = Grants::with(None, settings, LoginLimits { per_account: 2, ..LoginLimits::default() }).unwrap();
         let bed = Self { server, upstream, grants, mind, key };
         // By which it is known what its tokens are for.
         assert_eq!(bed.allowed(&Client::default(), &blob("0")).await.unwrap_err().status(), Some(StatusCode::UNAUTHORIZED));
@@ -154,6 +153,18 @@ async fn a_limit_is_no_upstream_that_is_down() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_asked_enough_keeps_nobody_from_another() {
+    let (client, what) = (client("Basic YTpi"), blob("1"));
+    let (bed, other) = (Bed::start(LONG).await, Bed::start(LONG).await);
+    let held: Vec<_> = std::iter::from_fn(|| bed.grants.turns.take(bed.upstream.key())).collect();
+    assert_eq!(held.len(), 100);
+    assert!(matches!(bed.allowed(&client, &what).await, Err(Denied::Overloaded)));
+    bed.grants.allowed(&other.upstream, &"team/app".parse().unwrap(), &client, &what).await.unwrap();
+    drop(held);
+    bed.allowed(&client, &what).await.unwrap();
 }
 
 #[tokio::test]
@@ -296,4 +307,25 @@ async fn what_anybody_may_have_is_told_from_what_some_may() {
     let granted = bed.allowed(&Client::default(), &what).await.unwrap();
     assert!(granted.is_open && granted.identity == Identity::Edge);
     assert!(bed.allowed(&alice, &what).await.unwrap().is_open);
+}
+
+#[tokio::test]
+async fn what_anybody_may_have_is_known_though_all_show_tokens() {
+    let bed = Bed::start(LONG).await;
+    let (alice, bob, place) = (bed.bearer("alice"), bed.bearer("bob"), Place::new(&bed.upstream, "team/app".parse().unwrap()));
+    bed.grants.memory.closed.invalidate(&place);
+    bed.mind.is_public.store(true, Ordering::SeqCst);
+    let all = [blob("1"), manifest("1")];
+    for what in &all {
+        let granted = bed.allowed(&alice, what).await.unwrap();
+        assert!(granted.is_open && granted.identity == Identity::Edge);
+    }
+    assert_eq!(bed.asked(&alice), 0, "that anybody may have it is enough");
+    bed.mind.is_public.store(false, Ordering::SeqCst);
+    bed.says(503);
+    for what in &all {
+        for client in [&Client::default(), &bob] {
+            assert!(bed.allowed(client, what).await.is_ok_and(|granted| granted.is_open));
+        }
+    }
 }

@@ -5,11 +5,12 @@ use axum::body::Body;
 use http::{HeaderValue, Method, Response, header};
 use longshore_oci::Route;
 
-use super::{Call, Outcome, via};
+use super::{Call, Outcome};
 use crate::{
     error::Error,
     grants::Denied,
     upstream::{Ask, Identity},
+    via,
 };
 
 pub async fn base(call: &Call) -> Outcome {
@@ -19,7 +20,7 @@ pub async fn base(call: &Call) -> Outcome {
     let shown = call.client.shown.as_ref().map(|shown| shown.header.clone());
     // An empty credential is none, and no wish to get a token first.
     let identity = Identity::Caller(shown.unwrap_or(HeaderValue::from_static("")));
-    let headers = via::carried(&call.parts.headers);
+    let headers = via::of_others(&call.parts.headers);
     let ask = Ask { method: Method::GET, route: Route::Base, query: None, headers };
     match call.upstream.ask(&identity, ask).await.map_err(Denied::Upstream) {
         Ok(_) => Ok(welcome()),

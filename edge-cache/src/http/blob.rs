@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use longshore_oci::{Digest, RangeRequest, RepositoryName, Route};
+use longshore_oci::{Digest, RangeRequest, RepositoryName, SentRange};
 
 use super::{Call, Outcome, reply};
 use crate::{
@@ -14,7 +14,6 @@ use crate::{
     error::Error,
     grants::{Denied, Granted, What},
     source::SourceError,
-    upstream::Ask,
 };
 
 pub async fn blob(edge: &Arc<Edge>, call: &Call, name: RepositoryName, digest: Digest) -> Outcome {
@@ -33,29 +32,17 @@ pub async fn blob(edge: &Arc<Edge>, call: &Call, name: RepositoryName, digest: D
 
 /// A HEAD fetches nothing of the blob.
 async fn head(edge: &Edge, call: &Call, name: RepositoryName, digest: &Digest, granted: Granted) -> Outcome {
-    let source = edge.source(Origin { upstream: call.upstream.clone(), repository: name.clone(), who: granted.identity.clone() });
-    let kept = edge.blobs.peek(digest, &source);
+    let origin = Origin { upstream: call.upstream.clone(), repository: name, who: granted.identity };
+    let kept = edge.blobs.peek(digest, &edge.source(origin.clone()));
     let was = if kept.as_ref().is_some_and(|entry| entry.is_complete()) { reply::HIT } else { reply::MISS };
     let size_bytes = match kept.map(|entry| entry.geometry().size_bytes()).or(granted.size_bytes) {
         Some(size_bytes) => size_bytes,
-        None => told(call, name, digest, &granted).await?,
+        None => origin.size_bytes(digest).await.map_err(|error| failed(error.into()))?,
     };
     let mut response = reply::status(StatusCode::OK);
     describe(response.headers_mut(), size_bytes);
     reply::tell(response.headers_mut(), was, granted.is_open);
     Ok(response)
-}
-
-/// The length that the upstream tells.
-async fn told(call: &Call, name: RepositoryName, digest: &Digest, granted: &Granted) -> Result<u64, Error> {
-    let route = Route::Blob(name, digest.clone());
-    let ask = Ask { method: Method::HEAD, route, query: None, headers: HeaderMap::new() };
-    let answer = call.upstream.ask(&granted.identity, ask).await.map_err(Denied::Upstream)?;
-    let length = answer.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    length.ok_or_else(|| {
-        let reason = "it does not tell how long a blob is".to_owned();
-        Denied::NotARegistry { upstream: call.upstream.name().to_owned(), reason }.into()
-    })
 }
 
 async fn content(edge: &Edge, call: &Call, name: RepositoryName, digest: &Digest, granted: Granted) -> Outcome {
@@ -69,9 +56,8 @@ async fn content(edge: &Edge, call: &Call, name: RepositoryName, digest: &Digest
     describe(headers, range.end - range.start);
     reply::tell(headers, was, granted.is_open);
     if let RangeRequest::Part(_) = wanted {
-        let content_range = format!("bytes {}-{}/{size_bytes}", range.start, range.end.saturating_sub(1));
-        let content_range = HeaderValue::try_from(content_range).expect("numbers are plain ASCII");
-        headers.insert(header::CONTENT_RANGE, content_range);
+        let sent = SentRange::new(range, size_bytes).to_string();
+        headers.insert(header::CONTENT_RANGE, HeaderValue::try_from(sent).expect("numbers are plain ASCII"));
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     Ok(response)
@@ -83,14 +69,13 @@ fn describe(headers: &mut HeaderMap, length_bytes: u64) {
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
 }
 
-/// The range asked for; all of it where an `If-Range` names other content (RFC 9110, 13.1.5). Only a GET has one (14.2).
+/// The range asked for; only a GET has one (RFC 9110, 14.2).
 fn wanted(method: &Method, headers: &HeaderMap, digest: &Digest) -> RangeRequest {
     let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    match (header(header::RANGE), header(header::IF_RANGE)) {
-        _ if method != Method::GET => RangeRequest::Whole,
-        (Some(_), Some(tag)) if tag.trim_matches('"') != digest.as_str() => RangeRequest::Whole,
-        (Some(range), _) => RangeRequest::parse(range),
-        (None, _) => RangeRequest::Whole,
+    if *method == Method::GET {
+        RangeRequest::of_get(header(header::RANGE), header(header::IF_RANGE), digest)
+    } else {
+        RangeRequest::Whole
     }
 }
 

@@ -1,6 +1,6 @@
 //! Logins that clients have put to an upstream by way of the edge: those that fail are counted.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use http::StatusCode;
 use longshore_oci::{RepositoryName, Route};
@@ -29,17 +29,19 @@ impl Purpose {
     }
 }
 
-/// Has a request done, and its client's login counted where it fails. Where too many have failed it is not done.
-pub async fn counted(edge: &Edge, call: &Call, purpose: Purpose, work: impl Future<Output = Outcome>) -> Outcome {
+/// Has a request done, and its client's login counted where it fails. Where too many have failed it is not done. A client that hangs up does
+/// not end the work where its login may yet fail.
+pub async fn counted<W>(edge: &Edge, call: &Arc<Call>, purpose: Purpose, work: W) -> Outcome
+where
+    W: Future<Output = Outcome> + Send + 'static,
+{
     let Purpose { from, is_token, repository } = purpose;
     // Else the upstream is shown the edge's own.
     let is_put = is_token || !call.upstream.settings().shares_access;
     let trying = if is_put { edge.grants.log_in(&call.upstream, &call.client, from).await? } else { None };
-    let outcome = work.await;
-    if let Some(trying) = trying {
-        trying.end(verdict(&edge.grants, call, is_token, repository.as_ref(), &outcome));
-    }
-    outcome
+    let Some(trying) = trying else { return work.await };
+    let (grants, call) = (edge.grants.clone(), call.clone());
+    trying.put(&edge.tasks, work, move |outcome| verdict(&grants, &call, is_token, repository.as_ref(), outcome)).await
 }
 
 fn verdict(grants: &Grants, call: &Call, is_token: bool, repository: Option<&RepositoryName>, outcome: &Outcome) -> Verdict {

@@ -5,11 +5,12 @@ use axum::body::Body;
 use http::{HeaderName, HeaderValue, Response, header};
 use longshore_oci::{RepositoryName, Route};
 
-use super::{Call, Outcome, held, link, via};
+use super::{Call, Outcome, held, link};
 use crate::{
     error::Error,
     grants::{self, Denied},
     upstream::{Answer, Ask, Identity},
+    via,
 };
 
 /// What of an answer's head is passed on, besides the way to the next page.
@@ -45,7 +46,7 @@ pub async fn pass(call: &Call, route: Route, asked: Option<&RepositoryName>, nam
     }
     let here = asked.map_or_else(|| route.to_string(), |asked| renamed(route.clone(), asked).to_string());
     let route = name.map_or_else(|| route.clone(), |name| renamed(route.clone(), &name));
-    let mut headers = via::carried(&call.parts.headers);
+    let mut headers = via::of_others(&call.parts.headers);
     for value in call.parts.headers.get_all(header::ACCEPT) {
         headers.append(header::ACCEPT, value.clone());
     }
@@ -134,6 +135,7 @@ mod tests {
                 settings,
             },
         },
+        via::Way,
     };
 
     /// An upstream with one place for requests that answers with a list of so many bytes, told or not, as a client asks for it.
@@ -146,14 +148,15 @@ mod tests {
         let server = server.await;
         let settings = UpstreamSettings { max_concurrent: 1, attempts: 1, ..settings(server.address) };
         let upstream = Arc::new(Upstream::new(settings, &UpstreamMetrics::new(&Metrics::new())).unwrap());
-        let request = Request::get("/v2/team/app/tags/list").header(header::VIA, "1.1 another");
+        let request = Request::get("/v2/team/app/tags/list").header(header::VIA, "1.1 another, 1.1 longshore-0123456789abcdef");
         let (parts, ()) = request.body(()).unwrap().into_parts();
         (server, Call { parts, client: Client::default(), upstream })
     }
 
     async fn list(call: &Call) -> Outcome {
         let name: RepositoryName = "team/app".parse().unwrap();
-        pass(call, Route::Tags(name.clone()), Some(&name), Some(name.clone())).await
+        let way = Way::of(&call.parts.headers)?;
+        way.lead(pass(call, Route::Tags(name.clone()), Some(&name), Some(name.clone()))).await
     }
 
     #[tokio::test]
@@ -168,7 +171,8 @@ mod tests {
             }
             let head = server.heads()[0].to_ascii_lowercase();
             let way: Vec<_> = head.lines().filter(|line| line.starts_with("via: ")).collect();
-            assert!(way.len() == 2 && way[0] == "via: 1.1 another" && way[1].starts_with("via: 1.1 longshore-"), "{way:?}");
+            assert_eq!(way[..2], ["via: 1.1 another", "via: 1.1 longshore-0123456789abcdef"]);
+            assert!(way.len() == 3 && way[2].starts_with("via: 1.1 longshore-"), "{way:?}");
         }
     }
 

@@ -154,25 +154,33 @@ fn judge_status(error: &Error, status: StatusCode, about: &About) -> Refusal {
         StatusCode::FORBIDDEN => of(ErrorCode::Denied),
         StatusCode::NOT_FOUND => missing(about),
         StatusCode::TOO_MANY_REQUESTS => of(ErrorCode::TooManyRequests),
+        StatusCode::LOOP_DETECTED => circle(error),
         status if status.is_client_error() => of(ErrorCode::Unsupported).status(status),
         status if status.is_server_error() => of(ErrorCode::Unavailable),
         _ => of(ErrorCode::Unknown).status(StatusCode::BAD_GATEWAY),
     }
 }
 
-/// That an upstream has no such thing, in the client's own names for it.
+/// That upstreams lead from cache to cache and to no registry, which a HEAD is told without words.
+fn circle(error: &Error) -> Refusal {
+    let message = format!("{error}; the upstreams of caches lead in a circle, and to no registry");
+    let entry = json!({ "code": ErrorCode::Unsupported, "message": message });
+    Refusal { status: StatusCode::LOOP_DETECTED, entries: vec![entry], headers: Vec::new() }
+}
+
+/// That an upstream has no such thing. Whoever is told so has named it, if by a name that means this one.
 fn missing(about: &About) -> Refusal {
     let (code, message, detail) = match about {
         About::Upstream => (ErrorCode::Unsupported, "the upstream has no such path".to_owned(), Value::Null),
         About::Repository(name) => {
             (ErrorCode::NameUnknown, format!("the upstream has no such thing in {name}"), json!({ "name": name.as_str() }))
         }
-        About::Manifest(reference) => {
-            let message = format!("the upstream's repository has no manifest {reference}");
+        About::Manifest(name, reference) => {
+            let message = format!("the upstream's repository {name} has no manifest {reference}");
             (ErrorCode::ManifestUnknown, message, json!({ "reference": reference.as_str() }))
         }
-        About::Blob(digest) => {
-            let message = format!("the upstream's repository has no blob {digest}");
+        About::Blob(name, digest) => {
+            let message = format!("the upstream's repository {name} has no blob {digest}");
             (ErrorCode::BlobUnknown, message, json!({ "digest": digest }))
         }
     };
@@ -184,6 +192,28 @@ fn missing(about: &About) -> Refusal {
 mod tests {
     use super::*;
     use crate::upstream::Pause::{Busy, Failing, Limited};
+
+    #[test]
+    fn a_circle_is_told_as_one_from_cache_to_cache() {
+        let (errors, retry_after, challenge) = (Vec::new(), None, None);
+        let status = StatusCode::LOOP_DETECTED;
+        let refused = UpstreamError::Refused { upstream: "up".into(), status, errors, retry_after, challenge };
+        assert!(refused.is_loop() && !refused.is_away());
+        let refusal = judge(&Error::Denied(Denied::Upstream(refused)).about(About::Upstream));
+        assert_eq!((refusal.status, refusal.headers.len()), (status, 0));
+        assert!(refusal.entries[0]["message"].as_str().unwrap().contains("circle"), "{refusal:?}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_repository() {
+        let (errors, retry_after, challenge) = (Vec::new(), None, None);
+        let refused =
+            UpstreamError::Refused { upstream: "up".into(), status: StatusCode::NOT_FOUND, errors, retry_after, challenge };
+        let reference = longshore_oci::Reference::Tag("v1".parse().unwrap());
+        let about = About::Manifest("library/alpine".parse().unwrap(), reference);
+        let refusal = judge(&Error::Denied(Denied::Upstream(refused)).about(about));
+        assert_eq!(refusal.entries[0]["message"], "the upstream's repository library/alpine has no manifest v1");
+    }
 
     #[test]
     fn who_asks_too_often_is_told_so_and_when_to_come_again() {

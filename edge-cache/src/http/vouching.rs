@@ -11,14 +11,15 @@ use longshore_oci::{Digest, RepositoryName, Route};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Call, Outcome, pass};
+use super::{Call, Outcome, held, pass};
 use crate::{
     Origin,
     edge::Edge,
     error::Error,
     grants::{Denied, What},
+    store::Entry,
     upstream::{Ask, Identity, UpstreamError},
-    vouching::{EDGE_KEY, edge_key},
+    vouching::{self, EDGE_KEY, edge_key},
 };
 
 /// The longest set of keys of an upstream.
@@ -35,7 +36,8 @@ pub async fn keys(edge: &Edge, call: &Call) -> Outcome {
     let is_ours = call.upstream.find_kind().await.map_err(Denied::Upstream)?;
     let mut published = if is_ours { published(call).await? } else { Published::default() };
     published.keys.push(serde_json::to_value(edge.vouching.public()).expect("a key is JSON"));
-    let mut response = json(edge, &published);
+    let body = serde_json::to_vec(&published).expect("keys are JSON");
+    let mut response = json(edge, body.into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
@@ -78,11 +80,20 @@ pub async fn metainfo(
     let source = edge.source(Origin { upstream: call.upstream.clone(), repository: name, who: granted.identity });
     // Of what is not open to all it is not told, as it would tell what others have pulled.
     let entry = edge.blobs.checked_whole(&digest, &source).filter(|_| granted.is_open).ok_or(Error::NotVouched(digest))?;
-    Ok(json(edge, &edge.vouching.metainfo(&entry, Timestamp::now().as_second())))
+    let signs = edge.clone();
+    let make = move |entry: &Entry| {
+        let metainfo = signs.vouching.metainfo(entry, Timestamp::now().as_second());
+        (serde_json::to_vec(&metainfo).expect("a metainfo is JSON"), ())
+    };
+    let (list, (), room) = vouching::written(edge.vouching.room(), entry, make).await.map_err(|_| Error::Overloaded)?;
+    let length = list.len();
+    let mut response = json(edge, if call.is_head() { Body::empty() } else { held::body(list, room) });
+    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    Ok(response)
 }
 
-fn json(edge: &Edge, body: &impl Serialize) -> Response<Body> {
-    let mut response = Response::new(Body::from(serde_json::to_vec(body).expect("what we say is JSON")));
+fn json(edge: &Edge, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(EDGE_KEY, edge.vouching.header());
     response

@@ -48,8 +48,8 @@ pub fn follow(shared: &Arc<Shared>, digest: &Digest, media_type: &str, bytes: &[
     }
     let Ok(permit) = shared.following.room.clone().try_acquire_owned() else { return followed("skipped") };
     followed("begun");
-    let (shared, digest) = (shared.clone(), digest.clone());
-    tokio::spawn(async move {
+    let (shared, digest, tasks) = (shared.clone(), digest.clone(), shared.tasks.clone());
+    tasks.spawn(async move {
         let fetch = stream::iter(blobs).for_each_concurrent(shared.settings.blobs_at_once.max(1), |(blob, _)| {
             let (shared, source, manifest) = (&shared, source.clone(), &digest);
             async move {

@@ -1,4 +1,5 @@
-//! The pins of images that are on their way: made before anything is fetched, and taken back where nothing comes of it.
+//! The pins of images that are on their way: made before anything is fetched, and taken back where nothing comes of it. Only those of what
+//! came are written down, so that a process that ends in between, however it does, leaves those that were there before.
 
 use std::{
     collections::HashMap,
@@ -38,9 +39,10 @@ struct Held {
     before: Option<Pin>,
 }
 
-/// What is to be done with a pin that nobody needs any more.
+/// What becomes of a pin when an image that needs it is over.
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Undo {
+enum Fate {
+    Keep,
     Remove,
     Restore(Pin),
 }
@@ -74,7 +76,7 @@ pub struct ExceedsQuota {
     quota_bytes: u64,
 }
 
-/// Nothing was pinned.
+/// An image is not pinned for good.
 #[derive(Debug, thiserror::Error)]
 pub enum NotPinned {
     /// See [`ExceedsQuota`].
@@ -83,10 +85,13 @@ pub enum NotPinned {
     /// See [`StoreError`].
     #[error("it can't be pinned")]
     Store(#[source] StoreError),
+    /// It is pinned for as long as this process runs, and after a crash it may not be.
+    #[error("that it is pinned can't be written down yet")]
+    NotWritten(#[source] StoreError),
 }
 
 impl Leases {
-    /// Pins all of these; notes in `taken` what was, which is for [`Self::settle`] however this ends.
+    /// Pins all of these for as long as this process runs; notes in `taken` what was, which is for [`Self::settle`] however this ends.
     pub async fn take(
         &self,
         store: &Store,
@@ -101,44 +106,55 @@ impl Leases {
         fits(more_bytes.sum(), is_pinned.values().sum(), store.usage().quota_bytes)?;
         let owner = holder(&lease.image);
         let ours: HashMap<_, _> = pins.iter().filter(|pin| pin.owner == owner).map(|pin| (&pin.digest, pin)).collect();
+        let mut held = Vec::new();
         for (digest, size_bytes) in contents {
             let before = ours.get(&digest).copied();
             let part = (lease.image.clone(), digest.clone());
             self.begin(&part, before);
             taken.push(part);
-            let created_at = Timestamp::now();
-            let pin = Pin {
+            held.push(Pin {
                 owner: owner.clone(),
                 reason: lease.reason.clone(),
                 image: Some(lease.image.clone()),
                 digest,
                 size_bytes,
                 expires_at: later(before, lease.expires_at),
-                created_at,
-            };
-            store.pin(pin).await.map_err(NotPinned::Store)?;
+                created_at: Timestamp::now(),
+            });
         }
-        Ok(())
+        // At once with what is noted: whoever gives up waiting finds both or neither.
+        store.hold_all(held).map_err(NotPinned::Store)
     }
 
-    /// An image is over: what it needed stays pinned, or is as it was before unless another needs it.
-    pub async fn settle(&self, store: &Store, taken: Vec<Part>, is_kept: bool) {
+    /// An image is over: what it needed stays pinned from now on, or is as it was before unless another needs it.
+    /// [`NotPinned::NotWritten`] where what stays could not be written down; that is tried again with whatever is written next.
+    pub async fn settle(&self, store: &Store, taken: Vec<Part>, is_kept: bool) -> Result<(), NotPinned> {
         if taken.is_empty() {
-            return;
+            return Ok(());
         }
         let _turn = self.turn.acquire().await;
+        let (mut kept, mut removed, mut restored) = (Vec::new(), Vec::new(), Vec::new());
         for part in taken {
-            let (image, digest) = &part;
-            let undone = match self.end(&part, is_kept) {
-                None => Ok(()),
-                Some(Undo::Remove) => store.unpin(&holder(image), digest).await.map(drop),
-                Some(Undo::Restore(pin)) => store.pin(pin).await,
-            };
-            if let Err(error) = undone {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(image, %digest, error, "what is not prewarmed stays pinned, until its pin expires");
+            let fate = self.end(&part, is_kept);
+            let (image, digest) = part;
+            match fate {
+                None => {}
+                Some(Fate::Keep) => kept.push((holder(&image), digest)),
+                Some(Fate::Remove) => removed.push((holder(&image), digest)),
+                Some(Fate::Restore(before)) => restored.push(before),
             }
         }
+        // What was held in place of these was never written down, so that there they are as they were before.
+        store.release_all(&removed);
+        if let Err(error) = store.hold_all(restored) {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "pins that a prewarming changed stay so until this process ends");
+        }
+        store.keep_held(kept).await.map_err(|error| {
+            let told = &error as &dyn std::error::Error;
+            tracing::warn!(error = told, "which pins of a prewarming stay is not written down yet; it will be tried again");
+            NotPinned::NotWritten(error)
+        })
     }
 
     fn begin(&self, part: &Part, before: Option<&Pin>) {
@@ -147,16 +163,16 @@ impl Leases {
         of_part.users += 1;
     }
 
-    fn end(&self, part: &Part, is_kept: bool) -> Option<Undo> {
+    fn end(&self, part: &Part, is_kept: bool) -> Option<Fate> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let of_part = held.get_mut(part)?;
         of_part.is_kept |= is_kept;
         of_part.users -= 1;
         if of_part.users > 0 {
-            return None;
+            return is_kept.then_some(Fate::Keep);
         }
         let Held { is_kept, before, .. } = held.remove(part)?;
-        if is_kept { None } else { Some(before.map_or(Undo::Remove, Undo::Restore)) }
+        Some(if is_kept { Fate::Keep } else { before.map_or(Fate::Remove, Fate::Restore) })
     }
 }
 
@@ -213,44 +229,75 @@ mod tests {
     }
 
     proptest! {
-        /// However images come and go: what one that came needs is never taken back, and what none needs is as it was before.
+        /// However images come and go: what one that came needs is never taken back, and is written down; what none needs is as it was before,
+        /// and what is written down of it was so all the while.
         #[test]
         fn what_is_needed_stays(images in prop::collection::vec((0_u8..4, any::<bool>(), any::<prop::sample::Index>()), 1..12)) {
             let leases = Leases::default();
-            let mut pinned: BTreeMap<u8, Pin> = [(0, pin(0, None))].into();
+            let mut pins = Both::new(&[(0, pin(0, None))].into());
             let mut needed = vec![];
             let mut running: Vec<(u8, bool)> = vec![];
             for (number, is_kept, which) in images {
-                leases.begin(&("a".to_owned(), digest(number)), pinned.get(&number));
-                pinned.insert(number, Pin { reason: "now".to_owned(), ..pin(number, None) });
+                leases.begin(&("a".to_owned(), digest(number)), pins.here.get(&number));
+                pins.here.insert(number, Pin { reason: "now".to_owned(), ..pin(number, None) });
                 running.push((number, is_kept));
                 if running.len() > 3 {
                     let (number, is_kept) = running.swap_remove(which.index(running.len()));
-                    settle(&leases, &mut pinned, &mut needed, number, is_kept);
+                    pins.settle(&leases, &mut needed, number, is_kept);
                 }
                 for (number, _) in running.iter().copied().chain(needed.iter().map(|number| (*number, true))) {
-                    prop_assert!(pinned.contains_key(&number));
+                    prop_assert!(pins.here.contains_key(&number));
+                }
+                for number in 0..4 {
+                    prop_assert_eq!(reason(&pins.written, number), expected(&needed, number));
                 }
             }
             for (number, is_kept) in running {
-                settle(&leases, &mut pinned, &mut needed, number, is_kept);
+                pins.settle(&leases, &mut needed, number, is_kept);
             }
             for number in 0..4 {
-                let expected = if needed.contains(&number) { Some("now") } else if number == 0 { Some("before") } else { None };
-                prop_assert_eq!(pinned.get(&number).map(|pin| pin.reason.as_str()), expected);
+                prop_assert_eq!(reason(&pins.here, number), expected(&needed, number));
+                prop_assert_eq!(reason(&pins.written, number), expected(&needed, number));
             }
             prop_assert!(leases.held.lock().unwrap().is_empty());
         }
     }
 
-    fn settle(leases: &Leases, pinned: &mut BTreeMap<u8, Pin>, needed: &mut Vec<u8>, number: u8, is_kept: bool) {
-        match leases.end(&("a".to_owned(), digest(number)), is_kept) {
-            Some(Undo::Remove) => drop(pinned.remove(&number)),
-            Some(Undo::Restore(before)) => drop(pinned.insert(number, before)),
-            None => {}
+    fn reason(pins: &BTreeMap<u8, Pin>, number: u8) -> Option<&str> {
+        pins.get(&number).map(|pin| pin.reason.as_str())
+    }
+
+    fn expected(needed: &[u8], number: u8) -> Option<&'static str> {
+        if needed.contains(&number) { Some("now") } else { (number == 0).then_some("before") }
+    }
+
+    /// Pins as they are, and as a crash would leave them.
+    struct Both {
+        here: BTreeMap<u8, Pin>,
+        written: BTreeMap<u8, Pin>,
+    }
+
+    impl Both {
+        fn new(pins: &BTreeMap<u8, Pin>) -> Self {
+            Self { here: pins.clone(), written: pins.clone() }
         }
-        if is_kept {
-            needed.push(number);
+
+        fn settle(&mut self, leases: &Leases, needed: &mut Vec<u8>, number: u8, is_kept: bool) {
+            match leases.end(&("a".to_owned(), digest(number)), is_kept) {
+                Some(Fate::Keep) => drop(self.written.insert(number, self.here[&number].clone())),
+                Some(Fate::Remove) => {
+                    self.here.remove(&number);
+                    self.written.remove(&number);
+                }
+                Some(Fate::Restore(before)) => {
+                    self.here.insert(number, before.clone());
+                    self.written.insert(number, before);
+                }
+                None => {}
+            }
+            if is_kept {
+                needed.push(number);
+            }
         }
     }
 }

@@ -80,7 +80,7 @@ pub struct ImageView {
     /// How far it is.
     #[serde(flatten)]
     pub progress: Progress,
-    /// Why it failed.
+    /// Why it failed, or why it waits for its upstream. Where the deadline ended it: why it last waited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -140,12 +140,20 @@ struct LiveImage {
     digest: Option<Digest>,
     blobs: Vec<Digest>,
     error: Option<String>,
+    /// Why it last waited for its upstream.
+    last_wait: Option<String>,
+}
+
+impl LiveImage {
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Done | State::Failed)
+    }
 }
 
 impl Operation {
     /// One that begins now, and ends at the latest when this token is cancelled.
     pub fn new(wish: Wish, created_at: Timestamp, until: &CancellationToken) -> Self {
-        let waiting = LiveImage { state: State::Waiting, digest: None, blobs: Vec::new(), error: None };
+        let waiting = LiveImage { state: State::Waiting, digest: None, blobs: Vec::new(), error: None, last_wait: None };
         let images = vec![waiting; wish.images.len()];
         let live = Mutex::new(Live::Running { images, blobs: HashMap::new() });
         let (changed, _) = watch::channel(());
@@ -223,6 +231,19 @@ impl Operation {
         });
     }
 
+    /// An image waits for its upstream, for this reason. Its state stays as it is.
+    pub fn waits(&self, image: usize, reason: String) {
+        self.change(image, |image, _| {
+            image.error = Some(reason.clone());
+            image.last_wait = Some(reason);
+        });
+    }
+
+    /// An image that waited is tried again.
+    pub fn goes_on(&self, image: usize) {
+        self.change(image, |image, _| image.error = None);
+    }
+
     /// A blob has come so far.
     pub fn fetched(&self, digest: &Digest, fetched: Fetched) {
         if let Live::Running { blobs, .. } = &mut *self.live()
@@ -249,8 +270,10 @@ impl Operation {
             Some(Stop::Cancelled) => State::Cancelled,
             Some(Stop::Deadline) | None => State::Failed,
         };
-        for image in images.iter_mut().filter(|image| !matches!(image.state, State::Done | State::Failed)) {
+        let past_deadline = self.past_deadline(images);
+        for image in images.iter_mut().filter(|image| !image.is_over()) {
             image.state = unfinished;
+            image.error = image.last_wait.take().filter(|_| stop == Some(Stop::Deadline));
         }
         let mut view = self.shown(images, blobs);
         view.ended_at = Some(now);
@@ -262,7 +285,7 @@ impl Operation {
         if view.state != State::Done {
             view.error = match stop {
                 Some(Stop::Cancelled) => Some("it was cancelled".to_owned()),
-                Some(Stop::Deadline) => Some("its deadline passed before all of it was here".to_owned()),
+                Some(Stop::Deadline) => Some(past_deadline),
                 None => None,
             };
         }
@@ -271,6 +294,17 @@ impl Operation {
         drop(live);
         self.changed.send_replace(());
         state
+    }
+
+    /// That the deadline passed, with why the first image waited that waited for its upstream.
+    fn past_deadline(&self, images: &[LiveImage]) -> String {
+        let text = "its deadline passed before all of it was here";
+        let mut unfinished = self.wish.images.iter().zip(images).filter(|(_, image)| !image.is_over());
+        let waited = unfinished.find_map(|(name, image)| image.last_wait.as_ref().map(|reason| (name, reason)));
+        match waited {
+            Some((name, reason)) => format!("{text}; {name} last waited for its upstream: {reason}"),
+            None => text.to_owned(),
+        }
     }
 
     fn live(&self) -> std::sync::MutexGuard<'_, Live> {
@@ -344,6 +378,35 @@ mod tests {
         assert_eq!(json["images"][0]["bytesTotal"], (3 << 20) + 5);
         assert_eq!(json["createdAt"], "1970-01-01T00:00:00Z");
         assert!(json.get("error").is_none() && json.get("progress").is_none());
+    }
+
+    #[test]
+    fn why_an_image_waits_is_told_until_it_goes_on_and_after_the_deadline() {
+        let now = Timestamp::UNIX_EPOCH;
+        let begun = || {
+            let operation = operation(&["a", "b"]);
+            operation.resolved(1, None, vec![]);
+            operation.waits(1, "nobody listens".to_owned());
+            operation
+        };
+        let error = |operation: &Operation| operation.view().images[1].error.clone();
+        let one = begun();
+        assert_eq!((error(&one).as_deref(), one.view().images[1].state), (Some("nobody listens"), State::Running));
+        one.goes_on(1);
+        assert_eq!(error(&one), None);
+        one.ended(Some(Stop::Deadline), now);
+        assert_eq!(error(&one).as_deref(), Some("nobody listens"));
+        let told = one.view().error.clone().unwrap();
+        assert!(told.contains("deadline") && told.ends_with("b last waited for its upstream: nobody listens"), "{told}");
+        let two = begun();
+        two.ended(Some(Stop::Cancelled), now);
+        assert_eq!((error(&two), two.view().images[1].state), (None, State::Cancelled));
+        let three = begun();
+        three.goes_on(1);
+        three.image_ended(1, Ok(()));
+        three.ended(Some(Stop::Deadline), now);
+        let view = three.view();
+        assert_eq!((error(&three), view.error.as_deref()), (None, Some("its deadline passed before all of it was here")));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
     slice,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -26,10 +26,12 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::{
     blobs::{BlobMetrics, BlobSettings},
-    grants::What,
+    error::Error,
+    grants::{Denied, What},
     piece::{PIECE_BYTES, PieceHashes},
     source::{Reading, Source, SourceError},
     store::{StoreMetrics, StoreSettings},
+    upstream::{Pause, UpstreamError},
 };
 
 /// A repository whose images and blobs are in memory.
@@ -44,6 +46,10 @@ struct Harbour {
     learned: Mutex<Vec<Digest>>,
     /// While it has none, blobs wait.
     gate: Gate,
+    /// How often it is still left alone when it is asked for a manifest.
+    away_for_manifests: AtomicUsize,
+    /// The same of a blob.
+    away_for_blobs: AtomicUsize,
 }
 
 struct Gate(Semaphore);
@@ -95,6 +101,16 @@ impl Harbour {
         asked.iter().filter(|(of, _)| of == digest).map(|(_, range)| range.end - range.start).sum()
     }
 
+    /// That it is left alone, where it is.
+    fn answers(away: &AtomicUsize) -> Result<(), UpstreamError> {
+        let is_away = away.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if is_away { Err(Self::left_alone()) } else { Ok(()) }
+    }
+
+    fn left_alone() -> UpstreamError {
+        UpstreamError::Paused { upstream: "harbour".into(), reason: Pause::Failing, retry_after: Duration::from_millis(10) }
+    }
+
     fn shut(&self) {
         self.gate.0.forget_permits(1 << 20);
     }
@@ -117,6 +133,9 @@ impl Images for Port {
 #[async_trait]
 impl Repository for Port {
     async fn manifest(&self, reference: &Reference) -> Result<FetchedManifest, NoImage> {
+        let is_dead = reference.as_str().starts_with("dead");
+        let answers = if is_dead { Err(Harbour::left_alone()) } else { Harbour::answers(&self.0.away_for_manifests) };
+        answers.map_err(|error| Error::Denied(Denied::Upstream(error)))?;
         let found = self.0.manifests.lock().unwrap().get(reference.as_str()).cloned();
         found.ok_or_else(|| "there is no such manifest".into())
     }
@@ -177,6 +196,7 @@ impl Source for Neighbour {
 
 impl Port {
     fn content(&self, digest: &Digest) -> Result<Bytes, SourceError> {
+        Harbour::answers(&self.0.away_for_blobs)?;
         let wrong = || SourceError::Wrong { name: "harbour".into(), digest: digest.clone(), reason: "it is gone".into() };
         self.0.blobs.lock().unwrap().get(digest).cloned().ok_or_else(wrong)
     }
@@ -187,6 +207,7 @@ struct Edge {
     prewarm: Prewarm,
     blobs: Blobs,
     store: Store,
+    tasks: TaskTracker,
     stop: CancellationToken,
     _folder: tempfile::TempDir,
 }
@@ -209,9 +230,9 @@ impl Edge {
         let blobs = Blobs::new(store.clone(), settings, BlobMetrics::new(&metrics)).unwrap();
         let background = BackgroundSettings { pieces: 4, run_pieces: 2, patience };
         let settings = PrewarmSettings { background, most_running: 4, ..PrewarmSettings::default() };
-        let metrics = PrewarmMetrics::new(&metrics);
-        let prewarm = Prewarm::new(settings, blobs.clone(), store.clone(), Arc::new(port.clone()), metrics, stop.clone());
-        Self { port, prewarm, blobs, store, stop, _folder: folder }
+        let (metrics, tasks, images) = (PrewarmMetrics::new(&metrics), TaskTracker::new(), Arc::new(port.clone()));
+        let prewarm = Prewarm::new(settings, blobs.clone(), store.clone(), images, metrics, tasks.clone(), stop.clone());
+        Self { port, prewarm, blobs, store, tasks, stop, _folder: folder }
     }
 
     fn roomy(vouches: bool) -> Self {
@@ -222,6 +243,13 @@ impl Edge {
         let body = json!({ "images": images, "platforms": ["linux/amd64"], "pin": pin });
         let wish = Wish::parse(body.to_string().as_bytes(), 10, Timestamp::now()).unwrap();
         self.prewarm.begin(wish).unwrap()
+    }
+
+    /// With a deadline after so many milliseconds.
+    fn begin_for(&self, images: &[&str], milliseconds: i64) -> Arc<Operation> {
+        let deadline = Timestamp::from_millisecond(Timestamp::now().as_millisecond() + milliseconds).unwrap();
+        let body = json!({ "images": images, "deadline": deadline }).to_string();
+        self.prewarm.begin(Wish::parse(body.as_bytes(), 10, Timestamp::now()).unwrap()).unwrap()
     }
 
     /// Somebody pulls a manifest from there.
@@ -401,16 +429,88 @@ async fn cancelled_it_ends_and_pins_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_ends_with_the_edge_and_pins_nothing() {
+    let edge = Edge::roomy(true);
+    let harbour = &edge.port.0;
+    harbour.image(Some("a"), &[harbour.blob(6 << 20, 1)]);
+    harbour.shut();
+    let operation = edge.begin(&["app:a"], Some("1h"));
+    until(|| !edge.pinned().is_empty()).await;
+    edge.stop.cancel();
+    edge.tasks.close();
+    edge.tasks.wait().await;
+    assert_eq!((operation.view().state, edge.pinned()), (State::Cancelled, vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_ends_it() {
     let edge = Edge::roomy(true);
     edge.port.0.image(Some("a"), &[edge.port.0.blob(100, 1)]);
     edge.port.0.shut();
-    let deadline = Timestamp::from_millisecond(Timestamp::now().as_millisecond() + 200).unwrap();
-    let body = json!({ "images": ["app:a"], "deadline": deadline }).to_string();
-    let operation = edge.prewarm.begin(Wish::parse(body.as_bytes(), 10, Timestamp::now()).unwrap()).unwrap();
-    let view = edge.done(&operation).await;
+    let view = edge.done(&edge.begin_for(&["app:a"], 200)).await;
     assert_eq!(view.state, State::Failed);
     assert!(view.error.as_deref().unwrap().contains("deadline"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_waits_for_an_upstream_that_is_left_alone() {
+    for vouches in [true, false] {
+        let edge = Edge::roomy(vouches);
+        let harbour = &edge.port.0;
+        let layer = harbour.blob(3_000_000, 1);
+        harbour.image(Some("a"), slice::from_ref(&layer));
+        harbour.away_for_manifests.store(1, Ordering::SeqCst);
+        harbour.away_for_blobs.store(1, Ordering::SeqCst);
+        let view = edge.done(&edge.begin(&["app:a"], Some("1h"))).await;
+        assert_eq!((view.state, view.progress.bytes_done), (State::Done, layer.1), "{view:?}");
+        assert_eq!(harbour.asked_of(&layer.0), layer.1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_an_upstream_can_be_ended() {
+    let edge = Edge::roomy(true);
+    let harbour = &edge.port.0;
+    harbour.image(Some("a"), &[harbour.blob(100, 1)]);
+    harbour.away_for_manifests.store(usize::MAX, Ordering::SeqCst);
+    let asked = || harbour.away_for_manifests.load(Ordering::SeqCst) < usize::MAX;
+    let operation = edge.begin(&["app:a"], Some("1h"));
+    until(asked).await;
+    // Others have their turn meanwhile.
+    until(|| edge.prewarm.0.images_at_once.available_permits() == 4).await;
+    operation.cancel();
+    assert_eq!(edge.done(&operation).await.state, State::Cancelled);
+    let view = edge.done(&edge.begin_for(&["app:a"], 200)).await;
+    assert!(view.state == State::Failed && view.error.as_deref().unwrap().contains("deadline"), "{view:?}");
+    assert!(edge.pinned().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_of_a_dead_upstream_say_so_and_keep_no_other_from_coming() {
+    let edge = Edge::roomy(true);
+    let harbour = &edge.port.0;
+    harbour.image(Some("good"), &[harbour.blob(100, 1)]);
+    let operation = edge.begin_for(&["app:dead1", "app:dead2", "app:dead3", "app:dead4", "app:good"], 3000);
+    let says_why = |image: &ImageView| image.error.as_deref().is_some_and(|error| error.contains("left alone"));
+    until(|| operation.view().images[4].state == State::Done).await;
+    until(|| operation.view().images[..4].iter().all(|image| image.state == State::Resolving && says_why(image))).await;
+    let view = edge.done(&operation).await;
+    assert_eq!((view.state, view.images[4].state, view.images[4].error.as_deref()), (State::Failed, State::Done, None));
+    assert!(view.images[..4].iter().all(|image| image.state == State::Failed && says_why(image)), "{view:?}");
+    let error = view.error.as_deref().unwrap();
+    assert!(error.contains("deadline") && error.contains("app:dead1 last waited") && error.contains("left alone"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_not_done_before_its_pins_are_written() {
+    let edge = Edge::roomy(true);
+    edge.port.0.image(Some("a"), &[edge.port.0.blob(100, 1)]);
+    edge.store.break_index();
+    let view = edge.done(&edge.begin(&["app:a"], Some("1h"))).await;
+    let error = view.images[0].error.as_deref().unwrap_or_default();
+    assert!(view.state == State::Failed && error.contains("can't be written down"), "{view:?}");
+    edge.store.mend_index();
+    assert_eq!(edge.done(&edge.begin(&["app:a"], Some("1h"))).await.state, State::Done);
 }
 
 #[tokio::test(flavor = "multi_thread")]

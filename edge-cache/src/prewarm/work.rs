@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use longshore_oci::Digest;
+use tokio::sync::SemaphorePermit;
 
 use super::{
     Shared,
@@ -12,10 +13,14 @@ use super::{
     images::{Image, NoImage},
     leases::{Lease, NotPinned, Part},
     operation::{Operation, State, Stop},
+    patience::Patience,
 };
 use crate::{
     blobs::{Fetched, OpenError},
-    grants::What,
+    error::Error,
+    grants::{Denied, What},
+    source::SourceError,
+    upstream::UpstreamError,
 };
 
 /// An image is not there.
@@ -54,11 +59,31 @@ enum NotThere {
     Calendar,
 }
 
-/// Does all of it. However it ends, nothing of an image that did not come stays pinned.
+/// Leave to fetch an image, which is given back while it is waited for an upstream.
+type Turn<'a> = Option<SemaphorePermit<'a>>;
+
+impl NotThere {
+    /// What an upstream said, where that is why.
+    fn upstream(&self) -> Option<&UpstreamError> {
+        let denied = match self {
+            Self::Blob { source: OpenError::Source(SourceError::Upstream(error)), .. } => return Some(error),
+            Self::Contents(NoContents::Manifest { source, .. }) => match source.downcast_ref::<Error>()? {
+                Error::Denied(denied) => denied,
+                Error::Refused { denied, .. } => denied.as_ref(),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        if let Denied::Upstream(error) = denied { Some(error) } else { None }
+    }
+}
+
+/// Does all of it. However it ends, nothing of an image that did not come stays pinned. All images are begun at once, and those that
+/// have a turn are fetched: one that waits for its upstream keeps no other from its turn.
 pub async fn run(shared: Arc<Shared>, operation: Arc<Operation>) {
     shared.metrics.running.inc();
     let images = stream::iter(0..operation.wish().images.len()).map(|image| one(&shared, &operation, image));
-    let stops: Vec<Option<Stop>> = images.buffer_unordered(shared.settings.images_at_once.max(1)).collect().await;
+    let stops: Vec<Option<Stop>> = images.buffer_unordered(operation.wish().images.len().max(1)).collect().await;
     let state = operation.ended(stops.into_iter().flatten().next(), Timestamp::now());
     shared.metrics.running.dec();
     let name = match state {
@@ -78,11 +103,11 @@ async fn one(shared: &Shared, operation: &Operation, image: usize) -> Option<Sto
         stop = operation.stopped() => Err(stop),
         outcome = fetch(shared, operation, image, &mut taken) => Ok(outcome),
     };
-    shared.leases.settle(&shared.store, taken, matches!(outcome, Ok(Ok(())))).await;
+    let settled = shared.leases.settle(&shared.store, taken, matches!(outcome, Ok(Ok(())))).await;
     match outcome {
         Err(stop) => Some(stop),
         Ok(outcome) => {
-            let outcome = outcome.map_err(|error| with_sources(&error));
+            let outcome = outcome.and_then(|()| settled.map_err(NotThere::Pin)).map_err(|error| with_sources(&error));
             if let Err(error) = &outcome {
                 let name = &operation.wish().images[image];
                 tracing::warn!(operation = operation.id(), image = name, error, "an image could not be prewarmed");
@@ -94,11 +119,18 @@ async fn one(shared: &Shared, operation: &Operation, image: usize) -> Option<Sto
 }
 
 async fn fetch(shared: &Shared, operation: &Operation, image: usize, taken: &mut Vec<Part>) -> Result<(), NotThere> {
-    let _turn = shared.images_at_once.acquire().await;
     let (wish, name) = (operation.wish(), &operation.wish().images[image]);
+    let all_patience = Patience::new(wish.deadline.is_some());
+    let mut turn = shared.images_at_once.acquire().await.ok();
     operation.resolving(image);
     let found = shared.images.find(name).map_err(NotThere::Name)?;
-    let contents = Contents::of(&found, &wish.platforms, shared.settings.blobs_each).await?;
+    let mut patience = all_patience.clone();
+    let contents = loop {
+        match Contents::of(&found, &wish.platforms, shared.settings.blobs_each).await {
+            Ok(contents) => break contents,
+            Err(error) => wait(shared, (operation, image), error.into(), &mut patience, &mut turn).await?,
+        }
+    };
     let here = |(digest, size_bytes): &(Digest, u64)| {
         (digest.clone(), shared.blobs.fetched(digest).unwrap_or_else(|| Fetched::nothing_of(*size_bytes)))
     };
@@ -110,12 +142,51 @@ async fn fetch(shared: &Shared, operation: &Operation, image: usize, taken: &mut
         let lease = Lease { reason: operation.id().to_owned(), image: name.clone(), expires_at };
         shared.leases.take(&shared.store, &lease, contents.all(), taken).await?;
     }
+    let mut most_here = pieces_here(shared, &contents);
+    let mut patience = all_patience.clone();
+    while let Err(error) = fetch_contents(shared, operation, contents.clone(), &found).await {
+        let here = pieces_here(shared, &contents);
+        if here > most_here {
+            (most_here, patience) = (here, all_patience.clone());
+        }
+        wait(shared, (operation, image), error, &mut patience, &mut turn).await?;
+    }
+    Ok(())
+}
+
+/// Waits until what failed may be tried again; an error where that is no use. Why is told of the image meanwhile. Who stops the operation
+/// ends it.
+async fn wait<'a>(
+    shared: &'a Shared,
+    (operation, image): (&Operation, usize),
+    failed: NotThere,
+    patience: &mut Patience,
+    turn: &mut Turn<'a>,
+) -> Result<(), NotThere> {
+    let Some(wait) = failed.upstream().and_then(|error| patience.wait(error)) else { return Err(failed) };
+    let (error, wait_seconds) = (with_sources(&failed), wait.as_secs());
+    tracing::info!(operation = operation.id(), error, wait_seconds, "a prewarming waits for its upstream");
+    operation.waits(image, error);
+    *turn = None;
+    tokio::time::sleep(wait).await;
+    *turn = shared.images_at_once.acquire().await.ok();
+    operation.goes_on(image);
+    Ok(())
+}
+
+/// How many pieces of an image's blobs are here.
+fn pieces_here(shared: &Shared, contents: &Contents) -> u64 {
+    let fetched = contents.blobs.iter().filter_map(|(digest, _)| shared.blobs.fetched(digest));
+    fetched.map(|fetched| u64::from(fetched.pieces)).sum()
+}
+
+async fn fetch_contents(shared: &Shared, operation: &Operation, contents: Contents, found: &Image) -> Result<(), NotThere> {
     let at_once = shared.settings.blobs_at_once.max(1);
     let repository = &found.repository;
     let learn = |(digest, _)| async move { repository.learn_right(&What::Manifest(digest)).await };
     stream::iter(contents.manifests).for_each_concurrent(at_once, learn).await;
     let blobs = stream::iter(contents.blobs.into_iter().map(Ok));
-    blobs.try_for_each_concurrent(at_once, |blob| fetch_blob(shared, operation, blob, &found)).await
+    blobs.try_for_each_concurrent(at_once, |blob| fetch_blob(shared, operation, blob, found)).await
 }
 
 async fn fetch_blob(

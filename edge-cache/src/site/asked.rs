@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header::RANGE, request::P
 use longshore_oci::{Digest, RangeRequest};
 
 use super::{
-    Member, Place, SiteSecret, rank,
+    Member, SiteRepository, SiteSecret, rank,
     replays::{NotNew, Replays},
     signature::{Statement, Tag, nonce},
 };
@@ -79,16 +79,16 @@ impl What {
 }
 
 /// The path at which a member is asked.
-pub fn path(place: &Place, what: What, digest: &Digest) -> String {
+pub fn path(place: &SiteRepository, what: What, digest: &Digest) -> String {
     format!("{PREFIX}{}/{}/{}/{digest}", place.upstream, place.repository, what.word())
 }
 
-fn read_path(path: &str, address: &str) -> Option<(Place, What, Digest)> {
+fn read_path(path: &str, address: &str) -> Option<(SiteRepository, What, Digest)> {
     let (upstream, rest) = path.strip_prefix(PREFIX)?.split_once('/')?;
     let (rest, digest) = rest.rsplit_once('/')?;
     let (repository, what) = rest.rsplit_once('/')?;
     let what = [What::Content, What::Pieces, What::Manifest].into_iter().find(|known| known.word() == what)?;
-    let place = Place { upstream: upstream.to_owned(), address: address.into(), repository: repository.parse().ok()? };
+    let place = SiteRepository { upstream: upstream.to_owned(), address: address.into(), repository: repository.parse().ok()? };
     (!upstream.is_empty()).then_some((place, what, digest.parse().ok()?))
 }
 
@@ -141,7 +141,7 @@ pub fn headers(
 /// What a member asks.
 pub struct Asked {
     /// Where the blob belongs.
-    pub place: Place,
+    pub place: SiteRepository,
     /// What of it.
     pub what: What,
     /// The blob.
@@ -244,7 +244,7 @@ mod tests {
             let both = ["https://a.example", "https://b.example"].map(|text| Member::parse(text, false).unwrap());
             let ranked = rank::first(&both, &digest, 2);
             let repository = "library/blobs/x".parse().unwrap();
-            let place = Place { upstream: "127.0.0.1:5000".into(), address: ADDRESS.into(), repository };
+            let place = SiteRepository { upstream: "127.0.0.1:5000".into(), address: ADDRESS.into(), repository };
             Self {
                 secret: SiteSecret::new("a secret that is long").unwrap(),
                 asks: ranked[1].clone(),

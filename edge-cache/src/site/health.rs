@@ -30,6 +30,11 @@ impl Health {
         }
     }
 
+    /// Whether no request goes to it now.
+    pub fn is_left_alone(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+
     /// Whether it answered last.
     pub fn is_up(&self) -> bool {
         self.until.is_none()

@@ -1,8 +1,11 @@
 //! Another member of the site, and the connections to it.
 
+#[cfg(test)]
+mod tests;
 mod told;
 
 use std::{
+    io,
     net::SocketAddr,
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
@@ -16,23 +19,26 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE},
 };
 use jiff::Timestamp;
-use longshore_oci::Digest;
+use longshore_oci::{ByteRange, Digest, SentRange};
 use reqwest::{Certificate, Client, Response, Url, redirect::Policy};
 use rustls::crypto::ring;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    Member, Membership, Place, SiteError, SiteSecret, SiteSettings,
+    Member, Membership, SiteError, SiteRepository, SiteSecret, SiteSettings,
     asked::{self, What, Word},
     health::Health,
     signature::Tag,
 };
-use crate::{origin::content_range, upstream::Identity};
+use crate::{upstream::Identity, via::Way};
 
 /// How long a connection is kept that nothing is asked on.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often it is tried whether the other end is still there while nothing comes.
 const KEEPALIVE: Duration = Duration::from_secs(5);
+/// How many times as long as for a connection one waits for a place, or for an answer before it is asked whether the member is there at all:
+/// one that hangs holds nobody up for long, and one whose machine is busy is not taken for one.
+const PATIENT: u32 = 5;
 
 /// Another member.
 #[derive(Debug)]
@@ -42,6 +48,7 @@ pub struct Peer {
     http: Client,
     secret: SiteSecret,
     slots: Arc<Semaphore>,
+    /// How long one waits for a place, and before it is asked whether it is there; and how long it may take to answer that.
     patience: Duration,
     health: Mutex<Health>,
 }
@@ -52,11 +59,13 @@ pub struct Question<'a> {
     /// Who asks.
     pub own: &'a Member,
     /// Where the blob belongs.
-    pub place: &'a Place,
+    pub place: &'a SiteRepository,
     /// The blob.
     pub digest: &'a Digest,
     /// As whom the upstream is to be asked.
     pub identity: &'a Identity,
+    /// By which way the request came that it is asked for.
+    pub way: &'a Way,
 }
 
 /// A manifest that it has.
@@ -87,6 +96,9 @@ pub enum Missed {
     /// It did not answer.
     #[error("it does not answer")]
     Down,
+    /// It is there, and has not answered this in time.
+    #[error("it has not answered in time")]
+    Late,
     /// It can't serve this.
     #[error("it answers {0}")]
     Unable(StatusCode),
@@ -105,6 +117,7 @@ impl Missed {
             Self::Skipped => "skipped",
             Self::Busy => "busy",
             Self::Down => "down",
+            Self::Late => "late",
             Self::Unable(_) => "unable",
             Self::Malformed(_) => "malformed",
             Self::Refused => "refused",
@@ -160,7 +173,7 @@ impl Peer {
             member,
             secret: settings.secret.clone(),
             slots: Arc::new(Semaphore::new(settings.max_connections.max(1))),
-            patience: settings.connect_timeout,
+            patience: settings.connect_timeout.saturating_mul(PATIENT).min(settings.read_timeout),
             health: Mutex::default(),
         })
     }
@@ -181,7 +194,10 @@ impl Peer {
         let text = |name| answer.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let size_bytes = match range {
             None => text(CONTENT_LENGTH).and_then(|text| text.parse().ok()),
-            Some(range) => text(CONTENT_RANGE).and_then(content_range).filter(|(sent, _)| sent == range).map(|(_, size)| size),
+            Some(range) => {
+                let sent = text(CONTENT_RANGE).and_then(|text| text.parse::<SentRange>().ok());
+                sent.filter(|sent| sent.bytes == *range).and_then(|sent| sent.size_bytes)
+            }
         };
         let size_bytes = size_bytes.ok_or(Missed::Malformed("it does not say which bytes it sends"))?;
         let stream = answer.bytes_stream().map(move |bytes| {
@@ -198,30 +214,28 @@ impl Peer {
         what: What,
         range: Option<&Range<u64>>,
     ) -> Result<(Response, Tag, OwnedSemaphorePermit), NotAnswered> {
+        let slot = self.slot().await?;
         if !self.health.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now()) {
             return Err(Missed::Skipped.into());
         }
-        let slot = tokio::time::timeout(self.patience, self.slots.clone().acquire_owned()).await;
-        let slot = slot.ok().and_then(Result::ok).ok_or(Missed::Busy)?;
         let mut url = self.url.clone();
         url.set_path(&asked::path(question.place, what, question.digest));
-        let range = range.map(|Range { start, end }| format!("bytes={start}-{}", end.saturating_sub(1)));
+        let range = range.map(|range| ByteRange::from(range).to_string());
         let range = range.map(|range| HeaderValue::from_str(&range).expect("digits and a dash"));
         let members = (question.own, &self.member);
         let now = Timestamp::now().as_second();
         let upstream = (url.path(), &*question.place.address);
-        let (headers, tag) = asked::headers(&self.secret, members, question.identity, upstream, range.as_ref(), now);
+        let (mut headers, tag) = asked::headers(&self.secret, members, question.identity, upstream, range.as_ref(), now);
+        question.way.tell(&mut headers);
         let is_range = headers.contains_key(RANGE);
-        let answer = self.http.get(url).headers(headers).send().await.map_err(|error| self.failed(&error))?;
+        let answer = self.attend(self.http.get(url).headers(headers).send()).await?;
         let status = answer.status();
         if status == StatusCode::UNAUTHORIZED && Word::of(answer.headers()).is_none() {
             // Neither secrets nor clocks are mended by asking on.
             self.unwell("it does not take what this edge signs: see site.secret and the clocks of both");
             return Err(Missed::Unable(status).into());
         }
-        if self.health.lock().unwrap_or_else(PoisonError::into_inner).worked() {
-            tracing::info!(member = %self.member, "an edge of the site is back");
-        }
+        self.well();
         match Word::of(answer.headers()) {
             Some(word) => Err(NotAnswered::Said(word)),
             None if status == if is_range { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK } => Ok((answer, tag, slot)),
@@ -229,13 +243,72 @@ impl Peer {
         }
     }
 
-    fn failed(&self, error: &reqwest::Error) -> Missed {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(source) = cause.source() {
-            cause = source;
+    /// A place for a request. Nobody waits for one at a member that is left alone.
+    async fn slot(&self) -> Result<OwnedSemaphorePermit, Missed> {
+        if self.health.lock().unwrap_or_else(PoisonError::into_inner).is_left_alone(Instant::now()) {
+            return Err(Missed::Skipped);
         }
-        self.unwell(&cause.to_string());
+        let slot = tokio::time::timeout(self.patience, self.slots.clone().acquire_owned()).await;
+        slot.ok().and_then(Result::ok).ok_or(Missed::Busy)
+    }
+
+    /// What it answers. While nothing comes it is asked now and then whether it is there at all: one that is waits for the upstream.
+    async fn attend<T>(&self, answer: impl Future<Output = reqwest::Result<T>>) -> Result<T, Missed> {
+        tokio::select! {
+            biased;
+            answered = answer => match answered {
+                Ok(answered) => Ok(answered),
+                Err(error) => Err(self.failed(&error).await),
+            },
+            () = self.gone() => {
+                self.unwell("it answers nothing at all");
+                Err(Missed::Down)
+            }
+        }
+    }
+
+    /// Ends when it does not answer at all.
+    async fn gone(&self) {
+        loop {
+            tokio::time::sleep(self.patience).await;
+            if !self.is_there().await {
+                return;
+            }
+        }
+    }
+
+    /// What it means that a request failed. One that is late may wait for the upstream, which says nothing of other blobs.
+    async fn failed(&self, error: &reqwest::Error) -> Missed {
+        let (is_late, reason) = {
+            let mut cause: &(dyn std::error::Error + 'static) = error;
+            while let Some(source) = cause.source() {
+                cause = source;
+            }
+            // Where the system says so, it is the connection that is lost.
+            (error.is_timeout() && !error.is_connect() && !cause.is::<io::Error>(), cause.to_string())
+        };
+        if is_late && self.is_there().await {
+            return Missed::Late;
+        }
+        self.unwell(&reason);
         Missed::Down
+    }
+
+    /// Whether it answers at all: what nobody has signed is refused at once.
+    async fn is_there(&self) -> bool {
+        let mut url = self.url.clone();
+        url.set_path(asked::PREFIX);
+        let is_there = self.http.get(url).timeout(self.patience).send().await.is_ok();
+        if is_there {
+            self.well();
+        }
+        is_there
+    }
+
+    fn well(&self) {
+        if self.health.lock().unwrap_or_else(PoisonError::into_inner).worked() {
+            tracing::info!(member = %self.member, "an edge of the site is back");
+        }
     }
 
     fn unwell(&self, reason: &str) {

@@ -1,5 +1,7 @@
 //! What this edge answers to others of its site.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::{
@@ -10,21 +12,24 @@ use http::{
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
-use longshore_oci::RangeRequest;
+use longshore_oci::{RangeRequest, SentRange};
 
 use super::{
     Behind, Site,
     asked::{ANSWER_SIGNATURE, Asked, NotTaken, WORD, What, Word},
+    signature::Tag,
 };
 use crate::{
     blobs::{Blobs, Found, OpenError, Opened},
     error::Error,
     grants::Denied,
+    http::held,
     source::SourceError,
     store::Entry,
     tags::Manifest,
     upstream::UpstreamError,
-    vouching::unsigned,
+    via::Way,
+    vouching::{self, unsigned},
 };
 
 /// After how many seconds who is told that too much is going on may ask again.
@@ -42,6 +47,10 @@ pub async fn serve(site: &Site, blobs: &Blobs, behind: &dyn Behind, parts: &Part
 async fn answer(site: &Site, blobs: &Blobs, behind: &dyn Behind, parts: &Parts) -> Result<Response<Body>, Refusal> {
     let now = Timestamp::now().as_second();
     let asked = Asked::read(parts, &site.settings.secret, site.own().as_ref(), &site.replays, now)?;
+    Way::of(&parts.headers)?.lead(Box::pin(find(site, blobs, behind, asked))).await
+}
+
+async fn find(site: &Site, blobs: &Blobs, behind: &dyn Behind, asked: Asked) -> Result<Response<Body>, Refusal> {
     let none =
         || Refusal::new(StatusCode::NOT_FOUND, "this edge has no upstream of that name: edges of a site must call them alike");
     if asked.what == What::Manifest {
@@ -52,7 +61,7 @@ async fn answer(site: &Site, blobs: &Blobs, behind: &dyn Behind, parts: &Parts) 
     let found = blobs.find(&asked.digest, &source).await?;
     match (asked.what, found) {
         (_, Found::NoRoom) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "this edge has no room for the blob")),
-        (What::Pieces, Found::Pieces(entry)) => Ok(pieces(site, &asked, &entry)),
+        (What::Pieces, Found::Pieces(entry)) => pieces(site, &asked, entry).await,
         (What::Pieces, Found::Whole) => Err(Refusal {
             status: StatusCode::NOT_FOUND,
             reason: "nobody says what pieces the blob has".into(),
@@ -64,22 +73,31 @@ async fn answer(site: &Site, blobs: &Blobs, behind: &dyn Behind, parts: &Parts) 
     }
 }
 
-fn pieces(site: &Site, asked: &Asked, entry: &Entry) -> Response<Body> {
-    let body = serde_json::to_vec(&unsigned(entry)).expect("a metainfo is JSON");
-    told(site, asked, HeaderValue::from_static("application/json"), body.into())
+async fn pieces(site: &Site, asked: &Asked, entry: Arc<Entry>) -> Result<Response<Body>, Refusal> {
+    let kind = HeaderValue::from_static("application/json");
+    let (secret, tag, signed_kind) = (site.settings.secret.clone(), asked.tag, kind.clone());
+    let make = move |entry: &Entry| {
+        let list = serde_json::to_vec(&unsigned(entry)).expect("a metainfo is JSON");
+        let signature = secret.sign_answer(&tag, &signed_kind, &list);
+        (list, signature)
+    };
+    let (list, signature, room) = vouching::written(&site.room, entry, make).await.map_err(OpenError::from)?;
+    let length = list.len();
+    Ok(told(kind, signature, length, held::body(list, room)))
 }
 
 fn manifest(site: &Site, asked: &Asked, manifest: &Manifest) -> Response<Body> {
     let kind = HeaderValue::from_str(&manifest.media_type).unwrap_or(HeaderValue::from_static("application/json"));
-    told(site, asked, kind, manifest.bytes.clone())
+    let signature = site.settings.secret.sign_answer(&asked.tag, &kind, &manifest.bytes);
+    told(kind, signature, manifest.bytes.len(), Body::from(manifest.bytes.clone()))
 }
 
-/// An answer that is signed as a whole.
-fn told(site: &Site, asked: &Asked, kind: HeaderValue, body: Bytes) -> Response<Body> {
-    let signature = hex::encode(site.settings.secret.sign_answer(&asked.tag, &kind, &body));
-    let mut response = Response::new(Body::from(body));
+/// An answer of so many bytes that is signed as a whole.
+fn told(kind: HeaderValue, signature: Tag, length: usize, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers.insert(ANSWER_SIGNATURE, HeaderValue::from_str(&signature).expect("hexadecimal digits"));
+    headers.insert(ANSWER_SIGNATURE, HeaderValue::from_str(&hex::encode(signature)).expect("hexadecimal digits"));
+    headers.insert(CONTENT_LENGTH, length.into());
     headers.insert(CONTENT_TYPE, kind);
     response
 }
@@ -99,8 +117,8 @@ fn content(site: &Site, asked: RangeRequest, opened: Opened) -> Response<Body> {
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     if matches!(asked, RangeRequest::Part(_)) {
-        let told = format!("bytes {}-{}/{size_bytes}", range.start, range.end.saturating_sub(1));
-        headers.insert(CONTENT_RANGE, HeaderValue::from_str(&told).expect("digits and a dash"));
+        let sent = SentRange::new(range, size_bytes).to_string();
+        headers.insert(CONTENT_RANGE, HeaderValue::try_from(sent).expect("numbers are plain ASCII"));
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     response
@@ -157,6 +175,7 @@ impl From<Error> for Refusal {
                 Self::refused(*status, error.to_string())
             }
             Error::Overloaded => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            Error::Loop(reason) => Self::new(StatusCode::LOOP_DETECTED, *reason),
             _ => Self::new(StatusCode::BAD_GATEWAY, error.to_string()),
         }
     }

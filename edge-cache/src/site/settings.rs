@@ -18,10 +18,12 @@ pub struct SiteSettings {
     pub secret: SiteSecret,
     /// How many members are home to a blob.
     pub homes: usize,
-    /// How long to wait for a connection to a member; after that it is skipped for a while.
+    /// How long to wait for a connection to a member; after that it is skipped for a while. Five times as long for one of
+    /// [`Self::max_connections`], and before a member that has not answered is asked whether it is there at all.
     pub connect_timeout: Duration,
-    /// How long to wait for an answer, and for its next bytes. A home that waits for the upstream is waited for as long, so it should be
-    /// no shorter than that of the upstreams.
+    /// How long to wait for an answer, and for its next bytes. A home that waits for the upstream is waited for as long, so this is no
+    /// shorter than what that may take: an upstream's `retry_timeout`, then a wait for a turn and one for the first bytes (`read_timeout`
+    /// each), and its `connect_timeout`.
     pub read_timeout: Duration,
     /// How many requests there are to a member at once, each on a connection of its own.
     pub max_connections: usize,

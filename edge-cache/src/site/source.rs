@@ -13,7 +13,7 @@ use futures_util::{StreamExt as _, stream, stream::BoxStream};
 use longshore_oci::Digest;
 
 use super::{
-    Member, Place, Site,
+    Member, Site, SiteRepository,
     homes::Homes,
     peer::{Missed, Peer, Question, Sent},
 };
@@ -22,6 +22,7 @@ use crate::{
     piece::PieceHashes,
     source::{Reading, SharedSource, Source, SourceError},
     upstream::Identity,
+    via::{Led, Way},
 };
 
 /// Of how many answers it is remembered who sent them.
@@ -34,8 +35,10 @@ pub struct SiteSource(Arc<Asking>);
 
 struct Asking {
     site: Arc<Site>,
-    place: Place,
+    place: SiteRepository,
     identity: Identity,
+    /// By which way the request came that it is asked for.
+    way: Way,
     upstream: SharedSource,
     /// Which member sent something of which blob, the last ones.
     senders: Mutex<VecDeque<(Digest, Member)>>,
@@ -44,13 +47,13 @@ struct Asking {
 impl SiteSource {
     /// An origin's.
     pub fn new(site: Arc<Site>, origin: Origin) -> Self {
-        let place = Place::new(&origin.upstream, origin.repository.clone());
-        Self::of(site, place, origin.who.clone(), Arc::new(origin))
+        let place = SiteRepository::new(&origin.upstream, origin.repository.clone());
+        Self::of(site, place, origin.who.clone(), Led::shared(origin))
     }
 
     /// One of another source, which has what belongs there.
-    pub fn of(site: Arc<Site>, place: Place, identity: Identity, upstream: SharedSource) -> Self {
-        Self(Arc::new(Asking { site, place, identity, upstream, senders: Mutex::default() }))
+    pub fn of(site: Arc<Site>, place: SiteRepository, identity: Identity, upstream: SharedSource) -> Self {
+        Self(Arc::new(Asking { site, place, identity, way: Way::now(), upstream, senders: Mutex::default() }))
     }
 }
 
@@ -66,6 +69,10 @@ impl Source for SiteSource {
 
     fn caller(&self) -> Option<&Identity> {
         Some(&self.0.identity)
+    }
+
+    fn is_waited_for(&self) -> bool {
+        self.0.upstream.is_waited_for()
     }
 
     async fn vouched(&self, digest: &Digest) -> Result<Option<(u64, PieceHashes)>, SourceError> {
@@ -128,7 +135,7 @@ impl Asking {
     }
 
     fn question<'a>(&'a self, own: &'a Member, digest: &'a Digest) -> Question<'a> {
-        Question { own, place: &self.place, digest, identity: &self.identity }
+        Question { own, place: &self.place, digest, identity: &self.identity, way: &self.way }
     }
 
     /// Notes that a member sends something of a blob.

@@ -10,9 +10,10 @@ use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{
-    HeaderValue, Response, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE},
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE, VIA},
 };
+use longshore_oci::{RangeRequest, SentRange};
 use longshore_service::metrics::Metrics;
 
 use super::{
@@ -20,7 +21,10 @@ use super::{
     asked::{What, Word},
     rank,
 };
-use crate::upstream::Identity;
+use crate::{
+    upstream::Identity,
+    via::{MOST_HOPS, Way},
+};
 use edge::{Edge, SECRET, listeners, member};
 use registry::Registry;
 
@@ -167,6 +171,21 @@ async fn nothing_goes_in_a_circle_whoever_is_thought_to_belong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_home_takes_who_came_as_far_as_one_may() {
+    let (edges, registry) = (Edge::site(3), Registry::of(SIZE, true));
+    let hop = |number: usize| HeaderValue::try_from(format!("1.1 longshore-{number:016x}")).unwrap();
+    let came: HeaderMap = (1..MOST_HOPS).map(|number| (VIA, hop(number))).collect();
+    let way = Way::of(&came).unwrap();
+    assert_eq!(way.hops(), MOST_HOPS - 1);
+    for edge in &edges {
+        let read = way.clone().lead(async { edge.read(&registry).await }).await;
+        assert_eq!(read.unwrap(), registry.content());
+        assert_eq!(edge.asked("unable"), 0);
+    }
+    assert_eq!(registry.sent_bytes(), SIZE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_no_member_gets_nothing() {
     let (edges, registry) = (Edge::site(2), Registry::of(1_000, true));
     let home = ranked(&edges, &registry)[0];
@@ -248,11 +267,15 @@ fn broken(request: &Request, is_wrong: bool, content: &Bytes) -> Response<Body> 
         return response;
     }
     let range = request.headers().get(RANGE).map_or("", |range| range.to_str().unwrap());
-    let start: usize = range.strip_prefix("bytes=").and_then(|range| range.split('-').next()?.parse().ok()).unwrap_or_default();
-    let told = format!("bytes {start}-{}/{}", content.len() - 1, content.len());
-    response.headers_mut().insert(CONTENT_RANGE, HeaderValue::from_str(&told).unwrap());
+    let size_bytes = content.len() as u64;
+    let start = match RangeRequest::parse(range) {
+        RangeRequest::Part(part) => part.of(size_bytes).unwrap().start,
+        RangeRequest::Whole => 0,
+    };
+    let told = SentRange::new(start..size_bytes, size_bytes).to_string();
+    response.headers_mut().insert(CONTENT_RANGE, HeaderValue::try_from(told).unwrap());
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-    *response.body_mut() = Body::from(content.slice(start..));
+    *response.body_mut() = Body::from(content.slice(usize::try_from(start).unwrap()..));
     response
 }
 

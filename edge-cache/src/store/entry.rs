@@ -6,7 +6,7 @@ use std::{
     collections::BTreeSet,
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -208,6 +208,16 @@ impl Entry {
     /// Holds the blob's file where it is; `None` where the blob was dropped.
     pub(super) fn hold(&self) -> Option<RwLockReadGuard<'_, bool>> {
         let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        (!*gate).then_some(gate)
+    }
+
+    /// As [`Self::hold`], for who must not wait: `None` also where another has the file alone.
+    pub(super) fn hold_now(&self) -> Option<RwLockReadGuard<'_, bool>> {
+        let gate = match self.gate.try_read() {
+            Ok(gate) => gate,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
         (!*gate).then_some(gate)
     }
 

@@ -1,6 +1,7 @@
 use std::{io, path::Path};
 
 use longshore_oci::Digest;
+use longshore_service::byte_count::ByteCount;
 
 use crate::piece::PieceIndex;
 
@@ -45,17 +46,28 @@ pub enum StoreError {
         /// The format that is read.
         expected: u64,
     },
-    /// There is no room, and none can be made: the rest is pinned or in use, or the disk is full.
-    #[error("no room for {needed_bytes} bytes: what is kept of {quota_bytes} bytes is pinned or in use, or the disk is full")]
+    /// The quota has no room, and none can be made: what is kept is pinned or in use.
+    #[error("no room for {needed_bytes} bytes: the quota is {quota_bytes} bytes, and what is kept is pinned or in use")]
     NoRoom {
         /// What was asked for.
         needed_bytes: u64,
         /// What may be kept in all.
         quota_bytes: u64,
     },
+    /// The quota would allow it, and the disk has no room.
+    #[error("no room for {needed_bytes} bytes: the disk is full below the quota, with {kept_bytes} bytes kept on it")]
+    DiskFull {
+        /// What was asked for.
+        needed_bytes: u64,
+        /// What is kept.
+        kept_bytes: u64,
+    },
     /// What is pinned would not fit, whatever is dropped.
     #[error(
-        "with this, {pinned_bytes} bytes were pinned, and the cache may keep {quota_bytes}: unpin something, or raise the quota"
+        "with this, {} were pinned, {} more than the {} that the cache may keep: unpin something, or raise the quota",
+        ByteCount(*pinned_bytes),
+        ByteCount(pinned_bytes.saturating_sub(*quota_bytes)),
+        ByteCount(*quota_bytes)
     )]
     PinsExceedQuota {
         /// What all pins would need, each blob whole.
@@ -128,9 +140,20 @@ impl StoreError {
         move |source| Self::Index { path: path.clone(), source: Box::new(source.into()) }
     }
 
+    /// Whether the file system has no room for what was to be written, or lets this process have none.
+    pub fn is_disk_full(&self) -> bool {
+        let is_full = |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        match self {
+            Self::File { source, .. } => is_full(source),
+            Self::Index { source, .. } => matches!(&**source, redb::Error::Io(source) if is_full(source)),
+            Self::DiskFull { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the bytes can't be kept for want of room: they may be passed on without.
     pub fn is_no_room(&self) -> bool {
-        matches!(self, Self::NoRoom { .. })
+        matches!(self, Self::NoRoom { .. } | Self::DiskFull { .. })
     }
 }
 
@@ -165,4 +188,31 @@ pub enum ReadError {
     /// Who was writing the blob has given up, for this reason.
     #[error("the blob did not come to its end: {0}")]
     Aborted(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_as_people_read_them() {
+        let error = StoreError::PinsExceedQuota { pinned_bytes: 30 << 20, quota_bytes: 16 << 20 };
+        let start = "with this, 30.0 MiB were pinned, 14.0 MiB more than the 16.0 MiB that the cache may keep: ";
+        assert!(error.to_string().starts_with(start), "{error}");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_one_that_fails() {
+        let index = StoreError::index::<redb::Error>(Path::new("index"));
+        for (error, is_full) in [
+            // ENOSPC, EDQUOT and EIO.
+            (io::Error::from_raw_os_error(28), true),
+            (io::Error::from_raw_os_error(122), true),
+            (io::Error::from_raw_os_error(5), false),
+        ] {
+            let file = StoreError::file("write", Path::new("blob"))(io::Error::from(error.kind()));
+            assert_eq!((index(redb::Error::Io(error)).is_disk_full(), file.is_disk_full()), (is_full, is_full), "{file:?}");
+        }
+        assert!(!index(redb::Error::PreviousIo).is_disk_full());
+    }
 }

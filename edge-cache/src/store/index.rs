@@ -145,6 +145,14 @@ impl Index {
         Ok(done)
     }
 
+    /// Does work with the index closed, as it is after a failure.
+    #[cfg(test)]
+    pub(super) fn while_closed(&self, work: impl FnOnce()) {
+        let mut database = self.lock();
+        *database = None;
+        work();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Database>> {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }

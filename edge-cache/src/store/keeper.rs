@@ -107,7 +107,8 @@ impl Shared {
         self.flush()
     }
 
-    fn expire_pins(&self, now: Timestamp) {
+    /// Ends leases that have ended by then.
+    pub(super) fn expire_pins(&self, now: Timestamp) {
         let mut state = self.state();
         for (owner, digest) in state.pins.expired(now) {
             state.pins.remove(&owner, &digest);

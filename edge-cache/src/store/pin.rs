@@ -49,6 +49,12 @@ impl Pins {
         self.charged_bytes
     }
 
+    /// The same of those that hold at that time: leases end between two looks for them.
+    pub(super) fn charged_bytes_at(&self, now: Timestamp) -> u64 {
+        let needed = |owners: &BTreeMap<String, Pin>| owners.values().filter(|pin| pin.holds(now)).map(charge).max().unwrap_or(0);
+        self.by_digest.values().map(needed).sum()
+    }
+
     /// How many pins there are.
     pub(super) fn count(&self) -> usize {
         self.count
@@ -140,6 +146,9 @@ mod tests {
         let digest = pin(0, 0, 0, None).digest;
         assert!(pins.holding(&digest, at(9)).is_some() && pins.holding(&digest, at(10)).is_none());
         assert_eq!((pins.expired(at(9)).len(), pins.expired(at(10)).len()), (0, 1));
+        assert_eq!((pins.charged_bytes_at(at(9)), pins.charged_bytes_at(at(10))), (blob_charge(5000), 0));
+        pins.insert(pin(1, 0, 10, None));
+        assert_eq!((pins.charged_bytes_at(at(9)), pins.charged_bytes_at(at(10))), (blob_charge(5000), blob_charge(10)));
     }
 
     proptest! {

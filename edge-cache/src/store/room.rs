@@ -170,6 +170,8 @@ impl Shared {
             drop(state);
             self.metrics.evicted.with_label_values(&[reason]).inc();
             self.metrics.evicted_bytes.inc_by(freed);
+            // Nobody may want to know.
+            let _ = self.dropped.send(entry.digest().clone());
             tracing::debug!(digest = %entry.digest(), freed, reason, "a blob was dropped");
         }
     }
@@ -183,7 +185,9 @@ impl Shared {
         state.limit_bytes = state.limit_bytes.min(most_bytes.saturating_sub(FULL_DISK_MARGIN_BYTES));
         let limit_bytes = state.limit_bytes;
         drop(state);
-        tracing::warn!(needed_bytes, limit_bytes, "the disk is full: less is kept than the quota allows");
+        if let Some(count) = self.full_disk.due() {
+            tracing::warn!(needed_bytes, limit_bytes, count, "the disk is full: less is kept than the quota allows");
+        }
     }
 
     /// The disk may have room again.
@@ -192,8 +196,15 @@ impl Shared {
         state.limit_bytes = state.quota_bytes;
     }
 
+    /// That there is no room for so much, and whether it is the quota or the disk that has none. Not for who has the state locked.
     pub(super) fn no_room(&self, needed_bytes: u64) -> StoreError {
         self.metrics.no_room.inc();
-        StoreError::NoRoom { needed_bytes, quota_bytes: self.settings.quota_bytes }
+        let state = self.state();
+        let (kept_bytes, quota_bytes) = (state.disk_bytes, state.quota_bytes);
+        let in_all = kept_bytes.saturating_add(state.reserved_bytes).saturating_add(needed_bytes);
+        if state.limit_bytes < quota_bytes && in_all <= quota_bytes {
+            return StoreError::DiskFull { needed_bytes, kept_bytes };
+        }
+        StoreError::NoRoom { needed_bytes, quota_bytes }
     }
 }

@@ -5,7 +5,11 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::{sync::Notify, time::Instant};
+use longshore_oci::Digest;
+use tokio::{
+    sync::{Notify, broadcast},
+    time::Instant,
+};
 
 use super::{
     entry::Entry,
@@ -16,11 +20,12 @@ use super::{
     settings::StoreSettings,
     state::{Slot, State},
 };
+use crate::seldom::Seldom;
 
 /// What all handles of a store share.
 ///
 /// Locks are taken in this order, and none is held across an await: `names`, `flushes`, an entry's gate, `commits`, `state`, an
-/// entry's pieces. All but the last two are taken off the runtime only.
+/// entry's pieces. All but the last two are taken off the runtime only; on it an entry's gate may be tried, and is not waited for.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) settings: StoreSettings,
@@ -36,10 +41,16 @@ pub(super) struct Shared {
     pub(super) commits: Mutex<()>,
     /// Wakes the keeper: there is something to be written.
     pub(super) changed: Notify,
+    /// Tells of blobs that were dropped.
+    pub(super) dropped: broadcast::Sender<Digest>,
+    /// That the disk was full, told once in a while.
+    pub(super) full_disk: Seldom,
     /// When the next piece may be scrubbed, by whomever.
     pub(super) next_scrub: Mutex<Option<Instant>>,
 }
 
+/// How many dropped blobs are told of that nobody has taken note of yet.
+const MOST_DROPPED: usize = 1024;
 /// The unit that a file system counts a file's blocks in, in bytes.
 const SECTOR_BYTES: u64 = 512;
 
@@ -51,8 +62,21 @@ impl Shared {
         folder.sync_root()?;
         let state = Mutex::new(State::new(settings.quota_bytes, metrics.clone()));
         let (names, flushes, commits) = (Mutex::new(()), Mutex::new(()), Mutex::new(()));
-        let (changed, next_scrub) = (Notify::new(), Mutex::new(None));
-        let shared = Arc::new(Self { settings, metrics, folder, index, state, names, flushes, commits, changed, next_scrub });
+        let (dropped, _) = broadcast::channel(MOST_DROPPED);
+        let shared = Arc::new(Self {
+            settings,
+            metrics,
+            folder,
+            index,
+            state,
+            names,
+            flushes,
+            commits,
+            changed: Notify::new(),
+            dropped,
+            full_disk: Seldom::default(),
+            next_scrub: Mutex::new(None),
+        });
         shared.take_up()?;
         Ok(shared)
     }

@@ -1,7 +1,7 @@
 mod shortage;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
@@ -28,7 +28,8 @@ pub(super) struct Slot {
 /// What is here, what it takes, and what is still to be written to the index.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) entries: HashMap<Digest, Slot>,
+    /// By digest, so that a page of them is found without a look at all.
+    pub(super) entries: BTreeMap<Digest, Slot>,
     pub(super) pins: Pins,
     pub(super) disk_bytes: u64,
     pub(super) reserved_bytes: u64,
@@ -52,7 +53,7 @@ impl State {
     pub(super) fn new(quota_bytes: u64, metrics: StoreMetrics) -> Self {
         metrics.quota_bytes.set(gauged(quota_bytes));
         Self {
-            entries: HashMap::new(),
+            entries: BTreeMap::new(),
             pins: Pins::default(),
             disk_bytes: 0,
             reserved_bytes: 0,
@@ -135,12 +136,12 @@ impl State {
         self.entries.iter().map(candidate).unzip()
     }
 
-    pub(super) fn usage(&self) -> Usage {
+    pub(super) fn usage(&self, now: Timestamp) -> Usage {
         Usage {
             disk_bytes: self.disk_bytes,
             quota_bytes: self.quota_bytes,
             entries: self.entries.len(),
-            pinned_bytes: self.pins.charged_bytes(),
+            pinned_bytes: self.pins.charged_bytes_at(now),
             reserved_bytes: self.reserved_bytes,
         }
     }

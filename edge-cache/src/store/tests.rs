@@ -3,7 +3,10 @@
 mod crashes;
 mod disk;
 mod flushing;
+mod listing;
 mod model;
+mod pinning;
+mod reading;
 mod receiving;
 mod room;
 

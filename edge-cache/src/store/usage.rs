@@ -47,8 +47,8 @@ pub struct EntrySummary {
     pub disk_bytes: u64,
     /// When it was asked for last, and how often.
     pub used: Use,
-    /// Whether a pin holds it.
-    pub is_pinned: bool,
+    /// Whose pins hold it.
+    pub pinned_by: Vec<String>,
 }
 
 /// How full the store is.

@@ -75,7 +75,7 @@ fn named(status: StatusCode, headers: &HeaderMap, known: Option<&Kept>, now: Tim
     match (status, known) {
         (StatusCode::NOT_MODIFIED, Some(known)) => {
             let is_it = digest.is_none_or(|digest| digest == known.digest || digest.algorithm() != known.digest.algorithm());
-            let known = Kept { checked_at: now, ..known.clone() };
+            let known = Kept { checked_at: now, is_outdated: false, ..known.clone() };
             is_it.then_some(Some(known)).ok_or_else(|| "it told of another digest with 304".to_owned())
         }
         (StatusCode::OK, _) if grants::is_page(&grants::kind(headers)) => Err("it answered with a page of HTML".to_owned()),
@@ -96,7 +96,8 @@ mod tests {
     fn a_head_names_the_manifest_or_says_that_it_is_the_same() {
         let (one, other) = (Digest::of(Algorithm::Sha256, b"1"), Digest::of(Algorithm::Sha256, b"2"));
         let now = Timestamp::from_second(9).unwrap();
-        let known = Kept::new(one.clone(), Some("\"e\""), Timestamp::from_second(1).unwrap());
+        let told = Kept::new(one.clone(), Some("\"e\""), Timestamp::from_second(1).unwrap());
+        let known = Kept { is_outdated: true, ..told.clone() };
         let see = |status, digest: Option<&Digest>, kind: &'static str, known| {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -110,7 +111,7 @@ mod tests {
         assert_eq!(see(StatusCode::OK, Some(&other), kind, Some(&known)), Ok(Some(Kept::new(other.clone(), Some("\"f\""), now))));
         assert_eq!(see(StatusCode::OK, None, kind, Some(&known)), Ok(None));
         assert!(see(StatusCode::OK, Some(&one), "text/html", None).is_err());
-        let same = Kept { checked_at: now, ..known.clone() };
+        let same = Kept { checked_at: now, ..told };
         assert_eq!(see(StatusCode::NOT_MODIFIED, None, kind, Some(&known)), Ok(Some(same)));
         assert!(see(StatusCode::NOT_MODIFIED, Some(&other), kind, Some(&known)).is_err());
         assert!(see(StatusCode::NOT_MODIFIED, None, kind, None).is_err(), "nobody asked whether it holds");

@@ -9,10 +9,7 @@ use moka::{notification::RemovalCause, sync::Cache};
 use prometheus::IntCounterVec;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    manifest_bytes::{self, MOST_BYTES},
-    turns::Turns,
-};
+use super::manifest_bytes::{self, MOST_BYTES};
 use crate::{
     error::Error,
     grants::{Denied, MANIFESTS, Place},
@@ -20,13 +17,14 @@ use crate::{
     single::Single,
     site::{self, Site},
     store::{Store, StoreError},
+    turns::Turns,
     upstream::{Ask, Identity, Upstream},
 };
 
-/// How many bytes of manifests are in memory.
-const HOT_BYTES: u64 = 64 << 20;
+/// What it takes to hold a manifest in memory, beside its own, in bytes.
+const BESIDE_BYTES: usize = 256;
 /// How many media types are remembered.
-const MOST_KINDS: u64 = 200_000;
+pub const MOST_KINDS: u64 = 200_000;
 /// How many manifests are fetched at once of an upstream.
 const MOST_FETCHED: usize = 256;
 /// How often one joins others who fetch the same before one fetches it for oneself.
@@ -76,8 +74,8 @@ struct Shelf {
 }
 
 impl Manifests {
-    /// Those that are in a store; others come from the other edges of a site first.
-    pub fn new(store: Store, site: Option<Arc<Site>>, wrong: IntCounterVec) -> Result<Self, StoreError> {
+    /// Those that are in a store, and of which so many bytes are in memory; others come from the other edges of a site first.
+    pub fn new(store: Store, site: Option<Arc<Site>>, hot_bytes: u64, wrong: IntCounterVec) -> Result<Self, StoreError> {
         let listener = store.clone();
         let kinds = Cache::builder().max_capacity(MOST_KINDS).eviction_listener(move |key: Arc<Key>, _, cause| {
             if cause != RemovalCause::Replaced {
@@ -91,8 +89,8 @@ impl Manifests {
                 None => store.remove_record(KIND, &name),
             }
         }
-        let weigh = |_: &Digest, bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let hot = Cache::builder().max_capacity(HOT_BYTES).weigher(weigh).build();
+        let weigh = |_: &Digest, bytes: &Bytes| u32::try_from(bytes.len().saturating_add(BESIDE_BYTES)).unwrap_or(u32::MAX);
+        let hot = Cache::builder().max_capacity(hot_bytes).weigher(weigh).build();
         let turns = Arc::new(Turns::new(MOST_FETCHED));
         Ok(Self { shelf: Arc::new(Shelf { store, hot, kinds, wrong }), fetching: Single::default(), turns, site })
     }
@@ -150,14 +148,18 @@ impl Manifests {
             if let Some(manifest) = self.shelf.get(&key).await {
                 return Ok(manifest);
             }
+            let mut is_own = false;
             let lead = || {
+                is_own = true;
                 let (asker, fetched) = (identity.clone(), fetch());
                 async move { (asker, fetched.await) }
             };
-            let (asker, fetched) = self.fetching.run(key.clone(), lead).await.ok_or(Error::Overloaded)?;
+            let (asker, fetched) = self.fetching.run_once(key.clone(), lead).await.ok_or(Error::Overloaded)?;
             match fetched {
                 // Whoever asked first was not let in, or asks too often, which says nothing of who asks now.
                 Err(Error::Denied(denied)) if asker != *identity && denied.is_of_the_asker() => {}
+                // Nor does it that their request went round in a circle.
+                Err(Error::Denied(Denied::Upstream(error))) if !is_own && error.is_loop() => {}
                 outcome => return outcome,
             }
         }
@@ -169,6 +171,8 @@ impl Shelf {
     async fn get(&self, key: &Key) -> Option<Manifest> {
         let media_type = self.kinds.get(key)?;
         if let Some(bytes) = self.hot.get(&key.1) {
+            // Which notes that it was asked for: what is served from memory alone would be dropped from the disk as idle.
+            self.store.entry(&key.1);
             return Some(Manifest { bytes, media_type, was_here: true });
         }
         let bytes = self.read(&key.1).await?;
@@ -193,7 +197,7 @@ impl Shelf {
     /// What another edge of the site has.
     async fn fetch_from(&self, site: &Site, key: &Key, upstream: &Upstream, identity: &Identity) -> Option<Manifest> {
         let (place, digest) = key;
-        let place = site::Place::new(upstream, place.repository.clone());
+        let place = site::SiteRepository::new(upstream, place.repository.clone());
         let found = site.manifest(&place, digest, identity).await?;
         let media_type: Arc<str> = manifest_bytes::media_type(&found.bytes, &found.content_type).into();
         self.keep(key, &found.bytes, &media_type).await;

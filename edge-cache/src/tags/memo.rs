@@ -1,8 +1,7 @@
 //! What tags named when it was last asked.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -12,12 +11,14 @@ use moka::{notification::RemovalCause, sync::Cache};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    grants::Place,
+    grants::{Place, Resets},
     store::{Store, StoreError},
 };
 
 /// The kind of their records.
 const KIND: &str = "edge-tag";
+/// The kind of the records of when any tag of an upstream may have changed.
+const RESET_KIND: &str = "edge-tag-reset";
 /// The longest entity tag that is remembered, in bytes.
 const MOST_ETAG_BYTES: usize = 512;
 
@@ -33,12 +34,15 @@ pub struct Kept {
     pub etag: Option<String>,
     /// When the upstream was asked for it.
     pub checked_at: Timestamp,
+    /// Whether the upstream has told since that it changed.
+    pub is_outdated: bool,
 }
 
 impl Kept {
     /// Of an answer's `ETag`, where it is one that can be sent again.
     pub fn new(digest: Digest, etag: Option<&str>, checked_at: Timestamp) -> Self {
-        Self { digest, etag: etag.filter(|etag| etag.len() <= MOST_ETAG_BYTES).map(str::to_owned), checked_at }
+        let etag = etag.filter(|etag| etag.len() <= MOST_ETAG_BYTES).map(str::to_owned);
+        Self { digest, etag, checked_at, is_outdated: false }
     }
 
     /// How long ago the upstream said so; `None` where the clock was set back since.
@@ -48,7 +52,7 @@ impl Kept {
 
     /// Whether it is believed without asking.
     pub fn is_fresh(&self, now: Timestamp, ttl: Duration) -> bool {
-        self.age(now).is_some_and(|age| age < ttl)
+        !self.is_outdated && self.age(now).is_some_and(|age| age < ttl)
     }
 }
 
@@ -62,6 +66,8 @@ struct Written {
     digest: Digest,
     etag: Option<String>,
     checked_at: Timestamp,
+    #[serde(default)]
+    is_outdated: bool,
 }
 
 type Key = (Place, Tag);
@@ -72,7 +78,9 @@ pub struct Memo {
     /// When tags changed, as far back as one may be believed.
     changed: Cache<Key, Timestamp>,
     /// When any tag of an upstream may have.
-    all_changed: RwLock<HashMap<Arc<str>, Timestamp>>,
+    resets: Resets,
+    /// Held while what is remembered of a tag changes, so that no answer that was asked for before a change takes the place of its note.
+    changing: Mutex<()>,
     /// Where they are written down; nowhere in a test.
     store: Option<Store>,
 }
@@ -97,7 +105,8 @@ impl Memo {
             }
         }
         let changed = Cache::builder().max_capacity(most).time_to_live(ttl.saturating_add(LONGEST_ASKING)).build();
-        Ok(Self { kept, changed, all_changed: RwLock::default(), store })
+        let resets = Resets::new(store.clone(), RESET_KIND)?;
+        Ok(Self { kept, changed, resets, changing: Mutex::default(), store })
     }
 
     /// What a tag named.
@@ -107,32 +116,47 @@ impl Memo {
 
     /// Notes what a tag names.
     pub fn put(&self, place: &Place, tag: &Tag, kept: Kept) {
+        let _changing = self.changing();
+        let is_outdated = self.is_outdated(place, tag, &kept);
+        self.keep((place.clone(), tag.clone()), Kept { is_outdated, ..kept });
+    }
+
+    /// Notes that a tag changed, which holds over a restart: whoever tells of changes does not tell of it again.
+    pub fn outdate(&self, place: &Place, tag: &Tag) {
         let key = (place.clone(), tag.clone());
+        let _changing = self.changing();
+        self.changed.insert(key.clone(), Timestamp::now());
+        if let Some(kept) = self.kept.get(&key).filter(|kept| !kept.is_outdated) {
+            self.keep(key, Kept { is_outdated: true, ..kept });
+        }
+    }
+
+    fn keep(&self, key: Key, kept: Kept) {
         if let Some(store) = &self.store {
             store.put_record(KIND, name(&key), write(&key, &kept));
         }
         self.kept.insert(key, kept);
     }
 
-    /// Notes that a tag changed.
-    pub fn outdate(&self, place: &Place, tag: &Tag) {
-        self.changed.insert((place.clone(), tag.clone()), Timestamp::now());
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that any tag of an upstream may have.
     pub fn outdate_all(&self, upstream: &Arc<str>) {
-        self.all_changed.write().unwrap_or_else(PoisonError::into_inner).insert(upstream.clone(), Timestamp::now());
+        self.resets.note(upstream);
     }
 
     /// Whether a tag changed since its upstream was asked for this.
     pub fn is_outdated(&self, place: &Place, tag: &Tag, kept: &Kept) -> bool {
-        let all = || self.all_changed.read().unwrap_or_else(PoisonError::into_inner).get(&place.upstream).copied();
         let changed = self.changed.get(&(place.clone(), tag.clone()));
-        [changed, all()].into_iter().flatten().any(|changed| kept.checked_at <= changed)
+        let all = self.resets.last(&place.upstream).map(|reset| reset.time);
+        kept.is_outdated || changed.into_iter().chain(all).any(|changed| kept.checked_at <= changed)
     }
 
     /// Notes that there is no such tag.
     pub fn remove(&self, place: &Place, tag: &Tag) {
+        let _changing = self.changing();
         self.kept.invalidate(&(place.clone(), tag.clone()));
     }
 }
@@ -150,40 +174,16 @@ fn write((place, tag): &Key, kept: &Kept) -> Vec<u8> {
         digest: kept.digest.clone(),
         etag: kept.etag.clone(),
         checked_at: kept.checked_at,
+        is_outdated: kept.is_outdated,
     };
     serde_json::to_vec(&written).expect("texts are always JSON")
 }
 
 fn read(value: &[u8]) -> Option<(Key, Kept)> {
-    let Written { upstream, repository, tag, digest, etag, checked_at } = serde_json::from_slice(value).ok()?;
+    let Written { upstream, repository, tag, digest, etag, checked_at, is_outdated } = serde_json::from_slice(value).ok()?;
     let place = Place { upstream: upstream.into(), repository: repository.parse().ok()? };
-    Some(((place, tag.parse().ok()?), Kept { digest, etag, checked_at }))
+    Some(((place, tag.parse().ok()?), Kept { digest, etag, checked_at, is_outdated }))
 }
 
 #[cfg(test)]
-mod tests {
-    use longshore_oci::Algorithm;
-
-    use super::*;
-
-    #[test]
-    fn a_tag_is_believed_for_its_time_and_not_from_the_future() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let kept = Kept::new(Digest::of(Algorithm::Sha256, b"1"), Some("\"e\""), at(1_000));
-        let ttl = Duration::from_secs(30);
-        assert!(kept.is_fresh(at(1_029), ttl) && !kept.is_fresh(at(1_030), ttl));
-        assert!(!kept.is_fresh(at(999), ttl) && kept.age(at(999)).is_none());
-        assert!(!kept.is_fresh(at(1_000), Duration::ZERO));
-        let long = Kept::new(kept.digest.clone(), Some(&"x".repeat(MOST_ETAG_BYTES + 1)), at(0));
-        assert_eq!(long.etag, None);
-    }
-
-    #[test]
-    fn a_tag_is_read_as_it_was_written() {
-        let place = Place { upstream: "a http://a".into(), repository: "team/app".parse().unwrap() };
-        let key = (place, "v1".parse::<Tag>().unwrap());
-        let kept = Kept::new(Digest::of(Algorithm::Sha512, b"1"), Some("W/\"e\""), Timestamp::from_second(5).unwrap());
-        assert_eq!(read(&write(&key, &kept)), Some((key, kept)));
-        assert_eq!(read(b"{}"), None);
-    }
-}
+mod tests;

@@ -13,7 +13,8 @@ use http::{HeaderMap, StatusCode, header};
 use longshore_client::PullAnswer;
 
 use super::{
-    Upstream, UpstreamError, blame::Blame, byte_rate::ByteRate, metrics::Counts, metrics::InFlight, place::Place, slots::Slot,
+    Upstream, UpstreamError, blame::Blame, byte_rate::ByteRate, endpoint::Endpoint, metrics::Counts, metrics::InFlight,
+    slots::Slot,
 };
 
 /// How long a body may take that is read whole.
@@ -47,20 +48,25 @@ struct Body {
     came_bytes: u64,
     blame: Blame,
     upstream: Arc<str>,
-    place: Arc<Place>,
+    endpoint: Arc<Endpoint>,
     rate: Option<Arc<ByteRate>>,
     counts: Counts,
     _held: (Option<Slot>, InFlight),
 }
 
 impl Answer {
-    pub(super) fn of(mut arrived: Arrived, upstream: &Upstream, place: &Arc<Place>, held: (Option<Slot>, InFlight)) -> Self {
+    pub(super) fn of(
+        mut arrived: Arrived,
+        upstream: &Upstream,
+        endpoint: &Arc<Endpoint>,
+        held: (Option<Slot>, InFlight),
+    ) -> Self {
         let (status, headers) = (arrived.pulled.status, std::mem::take(&mut arrived.pulled.headers));
         let name = upstream.name.clone();
         let Arrived { pulled, first, has_body, promised_bytes, blame } = arrived;
         let is_over = first.is_none() && promised_bytes.is_none_or(|promised| promised == 0);
         if !has_body || is_over {
-            place.succeeds();
+            endpoint.succeeds();
             return Self { status, headers, body: stream::empty().boxed(), upstream: name };
         }
         let body = Body {
@@ -70,7 +76,7 @@ impl Answer {
             came_bytes: 0,
             blame,
             upstream: name.clone(),
-            place: place.clone(),
+            endpoint: endpoint.clone(),
             rate: upstream.rate.clone(),
             counts: upstream.counts.clone(),
             _held: held,
@@ -145,12 +151,12 @@ impl Body {
                 Ok(Some(bytes))
             }
             Ok(None) => {
-                self.place.succeeds();
+                self.endpoint.succeeds();
                 Ok(None)
             }
             Err(error) => {
                 self.counts.broke_off();
-                self.place.fails(&error, Some(&self.blame), &self.counts);
+                self.endpoint.fails(&error, Some(&self.blame), &self.counts);
                 let came_bytes = self.came_bytes;
                 tracing::warn!(upstream = %self.upstream, from = %self.pulled.place(), came_bytes, %error, "an answer broke off");
                 Err(error)

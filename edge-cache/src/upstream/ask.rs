@@ -14,9 +14,10 @@ use super::{
     backoff,
     blame::Blame,
     effort::Effort,
-    place::{Closed, Place},
+    endpoint::{Closed, Endpoint},
     scrutiny,
 };
+use crate::via::Way;
 
 /// After how long one may ask again who found every place for requests taken, or no memory for an answer.
 const BUSY: Duration = Duration::from_secs(1);
@@ -30,7 +31,8 @@ pub struct Ask {
     pub route: Route,
     /// The query, as it stands in a URL.
     pub query: Option<String>,
-    /// `Accept`, `If-None-Match`, `If-Range`, `Range` and `Via`; others are not sent.
+    /// `Accept`, `If-None-Match`, `If-Range`, `Range` and `Via`; others are not sent. By way of which caches of ours the request came that
+    /// it is asked for is added.
     pub headers: HeaderMap,
 }
 
@@ -101,7 +103,7 @@ impl Upstream {
     }
 
     pub(super) async fn ask_as(&self, asker: &Asker, ask: &Ask) -> Result<Answer, UpstreamError> {
-        let mut effort = Effort::new(self.places.len(), Instant::now());
+        let mut effort = Effort::new(self.endpoints.len(), self.settings.retry_timeout, Instant::now());
         let mut last = None;
         loop {
             let place = match self.choose(&mut effort, asker) {
@@ -114,11 +116,11 @@ impl Upstream {
                 }
                 Err(closed) => return Err(last.unwrap_or_else(|| self.paused(closed.reason(), closed.wait()))),
             };
-            let error = match self.ask_at(&self.places[place], asker, ask).await {
+            let error = match self.ask_at(&self.endpoints[place], asker, ask).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            self.note_failure(&self.places[place], (asker, ask), &error, effort.blame(place));
+            self.note_failure(&self.endpoints[place], (asker, ask), &error, effort.blame(place));
             let pause = effort.go_on(place, &error, &self.settings, backoff::part(), Instant::now());
             let Some(pause) = pause else { return Err(error) };
             tracing::debug!(upstream = %self.name, %error, ?pause, "asking again");
@@ -132,7 +134,7 @@ impl Upstream {
     fn choose(&self, effort: &mut Effort, asker: &Asker) -> Result<usize, Closed> {
         let mut shortest: Option<Closed> = None;
         for place in effort.order() {
-            let admitted = self.places[place].admit(asker, Instant::now());
+            let admitted = self.endpoints[place].admit(asker, Instant::now());
             effort.visit(place);
             match admitted {
                 Ok(()) => return Ok(place),
@@ -145,7 +147,7 @@ impl Upstream {
         Err(shortest.expect("there is an address"))
     }
 
-    async fn ask_at(&self, place: &Arc<Place>, asker: &Asker, ask: &Ask) -> Result<Answer, UpstreamError> {
+    async fn ask_at(&self, endpoint: &Arc<Endpoint>, asker: &Asker, ask: &Ask) -> Result<Answer, UpstreamError> {
         // A stream of changes stays for as long as both sides do, and there is one; it would take its place from all others.
         let slot = if ask.route == Route::Events {
             None
@@ -153,7 +155,7 @@ impl Upstream {
             Some(self.slots.take(ask.is_long()).await.ok_or_else(|| self.busy())?)
         };
         let (in_flight, begun) = (self.counts.begin(), Instant::now());
-        let arrived = self.arrival(place, asker, ask).await;
+        let arrived = self.arrival(endpoint, asker, ask).await;
         let outcome = match &arrived {
             Ok(arrived) if arrived.pulled.status == StatusCode::NOT_MODIFIED => "304",
             Ok(_) => "2xx",
@@ -161,17 +163,18 @@ impl Upstream {
         };
         self.counts.answered(ask.route.label(), outcome, begun.elapsed().as_secs_f64());
         let arrived = arrived?;
-        place.answers(&self.counts);
-        Ok(Answer::of(arrived, self, place, (slot, in_flight)))
+        endpoint.answers(&self.counts);
+        Ok(Answer::of(arrived, self, endpoint, (slot, in_flight)))
     }
 
     /// The answer, with the first bytes of its body where it has one.
-    async fn arrival(&self, place: &Place, asker: &Asker, ask: &Ask) -> Result<Arrived, UpstreamError> {
-        let shows_certificate = place.shows_certificate(asker);
+    async fn arrival(&self, endpoint: &Endpoint, asker: &Asker, ask: &Ask) -> Result<Arrived, UpstreamError> {
+        let shows_certificate = endpoint.shows_certificate(asker);
         let failed = |error| UpstreamError::of(&self.name, error, shows_certificate);
-        let Ask { method, route, query, headers } = ask.clone();
+        let Ask { method, route, query, mut headers } = ask.clone();
+        Way::now().tell(&mut headers);
         let request = PullRequest { method, route, query, headers, shown: asker.shown() };
-        let mut pulled = place.client(asker).ask(&request).await.map_err(failed)?;
+        let mut pulled = endpoint.client(asker).ask(&request).await.map_err(failed)?;
         let promised = scrutiny::promised(ask, pulled.status, &pulled.headers);
         let promised_bytes = promised.map_err(|reason| UpstreamError::Malformed { upstream: self.name.clone(), reason })?;
         let has_body = ask.method == Method::GET && pulled.status != StatusCode::NOT_MODIFIED;
@@ -180,28 +183,28 @@ impl Upstream {
     }
 
     /// What becomes of an address that failed. One request's further attempts don't count against it.
-    fn note_failure(&self, place: &Arc<Place>, (asker, ask): (&Asker, &Ask), error: &UpstreamError, is_first: bool) {
+    fn note_failure(&self, endpoint: &Arc<Endpoint>, (asker, ask): (&Asker, &Ask), error: &UpstreamError, is_first: bool) {
         let is_limit = error.status() == Some(StatusCode::TOO_MANY_REQUESTS);
         match error {
             UpstreamError::Paused { .. } => return,
             UpstreamError::Malformed { reason, .. } => {
-                tracing::warn!(upstream = %self.name, address = %place.address(), reason, "its answer is not taken");
+                tracing::warn!(upstream = %self.name, address = %endpoint.address(), reason, "its answer is not taken");
             }
             _ => {}
         }
         if !error.is_away() {
-            place.answers(&self.counts);
+            endpoint.answers(&self.counts);
         } else if is_first {
             let blame = error.may_be_of_one_thing().then(|| Blame::of(asker, ask));
-            place.fails(error, blame.as_ref(), &self.counts);
+            endpoint.fails(error, blame.as_ref(), &self.counts);
         }
         // That one thing is not to be had is no reason for others to wait.
-        if let Some(wait) = error.retry_after().filter(|_| is_limit || (error.is_away() && place.fails_widely())) {
+        if let Some(wait) = error.retry_after().filter(|_| is_limit || (error.is_away() && endpoint.fails_widely())) {
             let why = if is_limit { Pause::Limited } else { Pause::Failing };
             // A limit is the registry's at either of its addresses.
-            let held = if is_limit { self.places.as_slice() } else { std::slice::from_ref(place) };
-            for place in held {
-                place.hold(asker, wait, why, Instant::now());
+            let held = if is_limit { self.endpoints.as_slice() } else { std::slice::from_ref(endpoint) };
+            for endpoint in held {
+                endpoint.hold(asker, wait, why, Instant::now());
             }
         }
     }

@@ -135,6 +135,14 @@ impl Breaker {
         !matches!(*self.lock(), State::Closed(_))
     }
 
+    /// For how long yet nobody but one asks, while that is so; zero where the next request finds out whether it is back.
+    pub fn open_for(&self, now: Instant) -> Option<Duration> {
+        match *self.lock() {
+            State::Closed(_) => None,
+            State::Open(until) | State::Trying(until) => Some(until.saturating_duration_since(now)),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -157,12 +165,14 @@ mod tests {
         breaker.succeeded();
         assert!(breaker.is_open(), "what began before ends well, and nothing since");
         assert_eq!(breaker.admit(now + PAUSE / 2), Err(PAUSE / 2));
+        assert_eq!(breaker.open_for(now + PAUSE / 2), Some(PAUSE / 2));
         let later = now + PAUSE;
+        assert_eq!(breaker.open_for(later + PAUSE), Some(Duration::ZERO), "nobody has asked since");
         assert_eq!(breaker.admit(later), Ok(()));
         assert_eq!(breaker.admit(later), Err(PAUSE), "one is enough");
         assert!(breaker.failed(later));
         assert!(breaker.admit(later + PAUSE).is_ok() && breaker.answered());
-        assert!(breaker.admit(later + PAUSE).is_ok() && !breaker.is_open());
+        assert!(breaker.admit(later + PAUSE).is_ok() && !breaker.is_open() && breaker.open_for(later).is_none());
         assert!(breaker.failed(later + PAUSE), "an answer that breaks off is none");
     }
 

@@ -4,13 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::{UpstreamError, UpstreamSettings, backoff};
 
-/// How long after its begin a request may still be sent to an address that had its chance.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// What was done so far to get an answer.
 #[derive(Debug)]
 pub(super) struct Effort {
     begun: Instant,
+    /// How long after that a request may still be sent to an address that had its chance.
+    patience: Duration,
     attempts: u32,
     /// Which address is next.
     next: usize,
@@ -21,8 +20,8 @@ pub(super) struct Effort {
 }
 
 impl Effort {
-    pub(super) fn new(places: usize, now: Instant) -> Self {
-        Self { begun: now, attempts: 0, next: 0, tried: vec![false; places], failed: vec![false; places] }
+    pub(super) fn new(places: usize, patience: Duration, now: Instant) -> Self {
+        Self { begun: now, patience, attempts: 0, next: 0, tried: vec![false; places], failed: vec![false; places] }
     }
 
     /// The addresses in the order in which they are to be asked.
@@ -33,7 +32,7 @@ impl Effort {
 
     /// Whether a wait is worth it.
     pub(super) fn may_wait(&self, wait: Duration, now: Instant) -> bool {
-        now.saturating_duration_since(self.begun).saturating_add(wait) <= PATIENCE
+        now.saturating_duration_since(self.begun).saturating_add(wait) <= self.patience
     }
 
     /// An address is left alone, or is asked now.
@@ -81,6 +80,8 @@ mod tests {
 
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(20);
+
     fn refused(status: u16, retry_after: Option<u64>) -> UpstreamError {
         let retry_after = retry_after.map(Duration::from_secs);
         let status = StatusCode::from_u16(status).unwrap();
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn goes_on_a_few_times_and_then_not() {
         let now = Instant::now();
-        let mut effort = Effort::new(1, now);
+        let mut effort = Effort::new(1, PATIENCE, now);
         effort.visit(0);
         let pauses: Vec<_> = (0..4).map(|_| effort.go_on(0, &refused(500, None), &settings(), 1.0, now)).collect();
         let expected = [Some(100), Some(200), Some(400), None];
@@ -108,20 +109,22 @@ mod tests {
             (refused(429, Some(21)), None),
             (refused(503, Some(u64::MAX)), None),
         ] {
-            let mut effort = Effort::new(1, now);
+            let mut effort = Effort::new(1, PATIENCE, now);
             effort.visit(0);
             let pause = effort.go_on(0, &error, &settings(), 0.0, now);
             assert_eq!(pause, goes_on.map(Duration::from_secs), "{error}");
         }
-        let mut late = Effort::new(1, now);
+        let mut late = Effort::new(1, PATIENCE, now);
         late.visit(0);
         assert_eq!(late.go_on(0, &refused(500, None), &settings(), 1.0, now + PATIENCE), None);
+        let patient = Effort::new(1, PATIENCE * 2, now);
+        assert!(patient.may_wait(PATIENCE, now + PATIENCE) && !patient.may_wait(PATIENCE * 2, now + PATIENCE));
     }
 
     #[test]
     fn goes_to_the_other_address_at_once() {
         let now = Instant::now();
-        let mut effort = Effort::new(2, now);
+        let mut effort = Effort::new(2, PATIENCE, now);
         assert_eq!(effort.order().collect::<Vec<_>>(), [0, 1]);
         effort.visit(0);
         assert_eq!(effort.go_on(0, &refused(503, Some(60)), &settings(), 1.0, now), Some(Duration::ZERO));
@@ -131,7 +134,7 @@ mod tests {
         assert_eq!(pause, Some(Duration::from_millis(100)));
         assert!(effort.blame(1) && !effort.blame(1) && effort.blame(0));
         // What the registry limits it limits at both.
-        let mut limited = Effort::new(2, now);
+        let mut limited = Effort::new(2, PATIENCE, now);
         limited.visit(0);
         let pause = limited.go_on(0, &refused(429, Some(1)), &settings(), 1.0, now);
         assert_eq!(pause, Some(Duration::from_millis(1100)), "not all in the same moment");
@@ -142,7 +145,7 @@ mod tests {
     fn has_two_addresses_asked_even_for_one_attempt() {
         let now = Instant::now();
         let once = UpstreamSettings { attempts: 1, ..settings() };
-        let mut effort = Effort::new(2, now);
+        let mut effort = Effort::new(2, PATIENCE, now);
         effort.visit(0);
         assert_eq!(effort.go_on(0, &refused(500, None), &once, 1.0, now + PATIENCE * 2), Some(Duration::ZERO));
         effort.visit(1);

@@ -171,11 +171,17 @@ impl UpstreamError {
     /// storage refuses something, or has lost it.
     pub fn is_away(&self) -> bool {
         match self {
-            Self::Refused { status, .. } | Self::Elsewhere { status, .. } => status.is_server_error(),
+            Self::Refused { status, .. } | Self::Elsewhere { status, .. } => status.is_server_error() && !self.is_loop(),
             Self::Unreachable { .. } => true,
             Self::Paused { reason, .. } => *reason == Pause::Failing,
             Self::Malformed { .. } | Self::Setup { .. } => false,
         }
+    }
+
+    /// Whether it says that what it is asked goes round in a circle of caches. It is there, and what it says is of the way by which somebody
+    /// came, who may have made that up.
+    pub fn is_loop(&self) -> bool {
+        self.status() == Some(StatusCode::LOOP_DETECTED)
     }
 
     /// Whether it limits who asks, which says nothing of others.
@@ -193,7 +199,7 @@ impl UpstreamError {
     }
 
     /// Whether the same address can do better in a moment.
-    pub(super) fn is_passing(&self) -> bool {
+    pub fn is_passing(&self) -> bool {
         match self {
             Self::Refused { status, .. } => matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504),
             Self::Unreachable { source, .. } => match source.as_ref() {

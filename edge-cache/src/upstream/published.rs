@@ -5,17 +5,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use longshore_oci::Route;
 use longshore_service::signing::{InvalidSignature, KeySet};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
 use super::{Ask, Kind, Pause, Upstream, UpstreamError, asker::Asker, backoff};
-use crate::vouching::edge_key;
+use crate::{
+    via::{MOST_HOPS, Way},
+    vouching::edge_key,
+};
 
 /// How long it holds what an upstream is.
 const KEPT: Duration = Duration::from_mins(10);
+/// The answers of a registry that has no such thing.
+const SAY_NONE: [StatusCode; 4] =
+    [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
 /// The same where a page for people came, which may be of something in between.
 const KEPT_IN_DOUBT: Duration = Duration::from_secs(30);
 /// How often keys are asked for again since one is not known.
@@ -33,8 +39,8 @@ const MOST_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Published {
     state: Mutex<State>,
-    /// One asks for all.
-    turn: Semaphore,
+    /// One asks for all who came through as many caches of ours: see [`Single`](crate::single::Single).
+    turns: [Semaphore; MOST_HOPS],
 }
 
 #[derive(Clone, Debug, Default)]
@@ -65,7 +71,7 @@ struct Failed {
 
 impl Default for Published {
     fn default() -> Self {
-        Self { state: Mutex::default(), turn: Semaphore::new(1) }
+        Self { state: Mutex::default(), turns: std::array::from_fn(|_| Semaphore::new(1)) }
     }
 }
 
@@ -140,7 +146,7 @@ impl Upstream {
             Kind::Longshore => Ok(true),
             Kind::Other => Ok(false),
             Kind::Auto => {
-                self.keys().await;
+                self.look_up().await?;
                 let known = self.published.state();
                 match known.doubt(Instant::now()) {
                     Some(wait) => Err(self.paused(Pause::Failing, wait)),
@@ -152,11 +158,16 @@ impl Upstream {
 
     /// The keys that it publishes; none where it is not one of ours, or never could be asked.
     pub async fn keys(&self) -> Option<Arc<KeySet>> {
+        self.look_up().await.unwrap_or_else(|_| self.published.state().keys())
+    }
+
+    /// The same; an error where nothing is known, and it says that who asks goes round in a circle, which says nothing of others.
+    async fn look_up(&self) -> Result<Option<Arc<KeySet>>, UpstreamError> {
         if self.settings.kind == Kind::Other {
-            return None;
+            return Ok(None);
         }
         let (known, now) = (self.published.state(), Instant::now());
-        if known.is_fresh(now) || known.is_asked(now, now) { known.keys() } else { self.find(now).await }
+        if known.is_fresh(now) || known.is_asked(now, now) { Ok(known.keys()) } else { self.find(now).await }
     }
 
     /// What was signed by one of its keys as a statement of this kind; a key that is not known is asked for, once in ten seconds at
@@ -169,29 +180,30 @@ impl Upstream {
             return Some(checked);
         }
         Some(match self.find(now).await {
-            Some(keys) => keys.check(kind, signed),
-            None => checked,
+            Ok(Some(keys)) => keys.check(kind, signed),
+            _ => checked,
         })
     }
 
     /// Asks what it is, unless somebody else has since then, or has in vain a moment ago: all who wait get what came of the one request.
-    async fn find(&self, since: Instant) -> Option<Arc<KeySet>> {
-        let _turn = self.published.turn.acquire().await;
+    async fn find(&self, since: Instant) -> Result<Option<Arc<KeySet>>, UpstreamError> {
+        let _turn = self.published.turns[Way::now().hops()].acquire().await;
         let known = self.published.state();
         if known.is_asked(since, Instant::now()) {
-            return known.keys();
+            return Ok(known.keys());
         }
         let reason = match tokio::time::timeout(PATIENCE, self.fetch_keys()).await {
             Ok(Ok((keys, kept))) => {
                 self.published.lock().succeed(keys.clone(), kept, Instant::now());
-                return keys;
+                return Ok(keys);
             }
+            Ok(Err(error)) if error.is_loop() => return if known.found.is_some() { Ok(known.keys()) } else { Err(error) },
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("they did not come within {} s", PATIENCE.as_secs()),
         };
         self.published.lock().fail(Instant::now(), backoff::part());
         tracing::warn!(upstream = %self.name, reason, "the keys of a registry could not be asked for");
-        known.keys()
+        Ok(known.keys())
     }
 
     /// The keys, and how long they hold; none where it is not one of ours.
@@ -218,8 +230,10 @@ impl Upstream {
                 Ok((keys.map(Arc::new), kept))
             }
             Err(UpstreamError::Malformed { .. }) => Ok((None, KEPT_IN_DOUBT)),
+            Err(error) if error.status().is_some_and(|status| SAY_NONE.contains(&status)) => Ok((None, KEPT)),
+            // What is wrong with the question may be in between, too.
             Err(error) if error.status().is_some_and(|status| status.is_client_error()) && !error.is_passing() => {
-                Ok((None, KEPT))
+                Ok((None, KEPT_IN_DOUBT))
             }
             Err(error) => Err(error),
         }

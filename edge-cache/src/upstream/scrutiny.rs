@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
-use longshore_oci::{ByteRange, ContentRange, Digest, RangeRequest, Reference, Route, media_type};
+use longshore_oci::{ByteRange, Digest, RangeRequest, Reference, Route, SentRange, media_type};
 
 use super::Ask;
 
@@ -55,18 +55,16 @@ fn sent_range(ask: &Ask, headers: &HeaderMap) -> Result<Range<u64>, String> {
     let asked = text(&ask.headers, &header::RANGE).map_or(RangeRequest::Whole, RangeRequest::parse);
     let RangeRequest::Part(asked) = asked else { return Err("it sends a part where the whole was asked for".to_owned()) };
     let told = text(headers, &header::CONTENT_RANGE).ok_or("it sends a part, and not which")?;
-    let sent: ContentRange = told.parse().map_err(|_| "its Content-Range can't be read".to_owned())?;
-    let total = told.rsplit_once('/').and_then(|(_, total)| total.trim().parse::<u64>().ok());
-    let end = sent.last.checked_add(1).filter(|end| total.is_none_or(|total| *end <= total));
-    let end = end.ok_or("its Content-Range ends after the end")?;
-    let is_asked = match (asked, total) {
-        (_, Some(total)) => asked.of(total).is_some_and(|asked| sent.first == asked.start && end <= asked.end),
-        (ByteRange::Between(first, last), None) => sent.first == first && sent.last <= last,
-        (ByteRange::From(first), None) => sent.first == first,
-        (ByteRange::Last(count), None) => end - sent.first <= count,
+    let sent: SentRange = told.parse().map_err(|_| "its Content-Range can't be read".to_owned())?;
+    let Range { start, end } = sent.bytes;
+    let is_asked = match (asked, sent.size_bytes) {
+        (_, Some(size_bytes)) => asked.of(size_bytes).is_some_and(|asked| start == asked.start && end <= asked.end),
+        (ByteRange::Between(first, last), None) => start == first && end - 1 <= last,
+        (ByteRange::From(first), None) => start == first,
+        (ByteRange::Last(count), None) => end - start <= count,
         (ByteRange::Empty, None) => false,
     };
-    if is_asked { Ok(sent.first..end) } else { Err(format!("it sends the part {sent}, which was not asked for")) }
+    if is_asked { Ok(start..end) } else { Err(format!("it sends {sent}, which were not asked for")) }
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

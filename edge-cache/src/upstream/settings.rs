@@ -35,6 +35,8 @@ pub struct UpstreamSettings {
     pub read_timeout: Duration,
     /// How often something is asked for before the last error counts; 1 for once.
     pub attempts: u32,
+    /// How long after it was begun a request may still be sent to an address that had its chance.
+    pub retry_timeout: Duration,
     /// The longest pause before the second attempt. Each further one is up to twice as long, and a random part of it is waited.
     pub backoff_min: Duration,
     /// The longest pause before any attempt.
@@ -108,6 +110,7 @@ impl UpstreamSettings {
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(30),
             attempts: 4,
+            retry_timeout: Duration::from_secs(20),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(1),
             breaker_failures: 5,

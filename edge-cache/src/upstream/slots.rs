@@ -16,6 +16,7 @@ pub struct Slots {
     long: Arc<Semaphore>,
     /// Leave to wait, for what is short and for what is long: who waits for an upstream that hangs takes others' memory and turns.
     waiting: [Semaphore; 2],
+    most_waiting: usize,
     patience: Duration,
 }
 
@@ -36,8 +37,14 @@ impl Slots {
     pub fn new(count: usize, waiting: usize, patience: Duration) -> Self {
         let count = count.clamp(1, Semaphore::MAX_PERMITS);
         let long = (count - count.div_ceil(4)).max(1);
-        let waiting = [(); 2].map(|()| Semaphore::new(waiting.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { all: Arc::new(Semaphore::new(count)), long: Arc::new(Semaphore::new(long)), waiting, patience }
+        let most_waiting = waiting.clamp(1, Semaphore::MAX_PERMITS);
+        let waiting = [(); 2].map(|()| Semaphore::new(most_waiting));
+        Self { all: Arc::new(Semaphore::new(count)), long: Arc::new(Semaphore::new(long)), waiting, most_waiting, patience }
+    }
+
+    /// Whether a place is waited for.
+    pub fn are_waited_for(&self) -> bool {
+        self.waiting.iter().any(|waiting| waiting.available_permits() < self.most_waiting)
     }
 
     /// A place; `None` where none is free in time, or as many wait as may.
@@ -74,12 +81,16 @@ mod tests {
     async fn lets_no_more_wait_than_may() {
         let slots = Slots::new(2, 3, Duration::from_mins(10));
         let _held = slots.take(true).await.expect("a place");
+        assert!(!slots.are_waited_for());
         let waiting = futures_util::future::join_all((0..3).map(|_| slots.take(true)));
         tokio::select! {
             biased;
             _ = waiting => unreachable!("the place is held"),
-            refused = slots.take(true) => assert!(refused.is_none(), "at once"),
+            refused = async { (slots.take(true).await.is_none(), slots.are_waited_for()) } => {
+                assert_eq!(refused, (true, true), "at once");
+            }
         }
+        assert!(!slots.are_waited_for(), "who waited is gone");
         assert!(slots.take(false).await.is_some(), "what is short waits elsewhere");
         assert_eq!((most_waiting(1), most_waiting(64)), (256, 1024));
     }

@@ -26,7 +26,8 @@ impl fmt::Display for Announcement {
         writeln!(formatter, "longshore: edge on {url}, for {upstreams}, {data}; Ctrl-C stops, nothing is lost")?;
         if self.shows_first_steps {
             writeln!(formatter, "  try  docker pull {}/alpine", reachable_host(*address))?;
-            writeln!(formatter, "  try  longshore edge status --at {address}")?;
+            // With the scheme: a bare host on this machine is taken to speak plain HTTP.
+            writeln!(formatter, "  try  longshore edge status --at {url}")?;
         }
         match self.admin_address {
             Some(admin_address) => writeln!(formatter, "longshore: admin on http://{admin_address}"),
@@ -54,9 +55,11 @@ mod tests {
             "longshore: edge on http://127.0.0.1:5100, for 127.0.0.1:5000, docker.io, pieces in ./edge (up to 50GiB); Ctrl-C stops, \
              nothing is lost\n\
              \x20 try  docker pull localhost:5100/alpine\n\
-             \x20 try  longshore edge status --at 127.0.0.1:5100\n\
+             \x20 try  longshore edge status --at http://127.0.0.1:5100\n\
              longshore: admin on http://127.0.0.1:5101\n"
         );
+        announcement.url = "https://127.0.0.1:5100".to_owned();
+        assert!(announcement.to_string().contains("  try  longshore edge status --at https://127.0.0.1:5100\n"));
         (announcement.shows_first_steps, announcement.admin_address) = (false, None);
         assert!(announcement.to_string().ends_with("nothing is lost\n"));
     }

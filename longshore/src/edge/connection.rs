@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use longshore_client::{ClientError, ClientOptions, Credentials, EdgeClient, RegistryClient, RegistryUrl};
+use longshore_client::{ClientError, ClientOptions, Credentials, EdgeClient, Fault, Refusal, RegistryClient, RegistryUrl};
 
 use crate::{
     connection::explained,
@@ -9,13 +9,16 @@ use crate::{
     output::Format,
 };
 
+/// The edge that is asked where nobody says.
+const USUAL: &str = "http://127.0.0.1:5100";
+
 const WHERE: &str = "The edge: where it serves, or its admin listener. Its token, where it has one, is in LONGSHORE_EDGE_TOKEN";
 
 /// Which edge to ask, how to reach it, and how to show what it says.
 #[derive(Args)]
 #[command(next_help_heading = "Edge and output")]
 pub struct EdgeConnection {
-    #[arg(long, help = WHERE, value_name = "URL", default_value = "http://127.0.0.1:5100", env = "LONGSHORE_EDGE_URL", hide_env_values = true)]
+    #[arg(long, help = WHERE, value_name = "URL", default_value = USUAL, env = "LONGSHORE_EDGE_URL", hide_env_values = true)]
     at: String,
     /// Let plain HTTP leave this machine; a host without a scheme then means http
     #[arg(long)]
@@ -29,6 +32,14 @@ pub struct EdgeConnection {
 }
 
 impl EdgeConnection {
+    /// The flags by which another command reaches the same edge, each after a space.
+    pub fn flags(&self) -> String {
+        let at = if self.at == USUAL { String::new() } else { format!(" --at {}", self.at) };
+        let plain_http = if self.plain_http { " --plain-http" } else { "" };
+        let ca_file = self.ca_file.as_ref().map(|file| format!(" --ca-file {}", file.display())).unwrap_or_default();
+        format!("{at}{plain_http}{ca_file}")
+    }
+
     /// A client for the edge's own API.
     pub fn client(&self) -> Result<EdgeClient, Failure> {
         self.registry_client().map(EdgeClient::new)
@@ -52,7 +63,7 @@ impl EdgeConnection {
 pub fn told(error: &ClientError) -> Failure {
     match error {
         ClientError::Unreachable { registry, fault, .. } => {
-            Failure::Failed(format!("no edge answers at {registry}: {fault}; --at says where it is"))
+            Failure::Failed(format!("no edge answers at {registry}: {fault}; {}", remedy(registry, fault)))
         }
         ClientError::Refused { status, .. } if status.as_u16() == 401 => {
             Failure::Failed(format!("{error}; put the token into LONGSHORE_EDGE_TOKEN"))
@@ -60,7 +71,71 @@ pub fn told(error: &ClientError) -> Failure {
         ClientError::Refused { status, errors, .. } if status.as_u16() == 404 && errors.is_empty() => {
             Failure::Failed(format!("{error}; is it an edge of longshore's?"))
         }
+        // A registry has no such path, and an edge has them all.
+        ClientError::Refused { registry, status, errors, .. } if status.as_u16() == 404 && errors.iter().all(is_unsupported) => {
+            Failure::Failed(format!("what answers at {registry} is no edge: {error}; --at says where the edge is"))
+        }
+        // What speaks TLS says so to plain HTTP in words for people, if at all.
+        ClientError::Refused { registry, status, errors, .. }
+            if status.as_u16() == 400 && errors.is_empty() && !registry.is_https() =>
+        {
+            Failure::Failed(format!("{error}; where it speaks TLS, try --at https://{}", registry.authority()))
+        }
         ClientError::Refused { .. } | ClientError::Malformed { .. } => Failure::Failed(with_sources(error)),
         _ => explained(error),
+    }
+}
+
+fn is_unsupported(said: &Refusal) -> bool {
+    said.code == "UNSUPPORTED"
+}
+
+/// What can be done where no edge answers.
+fn remedy(registry: &RegistryUrl, fault: &Fault) -> String {
+    let host = registry.authority();
+    match fault {
+        Fault::NotHttp => format!("try --at https://{host}"),
+        Fault::NotTls => format!("try --at http://{host}"),
+        Fault::UnknownAuthority => "--ca-file FILE trusts an authority of your own".to_owned(),
+        // The alert of one that speaks TLS may be lost with the connection.
+        Fault::Broken(_) if !registry.is_https() => format!("where it speaks TLS, try --at https://{host}"),
+        _ => "--at says where it is".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_to_try_where_no_edge_answers() {
+        let at = |text: &str| RegistryUrl::parse(text, true).expect("a URL");
+        let (plain, secure) = (at("http://127.0.0.1:5100"), at("https://127.0.0.1:5100"));
+        assert_eq!(remedy(&plain, &Fault::NotHttp), "try --at https://127.0.0.1:5100");
+        assert_eq!(remedy(&secure, &Fault::NotTls), "try --at http://127.0.0.1:5100");
+        assert!(remedy(&plain, &Fault::Broken("cut".to_owned())).contains("https://127.0.0.1:5100"));
+        assert_eq!(remedy(&secure, &Fault::Broken("cut".to_owned())), "--at says where it is");
+    }
+
+    #[test]
+    fn a_registry_is_told_from_an_edge() {
+        let refused = |status: u16, code: &str| ClientError::Refused {
+            registry: RegistryUrl::parse("http://127.0.0.1:5000", false).expect("a URL"),
+            status: status.try_into().expect("a status"),
+            errors: vec![Refusal { code: code.to_owned(), message: "no".to_owned(), detail: serde_json::Value::Null }],
+            request_id: None,
+            retry_after: None,
+            challenge: None,
+        };
+        assert!(told(&refused(404, "UNSUPPORTED")).to_string().contains("http://127.0.0.1:5000 is no edge"));
+        assert_eq!(told(&refused(404, "BLOB_UNKNOWN")).to_string(), "no (BLOB_UNKNOWN)");
+    }
+
+    #[test]
+    fn another_command_reaches_the_same_edge() {
+        let usual = EdgeConnection { at: USUAL.to_owned(), plain_http: false, ca_file: None, output: Format::Table };
+        assert_eq!(usual.flags(), "");
+        let other = EdgeConnection { at: "edge.example".to_owned(), plain_http: true, ca_file: Some("ca.pem".into()), ..usual };
+        assert_eq!(other.flags(), " --at edge.example --plain-http --ca-file ca.pem");
     }
 }

@@ -55,12 +55,17 @@ async fn list(client: &EdgeClient, output: Format) -> Result<(), Failure> {
 
 /// The digest is whole: it is what evict and pin take.
 fn row(blob: &EdgeBlob, now: Timestamp) -> [String; 5] {
-    let here = match blob.present_bytes {
-        present if present >= blob.size_bytes => "all".to_owned(),
-        present => ByteCount(present).to_string(),
-    };
+    let here = here(Some(blob.present_bytes), blob.size_bytes);
     let pinned_by = if blob.pinned_by.is_empty() { NOTHING.to_owned() } else { blob.pinned_by.join(", ") };
     [blob.digest.to_string(), ByteCount(blob.size_bytes).to_string(), here, Age::at(now, blob.used_at).to_string(), pinned_by]
+}
+
+fn here(present_bytes: Option<u64>, size_bytes: u64) -> String {
+    match present_bytes {
+        None => NOTHING.to_owned(),
+        Some(present_bytes) if present_bytes >= size_bytes => "all".to_owned(),
+        Some(present_bytes) => ByteCount(present_bytes).to_string(),
+    }
 }
 
 async fn list_pins(client: &EdgeClient, output: Format) -> Result<(), Failure> {
@@ -68,7 +73,7 @@ async fn list_pins(client: &EdgeClient, output: Format) -> Result<(), Failure> {
     let mut out = BufWriter::new(stdout());
     match output {
         Format::Table => {
-            let mut table = Table::new(["OWNER", "PINNED", "PARTS", "SIZE", "ENDS", "REASON"]);
+            let mut table = Table::new(["OWNER", "PINNED", "PARTS", "SIZE", "HERE", "ENDS", "REASON"]);
             table.write(&mut out, pin_rows(&pins, Timestamp::now()))?;
         }
         Format::Json => {
@@ -81,19 +86,20 @@ async fn list_pins(client: &EdgeClient, output: Format) -> Result<(), Failure> {
 }
 
 /// A row an image, or a blob that was pinned by itself.
-fn pin_rows(pins: &[EdgePin], now: Timestamp) -> Vec<[String; 6]> {
+fn pin_rows(pins: &[EdgePin], now: Timestamp) -> Vec<[String; 7]> {
     let mut rows: BTreeMap<(&str, &str), Vec<&EdgePin>> = BTreeMap::new();
     for pin in pins {
         let what = pin.image.as_deref().unwrap_or(pin.digest.as_str());
         rows.entry((&pin.owner, what)).or_default().push(pin);
     }
     let row = |((owner, what), parts): ((&str, &str), Vec<&EdgePin>)| {
-        let size = ByteCount(parts.iter().map(|pin| pin.size_bytes).sum()).to_string();
+        let size_bytes = parts.iter().map(|pin| pin.size_bytes).sum();
+        let here = here(parts.iter().map(|pin| pin.present_bytes).sum(), size_bytes);
         let ends = parts.iter().filter_map(|pin| pin.expires_at).min();
         let ends = ends.map_or_else(|| "never".to_owned(), |end| TimeLeft::at(now, end).to_string());
         let reason = parts.first().map(|pin| pin.reason.clone()).filter(|reason| !reason.is_empty());
         let reason = reason.unwrap_or_else(|| NOTHING.to_owned());
-        [owner.to_owned(), what.to_owned(), parts.len().to_string(), size, ends, reason]
+        [owner.to_owned(), what.to_owned(), parts.len().to_string(), ByteCount(size_bytes).to_string(), here, ends, reason]
     };
     rows.into_iter().map(row).collect()
 }
@@ -124,11 +130,14 @@ mod tests {
             image: image.map(str::to_owned),
             digest: Digest::of(Algorithm::Sha256, content.as_bytes()),
             size_bytes: 512,
+            present_bytes: Some(if image.is_some() { 512 } else { 100 }),
             created_at: now,
             expires_at: image.map(|_| "2026-06-08T11:00:00Z".parse().expect("a time")),
         };
         let rows = pin_rows(&[pin(Some("alpine:3"), "a"), pin(None, "a"), pin(Some("alpine:3"), "b")], now);
-        assert_eq!(rows[0], ["prewarm", "alpine:3", "2", "1.0 KiB", "6 d left", "May"]);
-        assert_eq!((rows.len(), rows[1][4].as_str()), (2, "never"));
+        assert_eq!(rows[0], ["prewarm", "alpine:3", "2", "1.0 KiB", "all", "6 d left", "May"]);
+        assert_eq!((rows.len(), &rows[1][3..6]), (2, &["512 B", "100 B", "never"].map(str::to_owned)[..]));
+        let untold = EdgePin { present_bytes: None, ..pin(None, "a") };
+        assert_eq!(pin_rows(&[untold], now)[0][3..6], ["512 B", "-", "never"]);
     }
 }

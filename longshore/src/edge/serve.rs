@@ -5,7 +5,8 @@ use std::{
 };
 
 use clap::Args;
-use longshore_edge_cache::{Config, Drained, build};
+use longshore_edge_cache::{Config, build};
+use longshore_service::doors::Drained;
 
 use super::announcement::Announcement;
 use crate::{
@@ -64,9 +65,9 @@ async fn serve(config: Config, shows_first_steps: bool) -> Result<(), Failure> {
         Failure::Failed(if is_address_taken(&error) { format!("{reason}; {TAKEN}") } else { reason })
     })?;
     let announcement = Announcement {
-        url: app.url(),
-        address: app.address(),
-        admin_address: app.admin_address(),
+        url: app.doors().url(),
+        address: app.doors().address(),
+        admin_address: app.doors().admin_address(),
         upstreams: app.upstreams().to_vec(),
         data: format!("pieces in {folder} ({})", app.summary()),
         shows_first_steps,

@@ -2,7 +2,7 @@ use std::io::{BufWriter, Write as _, stdout};
 
 use clap::Args;
 use jiff::Timestamp;
-use longshore_client::{EdgePinOwner, EdgeStatus, EdgeUpstream};
+use longshore_client::{EdgePause, EdgePinOwner, EdgeStatus, EdgeUpstream};
 
 use super::{
     connection::{EdgeConnection, told},
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    output::{ByteCount, Format, NOTHING, Table, write_json},
+    output::{ByteCount, Format, NOTHING, Table, printable, write_json},
 };
 
 #[derive(Args)]
@@ -27,7 +27,11 @@ impl StatusArguments {
             Format::Json => write_json(&mut out, &status)?,
             Format::Table => {
                 let mut table = Table::new(["UPSTREAM", "HIT", "SAVED", "IN FLIGHT", "DISK", "PINNED"]);
-                table.write(&mut out, rows(&status, Timestamp::now()))?;
+                let now = Timestamp::now();
+                table.write(&mut out, rows(&status, now))?;
+                for upstream in &status.upstreams {
+                    upstream.pauses.iter().try_for_each(|pause| writeln!(out, "{}", paused(upstream, pause, now)))?;
+                }
             }
         }
         Ok(out.flush()?)
@@ -51,7 +55,17 @@ fn rows(status: &EdgeStatus, now: Timestamp) -> Vec<[String; 6]> {
     status.upstreams.iter().map(&mut row).collect()
 }
 
-/// How many of a hundred bytes were there already.
+/// `127.0.0.1:5000 is left alone for 7 s: it can't be reached: connection refused`.
+fn paused(upstream: &EdgeUpstream, pause: &EdgePause, now: Timestamp) -> String {
+    let place = if pause.address == upstream.url { String::new() } else { format!(" at {}", pause.address) };
+    let how_long = match pause.until {
+        Some(end) => format!("for {} s", (end.as_second() - now.as_second()).max(1)),
+        None => "until it is asked again".to_owned(),
+    };
+    printable(&format!("{}{place} is left alone {how_long}: {}", upstream.name, pause.reason))
+}
+
+/// How many of a hundred bytes cost no fetch of their own.
 fn hit(upstream: &EdgeUpstream) -> String {
     if upstream.served_bytes == 0 {
         return NOTHING.to_owned();
@@ -72,7 +86,7 @@ fn of(used_bytes: u64, quota_bytes: u64) -> String {
     format!("{used} of {quota}")
 }
 
-/// `2 images (prewarm: 6 d left)`.
+/// `2 images (prewarm: 6 d left)`, with how much of them is there where that is not all.
 fn pinned(owner: &EdgePinOwner, now: Timestamp) -> String {
     let what = match (owner.images, owner.blobs) {
         (0, 1) => "1 blob".to_owned(),
@@ -80,8 +94,12 @@ fn pinned(owner: &EdgePinOwner, now: Timestamp) -> String {
         (1, _) => "1 image".to_owned(),
         (images, _) => format!("{images} images"),
     };
-    let left = owner.expires_at.map(|end| format!(": {}", TimeLeft::at(now, end))).unwrap_or_default();
-    format!("{what} ({}{left})", owner.owner)
+    let left = owner.expires_at.map(|end| TimeLeft::at(now, end).to_string());
+    let here = owner.present_bytes.filter(|present_bytes| *present_bytes < owner.size_bytes);
+    let here = here.map(|present_bytes| format!("{} here", of(present_bytes, owner.size_bytes)));
+    let more: Vec<String> = left.into_iter().chain(here).collect();
+    let more = if more.is_empty() { String::new() } else { format!(": {}", more.join(", ")) };
+    format!("{what} ({}{more})", owner.owner)
 }
 
 #[cfg(test)]
@@ -101,7 +119,39 @@ mod tests {
             fetched_bytes,
             fetches: 1,
             wrong: 0,
+            pauses: Vec::new(),
         }
+    }
+
+    #[test]
+    fn says_which_upstream_is_left_alone_and_why() {
+        let now: Timestamp = "2026-06-01T12:00:00Z".parse().expect("a time");
+        let upstream = upstream("127.0.0.1:5000", 0, 0, 0);
+        let reason = "it can't be reached: connection refused";
+        let mut pause =
+            EdgePause { address: upstream.url.clone(), reason: reason.to_owned(), until: "2026-06-01T12:00:07Z".parse().ok() };
+        assert_eq!(paused(&upstream, &pause, now), format!("127.0.0.1:5000 is left alone for 7 s: {reason}"));
+        (pause.address, pause.until) = ("http://127.0.0.2".to_owned(), None);
+        let expected = format!("127.0.0.1:5000 at http://127.0.0.2 is left alone until it is asked again: {reason}");
+        assert_eq!(paused(&upstream, &pause, now), expected);
+    }
+
+    #[test]
+    fn says_how_much_of_what_is_pinned_is_there() {
+        let now = Timestamp::UNIX_EPOCH;
+        let owner = EdgePinOwner {
+            owner: "operator".to_owned(),
+            images: 1,
+            blobs: 9,
+            size_bytes: 30 << 20,
+            present_bytes: Some(3 << 20),
+            expires_at: None,
+        };
+        assert_eq!(pinned(&owner, now), "1 image (operator: 3.0 of 30.0 MiB here)");
+        let ends = EdgePinOwner { expires_at: "1970-01-01T00:00:09Z".parse().ok(), ..owner };
+        assert_eq!(pinned(&ends, now), "1 image (operator: 9 s left, 3.0 of 30.0 MiB here)");
+        let untold = EdgePinOwner { present_bytes: None, ..ends };
+        assert_eq!(pinned(&untold, now), "1 image (operator: 9 s left)");
     }
 
     #[test]
@@ -112,6 +162,7 @@ mod tests {
             images,
             blobs: 7,
             size_bytes: 1,
+            present_bytes: Some(1),
             expires_at: end.map(|end| end.parse().expect("a time")),
         };
         let status = EdgeStatus {

@@ -56,7 +56,7 @@ fn width(text: &str) -> usize {
 }
 
 /// The text without what would move a terminal's cursor: media types and platforms are whatever somebody pushed.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 

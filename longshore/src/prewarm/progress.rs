@@ -11,15 +11,18 @@ pub enum Progress {
     Lines { told: Vec<bool> },
 }
 
-const KNOWN: &str = "{prefix:24} {bar:30} {binary_bytes:>10} of {binary_total_bytes:<10} {binary_bytes_per_sec:>12}  {msg}";
-const UNKNOWN: &str = "{prefix:24} {msg}";
+// Beside the bar there are 69 columns, or a few more: a terminal has 80.
+const KNOWN: &str = "{prefix:20!} {wide_bar} {binary_bytes:>10} of {binary_total_bytes:<10} {binary_bytes_per_sec:>12} {msg:9!}";
+const WORDS: &str = "{prefix:20!} {wide_msg}";
+/// How many columns an image's name has.
+const NAME_COLUMNS: usize = 20;
 
 impl Progress {
     /// Shows how it begins.
     pub fn begin(operation: &Operation) -> Self {
         let mut progress = if stderr().is_terminal() {
             let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-            let bars = operation.images.iter().map(|image| bar(&all, image)).collect();
+            let bars = operation.images.iter().map(|image| all.add(bar(image))).collect();
             Self::Bars { all, bars }
         } else {
             eprintln!("{}", begun(operation));
@@ -63,25 +66,44 @@ fn begun(operation: &Operation) -> String {
     format!("{}: fetching {count} {}", operation.id, if count == 1 { "image" } else { "images" })
 }
 
-fn bar(all: &MultiProgress, image: &OperationImage) -> ProgressBar {
-    let bar = all.add(ProgressBar::no_length());
-    bar.set_prefix(report::printable(&image.image));
-    bar
+/// That of an image of which nothing is known yet. It is complete before it is shown: one that is added is drawn as it is.
+fn bar(image: &OperationImage) -> ProgressBar {
+    let name = shortened(&report::printable(&image.image), NAME_COLUMNS);
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+    bar.with_style(style(WORDS)).with_prefix(name).with_message(message(image))
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is well-formed").progress_chars("=> ")
+}
+
+fn message(image: &OperationImage) -> String {
+    match image.state {
+        OperationState::Failed => report::printable(image.error.as_deref().unwrap_or("failed")),
+        state => report::word(state).to_owned(),
+    }
+}
+
+/// The text with its middle left out where it is longer than so many characters: an image's host and its tag say most.
+fn shortened(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_owned();
+    }
+    let (before, after) = ((most - 1) / 2, most / 2);
+    text.chars().take(before).chain(['…']).chain(text.chars().skip(count - after)).collect()
 }
 
 fn move_to(bar: &ProgressBar, image: &OperationImage) {
-    let is_known = image.bytes_total > 0;
-    if is_known && bar.length() != Some(image.bytes_total) {
-        bar.set_style(ProgressStyle::with_template(KNOWN).expect("the template is well-formed").progress_chars("=> "));
+    let shows_bytes = image.bytes_total > 0 && image.state != OperationState::Failed;
+    if !shows_bytes {
+        bar.set_style(style(WORDS));
+    } else if bar.length() != Some(image.bytes_total) {
+        bar.set_style(style(KNOWN));
         bar.set_length(image.bytes_total);
-    } else if !is_known {
-        bar.set_style(ProgressStyle::with_template(UNKNOWN).expect("the template is well-formed"));
     }
     bar.set_position(image.bytes_done);
-    bar.set_message(match image.state {
-        OperationState::Failed => report::printable(image.error.as_deref().unwrap_or("failed")),
-        state => report::word(state).to_owned(),
-    });
+    bar.set_message(message(image));
     if report::is_over(image) && !bar.is_finished() {
         bar.abandon();
     }
@@ -93,6 +115,13 @@ mod tests {
 
     #[test]
     fn templates_are_well_formed() {
-        assert!(ProgressStyle::with_template(KNOWN).is_ok() && ProgressStyle::with_template(UNKNOWN).is_ok());
+        assert!(ProgressStyle::with_template(KNOWN).is_ok() && ProgressStyle::with_template(WORDS).is_ok());
+    }
+
+    #[test]
+    fn a_long_name_is_cut_in_its_middle() {
+        assert_eq!(shortened("ghcr.io/org/app:1.2.3", 21), "ghcr.io/org/app:1.2.3");
+        assert_eq!(shortened("ghcr.io/org/app:1.2.3", 20), "ghcr.io/o…/app:1.2.3");
+        assert_eq!(shortened("äöüäöüäöü", 4), "ä…öü");
     }
 }

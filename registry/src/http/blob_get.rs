@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::{HeaderValue, Method, Response, StatusCode, header};
-use longshore_oci::{Digest, RangeRequest, RepositoryName};
+use longshore_oci::{Digest, RangeRequest, RepositoryName, SentRange};
 
 use super::{Call, Outcome, reply};
 use crate::{error::Error, registry::Registry, state::StoredBlob};
@@ -57,7 +57,7 @@ async fn content<B>(registry: &Registry, digest: &Digest, blob: &StoredBlob, cal
         }
     };
     let length_bytes = range.end - range.start;
-    let content_range = format!("bytes {}-{}/{size_bytes}", range.start, range.end.saturating_sub(1));
+    let content_range = SentRange::new(range.clone(), size_bytes).to_string();
     let mut response = if call.parts.method == Method::HEAD {
         reply::status(status)
     } else {
@@ -78,14 +78,11 @@ async fn content<B>(registry: &Registry, digest: &Digest, blob: &StoredBlob, cal
     Ok(response)
 }
 
-/// The range asked for; all of it where an `If-Range` names other content (RFC 9110, 13.1.5). Only a GET has one (14.2).
+/// The range asked for; only a GET has one (RFC 9110, 14.2).
 fn wanted<B>(digest: &Digest, call: &Call<B>) -> RangeRequest {
-    if call.parts.method != Method::GET {
-        return RangeRequest::Whole;
-    }
-    match (call.header(header::RANGE), call.header(header::IF_RANGE)) {
-        (Some(_), Some(tag)) if tag.trim_matches('"') != digest.as_str() => RangeRequest::Whole,
-        (Some(range), _) => RangeRequest::parse(range),
-        (None, _) => RangeRequest::Whole,
+    if call.parts.method == Method::GET {
+        RangeRequest::of_get(call.header(header::RANGE), call.header(header::IF_RANGE), digest)
+    } else {
+        RangeRequest::Whole
     }
 }

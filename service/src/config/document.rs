@@ -10,6 +10,7 @@ use super::{Given, Mistake, Source};
 pub(super) fn read(name: &str, text: &str, reading: &mut Reading) -> Vec<Entry> {
     let source = |offset: usize| Source::File { name: name.to_owned(), line: line_at(text, offset) };
     let (document, errors) = DeTable::parse_recoverable(text);
+    reading.is_partial |= !errors.is_empty();
     for error in &errors {
         let offset = error.span().map_or(0, |span| span.start);
         reading.mistakes.push(Mistake {

@@ -43,6 +43,8 @@ pub(super) struct Reading {
     pub origins: BTreeMap<String, Source>,
     /// Keys with a mistake, about which the checks of meaning have nothing to add.
     pub faulty: BTreeSet<String>,
+    /// Whether the file could not be read, or not all of it: what nobody seems to have given may stand there.
+    pub is_partial: bool,
     pub mistakes: Vec<Mistake>,
 }
 

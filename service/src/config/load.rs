@@ -31,11 +31,14 @@ pub fn load<T: Layout>(
         let name = file.display().to_string();
         match std::fs::read_to_string(file) {
             Ok(text) => entries.extend(document::read(&name, &text, &mut reading)),
-            Err(error) => reading.mistakes.push(Mistake {
-                source: Source::File { name, line: 0 },
-                key: String::new(),
-                message: format!("cannot be read: {error}"),
-            }),
+            Err(error) => {
+                reading.is_partial = true;
+                reading.mistakes.push(Mistake {
+                    source: Source::File { name, line: 0 },
+                    key: String::new(),
+                    message: format!("cannot be read: {error}"),
+                });
+            }
         }
     }
     entries.extend(environment::read(daemon, env));

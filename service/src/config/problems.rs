@@ -16,10 +16,15 @@ impl<'a> Problems<'a> {
     /// Adds a problem between these keys, such as `["uploads.memory_budget", "storage.part_size"]`.
     ///
     /// It is blamed on the first of them that somebody gave, or on the first where all are defaults. Nothing is added
-    /// when one of them could not be read: its default would be judged in its place.
+    /// when one of them could not be read, or nobody gave it and the file could not be read whole, or its line is no
+    /// TOML: another value would be judged in the place of what was written.
     pub fn add(&mut self, keys: &[&str], message: impl Into<String>) {
         let faulty = |key: &&str| self.reading.faulty.contains(*key);
-        if keys.iter().any(faulty) {
+        let may_be_unread = |key: &&str| match self.origin(key) {
+            Some(source) => self.reading.mistakes.iter().any(|mistake| mistake.key.is_empty() && mistake.source == source),
+            None => self.reading.is_partial,
+        };
+        if keys.iter().any(faulty) || keys.iter().any(may_be_unread) {
             return;
         }
         let given = keys.iter().find_map(|key| Some((*key, self.origin(key)?)));

@@ -148,9 +148,11 @@ fn syntax_errors_have_lines_and_do_not_hide_the_rest() {
     let mistakes = load_all("[storage]\nbucket = \nkinds = 's3'\n", &[], &[]).expect_err("a value is missing");
     assert!(mistakes.starts_with("registry.toml:2: not TOML: "), "{mistakes}");
     assert!(mistakes.contains("registry.toml:3: storage.kinds: unknown key"), "{mistakes}");
-    let missing = load::<Config>("registry", Some("/nowhere/at/all.toml".as_ref()), std::iter::empty(), Vec::new());
+    let flags = vec![("storage.kind".to_owned(), "s3".to_owned())];
+    let missing = load::<Config>("registry", Some("/nowhere/at/all.toml".as_ref()), std::iter::empty(), flags);
     let missing = missing.expect_err("there is no such file").to_string();
     assert!(missing.starts_with("/nowhere/at/all.toml: cannot be read: "), "{missing}");
+    assert_eq!(missing.lines().count(), 1, "a bucket may stand in that file: {missing}");
 }
 
 #[test]

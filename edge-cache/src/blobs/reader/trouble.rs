@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn what_another_is_refused_ends_nobody_else() {
-        for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS] {
+        let of_the_caller = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::LOOP_DETECTED];
+        for status in of_the_caller.into_iter().chain([StatusCode::TOO_MANY_REQUESTS]) {
             assert_eq!(borne(&refused(status), true), (1, Duration::ZERO), "{status}");
             assert_eq!(borne(&refused(status), false), (8, 7 * FIRST_PAUSE), "{status}");
         }

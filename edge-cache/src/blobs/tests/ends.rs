@@ -57,8 +57,7 @@ async fn a_source_that_sends_next_to_nothing_each_time_is_given_up() {
 async fn who_is_being_answered_waits_for_a_source_that_is_busy() {
     for quota in [1 << 30, 0] {
         let (cache, source) = (Cache::new(quota, 0, 16 << 20), Scripted::of(6_000_000, false));
-        // The first is the answer that shows how it can be had, where there is no room.
-        *source.breaks_at.lock().unwrap() = if quota == 0 { vec![1, 2_500_000, 3_000_000] } else { vec![2_500_000, 3_000_000] };
+        *source.breaks_at.lock().unwrap() = vec![2_500_000, 3_000_000];
         let odd = Arc::new(Odd { source: source.clone(), busy: 5.into(), is_ranged: true });
         let read = rest(body(&cache, &source.digest(), odd.clone()).await).await;
         assert!(read.unwrap() == source.content, "{quota}");
@@ -75,7 +74,18 @@ async fn a_source_that_knows_no_ranges_is_not_asked_by_pieces() {
     // That is not known of it before it is asked.
     until(|| source.answering.load(Ordering::SeqCst) == 0).await;
     assert!([first, rest(body).await.unwrap()].concat() == source.content);
-    assert_eq!(source.asked().len(), 4, "how it can be had, for the reader, for a piece, and for the rest");
+    assert_eq!(source.asked().len(), 3, "for the reader, for a piece, and for the rest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_knows_no_ranges_sends_about_as_much_as_there_is() {
+    let (cache, source) = (Cache::roomy(), Scripted::of(20_000_000, true));
+    let odd = |source: &Arc<Scripted>| Arc::new(Odd { source: source.clone(), busy: 0.into(), is_ranged: false });
+    assert!(rest(body(&cache, &source.digest(), odd(&source)).await).await.unwrap() == source.content);
+    assert_eq!(source.asked().len(), 2, "the first run, and all that follows it");
+    let another = Scripted::of(3_000_000, true);
+    assert!(rest(body(&cache, &another.digest(), odd(&another)).await).await.unwrap() == another.content);
+    assert_eq!((another.vouched.load(Ordering::SeqCst), another.asked().len()), (0, 1), "it is known of it by now");
 }
 
 #[tokio::test]
@@ -155,9 +165,24 @@ async fn what_is_dropped_meanwhile_is_nobody_s() {
     assert!(cache.store.evict(&digest).await.unwrap());
     twin.chunks.add_permits(1 << 20);
     assert!(rest(passed).await.unwrap() == source.content);
+    until(|| !provenance.is_known(&digest)).await;
     assert!(!is_of(&cache, &twin), "what it has shown to have is not here any more");
     twin.chunks.forget_permits(1 << 20);
     let coming = body(&cache, &digest, Arc::new(twin.clone())).await;
     assert!(!provenance.is_known(&digest));
     drop(coming);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_each_reader_is_one_answer() {
+    let (cache, source) = (Cache::new(0, 0, 32 << 20), Scripted::of(3_000_000, false));
+    assert!(cache.has_whole(&source).await);
+    assert_eq!(source.asked().len(), 1, "that which showed how it can be had");
+    let read = join_all((0..5).map(|_| cache.has_whole(&source))).await;
+    assert!(read.iter().all(|is_right| *is_right));
+    let asked = source.asked();
+    assert_eq!(asked.iter().filter(|range| **range == (0..3_000_000)).count(), 6, "{asked:?}");
+    // Who only wants to know how it can be had holds nothing of it.
+    cache.blobs.find(&source.digest(), &(Arc::new(source.clone()) as SharedSource)).await.unwrap();
+    until(|| source.answering.load(Ordering::SeqCst) == 0).await;
 }

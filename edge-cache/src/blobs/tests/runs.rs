@@ -108,3 +108,28 @@ async fn a_piece_in_memory_is_handed_on_as_it_is() {
     assert_eq!(metrics.hit_bytes.with_label_values(&name).get(), 70_005);
     assert_eq!(metrics.served_bytes.with_label_values(&name).get(), 140_005);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_dropped_under_a_reader_is_fetched_for_who_begins_it_anew() {
+    let (cache, source) = (Cache::roomy(), Scripted::of(3_000_000, true));
+    let digest = source.digest();
+    source.chunks.forget_permits(1 << 20);
+    let shared: SharedSource = Arc::new(source.clone());
+    let opened = cache.blobs.open(&digest, shared.clone(), RangeRequest::Whole).await.unwrap();
+    let reading = tokio::spawn(rest(opened.body));
+    until(|| !source.asked().is_empty()).await;
+    assert!(cache.store.evict(&digest).await.unwrap());
+    until(|| !cache.blobs.0.provenance.is_known(&digest)).await;
+    let background = Background::new(BackgroundSettings { patience: Duration::ZERO, ..BackgroundSettings::default() });
+    let blobs = cache.blobs.clone();
+    let of = digest.clone();
+    let warming = tokio::spawn(async move { blobs.prewarm(&of, shared, &background, |_| ()).await });
+    until(|| cache.store.peek(&digest).is_some()).await;
+    // It waits for what the reader's run brings.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(source.asked().len(), 1);
+    source.chunks.add_permits(1 << 20);
+    assert_eq!(warming.await.unwrap().unwrap(), Fetched::all_of(3_000_000));
+    assert_eq!(reading.await.unwrap().unwrap(), source.content);
+    assert!(cache.store.peek(&digest).unwrap().is_complete());
+}

@@ -1,6 +1,6 @@
 //! What an upstream must be.
 
-use longshore_client::{ClientError, ClientOptions, RegistryClient};
+use longshore_client::{ClientError, ClientOptions, RegistryClient, RegistryUrl};
 use longshore_oci::RepositoryName;
 use longshore_service::{config::Problems, signing::PublicKey};
 
@@ -91,17 +91,17 @@ impl Upstream {
         }
     }
 
-    /// The files are tried as they will be used.
+    /// The files are tried as they will be used, even where it is asked over plain HTTP and they are not.
     pub(in crate::config) fn check_files(&self, position: usize, problems: &mut Problems<'_>) {
         let key = |name: &str| format!("upstream.{position}.{name}");
         let (Ok(registry), certificate) = (self.registry(), self.certificate()) else { return };
         if self.ca_file.is_none() && certificate.is_none() {
             return;
         }
+        let Ok(registry) = RegistryUrl::parse(&format!("https://{}", registry.authority()), false) else { return };
         let mut options = ClientOptions::new(registry);
         options.ca_file.clone_from(&self.ca_file);
         options.certificate = certificate;
-        options.allow_plain_http = true;
         let Err(error) = RegistryClient::new(options) else { return };
         let reason = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
         let names = match error {

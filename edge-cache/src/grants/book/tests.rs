@@ -1,3 +1,5 @@
+mod restarts;
+
 use std::sync::OnceLock;
 
 use http::HeaderValue;
@@ -14,8 +16,13 @@ static KEY: OnceLock<CredentialKey> = OnceLock::new();
 const SURENESS: [Sureness; 2] = [Sureness::Fresh, Sureness::Stale];
 
 fn book() -> Book {
-    let settings = GrantSettings { ttl: TTL, stale: STALE, public_stale: PUBLIC_STALE, most: 1_000 };
-    Book::new(settings, Links::new(None, 1_000).unwrap())
+    book_in(None)
+}
+
+/// One that is written down in a store.
+fn book_in(store: Option<Store>) -> Book {
+    let settings = GrantSettings { ttl: TTL, stale: STALE, public_stale: PUBLIC_STALE, most: 1_000, most_asked: 100 };
+    Book::new(settings, store).unwrap()
 }
 
 fn digest(text: &str) -> Digest {
@@ -178,6 +185,23 @@ fn a_repository_that_was_closed_has_no_manifests_when_its_upstream_is_down() {
 }
 
 #[test]
+fn what_closes_a_repository_to_somebody_closes_what_they_had_by_digest() {
+    let (book, now, another) = (book(), Now::read(), manifest(who("bob")));
+    let (manifest, blob) = (manifest(who("alice")), blob(who("alice")));
+    for question in [&manifest, &blob, &another] {
+        book.grant(question, None, now);
+    }
+    book.shut(&manifest.place, &manifest.who);
+    let holds = |question: &Question, now| SURENESS.map(|sureness| book.grants(question, sureness, now));
+    assert_eq!([holds(&manifest, now), holds(&blob, now), holds(&another, now)], [[false; 2], [false; 2], [true; 2]]);
+    let now = later(Now::read(), Duration::from_secs(1));
+    book.grant(&blob, None, now);
+    assert_eq!((holds(&manifest, now), holds(&blob, now)), ([false; 2], [true; 2]), "it is asked anew for each manifest");
+    book.grant(&manifest, None, now);
+    assert_eq!(holds(&manifest, now), [true; 2]);
+}
+
+#[test]
 fn a_manifest_that_is_refused_closes_no_repository() {
     let (book, now) = (book(), Now::read());
     let (unsigned, signed) = (manifest(Who::Anybody), Question { what: What::Manifest(digest("2")), ..manifest(Who::Anybody) });
@@ -215,38 +239,43 @@ fn what_a_repository_had_before_a_reset_is_asked_anew() {
 
 proptest! {
     /// Whatever was granted and refused: who may have a thing was once granted that thing, or for a blob something else of the same
-    /// repository, and was not refused since; of a manifest that was refused alone, other manifests are none the less theirs.
+    /// repository, and was not refused since, nor was the repository; of a manifest that was refused alone, other manifests are none the
+    /// less theirs.
     #[test]
     fn nobody_gets_what_nobody_granted_them(
         steps in prop::collection::vec((0..3_usize, 0..2_usize, 0..2_usize, 0..3_usize, 0..3_usize, any::<bool>()), 0..40)
     ) {
-        let (book, mut now) = (book(), Now::read());
+        let book = book();
         let question = |upstream: usize, repository: usize, digest: usize, name: usize, is_blob: bool| {
             let digest = super::tests::digest(["1", "2", "3"][digest]);
             let what = if is_blob { What::Blob(digest) } else { What::Manifest(digest) };
             ask(["a", "b"][upstream], ["r", "s"][repository], what, [Who::Anybody, who("x"), who("y")][name].clone())
         };
-        let mut last: Vec<(Question, bool)> = Vec::new();
+        // Whether it was granted, and whether the repository was closed.
+        let mut last: Vec<(Question, bool, bool)> = Vec::new();
         for (step, upstream, repository, digest, name, is_blob) in steps {
             let question = question(upstream, repository, digest, name, is_blob);
-            now = later(now, Duration::from_millis(1));
+            let (now, is_closed) = (Now::read(), step == 2 || step == 1 && is_blob);
             match step {
                 0 => book.grant(&question, None, now),
-                1 if !is_blob => book.refuse(&question, Closes::This, now),
-                _ => book.refuse(&question, Closes::Repository, now),
+                _ if is_closed => book.refuse(&question, Closes::Repository, now),
+                _ => book.refuse(&question, Closes::This, now),
             }
-            last.push((question, step == 0));
+            last.push((question, step == 0, is_closed));
         }
+        let now = Now::read();
         for index in 0..2 * 2 * 3 * 3 * 2 {
             let asked = question(index % 2, index / 2 % 2, index / 4 % 3, index / 12 % 3, index / 36 == 0);
             let mine = |question: &Question| question.place == asked.place && question.who == asked.who;
-            let since = |is_it: &dyn Fn(&Question) -> bool| last.iter().rev().find(|(question, _)| is_it(question)).map(|found| found.1);
+            let since = |is_it: &dyn Fn(&Question) -> bool| last.iter().rev().find(|(question, ..)| is_it(question)).map(|found| found.1);
             let was_let_in = since(&|question| mine(question)) == Some(true);
-            let has = last.iter().any(|(question, is_granted)| *is_granted && question.place == asked.place && question.what == asked.what);
+            let has = last.iter().any(|(question, is_granted, _)| *is_granted && question.place == asked.place && question.what == asked.what);
             let was_granted = since(&|question| mine(question) && question.what == asked.what) == Some(true);
+            let mut after = last.iter().rev().take_while(|(question, ..)| !(mine(question) && question.what == asked.what));
+            let was_closed = after.any(|(question, _, is_closed)| *is_closed && mine(question));
             let expected = match asked.what {
                 What::Blob(_) => was_let_in && has,
-                What::Manifest(_) => was_granted,
+                What::Manifest(_) => was_granted && !was_closed,
             };
             prop_assert_eq!(book.grants(&asked, Sureness::Fresh, now), expected, "{:?}", asked);
         }

@@ -31,6 +31,12 @@ impl Bed {
         }
     }
 
+    /// The failures from an address, and how many are under way.
+    fn counted_from(&self, from: u8) -> (u32, u32) {
+        let key = ("up http://up".into(), Whose::Address([10, 0, 0, from].into()));
+        self.logins.0.lock().get(&key).map_or((0, 0), |count| (count.failures, count.under_way))
+    }
+
     async fn fails(&self, name: &str, from: u8) -> bool {
         self.tries(self.login(name, "a guess", from), Verdict::Wrong).await.is_none()
     }
@@ -67,10 +73,35 @@ async fn what_strangers_fail_at_shuts_nobody_out_who_was_right_from_there() {
         assert!(bed.fails(name, from).await);
     }
     assert!(bed.is_let_try("alice", 1).await && bed.is_let_try("bob", 2).await);
-    assert!(!bed.is_let_try("alice", 7).await && !bed.is_let_try("frank", 3).await);
-    // Who guesses from there is not to find out which is right.
+    assert!(!bed.fails("alice", 7).await && !bed.is_let_try("frank", 3).await);
+}
+
+#[tokio::test]
+async fn what_others_fail_at_holds_up_no_credential_that_was_right_lately() {
+    let bed = Bed::new(LIMITS);
+    assert_eq!(bed.tries(bed.login("alice", "right", 1), Verdict::Right).await, None);
     assert!(bed.fails("alice", 1).await && bed.fails("alice", 1).await);
+    for _ in 0..5 {
+        assert!(!bed.fails("alice", 1).await && !bed.fails("alice", 2).await, "a wrong one is held up");
+        assert!(bed.is_let_try("alice", 1).await && bed.is_let_try("alice", 2).await);
+    }
+    // It was changed.
+    assert_eq!(bed.tries(bed.login("alice", "right", 1), Verdict::Wrong).await, None);
     assert!(!bed.is_let_try("alice", 1).await);
+}
+
+#[tokio::test]
+async fn who_guesses_on_and_on_does_not_find_out_which_is_right() {
+    for from in [1, 2] {
+        let bed = Bed::new(LIMITS);
+        assert_eq!(bed.tries(bed.login("alice", "right", 1), Verdict::Right).await, None);
+        assert!(bed.fails("alice", from).await && bed.fails("alice", from).await);
+        for _ in 0..LIMITS.per_account * GUESSES {
+            assert!(!bed.fails("alice", from).await);
+        }
+        assert!(!bed.is_let_try("alice", from).await);
+        assert_eq!(bed.is_let_try("alice", 1).await, from != 1, "elsewhere, where it was right");
+    }
 }
 
 #[tokio::test]
@@ -98,13 +129,32 @@ async fn many_at_once_fail_no_oftener_than_one_after_the_other() {
     let third = bed.tries(bed.login("alice", "3", 1), Verdict::Unknown);
     let (third, ()) = tokio::join!(third, async { first.end(Verdict::Right) });
     assert_eq!(third, None, "a place became free");
-    // Who hangs up is counted.
     drop(second);
-    assert!(bed.fails("alice", 2).await && !bed.is_let_try("alice", 2).await);
+    assert!(bed.fails("alice", 2).await && bed.fails("alice", 2).await, "what nobody knows the end of counts for nothing");
+    assert!(!bed.is_let_try("alice", 2).await);
     let (one, other) = (bed.login("alice", "1", 1), bed.login("alice", "1", 1));
     let both = [bed.logins.begin(one).await.is_ok(), bed.logins.begin(other).await.is_ok()];
     assert_eq!(both, [true, true], "what is known to be right takes no place, and counts for nothing when it is dropped");
-    assert_eq!(bed.logins.0.lock().get(&("up http://up".into(), Whose::Address([10, 0, 0, 1].into()))).unwrap().failures, 1);
+    assert_eq!(bed.counted_from(1), (0, 0));
+}
+
+#[tokio::test]
+async fn who_hangs_up_is_counted_by_what_came_of_it() {
+    let (bed, tasks) = (Bed::new(LIMITS), TaskTracker::new());
+    for (secret, verdict, failures) in [("1", Verdict::Unknown, 0), ("2", Verdict::Wrong, 1), ("3", Verdict::Right, 1)] {
+        let (answer, answered) = tokio::sync::oneshot::channel::<Verdict>();
+        let trying = bed.logins.begin(bed.login("alice", secret, 1)).await.ok().unwrap();
+        let put = trying.put(&tasks, answered, |answered| *answered.as_ref().unwrap());
+        assert!(tokio::time::timeout(Duration::ZERO, put).await.is_err(), "the client hangs up");
+        assert_eq!(bed.counted_from(1).1, 1, "the upstream may yet answer");
+        answer.send(verdict).unwrap();
+        tasks.close();
+        tasks.wait().await;
+        assert_eq!(bed.counted_from(1), (failures, 0), "{verdict:?}");
+    }
+    let stays = bed.logins.begin(bed.login("alice", "4", 1)).await.ok().unwrap();
+    assert_eq!(stays.put(&tasks, async { 7 }, |_| Verdict::Wrong).await, 7);
+    assert!(!bed.is_let_try("alice", 1).await);
 }
 
 #[tokio::test]

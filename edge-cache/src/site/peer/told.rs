@@ -47,7 +47,7 @@ impl Peer {
         let signature = answer.headers().get(ANSWER_SIGNATURE).cloned();
         let kind = answer.headers().get(CONTENT_TYPE).cloned().unwrap_or(HeaderValue::from_static(""));
         let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| self.failed(&error))? {
+        while let Some(chunk) = self.attend(answer.chunk()).await? {
             if chunk.len() > most_bytes - body.len() {
                 return Err(Missed::Malformed("its answer is too long"));
             }

@@ -20,7 +20,7 @@ use super::registry::{AsCaller, Registry};
 use crate::{
     blobs::{BlobMetrics, BlobSettings, Blobs},
     error::Error,
-    site::{Behind, Member, Membership, Place, Site, SiteMetrics, SiteSecret, SiteSettings, SiteSource, serve},
+    site::{Behind, Member, Membership, Site, SiteMetrics, SiteRepository, SiteSecret, SiteSettings, SiteSource, serve},
     source::SharedSource,
     store::{Store, StoreMetrics, StoreSettings},
     tags::Manifest,
@@ -38,11 +38,11 @@ struct Registries;
 
 #[async_trait]
 impl Behind for Registries {
-    fn source(&self, asked: &Place, identity: Identity) -> Option<SharedSource> {
+    fn source(&self, asked: &SiteRepository, identity: Identity) -> Option<SharedSource> {
         (*asked == place()).then(|| AsCaller::shared(identity))
     }
 
-    async fn manifest(&self, asked: &Place, digest: &Digest, identity: &Identity) -> Option<Result<Manifest, Error>> {
+    async fn manifest(&self, asked: &SiteRepository, digest: &Digest, identity: &Identity) -> Option<Result<Manifest, Error>> {
         (*asked == place()).then(|| AsCaller(identity.clone()).manifest(digest))
     }
 }
@@ -68,9 +68,9 @@ pub fn member(address: SocketAddr) -> Member {
     Member::parse(&format!("http://{address}"), false).unwrap()
 }
 
-pub fn place() -> Place {
+pub fn place() -> SiteRepository {
     let address = "registry http://registry.example".into();
-    Place { upstream: "registry".into(), address, repository: "library/a".parse().unwrap() }
+    SiteRepository { upstream: "registry".into(), address, repository: "library/a".parse().unwrap() }
 }
 
 pub fn settings(membership: Membership) -> SiteSettings {

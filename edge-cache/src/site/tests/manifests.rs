@@ -25,7 +25,7 @@ use super::{
 use crate::{
     blobs::{BlobMetrics, BlobSettings, Blobs},
     error::Error,
-    site::{Behind, Member, Membership, Place, Site, SiteMetrics, rank, serve},
+    site::{Behind, Member, Membership, Site, SiteMetrics, SiteRepository, rank, serve},
     source::SharedSource,
     store::{Store, StoreMetrics, StoreSettings},
     tags::{Manifest, TagMetrics, TagSettings, Tags},
@@ -47,13 +47,13 @@ struct Keeping {
 
 #[async_trait]
 impl Behind for Keeping {
-    fn source(&self, _: &Place, _: Identity) -> Option<SharedSource> {
+    fn source(&self, _: &SiteRepository, _: Identity) -> Option<SharedSource> {
         None
     }
 
-    async fn manifest(&self, asked: &Place, digest: &Digest, identity: &Identity) -> Option<Result<Manifest, Error>> {
+    async fn manifest(&self, asked: &SiteRepository, digest: &Digest, identity: &Identity) -> Option<Result<Manifest, Error>> {
         let manifests = &self.tags.manifests;
-        if *asked == Place::new(&self.upstream, place().repository) {
+        if *asked == SiteRepository::new(&self.upstream, place().repository) {
             Some(manifests.get_for_member(&self.upstream, &asked.repository, digest, identity).await)
         } else {
             None
@@ -73,7 +73,7 @@ impl Keeping {
         let (store, _) = Store::open(StoreSettings::new(folder.path(), 1 << 30), StoreMetrics::new(&registered)).unwrap();
         let counts = BlobMetrics::new(&registered);
         let tag_metrics = TagMetrics::new(&registered, counts.wrong.clone());
-        let tag_settings = TagSettings { ttl: Duration::from_secs(30), most: 100 };
+        let tag_settings = TagSettings { ttl: Duration::from_secs(30), most: 100, manifest_bytes: 1 << 20, most_asked: 100 };
         let blobs = BlobSettings {
             hot_bytes: 1 << 20,
             in_flight_bytes: 4 << 20,
@@ -182,9 +182,10 @@ async fn who_may_not_have_a_manifest_has_it_from_nobody() {
     let found = last.site.manifest(&asked, &digest, &as_who("Bearer known")).await.unwrap();
     assert_eq!((found.bytes, found.content_type.as_str()), (registry.content(), media_type::OCI_MANIFEST));
     // Neither of another name nor of another address.
-    for elsewhere in
-        [Place { upstream: "another".into(), ..place() }, Place { address: "registry http://another.example".into(), ..place() }]
-    {
+    for elsewhere in [
+        SiteRepository { upstream: "another".into(), ..place() },
+        SiteRepository { address: "registry http://another.example".into(), ..place() },
+    ] {
         assert!(last.site.manifest(&elsewhere, &digest, &as_who("Bearer known")).await.is_none());
     }
     assert_eq!((last.asked("unable"), last.asked("answered")), (4, 1), "both homes said so, each time");

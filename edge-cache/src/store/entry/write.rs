@@ -16,7 +16,7 @@ use crate::{
 impl Entry {
     /// Keeps a piece, which can be read at once, and outlasts a crash after the next batch. Bytes that are not the piece are refused.
     ///
-    /// Fails with [`StoreError::NoRoom`] where the quota or the disk has none.
+    /// Fails with [`StoreError::NoRoom`] where the quota has none, and with [`StoreError::DiskFull`] where the disk has none.
     pub async fn write(self: &Arc<Self>, piece: PieceIndex, bytes: Bytes) -> Result<(), StoreError> {
         if self.has(piece) {
             return Ok(());

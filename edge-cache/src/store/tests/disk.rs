@@ -64,6 +64,25 @@ async fn a_full_disk_takes_no_more_than_it_must() {
 }
 
 #[tokio::test]
+async fn it_is_told_whether_the_quota_or_the_disk_is_full() {
+    let (first, second) = (Blob::new(1, 6 * PIECE_BYTES), Blob::new(2, PIECE_BYTES));
+    for quota_pieces in [6, 16] {
+        let bed = Bed::new(quota_pieces * PIECE_BYTES);
+        let _in_use = bed.keep(&first).await;
+        let entry = bed.store.begin(&second.digest, second.size(), second.hashes()).await.unwrap();
+        if quota_pieces > 6 {
+            bed.store.shared.note_full_disk(PIECE_BYTES);
+        }
+        let error = entry.write(PieceIndex(0), second.piece(0)).await.unwrap_err();
+        assert!(error.is_no_room() && error.is_disk_full() == (quota_pieces > 6), "{error}");
+    }
+    let bed = Bed::new(6 * PIECE_BYTES);
+    bed.store.shared.note_full_disk(PIECE_BYTES);
+    let error = bed.store.receive(&second.digest, 7 * PIECE_BYTES).await.unwrap_err();
+    assert!(matches!(error, StoreError::NoRoom { .. }), "no disk would do: {error}");
+}
+
+#[tokio::test]
 async fn a_scrub_keeps_nothing_from_being_dropped() {
     let bed = Bed::with(2 * PIECE_BYTES, |settings| settings.scrub_bytes_per_second = 1);
     let (scrubbed, new) = (Blob::new(1, 2 * PIECE_BYTES), Blob::new(2, PIECE_BYTES));

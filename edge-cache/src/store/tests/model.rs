@@ -149,7 +149,7 @@ impl Run {
     fn check(&self) {
         let usage = self.bed.store.usage();
         assert!(usage.disk_bytes <= QUOTA_BYTES && usage.reserved_bytes == 0, "{usage:?}");
-        assert_eq!(usage.disk_bytes, self.bed.store.list().iter().map(|entry| entry.disk_bytes).sum::<u64>());
+        assert_eq!(usage.disk_bytes, self.bed.store.page("", usize::MAX).0.iter().map(|entry| entry.disk_bytes).sum::<u64>());
         assert_eq!(usage.pinned_bytes, self.pinned.values().sum::<u64>());
         for (number, piece) in &self.safe {
             let entry = self.bed.store.peek(&self.blobs[usize::from(*number)].digest);

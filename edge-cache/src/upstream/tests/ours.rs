@@ -130,6 +130,19 @@ async fn many_who_ask_in_vain_ask_once_and_again_a_moment_later() {
 }
 
 #[tokio::test]
+async fn that_somebody_goes_in_a_circle_says_nothing_of_what_it_is() {
+    let keys = KeySet::from_iter([SigningKey::generate().0.public()]);
+    let server =
+        Server::start(move |_, number| if number == 0 { Reply::new("508 Loop Detected", "", "") } else { Reply::json(&keys) })
+            .await;
+    let upstream = upstream(&server);
+    let error = upstream.find_kind().await.unwrap_err();
+    assert!(error.is_loop() && !error.is_away(), "{error}");
+    assert!(upstream.find_kind().await.unwrap(), "nobody waits for another's way");
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
 async fn reads_no_more_metainfo_at_once_than_there_is_room_for() {
     let key = SigningKey::generate().0;
     let told = Arc::new(Mutex::new(signed(metainfo(), &key)));

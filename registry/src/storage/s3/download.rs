@@ -6,6 +6,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
+use longshore_oci::ByteRange;
 
 use super::{ObjectKey, S3Store, StorageError, error::failed};
 
@@ -23,7 +24,7 @@ impl S3Store {
         let is_whole = range == (0..size_bytes);
         let mut request = self.client.get_object().bucket(&*self.bucket).key(self.key(key));
         if !is_whole {
-            request = request.range(format!("bytes={}-{}", range.start, range.end - 1));
+            request = request.range(ByteRange::from(&range).to_string());
         }
         let wrong = |actual_bytes| StorageError::Length { key: key.to_string(), expected_bytes: size_bytes, actual_bytes };
         let answer = match request.send().await {

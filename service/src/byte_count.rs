@@ -1,3 +1,5 @@
+//! Numbers of bytes, for people.
+
 use std::fmt;
 
 /// A number of bytes as people read it: `0 B`, `3.6 MiB`.

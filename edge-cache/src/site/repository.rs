@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use longshore_oci::RepositoryName;
 
-use crate::{grants, upstream::Upstream};
+use crate::upstream::Upstream;
 
-/// Where a blob belongs, in words that all edges of a site understand: they must call their upstreams alike.
+/// A repository, in words that all edges of a site understand: they must call their upstreams alike.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Place {
+pub struct SiteRepository {
     /// The upstream's name.
     pub upstream: String,
     /// What tells it from others of that name: its name and address.
@@ -15,9 +15,9 @@ pub struct Place {
     pub repository: RepositoryName,
 }
 
-impl Place {
+impl SiteRepository {
     /// This repository of this upstream.
     pub fn new(upstream: &Upstream, repository: RepositoryName) -> Self {
-        Self { upstream: upstream.name().to_owned(), address: grants::address(upstream), repository }
+        Self { upstream: upstream.name().to_owned(), address: upstream.key().clone(), repository }
     }
 }

@@ -3,14 +3,13 @@
 
 mod base;
 mod blob;
-mod held;
+pub(crate) mod held;
 mod link;
 mod login;
 mod manifest;
 mod pass;
 mod refusal;
 mod reply;
-mod via;
 mod vouching;
 
 use std::{net::IpAddr, sync::Arc};
@@ -29,6 +28,7 @@ use crate::{
     grants::Client,
     names::{self, Meant},
     upstream::Upstream,
+    via::Way,
 };
 
 use login::Purpose;
@@ -64,6 +64,9 @@ pub async fn handle<B>(edge: &Arc<Edge>, request: Request<B>, client: IpAddr) ->
         Err(error) => ("unknown", Err(error.into())),
     };
     let mut response = outcome.unwrap_or_else(|error| {
+        if let Error::NamespaceUnknown(name) = &error {
+            edge.upstreams.tell_unknown(name);
+        }
         let upstream = asked_of.as_ref().map_or("", |(upstream, _)| upstream.name());
         refusal::refuse(&error, Asking { client, path: &path, upstream })
     });
@@ -94,19 +97,23 @@ async fn operate(
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         return Err(Error::Method(parts.method));
     }
-    via::check(&parts.headers)?;
+    let way = Way::of(&parts.headers)?;
     let mut client = Client::of(&parts.headers)?;
-    let asked = repository(&route).cloned();
-    let Meant { upstream, repository, is_shown } = names::meant(edge.upstreams.iter(), &parts, asked.as_ref())?;
+    let asked = route.repository().cloned();
+    let Meant { upstream, repository, is_shown } =
+        names::meant(edge.upstreams.iter(), &parts, asked.as_ref(), from.is_loopback())?;
     if !is_shown {
         // What it shows is another's, who alone is to see it.
         client.shown = None;
     }
     *asked_of = Some((upstream.clone(), is_shown));
-    let call = Call { parts, client, upstream };
+    let call = Arc::new(Call { parts, client, upstream });
     let purpose = Purpose::new(from, &route, repository.as_ref());
-    let work = Box::pin(perform(edge, &call, route, asked.as_ref(), repository));
-    login::counted(edge, &call, purpose, work).await
+    let work = {
+        let (edge, call) = (edge.clone(), call.clone());
+        way.lead(async move { perform(&edge, &call, route, asked.as_ref(), repository).await })
+    };
+    login::counted(edge, &call, purpose, Box::pin(work)).await
 }
 
 /// Does it. `asked` is the repository as the client calls it, `repository` as the upstream does.
@@ -120,38 +127,22 @@ async fn perform(
     match (route, repository) {
         (Route::Base, _) => base::base(call).await.map_err(|error| error.about(About::Upstream)),
         (Route::Manifest(_, reference), Some(name)) => {
-            let about = About::Manifest(reference.clone());
+            let about = About::Manifest(name.clone(), reference.clone());
             manifest::manifest(edge, call, name, reference).await.map_err(|error| error.about(about))
         }
         (Route::Blob(_, digest), Some(name)) => {
-            let about = About::Blob(digest.clone());
+            let about = About::Blob(name.clone(), digest.clone());
             blob::blob(edge, call, name, digest).await.map_err(|error| error.about(about))
         }
         (Route::Keys, _) => vouching::keys(edge, call).await.map_err(|error| error.about(About::Upstream)),
         (Route::Metainfo(_, digest), Some(name)) => {
-            let about = About::Blob(digest.clone());
+            let about = About::Blob(name.clone(), digest.clone());
             vouching::metainfo(edge, call, asked, name, digest).await.map_err(|error| error.about(about))
         }
         (route, name) => {
             let about = asked.cloned().map_or(About::Upstream, About::Repository);
             pass::pass(call, route, asked, name).await.map_err(|error| error.about(about))
         }
-    }
-}
-
-/// The repository that a route is about.
-fn repository(route: &Route) -> Option<&RepositoryName> {
-    match route {
-        Route::Tags(name)
-        | Route::Manifest(name, _)
-        | Route::Blob(name, _)
-        | Route::Uploads(name)
-        | Route::Upload(name, _)
-        | Route::Referrers(name, _)
-        | Route::Image(name, _)
-        | Route::Verdict(name, _)
-        | Route::Metainfo(name, _) => Some(name),
-        _ => None,
     }
 }
 

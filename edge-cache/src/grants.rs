@@ -15,6 +15,7 @@
 //! and a token of a registry of ours is no better, though its keys prove what it covers: the registry is asked once in that time whether it
 //! still counts. Only where the upstream can't be reached, or fails whoever asks, does it hold longer, for `stale`; that it limits who asks
 //! is an answer, which whoever lost a right may bring about.
+//! What anybody could have is written down, and so holds as long though the cache starts anew meanwhile; what others could have does not.
 //!
 //! An upstream is taken at its word about what it has: who configures one trusts it not to claim content that others keep closed.
 
@@ -28,7 +29,10 @@ mod inquiring;
 mod links;
 mod logins;
 mod memory;
+mod now;
 mod place;
+mod public;
+mod resets;
 mod sighting;
 mod token;
 
@@ -37,27 +41,28 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use http::StatusCode;
 use longshore_oci::{Digest, RepositoryName};
 use moka::sync::Cache;
-use tokio::sync::Semaphore;
 
 use crate::{
     single::Single,
     store::{Store, StoreError},
+    turns::Turns,
     upstream::{Identity, Upstream},
 };
 
 pub use asking::MANIFESTS;
 pub use attempt::Attempt;
-pub use book::{GrantSettings, Now};
+pub use book::GrantSettings;
 use book::{Question, Sureness};
 pub use client::{Client, SeveralCredentials, Shown};
 use credential::{Credential, CredentialKey};
 use denied::Closes;
 pub use denied::Denied;
-use links::Links;
 use logins::{Login, Logins};
 pub use logins::{LoginLimits, Trying, Verdict};
 use memory::Memory;
-pub use place::{Place, What, Who, address};
+pub use now::Now;
+pub use place::{Place, What, Who};
+pub use resets::Resets;
 pub use sighting::{CONTENT_DIGEST, digest, is_manifest, is_page, kind};
 use token::{Checked, Worth};
 
@@ -67,15 +72,13 @@ const SIGNED_FOR: Duration = Duration::from_mins(1);
 const MOST_SIGNED: u64 = 10_000;
 /// The longest of them, in bytes; a longer one is checked each time.
 const MOST_SIGNED_BYTES: usize = 4 << 10;
-/// How many questions are asked at once.
-const MOST_ASKED: usize = 4_096;
 
 /// Who may see what.
 pub struct Grants {
     memory: Arc<Memory>,
     /// What is being asked: of something, or of a repository.
     asking: Single<(Place, Option<What>, Who), Result<(), Denied>>,
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
     key: CredentialKey,
     /// By upstream.
     signed: Cache<(Arc<str>, Credential), Arc<Checked>>,
@@ -95,20 +98,20 @@ pub struct Granted {
 }
 
 impl Grants {
-    /// Nothing granted yet; what repositories have is as it was written down.
+    /// Nothing granted yet; what repositories have, and what anybody could have, is as it was written down.
     pub fn new(store: Store, settings: GrantSettings, limits: LoginLimits) -> Result<Self, StoreError> {
-        Ok(Self::with(Links::new(Some(store), settings.most)?, settings, limits))
+        Self::with(Some(store), settings, limits)
     }
 
-    fn with(links: Links, settings: GrantSettings, limits: LoginLimits) -> Self {
-        Self {
-            memory: Arc::new(Memory::new(settings, links)),
+    fn with(store: Option<Store>, settings: GrantSettings, limits: LoginLimits) -> Result<Self, StoreError> {
+        Ok(Self {
+            memory: Arc::new(Memory::new(settings, store)?),
             asking: Single::default(),
-            turns: Arc::new(Semaphore::new(MOST_ASKED)),
+            turns: Arc::new(Turns::new(settings.most_asked)),
             key: CredentialKey::generate(),
             signed: Cache::builder().max_capacity(MOST_SIGNED).time_to_live(SIGNED_FOR).build(),
             logins: Logins::new(limits),
-        }
+        })
     }
 
     /// Begins the login of a client which shows a name and a secret from an address, before they are put to an upstream; waits where others
@@ -116,7 +119,7 @@ impl Grants {
     pub async fn log_in(&self, upstream: &Upstream, client: &Client, from: IpAddr) -> Result<Option<Trying>, Denied> {
         let Some(shown) = &client.shown else { return Ok(None) };
         let credential = self.key.hash(&shown.header);
-        let Some(login) = Login::of(address(upstream), &shown.header, credential, from) else { return Ok(None) };
+        let Some(login) = Login::of(upstream.key().clone(), &shown.header, credential, from) else { return Ok(None) };
         self.logins.begin(login).await.map(Some).map_err(|retry_after| Denied::FailedLogins { retry_after })
     }
 
@@ -143,6 +146,11 @@ impl Grants {
         }
         let mut refusal = None;
         for attempt in &attempts {
+            // What is down is not tried again in another's name, where that is not needed.
+            let down = refusal.as_ref().filter(|denied| Denied::is_down(denied));
+            if let Some(granted) = down.and_then(|denied| self.remembered_despite(denied, attempt, &place, what)) {
+                return Ok(granted);
+            }
             match self.ask(upstream, &place, attempt, what).await {
                 Ok(()) => return Ok(self.granted(attempt, &place, what)),
                 Err(denied) => match self.remembered_despite(&denied, attempt, &place, what) {
@@ -166,7 +174,8 @@ impl Grants {
         let (identity, credential) = (Identity::Caller(shown.header.clone()), self.key.hash(&shown.header));
         let own = Attempt { ends_at: shown.ends_at, ..attempt(Who::Credential(credential), identity.clone(), identity) };
         match self.worth(upstream, place, shown, credential).await {
-            Worth::Covers(ends_at) => vec![Attempt { ends_at: Some(ends_at), is_covered: true, ..own }],
+            // Whether anybody may have it is asked all the same: that it is public outlives a token.
+            Worth::Covers(ends_at) => vec![anybody, Attempt { ends_at: Some(ends_at), is_covered: true, ..own }],
             // What the upstream tells who shows nothing tells these, too, how to come by a token.
             Worth::Nothing => vec![anybody],
             Worth::Unknown => vec![anybody, own],
@@ -263,7 +272,7 @@ impl Grants {
         self.memory.book.forget(place, digest);
     }
 
-    /// Forgets all rights in an upstream, by its [`address`].
+    /// Forgets all rights in an upstream, by its [`key`](Upstream::key).
     pub fn forget_all(&self, upstream: &Arc<str>) {
         self.memory.book.forget_all(upstream);
     }

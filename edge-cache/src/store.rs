@@ -30,6 +30,7 @@ mod folder;
 mod follower;
 mod index;
 mod keeper;
+mod listing;
 mod metrics;
 mod notes;
 mod pin;
@@ -49,6 +50,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use longshore_oci::Digest;
+use tokio::sync::broadcast;
 
 pub use entry::Entry;
 pub use error::{ReadError, StoreError};
@@ -124,26 +126,19 @@ impl Store {
         off_runtime(move || shared.discard(&entry)).await
     }
 
-    /// All that is here, by digest.
-    pub fn list(&self) -> Vec<EntrySummary> {
-        let (state, now) = (self.shared.state(), Timestamp::now());
-        let summary = |(digest, slot): (&Digest, &state::Slot)| EntrySummary {
-            digest: digest.clone(),
-            size_bytes: slot.entry.geometry().size_bytes(),
-            pieces: slot.entry.geometry().pieces(),
-            present_pieces: slot.entry.present().count(),
-            disk_bytes: slot.entry.disk_bytes(),
-            used: slot.used,
-            is_pinned: state.pins.holding(digest, now).is_some(),
-        };
-        let mut all: Vec<EntrySummary> = state.entries.iter().map(summary).collect();
-        all.sort_by(|left, right| left.digest.cmp(&right.digest));
-        all
+    /// Blobs that are dropped from now on, by whomever. Who takes note of them too slowly is told how many were missed.
+    pub fn dropped(&self) -> broadcast::Receiver<Digest> {
+        self.shared.dropped.subscribe()
+    }
+
+    /// How many blobs are kept at most.
+    pub fn max_entries(&self) -> usize {
+        self.shared.settings.max_entries
     }
 
     /// How full it is.
     pub fn usage(&self) -> Usage {
-        self.shared.state().usage()
+        self.shared.state().usage(Timestamp::now())
     }
 
     /// Has everything that was written so far outlast a crash.

@@ -1,40 +1,29 @@
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{
+    Piece, UNIT_BYTES,
+    tally::{Counted, Tally},
 };
-
-use super::Piece;
-
-/// What the budget counts in, in bytes: a piece that is kept counts as it does there.
-const UNIT_BYTES: usize = 1024;
 
 /// A piece that is kept, and counts as long as it is.
 struct Kept {
+    _counted: Counted,
     piece: Piece,
-    charge_bytes: u32,
-    all_bytes: Arc<AtomicU64>,
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.all_bytes.fetch_sub(u64::from(self.charge_bytes), Ordering::AcqRel);
-    }
 }
 
 /// Where a piece is kept. It is emptied when the piece is no longer kept: the cache frees what it held when it gets to it.
-pub(super) struct Place {
+pub(super) struct Holder {
     /// What it counts as.
     pub(super) charge_bytes: u32,
     kept: Mutex<Option<Kept>>,
 }
 
-impl Place {
+impl Holder {
     /// With a piece in it, counted in with what is kept.
-    pub(super) fn new(piece: Piece, kept_bytes: &Arc<AtomicU64>) -> Self {
+    pub(super) fn new(piece: Piece, kept_bytes: &Arc<Tally>) -> Self {
         let length = piece.as_ref().len().max(1).next_multiple_of(UNIT_BYTES);
         let charge_bytes = u32::try_from(length).unwrap_or(u32::MAX);
-        kept_bytes.fetch_add(u64::from(charge_bytes), Ordering::AcqRel);
-        let kept = Kept { piece, charge_bytes, all_bytes: kept_bytes.clone() };
+        let kept = Kept { _counted: kept_bytes.count(u64::from(charge_bytes)), piece };
         Self { charge_bytes, kept: Mutex::new(Some(kept)) }
     }
 

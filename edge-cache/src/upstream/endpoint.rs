@@ -1,5 +1,5 @@
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ const MOST_HELD: Duration = Duration::from_mins(5);
 
 /// An address of an upstream, and how it does.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Endpoint {
     breaker: Breaker,
     /// For the edge itself, with its certificate where it has one.
     own: PullClient,
@@ -21,8 +21,21 @@ pub(super) struct Place {
     shows_certificate: bool,
     /// The client of the edge's credentials, and which they are.
     signed: Mutex<Option<(Credentials, PullClient)>>,
+    /// What it last failed with, whoever asked.
+    last_failure: Mutex<Option<Arc<str>>>,
     /// Until when whose requests wait, by [`Asker::together`], and why.
     held: Mutex<[Option<(Instant, Pause)>; 2]>,
+}
+
+/// An address of an upstream that is left alone, for all or for some.
+#[derive(Clone, Debug)]
+pub struct LeftAlone {
+    /// Which.
+    pub address: RegistryUrl,
+    /// For how long yet; zero where the next request finds out whether it is back.
+    pub wait: Duration,
+    /// Why, for people.
+    pub reason: String,
 }
 
 /// How long nobody asks there, and why.
@@ -34,7 +47,7 @@ pub(super) enum Closed {
     Broken(Duration),
 }
 
-impl Place {
+impl Endpoint {
     pub(super) fn new(address: &RegistryUrl, settings: &UpstreamSettings) -> Result<Self, ClientError> {
         let mut options = ClientOptions::new(address.clone());
         options.ca_file.clone_from(&settings.ca_file);
@@ -49,7 +62,8 @@ impl Place {
             bare.clone()
         };
         let breaker = Breaker::new(settings.breaker_failures, settings.breaker_pause);
-        Ok(Self { breaker, own, bare, shows_certificate, signed: Mutex::default(), held: Mutex::default() })
+        let (signed, last_failure, held) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Self { breaker, own, bare, shows_certificate, signed, last_failure, held })
     }
 
     pub(super) fn address(&self) -> &RegistryUrl {
@@ -101,6 +115,7 @@ impl Place {
     /// It failed; `blame` is what that may be of alone, where it is not of the address.
     pub(super) fn fails(&self, error: &UpstreamError, blame: Option<&Blame>, counts: &Counts) {
         let now = Instant::now();
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string().into());
         let opens = match blame {
             Some(blame) => self.breaker.failed_at(blame.each(), now),
             None => self.breaker.failed(now),
@@ -109,6 +124,25 @@ impl Place {
         if opens {
             tracing::warn!(upstream = counts.upstream(), address = %self.address(), %error, "it fails, and is left alone for now");
         }
+    }
+
+    /// What it last failed with, as far as that counted against it.
+    pub(super) fn last_failure(&self) -> Option<Arc<str>> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether it is left alone, and for what it is so the longest.
+    pub(super) fn left_alone(&self, now: Instant) -> Option<LeftAlone> {
+        let failure = || self.last_failure().map_or_else(|| Pause::Failing.to_string(), |failure| failure.to_string());
+        let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = held.into_iter().zip(["without credentials", "with the edge's credentials"]).filter_map(|(held, who)| {
+            let (until, why) = held.filter(|(until, _)| *until > now)?;
+            let reason = if why == Pause::Limited { format!("it limits requests {who}") } else { failure() };
+            Some((until - now, reason))
+        });
+        let broken = self.breaker.open_for(now).map(|wait| (wait, failure()));
+        let (wait, reason) = broken.into_iter().chain(held).max_by_key(|(wait, _)| *wait)?;
+        Some(LeftAlone { address: self.address().clone(), wait, reason })
     }
 
     /// Whether more than one thing failed there since it last did all that it was asked.
@@ -145,5 +179,40 @@ impl Closed {
             Self::Held(_, why) => why,
             Self::Broken(_) => Pause::Failing,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_service::metrics::Metrics;
+
+    use super::*;
+    use crate::upstream::UpstreamMetrics;
+
+    #[test]
+    fn what_it_failed_with_is_known_while_it_is_left_alone() {
+        let url = RegistryUrl::parse("http://127.0.0.1:1", false).unwrap();
+        let settings = UpstreamSettings { breaker_failures: 1, ..UpstreamSettings::new("up", url) };
+        let endpoint = Endpoint::new(&settings.url.api(), &settings).unwrap();
+        assert!(endpoint.last_failure().is_none());
+        let error = UpstreamError::Malformed { upstream: "up".into(), reason: "it is a page".to_owned() };
+        endpoint.fails(&error, None, &UpstreamMetrics::new(&Metrics::new()).of("up".into()));
+        assert!(matches!(endpoint.admit(&Asker::Nobody, Instant::now()), Err(Closed::Broken(_))));
+        assert_eq!(endpoint.last_failure().as_deref(), Some(error.to_string().as_str()));
+        let left = endpoint.left_alone(Instant::now()).expect("it failed");
+        assert!(left.wait > Duration::ZERO && left.wait <= settings.breaker_pause, "{left:?}");
+        assert_eq!((left.address, left.reason), (settings.url, error.to_string()));
+    }
+
+    #[test]
+    fn what_it_asked_for_is_told_with_whom_it_is_of() {
+        let url = RegistryUrl::parse("http://127.0.0.1:1", false).unwrap();
+        let settings = UpstreamSettings::new("up", url);
+        let (endpoint, now) = (Endpoint::new(&settings.url, &settings).unwrap(), Instant::now());
+        assert!(endpoint.left_alone(now).is_none());
+        endpoint.hold(&Asker::Nobody, Duration::from_secs(7), Pause::Limited, now);
+        let left = endpoint.left_alone(now).expect("it asked for it");
+        assert_eq!((left.wait.as_secs(), left.reason.as_str()), (7, "it limits requests without credentials"));
+        assert!(endpoint.left_alone(now + Duration::from_secs(7)).is_none());
     }
 }

@@ -5,7 +5,6 @@ mod looking;
 mod manifest_bytes;
 mod manifests;
 mod memo;
-mod turns;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,16 +19,13 @@ use crate::{
     single::Single,
     site::Site,
     store::{Store, StoreError},
+    turns::Turns,
     upstream::{Identity, Upstream},
 };
 
 pub use manifest_bytes::MOST_BYTES as MOST_MANIFEST_BYTES;
-pub use manifests::{Manifest, Manifests};
+pub use manifests::{MOST_KINDS as MOST_MANIFEST_KINDS, Manifest, Manifests};
 use memo::{Kept, Memo};
-use turns::Turns;
-
-/// How many tags an upstream is asked about at once.
-const MOST_ASKED: usize = 1_024;
 
 /// What may be set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,6 +34,10 @@ pub struct TagSettings {
     pub ttl: Duration,
     /// How many are remembered.
     pub most: u64,
+    /// How many bytes manifests may take of memory.
+    pub manifest_bytes: u64,
+    /// How many an upstream is asked about at once.
+    pub most_asked: usize,
 }
 
 /// What is counted of tags and manifests.
@@ -88,8 +88,8 @@ impl Tags {
     /// Those that are written down in a store, and its manifests; other manifests come from the other edges of a site first.
     pub fn new(store: Store, site: Option<Arc<Site>>, settings: TagSettings, metrics: TagMetrics) -> Result<Self, StoreError> {
         let memo = Arc::new(Memo::new(Some(store.clone()), settings.most, settings.ttl)?);
-        let turns = Arc::new(Turns::new(MOST_ASKED));
-        let (looking, manifests) = (Single::default(), Manifests::new(store, site, metrics.wrong)?);
+        let turns = Arc::new(Turns::new(settings.most_asked));
+        let (looking, manifests) = (Single::default(), Manifests::new(store, site, settings.manifest_bytes, metrics.wrong)?);
         Ok(Self { settings, memo, looking, turns, stale: metrics.stale, manifests })
     }
 
@@ -126,8 +126,20 @@ impl Tags {
         {
             return Ok(named(kept, granted, now, false));
         }
+        let despite = |denied: &Denied, attempt: &Attempt| {
+            let kept = kept.as_ref()?;
+            let granted = grants.remembered_despite(denied, attempt, &place, &What::Manifest(kept.digest.clone()))?;
+            self.stale.with_label_values(&[upstream.name()]).inc();
+            Some(named(kept, granted, now, true))
+        };
         let mut refusal = None;
         for attempt in &attempts {
+            // What is down is not tried again in another's name, where that is not needed.
+            if let Some(stale) =
+                refusal.as_ref().filter(|denied| Denied::is_down(denied)).and_then(|denied| despite(denied, attempt))
+            {
+                return Ok(stale);
+            }
             let mut looked = self.look(grants, upstream, &place, tag, attempt, kept.as_ref()).await;
             if looked.as_ref().is_ok_and(|kept| self.memo.is_outdated(&place, tag, kept)) {
                 // Who asked first did so before it changed.
@@ -138,19 +150,10 @@ impl Tags {
                     let granted = grants.granted(attempt, &place, &What::Manifest(kept.digest.clone()));
                     return Ok(named(&kept, granted, Timestamp::now(), false));
                 }
-                Err(denied) => {
-                    let stale = kept.as_ref().and_then(|kept| {
-                        let what = What::Manifest(kept.digest.clone());
-                        Some((kept, grants.remembered_despite(&denied, attempt, &place, &what)?))
-                    });
-                    match stale {
-                        Some((kept, granted)) => {
-                            self.stale.with_label_values(&[upstream.name()]).inc();
-                            return Ok(named(kept, granted, now, true));
-                        }
-                        None => refusal = Some(denied),
-                    }
-                }
+                Err(denied) => match despite(&denied, attempt) {
+                    Some(stale) => return Ok(stale),
+                    None => refusal = Some(denied),
+                },
             }
         }
         Err(refusal.unwrap_or(Denied::Overloaded))

@@ -1,0 +1,18 @@
+use std::time::Duration;
+
+/// How blobs are fetched and held.
+#[derive(Clone, Copy, Debug)]
+pub struct BlobSettings {
+    /// How many bytes of pieces stay in memory because they are asked for often.
+    pub hot_bytes: u64,
+    /// How many bytes may be in memory beside those, on their way from a source or the disk to clients.
+    pub in_flight_bytes: u64,
+    /// How long a request waits for such memory.
+    pub budget_wait: Duration,
+    /// How many pieces are asked of a source at once, at most.
+    pub run_pieces: u32,
+    /// How many pieces ahead of a reader are fetched.
+    pub read_ahead_pieces: u32,
+    /// How often a piece is asked for anew where a source broke off or sent what is wrong, at most.
+    pub attempts: u32,
+}
