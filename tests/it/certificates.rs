@@ -94,8 +94,13 @@ pub fn text(path: &Path) -> &str {
 }
 
 pub fn client_of(registry: &Registry, authority: &Authority, own: Option<&Certified>) -> Client {
+    client_at(registry.url(), authority, own)
+}
+
+/// A caller of whatever is at a URL, who trusts nobody but this authority.
+pub fn client_at(url: &str, authority: &Authority, own: Option<&Certified>) -> Client {
     let root = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
-    Client::configured(registry.url(), |builder| {
+    Client::configured(url, |builder| {
         let builder = builder.tls_certs_only([root]).use_rustls_tls();
         match own {
             Some(own) => builder.identity(reqwest::Identity::from_pem(&own.pem()).unwrap()),

@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Method;
 use longshore_oci::{Algorithm, Digest};
 use longshore_tests::{
-    Answer, Backend, Client, Edge, EdgeUpstream, Image, Misdeed, Plan, Random, Registry, Upstream, Wire, media_type, until,
+    Answer, Backend, Client, Edge, EdgeUpstream, Image, Misdeed, Plan, Random, Registry, Taken, Upstream, Wire, digest_of, done,
+    media_type, until,
 };
+use tokio::task::JoinSet;
+
+use crate::edge_damage::asked_bytes;
 
 longshore_tests::once!(
     a_first_try_takes_flags_alone,
     what_longshore_holds_is_served_as_it_is,
     what_another_registry_holds_is_served_as_it_is,
     a_range_fetches_its_pieces_and_no_others,
+    what_is_evicted_by_hand_comes_again_for_who_asks,
+    who_follows_another_s_fetch_is_a_hit,
     content_that_a_client_has_is_304,
     what_is_not_there_is_404_as_upstream,
     nothing_is_written_through_it,
@@ -23,10 +28,6 @@ longshore_tests::once!(
 const MIB: usize = 1 << 20;
 
 /// The SHA-256 digest of a blob.
-fn digest_of(content: &Bytes) -> Digest {
-    Digest::of(Algorithm::Sha256, content)
-}
-
 /// "flags for a first try, a file for real".
 async fn a_first_try_takes_flags_alone() {
     let upstream = Upstream::start().await;
@@ -127,15 +128,56 @@ async fn a_range_fetches_its_pieces_and_no_others() {
         let mut fetched = Vec::new();
         let blob = format!("/blobs/{digest}");
         for call in wire.take_calls().iter().filter(|call| call.method == "GET" && call.path.ends_with(&blob)) {
-            let asked = call.range.as_deref().and_then(|range| range.strip_prefix("bytes=")?.split_once('-')).expect("a part");
-            let (from, to): (usize, usize) = (asked.0.parse().unwrap(), asked.1.parse().unwrap());
-            fetched.extend(from / MIB..=to / MIB);
+            assert!(call.range.is_some(), "a part");
+            let asked = call.asked_bytes(content.len());
+            fetched.extend(asked.start / MIB..=(asked.end - 1) / MIB);
         }
         fetched.sort_unstable();
         assert_eq!(fetched, pieces, "{range}");
     }
     let refused = Answer::to(edge.client().request(Method::GET, &path).header("range", "bytes=99999999-")).await.expect(416);
     assert_eq!(refused.required("content-range"), format!("bytes */{}", content.len()));
+}
+
+/// It is neither served from memory, nor fetched while nobody asks for it.
+async fn what_is_evicted_by_hand_comes_again_for_who_asks() {
+    let registry = Registry::start(Backend::Folder).await;
+    let content = Random::seeded(910).bytes(5 * MIB + 9);
+    let digest = registry.client().push_blob("edge/evicted", &content).await;
+    let wire = Wire::http(registry.authority()).await;
+    let edge = Edge::start(&[EdgeUpstream::through(&wire)]).await;
+    for round in 0..2 {
+        assert!(edge.client().take_blob("edge/evicted", &content).await.is_right());
+        assert_eq!(asked_bytes(&wire, &digest, content.len()), content.len(), "round {round}");
+        done(edge.command("evict", &[digest.as_str()]).await);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(asked_bytes(&wire, &digest, content.len()), 0, "nobody waits for it");
+    }
+}
+
+/// "cold: one copy from upstream; again, or from 1,000 others at once: none": all but the one copy are hits.
+async fn who_follows_another_s_fetch_is_a_hit() {
+    const CLIENTS: usize = 60;
+    let registry = Registry::start(Backend::Folder).await;
+    let upstream = Upstream::start().await;
+    let edge = Edge::start(&[EdgeUpstream::longshore(&registry), EdgeUpstream::other(&upstream)]).await;
+    let content = Random::seeded(911).bytes(9 * MIB + 17);
+    let digest = registry.client().push_blob("edge/hits", &content).await;
+    upstream.hold_blob("edge/hits", &content);
+    let mut most = 0.0;
+    for prefix in ["", "elsewhere/"] {
+        let mut clients = JoinSet::new();
+        for _ in 0..CLIENTS {
+            let (client, content, path) = (edge.client(), content.clone(), format!("/v2/{prefix}edge/hits/blobs/{digest}"));
+            clients.spawn(async move { client.take(&path, &content).await });
+        }
+        assert!(clients.join_all().await.iter().all(Taken::is_right));
+        most += content.len() as f64 * CLIENTS as f64;
+        let [served, hit] =
+            [edge.metric("longshore_edge_served_bytes_total").await, edge.metric("longshore_edge_hit_bytes_total").await];
+        assert!((served - most).abs() < 1.0, "{served} bytes");
+        assert!(hit >= 0.95 * served, "{hit} of {served} bytes");
+    }
 }
 
 async fn content_that_a_client_has_is_304() {

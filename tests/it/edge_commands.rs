@@ -3,8 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use http::Method;
-use longshore_oci::{Algorithm, Digest};
-use longshore_tests::{Answer, Client, Edge, EdgeUpstream, Image, Upstream, done, longshore, run, temporary_folder, until};
+use longshore_oci::Digest;
+use longshore_tests::{
+    Answer, Backend, Client, Edge, EdgeUpstream, Image, Registry, Upstream, digest_of, done, longshore, run, temporary_folder,
+    until,
+};
 use serde_json::{Value, json};
 
 longshore_tests::once!(
@@ -15,6 +18,9 @@ longshore_tests::once!(
     an_edge_is_looked_after_with_its_token,
     a_configuration_is_shown_and_its_mistakes_told_together,
     two_edges_share_no_folder,
+    a_pin_tells_what_is_not_here,
+    an_upstream_that_is_left_alone_is_told,
+    what_is_no_edge_is_told_so,
 );
 
 const REPOSITORY: &str = "seen/edge";
@@ -28,7 +34,7 @@ async fn site(seed: u64) -> (Upstream, Edge, Image) {
 }
 
 fn layer(image: &Image) -> Digest {
-    Digest::of(Algorithm::Sha256, &image.blobs[1])
+    digest_of(&image.blobs[1])
 }
 
 /// The objects of a list that a command prints as JSON, bare or under a name.
@@ -57,7 +63,7 @@ async fn an_operator_sees_what_is_kept_and_why() {
     let digests: BTreeSet<String> =
         rows(&listed, "blobs").iter().map(|blob| blob["digest"].as_str().unwrap().to_owned()).collect();
     for blob in &image.blobs {
-        assert!(digests.contains(Digest::of(Algorithm::Sha256, blob).as_str()), "{listed}");
+        assert!(digests.contains(digest_of(blob).as_str()), "{listed}");
     }
     let table = done(edge.command("ls", &[]).await).stdout;
     assert!(table.contains("DIGEST") && table.contains(&layer(&image).hex()[..12]), "{table}");
@@ -116,11 +122,14 @@ async fn what_is_wrong_is_said() {
     for (verb, arguments) in [
         ("evict", vec!["sha256:short"]),
         ("pin", vec!["seen/edge:absent", "--owner", "me"]),
+        ("pin", vec!["seen/edge:v1", "--for", "0s"]),
+        ("pin", vec!["seen/edge:v1", "--platform", "bogus"]),
         ("unpin", vec!["seen/edge:v1", "--owner", "me"]),
     ] {
         let refused = edge.command(verb, &arguments).await;
         assert!(refused.code != Some(0) && !refused.stderr.trim().is_empty(), "{verb}: {refused}");
         assert!(refused.stdout.trim().is_empty(), "what is for people goes to stderr: {refused}");
+        assert!(refused.stderr.matches("_UNKNOWN)").count() < 2, "a code is said once: {refused}");
     }
     let nobody = run(longshore(), ["edge", "status", "--at", "http://127.0.0.1:1"]).await;
     assert!(nobody.code != Some(0) && nobody.stderr.contains("127.0.0.1:1"), "{nobody}");
@@ -167,6 +176,52 @@ async fn a_configuration_is_shown_and_its_mistakes_told_together() {
     for word in ["cache.quota", "quotum", "upstream"] {
         assert!(told.stderr.contains(word), "nothing of {word}: {told}");
     }
+}
+
+async fn a_pin_tells_what_is_not_here() {
+    let (_upstream, edge, image) = site(2006).await;
+    let name = format!("{REPOSITORY}:v1");
+    let size: usize = image.blobs.iter().map(bytes::Bytes::len).sum();
+    let pinned = done(edge.command("pin", &[&name]).await).stdout;
+    assert!(pinned.contains("is not here") && pinned.contains(&format!("longshore prewarm {name}")), "{pinned}");
+    let present = |pins: &Value| rows(pins, "pins").iter().map(|pin| pin["presentBytes"].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(present(&edge.json("ls", &["--pins"]).await), 0);
+    let status = edge.json("status", &[]).await;
+    assert!(status["pins"][0]["sizeBytes"].as_u64() > status["pins"][0]["presentBytes"].as_u64(), "{status}");
+
+    done(run(longshore(), ["prewarm", &name, "--at", edge.url()]).await);
+    let pins = edge.json("ls", &["--pins"]).await;
+    assert!(present(&pins) >= size as u64, "{pins}");
+    let table = done(edge.command("ls", &["--pins"]).await).stdout;
+    assert!(table.contains("HERE") && table.contains("all"), "{table}");
+    let again = done(edge.command("pin", &[&name]).await).stdout;
+    assert!(!again.contains("is not here"), "{again}");
+}
+
+async fn an_upstream_that_is_left_alone_is_told() {
+    let upstream = Upstream::start().await;
+    let broken = EdgeUpstream::other(&upstream).set("breaker_failures", 1).set("breaker_pause", "60s");
+    let edge = Edge::start(&[broken]).await;
+    assert_eq!(edge.json("status", &[]).await["upstreams"][0]["pauses"], json!([]));
+    upstream.go_away();
+    let lost = edge.client().get_manifest(REPOSITORY, "v1").await;
+    assert!(lost.status.is_server_error(), "{lost:?}");
+    let status = edge.json("status", &[]).await;
+    let pause = &status["upstreams"][0]["pauses"][0];
+    assert_eq!(pause["address"], upstream.url(), "{status}");
+    assert!(pause["until"].is_string() && pause["reason"].as_str().is_some_and(|reason| reason.starts_with("it ")), "{status}");
+    let table = done(edge.command("status", &[]).await).stdout;
+    assert!(table.contains("elsewhere is left alone for "), "{table}");
+}
+
+async fn what_is_no_edge_is_told_so() {
+    let registry = Registry::start(Backend::Folder).await;
+    let told = run(longshore(), ["edge", "status", "--at", registry.url()]).await;
+    assert!(told.code != Some(0) && told.stderr.contains("is no edge"), "{told}");
+    let (_upstream, edge, _image) = site(2007).await;
+    let https = edge.url().replace("http://", "https://");
+    let told = run(longshore(), ["edge", "status", "--at", &https]).await;
+    assert!(told.code != Some(0) && told.stderr.contains(edge.url()), "{told}");
 }
 
 async fn two_edges_share_no_folder() {

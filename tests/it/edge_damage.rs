@@ -12,8 +12,10 @@ use std::{
 
 use bytes::Bytes;
 use http::Method;
-use longshore_oci::{Algorithm, Digest};
-use longshore_tests::{Answer, Backend, Client, Edge, EdgeUpstream, Random, Registry, Upstream, Wire, done, scaled, until};
+use longshore_oci::Digest;
+use longshore_tests::{
+    Answer, Backend, Client, Edge, EdgeUpstream, Random, Registry, Upstream, Wire, digest_of, done, scaled, until,
+};
 use tokio::task::JoinSet;
 
 longshore_tests::once!(
@@ -28,17 +30,13 @@ longshore_tests::once!(
 const MIB: usize = 1 << 20;
 const REPOSITORY: &str = "damage/edge";
 
-fn digest_of(content: &Bytes) -> Digest {
-    Digest::of(Algorithm::Sha256, content)
-}
-
 /// Without what is kept in memory, every answer comes from the disk.
-fn from_disk() -> Vec<(&'static str, serde_json::Value)> {
+pub fn from_disk() -> Vec<(&'static str, serde_json::Value)> {
     vec![("cache.memory", 0.into()), ("cache.sync_delay", "20ms".into()), ("cache.scrub_rate", 0.into())]
 }
 
 /// One wrong bit in the file of a blob.
-fn flip(edge: &Edge, blob: &Digest, place: u64) {
+pub fn flip(edge: &Edge, blob: &Digest, place: u64) {
     let file = std::fs::File::options().read(true).write(true).open(edge.blob_file(blob)).expect("the blob is kept");
     let mut byte = [0];
     file.read_exact_at(&mut byte, place).expect("it is as long");
@@ -46,7 +44,7 @@ fn flip(edge: &Edge, blob: &Digest, place: u64) {
 }
 
 /// The bytes of a blob that were asked for over a wire since calls were last taken.
-fn asked_bytes(wire: &Wire, blob: &Digest, size_bytes: usize) -> usize {
+pub fn asked_bytes(wire: &Wire, blob: &Digest, size_bytes: usize) -> usize {
     let path = format!("/blobs/{blob}");
     let calls = wire.take_calls();
     let asked = calls.iter().filter(|call| call.method == "GET" && call.path.ends_with(&path)).map(|call| {

@@ -7,13 +7,13 @@ use std::{
 
 use bytes::Bytes;
 use http::Method;
-use longshore_oci::{Algorithm, Digest};
-use longshore_tests::{Backend, Edge, EdgeUpstream, Image, Misdeed, Plan, Random, Registry, Upstream, scaled, until};
+use longshore_tests::{Backend, Edge, EdgeUpstream, Image, Misdeed, Plan, Random, Registry, Upstream, digest_of, scaled, until};
 use serde_json::{Value, json};
 
 longshore_tests::once!(
     a_small_quota_holds,
     a_full_disk_is_passed_through,
+    an_edge_whose_disk_is_full_is_ready,
     a_blob_larger_than_the_quota_is_passed_through,
     what_is_asked_for_often_stays,
     pins_hold_against_a_flood,
@@ -27,10 +27,6 @@ longshore_tests::once!(
 const MIB: usize = 1 << 20;
 const REPOSITORY: &str = "disk/edge";
 const PINS: &str = "/v2/_longshore/edge/pins";
-
-fn digest_of(content: &Bytes) -> Digest {
-    Digest::of(Algorithm::Sha256, content)
-}
 
 fn values(quota: &str) -> Vec<(&'static str, Value)> {
     vec![("cache.quota", quota.into()), ("cache.memory", 0.into()), ("cache.sync_delay", "20ms".into())]
@@ -98,6 +94,25 @@ async fn a_full_disk_is_passed_through() {
     assert_eq!(edge.client().pull_image(&format!("elsewhere/{REPOSITORY}"), "v1").await, image.digest);
     assert!(edge.metric("longshore_edge_disk_full_total").await > 0.0, "it is counted");
     edge.admin().get("/readyz").await.expect(200);
+}
+
+/// A load balancer is not to take away what could pass on: with not a byte free its index can't be written either.
+async fn an_edge_whose_disk_is_full_is_ready() {
+    let upstream = Upstream::start().await;
+    let edge = Edge::on_a_small_disk(&[EdgeUpstream::other(&upstream)], 12, &values("1GiB")).await;
+    edge.fill_disk();
+    let mut number = 0;
+    until("a check of an index that can't be written", Duration::from_secs(60), async || {
+        let (image, tag) = (Image::random(1551 + number, &[1000]), format!("v{number}"));
+        number += 1;
+        upstream.hold(REPOSITORY, &tag, &image);
+        assert_eq!(edge.client().pull_image(REPOSITORY, &tag).await, image.digest, "it is passed on");
+        edge.admin().get("/readyz").await.expect(200);
+        edge.log().contains("passes on what it can't keep").then_some(())
+    })
+    .await;
+    assert!(edge.metric("longshore_edge_index_failures_total").await > 0.0, "it is counted");
+    assert_eq!(edge.client().pull_image(REPOSITORY, "v0").await, Image::random(1551, &[1000]).digest);
 }
 
 async fn a_blob_larger_than_the_quota_is_passed_through() {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use longshore_oci::{Algorithm, Digest};
-use longshore_tests::{Backend, Edge, EdgeUpstream, Image, Registry, until};
+use longshore_tests::{Backend, Edge, EdgeUpstream, Fault, Image, Registry, Rule, Wire, until};
 use serde_json::Value;
 
 longshore_tests::once!(
@@ -12,6 +12,7 @@ longshore_tests::once!(
     what_moved_while_the_edge_was_down_is_seen_after_its_start,
     what_was_told_before_a_restart_is_not_forgotten_by_it,
     what_moved_after_the_registry_was_down_is_seen,
+    what_answers_for_the_registry_meanwhile_ends_nothing,
     an_edge_that_starts_before_its_registry_follows_it,
     what_is_deleted_is_not_served_any_more,
 );
@@ -112,6 +113,27 @@ async fn what_moved_after_the_registry_was_down_is_seen() {
     follows(&edge).await;
     let again = push(&registry, 2409).await;
     sees(&edge, &again).await;
+}
+
+/// A proxy that knows no service where the registry is about to be, or that asks who comes.
+async fn what_answers_for_the_registry_meanwhile_ends_nothing() {
+    let mut registry = Registry::start(Backend::Folder).await;
+    push(&registry, 2413).await;
+    let wire = Wire::http(registry.authority()).await;
+    let edge = Edge::with(&[EdgeUpstream::through(&wire)], &values()).await;
+    follows(&edge).await;
+    until("the first word of the registry", LIMIT, async || (edge.metric(RESETS).await == 1.0).then_some(())).await;
+    for (seed, status) in [(2414, 404), (2415, 401)] {
+        let injected = wire.injected();
+        wire.set_rules(seed, vec![Rule::always(Fault::Answer(status, "AWAY"))]);
+        registry.kill9();
+        registry.restart().await;
+        until("the edge to be answered", LIMIT, async || (wire.injected() > injected).then_some(())).await;
+        wire.heal();
+        let moved = push(&registry, seed).await;
+        sees(&edge, &moved).await;
+        follows(&edge).await;
+    }
 }
 
 async fn an_edge_that_starts_before_its_registry_follows_it() {

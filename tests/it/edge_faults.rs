@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use longshore_oci::{Algorithm, Digest};
 use longshore_tests::{
-    Backend, Client, Edge, EdgeUpstream, Fault, Image, Misdeed, Plan, Random, Registry, Rule, Upstream, Wire, media_type,
+    Backend, Client, Edge, EdgeUpstream, Fault, Image, Misdeed, Plan, Random, Registry, Rule, Upstream, Wire, digest_of,
+    media_type,
 };
 use serde_json::json;
 
@@ -27,10 +27,6 @@ longshore_tests::once!(
 
 const MIB: u64 = 1 << 20;
 const REPOSITORY: &str = "faults/edge";
-
-fn digest_of(content: &Bytes) -> Digest {
-    Digest::of(Algorithm::Sha256, content)
-}
 
 /// An upstream that is no Longshore, an edge in front of it, and a client.
 struct Site {

@@ -1,25 +1,33 @@
 //! Prewarming: "an operation that reports bytes and pieces as it goes (JSON, and server-sent events); a manifest pulled starts fetching its
 //! layers for the caller's platform; idempotent; cancellable; such work yields to clients' reads".
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::Method;
-use longshore_oci::{Algorithm, Digest};
 use longshore_tests::{
-    Answer, Backend, Edge, EdgeUpstream, Image, Misdeed, Output, Plan, Registry, Upstream, Wire, done, image_index, longshore,
-    run, until,
+    Answer, Backend, Edge, EdgeUpstream, Image, Misdeed, Output, Plan, Process, Registry, Upstream, Wire, digest_of, done,
+    image_index, longshore, run, until,
 };
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 longshore_tests::once!(
     an_image_is_there_for_its_platform_before_it_is_asked_for,
     the_same_wish_is_the_same_operation_and_costs_no_second_copy,
     a_cancelled_operation_ends_and_pins_nothing,
+    a_process_that_ends_leaves_nothing_pinned_that_is_not_here,
     a_deadline_ends_an_operation,
+    an_upstream_that_is_away_is_waited_for,
     an_operation_tells_as_events_how_far_it_is,
     the_layers_of_a_pulled_manifest_are_fetched_for_its_platform,
     prewarming_waits_while_clients_are_served,
+    a_terminal_shows_bars,
+    what_is_no_terminal_gets_plain_lines,
+    who_interrupts_the_command_is_told_how_to_end_the_operation,
     what_is_wrong_is_said,
 );
 
@@ -27,10 +35,6 @@ const MIB: usize = 1 << 20;
 const REPOSITORY: &str = "warm/app";
 const NAME: &str = "warm/app:v1";
 const LIMIT: Duration = Duration::from_secs(60);
-
-fn digest_of(content: &Bytes) -> Digest {
-    Digest::of(Algorithm::Sha256, content)
-}
 
 fn size_bytes(image: &Image) -> usize {
     image.blobs.iter().map(Bytes::len).sum()
@@ -85,6 +89,11 @@ async fn ended(edge: &Edge, operation: &Value) -> Value {
     .await
 }
 
+/// What `longshore edge status` prints.
+async fn status(edge: &Edge) -> String {
+    done(edge.command("status", &[]).await).stdout
+}
+
 async fn pins(edge: &Edge) -> Vec<Value> {
     edge.json("ls", &["--pins"]).await.as_array().expect("a list").clone()
 }
@@ -133,7 +142,7 @@ async fn an_image_is_there_for_its_platform_before_it_is_asked_for() {
         assert_eq!(kept.get(digest_of(content).as_str()), Some(&json!(["prewarm"])), "{kept:?}");
     }
     assert!(arm64.blobs.iter().all(|blob| !kept.contains_key(digest_of(blob).as_str())), "{kept:?}");
-    let status = done(edge.command("status", &[]).await).stdout;
+    let status = status(&edge).await;
     assert!(["7 d left", "6 d left"].iter().any(|left| status.contains(&format!("1 image (prewarm: {left})"))), "{status}");
     let listed = done(edge.command("ls", &["--pins"]).await).stdout;
     assert!(["prewarm", NAME, " d left"].iter().all(|word| listed.contains(word)), "{listed}");
@@ -196,6 +205,35 @@ async fn a_cancelled_operation_ends_and_pins_nothing() {
     assert_eq!(ended(&edge, &again).await["state"], "done", "what was cancelled can be had later");
 }
 
+/// "pins with expiry": of an operation that is not done nothing stays pinned, however the process ends, and all of one that is does.
+async fn a_process_that_ends_leaves_nothing_pinned_that_is_not_here() {
+    for (seed, is_killed) in [(2312, false), (2313, true)] {
+        let (upstream, mut edge, image) = halfway(seed).await;
+        let whole = Image::random(seed + 100, &[MIB + 5, 1000]);
+        upstream.hold(REPOSITORY, "whole", &whole);
+        let operation = begin(&edge, &json!({ "images": ["warm/app:whole"], "pin": "7d" })).await;
+        assert_eq!(ended(&edge, &operation).await["state"], "done");
+        let before = pins(&edge).await;
+        assert_eq!(before.len(), whole.blobs.len() + 1, "{before:?}");
+        begin(&edge, &json!({ "images": [NAME], "pin": "7d" })).await;
+        upstream.holds().await;
+        let most = before.len() + image.blobs.len() + 1;
+        until("it to be pinned", LIMIT, async || (pins(&edge).await.len() == most).then_some(())).await;
+        if is_killed {
+            edge.restart().await;
+        } else {
+            edge.restart_gently().await;
+        }
+        assert_eq!(pins(&edge).await, before, "killed: {is_killed}");
+        let kept = kept(&edge).await;
+        for pin in &before {
+            assert!(kept.contains_key(pin["digest"].as_str().expect("a digest")), "{pin} in {kept:?}");
+        }
+        let status = status(&edge).await;
+        assert!(status.contains("1 image (prewarm: "), "{status}");
+    }
+}
+
 async fn a_deadline_ends_an_operation() {
     let (_upstream, edge, _image) = halfway(2303).await;
     let deadline = jiff::Timestamp::from_millisecond(jiff::Timestamp::now().as_millisecond() + 3000).expect("a time");
@@ -208,6 +246,32 @@ async fn a_deadline_ends_an_operation() {
     let told = prewarm(&edge, &[NAME, "--deadline", "300ms"]).await;
     assert!(told.code == Some(1) && told.stderr.contains("deadline"), "{told}");
     wish(&edge, &json!({ "images": [NAME], "deadline": deadline.to_string() })).await.expect_error(400, "OPERATION_INVALID");
+}
+
+/// "try again in 5 s" is for who waits for an answer, and not for work that nobody waits for.
+async fn an_upstream_that_is_away_is_waited_for() {
+    let upstream = Upstream::start().await;
+    let image = Image::random(2316, &[2 * MIB]);
+    upstream.hold(REPOSITORY, "v1", &image);
+    let soon_left_alone = EdgeUpstream::other(&upstream).set("breaker_failures", 1).set("breaker_pause", "1s");
+    let edge = Edge::start(&[soon_left_alone]).await;
+    let waits = async |operation: &Value| {
+        edge.logs(&[operation["id"].as_str().expect("it has an id"), "waits for its upstream"]).await;
+    };
+    upstream.go_away();
+    let operation = begin(&edge, &json!({ "images": [NAME], "pin": "7d" })).await;
+    waits(&operation).await;
+    upstream.come_back();
+    let done = ended(&edge, &operation).await;
+    assert_eq!((&done["state"], &done["bytesDone"]), (&json!("done"), &json!(size_bytes(&image))), "{done}");
+    let pinned = pins(&edge).await;
+
+    upstream.go_away();
+    let operation = begin(&edge, &json!({ "images": ["warm/app:another"], "pin": "7d" })).await;
+    waits(&operation).await;
+    edge.client().delete(&path(&operation)).await.expect(202);
+    assert_eq!(ended(&edge, &operation).await["state"], "cancelled");
+    assert_eq!(pins(&edge).await, pinned);
 }
 
 async fn an_operation_tells_as_events_how_far_it_is() {
@@ -265,26 +329,111 @@ async fn the_layers_of_a_pulled_manifest_are_fetched_for_its_platform() {
 }
 
 async fn prewarming_waits_while_clients_are_served() {
+    // How long it waits; then it goes on all the same.
+    const PATIENCE: Duration = Duration::from_secs(1);
     let upstream = Upstream::start().await;
     let (wanted, later) = (Image::random(2306, &[200_000]), Image::random(2307, &[1000]));
     upstream.hold(REPOSITORY, "wanted", &wanted);
     upstream.hold(REPOSITORY, "v1", &later);
     let layer = digest_of(&wanted.blobs[1]);
-    // It takes 400 ms: less than prewarming has patience for.
-    upstream.misbehave(vec![Plan::always(Misdeed::Slow(500_000)).method("GET").containing(layer.as_str())]);
+    upstream.misbehave(vec![Plan::always(Misdeed::HoldAt(1000)).method("GET").containing(layer.as_str())]);
     let edge = Edge::start(&[EdgeUpstream::other(&upstream)]).await;
     let (client, content) = (edge.client(), wanted.blobs[1].clone());
     let reading = tokio::spawn(async move { client.take_blob(REPOSITORY, &content).await });
-    until("the client's layer to be asked for", LIMIT, async || (!upstream.gets_of(&layer).is_empty()).then_some(())).await;
+    upstream.holds().await;
+    let began = Instant::now();
     let operation = begin(&edge, &json!({ "images": [NAME] })).await;
-    let sent_bytes = until("the other image to be asked for", LIMIT, async || {
-        let is_asked = later.blobs.iter().any(|blob| !upstream.gets_of(&digest_of(blob)).is_empty());
-        is_asked.then(|| upstream.sent_bytes_of(&layer))
+    let shown = async || edge.client().get(&path(&operation)).await.expect(200).json();
+    until("it to be known what the image is made of", LIMIT, async || {
+        (shown().await["bytesTotal"] == json!(size_bytes(&later))).then_some(())
     })
     .await;
-    assert_eq!(sent_bytes, wanted.blobs[1].len() as u64, "the client has its own first");
+    until("half of its patience to be over", LIMIT, async || {
+        let is_asked = later.blobs.iter().any(|blob| !upstream.gets_of(&digest_of(blob)).is_empty());
+        let shown = shown().await;
+        let waits = !is_asked && shown["bytesDone"] == 0;
+        assert!(waits || began.elapsed() >= PATIENCE, "it did not wait for the client: {shown}");
+        (began.elapsed() > PATIENCE / 2).then_some(())
+    })
+    .await;
+    assert_eq!(upstream.sent_bytes_of(&layer), 1000, "the client is being served");
+    upstream.release();
     assert!(reading.await.expect("it ends").is_right());
-    assert_eq!(ended(&edge, &operation).await["state"], "done");
+    let ended = ended(&edge, &operation).await;
+    assert_eq!((&ended["state"], &ended["bytesDone"]), (&json!("done"), &json!(size_bytes(&later))), "{ended}");
+    is_asked_for(&upstream, &later, 1);
+}
+
+/// Whoever waits at a terminal sees bars that move, in bytes, and in their place what came of it.
+async fn a_terminal_shows_bars() {
+    const COLUMNS: usize = 80;
+    let (upstream, edge, _image) = halfway(2310).await;
+    let (long, cut) = ("warm/an-image-of-a-name-that-has-more-than-a-third-of-a-line:v1", "warm/an-i…-a-line:v1");
+    let (repository, tag) = long.rsplit_once(':').expect("it has a tag");
+    upstream.hold(repository, tag, &Image::random(2315, &[MIB]));
+    let missing = "warm/app:that-nobody-has";
+    let program = longshore().to_str().expect("our folders' names are ASCII");
+    let words = [program, "prewarm", "--at", edge.url(), NAME, long, missing].join(" ");
+    let script = format!("stty cols {COLUMNS} rows 24 && exec {words}");
+    let mut terminal = Process::start("prewarm", "script", |command| {
+        command.args(["--quiet", "--return", "--command", &script, "/dev/null"]).env("TERM", "xterm");
+    });
+    until("a bar with half of the bytes", LIMIT, async || {
+        let output = terminal.output();
+        assert!(terminal.exit_status().is_none(), "{output}");
+        (output.contains("===>") && output.contains("1.00 MiB of 2.00 MiB")).then_some(())
+    })
+    .await;
+    upstream.behave();
+    let exit = terminal.ended(LIMIT).await;
+    let output = terminal.output();
+    assert_eq!(exit.code(), Some(1), "one of them is missing: {output}");
+    let (bars, left) = output.rsplit_once('\u{1b}').expect("bars are moved by escape codes");
+    for words in [NAME, "2.00 MiB of 2.00 MiB", cut, "1.00 MiB of 1.00 MiB", "can't be had"] {
+        assert!(bars.contains(words), "{words:?} in {output}");
+    }
+    // None wraps, and the first of all frames is as the others are.
+    for line in bars.split(['\u{1b}', '\r', '\n']) {
+        // What is left of an escape code is no column.
+        let line = line.trim_start_matches(|character: char| "[0123456789;?ABGHJKhlm".contains(character));
+        // A bar fills its line, and the next follows it without a word.
+        let length = line.chars().count();
+        assert!(length <= COLUMNS || length.is_multiple_of(COLUMNS), "{line:?} in {output}");
+        assert!(!line.contains(['█', '░']), "{line:?} in {output}");
+    }
+    assert!(["IMAGE", "SIZE", NAME, "2.0 MiB", "done"].iter().all(|word| left.contains(word)), "{output}");
+    assert!(!left.contains("MiB of"), "the bars are gone: {output}");
+}
+
+async fn what_is_no_terminal_gets_plain_lines() {
+    let upstream = Upstream::start().await;
+    upstream.hold(REPOSITORY, "v1", &Image::random(2311, &[2 * MIB]));
+    let edge = Edge::start(&[EdgeUpstream::other(&upstream)]).await;
+    let output = done(prewarm(&edge, &[NAME]).await);
+    let is_plain = |text: &str| !text.contains(|character: char| character.is_control() && character != '\n');
+    assert!(is_plain(&output.stdout) && is_plain(&output.stderr), "{output}");
+    let lines: Vec<&str> = output.stderr.lines().collect();
+    assert!(lines.len() == 2 && lines[0].starts_with("op_") && lines[0].ends_with(": fetching 1 image"), "{output}");
+    assert_eq!(lines[1], format!("{NAME}: done, 2.0 MiB in 3 pieces"));
+    assert!(output.stdout.starts_with("IMAGE ") && output.stdout.lines().count() == 2, "{output}");
+}
+
+async fn who_interrupts_the_command_is_told_how_to_end_the_operation() {
+    let (upstream, edge, image) = halfway(2317).await;
+    let mut command = Process::start("prewarm", longshore(), |command| {
+        command.args(["prewarm", "--at", edge.url(), NAME]);
+    });
+    let id_of = |line: &str| line.split_once(": fetching").map(|(id, _)| id.to_owned());
+    let id = command.printed("which operation it is", LIMIT, id_of).await;
+    upstream.holds().await;
+    command.signal(Signal::INT);
+    let exit = command.ended(LIMIT).await;
+    let output = command.output();
+    let how = format!("longshore prewarm --cancel {id} --at {}", edge.url());
+    assert!(exit.code() == Some(130) && output.contains("the edge goes on") && output.contains(&how), "{exit}: {output}");
+    upstream.behave();
+    let ended = ended(&edge, &json!({ "id": id })).await;
+    assert_eq!((&ended["state"], &ended["bytesDone"]), (&json!("done"), &json!(size_bytes(&image))), "{ended}");
 }
 
 async fn what_is_wrong_is_said() {

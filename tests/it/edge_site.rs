@@ -9,9 +9,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use longshore_oci::{Algorithm, Digest};
 use longshore_tests::{
-    Account, Backend, Call, Client, Edge, EdgeUpstream, Image, Misdeed, Plan, Registry, Upstream, Wire, temporary_folder, until,
+    Account, Backend, Call, Client, Edge, EdgeUpstream, Fault, Image, Misdeed, Plan, Registry, Rule, Upstream, Wire, digest_of,
+    temporary_folder, until,
 };
 use serde_json::Value;
 use tokio::{
@@ -22,11 +22,13 @@ use tokio::{
 
 longshore_tests::once!(
     a_storm_goes_on_when_an_edge_is_killed_in_its_middle,
+    a_storm_on_longshore_goes_on_when_an_edge_is_killed_in_its_middle,
     a_site_asks_longshore_for_a_piece_about_once,
     a_dead_home_is_skipped_within_one_connect_timeout,
     members_are_whom_a_name_resolves_to,
     who_lacks_the_secret_is_no_member,
     a_member_opens_nothing_to_strangers,
+    edges_that_are_each_others_upstream_say_so,
 );
 
 const MIB: usize = 1 << 20;
@@ -39,10 +41,6 @@ const RECEIVED: &str = "longshore_edge_site_received_bytes_total";
 const MEMBERS: &str = "longshore_edge_site_members";
 
 type Values = Vec<(&'static str, Value)>;
-
-fn digest_of(content: &Bytes) -> Digest {
-    Digest::of(Algorithm::Sha256, content)
-}
 
 /// An address that was free: members know each other's before they are there. Each member of a site has a host of its own on loopback.
 fn free_address(host: u8) -> SocketAddr {
@@ -137,23 +135,53 @@ async fn a_storm_goes_on_when_an_edge_is_killed_in_its_middle() {
     upstream.misbehave(vec![Plan::always(Misdeed::HoldAt(held as u64)).method("GET").containing(large.as_str()).times(1)]);
     let pulls = storm(&clients(&edges), 200, &image);
     upstream.holds().await;
-    let home = until("two edges to have what the third has", LIMIT, async || {
+    let home = home(&edges, held).await;
+    edges[home].kill9();
+    upstream.release();
+    goes_on_without(home, pulls).await;
+    is_about_once(sent_bytes(&upstream, &image), &image);
+}
+
+/// Waits until two of three edges have so many bytes from the third; which that is.
+async fn home(edges: &[Edge], received_bytes: usize) -> usize {
+    until("two edges to have what the third has", LIMIT, async || {
         let mut follows = Vec::new();
-        for edge in &edges {
-            follows.push(edge.metric(RECEIVED).await >= held as f64);
+        for edge in edges {
+            follows.push(edge.metric(RECEIVED).await >= received_bytes as f64);
         }
         let home = follows.iter().position(|follows| !follows);
         home.filter(|_| follows.iter().filter(|follows| **follows).count() == 2)
     })
-    .await;
-    edges[home].kill9();
-    upstream.release();
+    .await
+}
+
+/// What comes of a storm in which the edge at this place was killed: whoever was there, and nobody else, went to another.
+async fn goes_on_without(home: usize, pulls: JoinSet<(usize, bool)>) {
     let pulls = tokio::time::timeout(LIMIT, pulls.join_all()).await.expect("a storm ends");
-    let left = pulls.iter().filter(|(_, is_from_first)| !is_from_first).count();
-    let at_home = pulls.iter().filter(|(first, _)| *first == home).count();
     assert!(pulls.iter().all(|(first, is_from_first)| *is_from_first || *first == home), "no edge that lives broke off");
-    assert_eq!((left, pulls.len()), (at_home, 200), "it died before anybody had all of it there");
-    is_about_once(sent_bytes(&upstream, &image), &image);
+    assert!(
+        pulls.iter().all(|(first, is_from_first)| !is_from_first || *first != home),
+        "it died before anybody had all of it there"
+    );
+}
+
+/// The same of a registry of ours. What came of it is counted on the wire: the edge that dies has asked for more than it lives to get.
+async fn a_storm_on_longshore_goes_on_when_an_edge_is_killed_in_its_middle() {
+    let registry = Registry::start(Backend::Folder).await;
+    // What the edge that dies has of a piece in the making is lost: of a large layer, that is little.
+    let image = Image::random(2207, &[32 * MIB + 9, MIB]);
+    registry.client().push_image(REPOSITORY, "v1", &image).await;
+    let wire = Wire::http(registry.authority()).await;
+    let mut edges = site(3, &EdgeUpstream::through(&wire), &[("cache.prefetch", false.into())]).await;
+    // So slowly that it is killed in the middle.
+    wire.set_rules(1, vec![Rule::always(Fault::Throttle(4 << 20)).method("GET").containing("/blobs/")]);
+    let pulls = storm(&clients(&edges), 30, &image);
+    let home = home(&edges, 4 * MIB).await;
+    edges[home].kill9();
+    goes_on_without(home, pulls).await;
+    let passed = wire.passed_bytes();
+    assert!(passed >= size_bytes(&image), "what was counted is all that was sent: {passed}");
+    is_about_once(passed, &image);
 }
 
 /// How many bytes of a blob were asked for through a wire.
@@ -316,4 +344,32 @@ async fn a_member_opens_nothing_to_strangers() {
     for blob in &image.blobs {
         assert_eq!(upstream.gets_of(&digest_of(blob)).len(), 1, "to its tenant it is one site");
     }
+}
+
+/// Two edges of no site that are each other's upstream: whatever is asked of either, of both at once too, ends before anybody's patience.
+async fn edges_that_are_each_others_upstream_say_so() {
+    let addresses = [free_address(2), free_address(3)];
+    let mut edges = Vec::new();
+    for (own, other) in [(0, 1), (1, 0)] {
+        let upstream = EdgeUpstream::new("other", &format!("http://{}", addresses[other])).set("follow_events", false);
+        let values: Values = vec![("listen.address", addresses[own].to_string().into())];
+        edges.push(Edge::with(&[upstream], &values).await);
+    }
+    let digest = digest_of(&Bytes::from_static(b"nobody has it"));
+    let (tag, manifest, blob) = ("manifests/v1".to_owned(), format!("manifests/{digest}"), format!("blobs/{digest}"));
+    let began = Instant::now();
+    let mut asking = JoinSet::new();
+    for client in clients(&edges) {
+        for thing in [tag.clone(), manifest.clone(), blob.clone(), "tags/list".to_owned()] {
+            let (client, path) = (client.clone(), format!("/v2/{REPOSITORY}/{thing}"));
+            asking.spawn(async move { client.get(&path).await });
+        }
+    }
+    for answer in asking.join_all().await {
+        let answer = answer.expect_error(508, "UNSUPPORTED");
+        let message = answer.json()["errors"][0]["message"].to_string();
+        assert!(message.contains("circle"), "{message}");
+    }
+    // An upstream that says nothing is waited for half a minute.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }

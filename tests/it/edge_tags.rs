@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use http::Method;
-use longshore_oci::{Algorithm, Digest};
 use longshore_tests::{Answer, Backend, Edge, EdgeUpstream, Image, Misdeed, Plan, Registry, Upstream, until};
 use tokio::task::JoinSet;
 
@@ -15,6 +14,7 @@ longshore_tests::once!(
     a_tag_that_is_gone_is_gone_here,
     a_digest_never_expires,
     stale_tags_outlive_a_restart,
+    a_tag_that_moved_before_a_restart_is_not_believed_after_it,
 );
 
 const REPOSITORY: &str = "tags/edge";
@@ -161,10 +161,6 @@ async fn a_digest_never_expires() {
 async fn stale_tags_outlive_a_restart() {
     let (upstream, mut edge, image) = site("200ms").await;
     edge.restart_gently().await;
-    // Who may is not remembered over a restart; that anybody may is found out while the upstream is there.
-    let layer = Digest::of(Algorithm::Sha256, &image.blobs[1]);
-    edge.client().get_manifest(REPOSITORY, image.digest.as_str()).await.expect(200);
-    edge.client().get(&format!("/v2/{REPOSITORY}/blobs/{layer}")).await.expect(200);
     upstream.go_away();
     until("the tag to be stale", LIMIT, async || {
         let answer = edge.client().get_manifest(REPOSITORY, "v1").await.expect(200);
@@ -172,4 +168,25 @@ async fn stale_tags_outlive_a_restart() {
     })
     .await;
     assert_eq!(edge.client().pull_image(REPOSITORY, "v1").await, image.digest);
+}
+
+/// The registry tells of it once. That somebody asks for what the tag named before, by its digest, makes that no newer.
+async fn a_tag_that_moved_before_a_restart_is_not_believed_after_it() {
+    const EVENTS: &str = "longshore_edge_events_total";
+    const RESETS: &str = "longshore_edge_event_resets_total";
+    let registry = Registry::start(Backend::Folder).await;
+    let [before, moved] = [1420, 1421].map(|seed| Image::random(seed, &[1000]));
+    registry.client().push_image(REPOSITORY, "v1", &before).await;
+    let values = [("cache.tag_ttl", "1h".into()), ("cache.sync_delay", "20ms".into())];
+    let mut edge = Edge::with(&[EdgeUpstream::longshore(&registry)], &values).await;
+    // Whoever comes first is told to forget all.
+    until("the first word of the registry", LIMIT, async || (edge.metric(RESETS).await >= 1.0).then_some(())).await;
+    assert_eq!(edge.client().pull_image(REPOSITORY, "v1").await, before.digest);
+    let events = edge.metric(EVENTS).await;
+    registry.client().push_image(REPOSITORY, "v1", &moved).await;
+    // One of the manifest, and one of the tag.
+    until("the edge to be told", LIMIT, async || (edge.metric(EVENTS).await >= events + 2.0).then_some(())).await;
+    edge.restart_gently().await;
+    edge.client().get_manifest(REPOSITORY, before.digest.as_str()).await.expect(200);
+    assert_eq!(edge.client().get_manifest(REPOSITORY, "v1").await.expect(200).body, moved.manifest);
 }

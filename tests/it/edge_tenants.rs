@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::Method;
-use longshore_oci::{Algorithm, Digest};
 use longshore_tests::{
-    Account, Answer, Backend, Client, Docker, Edge, EdgeUpstream, Image, Layout, Registry, Signer, Upstream, run_ok,
+    Account, Answer, Backend, Client, Docker, Edge, EdgeUpstream, Image, Layout, Registry, Signer, Upstream, digest_of, run_ok,
     temporary_folder, until,
 };
 use serde_json::Value;
@@ -20,15 +19,13 @@ longshore_tests::once!(
     a_grant_that_ends_ends_at_the_edge,
     an_unsigned_image_is_as_closed_here_as_there,
     with_the_upstream_away_only_what_was_granted_holds,
+    what_is_public_is_known_as_such_though_all_show_tokens,
+    a_right_password_is_not_held_up_by_wrong_ones,
     docker_logs_in_through_the_edge,
 );
 
 const PRIVATE: &str = "acme/private";
 const PUBLIC: &str = "open/public";
-
-fn digest_of(content: &Bytes) -> Digest {
-    Digest::of(Algorithm::Sha256, content)
-}
 
 /// What somebody could learn from an answer: all but what differs from one answer to the next.
 fn shape(answer: &Answer) -> (u16, BTreeMap<String, String>, Bytes) {
@@ -276,6 +273,50 @@ async fn with_the_upstream_away_only_what_was_granted_holds() {
     upstream.come_back();
     let other = edge.client().as_basic(&both.name, &both.secret);
     assert_eq!(other.pull_image(PRIVATE, "v1").await, image.digest);
+}
+
+/// As docker does, which shows an anonymous token for what anybody may have.
+async fn what_is_public_is_known_as_such_though_all_show_tokens() {
+    let mut registry = Registry::with_accounts(Backend::Folder, &[]).await;
+    let admin = registry.admin();
+    let [private, public] = [1311, 1312].map(|seed| Image::random(seed, &[100_000]));
+    admin.push_image(PRIVATE, "v1", &private).await;
+    admin.push_image(PUBLIC, "v1", &public).await;
+    admin.grant("anonymous", "pull", "open/**").await;
+    let acme = admin.create_robot("acme", &[("pull", "acme/**")]).await;
+    let edge = Edge::start(&[EdgeUpstream::longshore(&registry).set("follow_events", false)]).await;
+    let token = async |client: Client, repository: &str| client.token(&[&format!("repository:{repository}:pull")]).await;
+    // By which the edge learns what the registry's tokens are for.
+    edge.client().get_manifest(PRIVATE, "v1").await.expect(401);
+    let tenant = edge.client().as_bearer(&token(registry.as_account(&acme), PRIVATE).await);
+    assert_eq!(tenant.pull_image(PRIVATE, "v1").await, private.digest);
+    let anybody = edge.client().as_bearer(&token(registry.client(), PUBLIC).await);
+    assert_eq!(anybody.pull_image(PUBLIC, "v1").await, public.digest);
+    registry.kill9();
+    let reference = public.digest.as_str();
+    assert_eq!(edge.client().pull_image(PUBLIC, reference).await, public.digest, "who shows nothing");
+    assert_eq!(tenant.pull_image(PUBLIC, reference).await, public.digest, "whose token is for something else");
+    for path in [format!("manifests/{}", private.digest), format!("blobs/{}", digest_of(&private.blobs[1]))] {
+        let refused = edge.client().get(&format!("/v2/{PRIVATE}/{path}")).await;
+        assert!([401, 403, 502, 503, 504].contains(&refused.status.as_u16()), "{refused:?}");
+    }
+}
+
+/// Who knows an account's name keeps nobody out of it who is in, and wrong guesses are held up all the same.
+async fn a_right_password_is_not_held_up_by_wrong_ones() {
+    let upstream = Upstream::start().await;
+    let image = Image::random(1313, &[1000]);
+    upstream.hold(PRIVATE, "v1", &image);
+    let acme = Account::of("acme", "acme's secret");
+    upstream.close(PRIVATE, &[&acme]);
+    let limit = ("requests.failed_logins_per_account", 2.into());
+    let edge = Edge::with(&[EdgeUpstream::other(&upstream)], &[limit]).await;
+    let tenant = edge.client().as_basic(&acme.name, &acme.secret);
+    assert_eq!(tenant.pull_image(PRIVATE, "v1").await, image.digest);
+    for (secret, status) in [("a guess", 401), ("another guess", 401), ("a third one", 429)] {
+        edge.client().as_basic(&acme.name, secret).get_manifest(PRIVATE, "v1").await.expect(status);
+        assert_eq!(tenant.pull_image(PRIVATE, "v1").await, image.digest, "after {secret}");
+    }
 }
 
 /// `docker login` at the edge, and a pull with what it has kept.

@@ -1,10 +1,17 @@
 //! How an edge asks: to whom it shows what, when it tries again and when it leaves off, and where else it asks.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use longshore_oci::{Algorithm, Digest};
-use longshore_tests::{Account, Client, Edge, EdgeUpstream, Image, Misdeed, Plan, Random, Upstream, temporary_folder, until};
+use http::Method;
+use longshore_oci::Digest;
+use longshore_tests::{
+    Account, Answer, Asked, Backend, Edge, EdgeUpstream, Image, Misdeed, Plan, Random, Registry, Upstream, digest_of, done,
+    run_with_input, temporary_folder, until,
+};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -13,20 +20,20 @@ longshore_tests::once!(
     credentials_go_to_no_other_realm_unless_told,
     a_clients_credentials_go_where_it_asks_and_no_further,
     docker_s_credentials_are_taken,
+    a_credential_helper_of_docker_s_is_asked,
     tokens_are_fetched_once_and_again_when_they_end,
     retry_after_is_obeyed,
     a_broken_upstream_is_left_alone_for_a_while,
     a_second_address_is_asked_when_the_first_is_away,
     no_more_is_asked_at_once_than_allowed,
     bytes_come_no_faster_than_allowed,
+    a_blob_that_is_sent_in_chunks_is_served,
 );
 
 const MIB: usize = 1 << 20;
 const REPOSITORY: &str = "asked/edge";
-
-fn digest_of(content: &Bytes) -> Digest {
-    Digest::of(Algorithm::Sha256, content)
-}
+/// How long anything may take that is waited for.
+const LIMIT: Duration = Duration::from_secs(20);
 
 fn own() -> Account {
     Account::of("edge", "the edge's own secret")
@@ -115,6 +122,48 @@ async fn docker_s_credentials_are_taken() {
     assert_eq!(edge.client().pull_image(REPOSITORY, "v1").await, image.digest);
 }
 
+/// Writes a program as docker's credential helpers are, which keeps one account, of one server.
+async fn write_helper(program: &Path, server: &str, account: &Account) {
+    let kept = json!({"ServerURL": server, "Username": account.name, "Secret": account.secret});
+    let script = format!(
+        "#!/bin/sh\n[ \"$1 $(cat)\" = 'get {server}' ] && echo '{kept}' && exit\n\
+         echo 'credentials not found in native keychain'\nexit 1\n"
+    );
+    // Another process writes it: what is started here meanwhile would hold the file open, and so keep it from being run.
+    let program = program.to_str().expect("our folders' names are ASCII");
+    done(run_with_input("sh", ["-c", "cat > \"$1\" && chmod 700 \"$1\"", "sh", program], &script).await);
+}
+
+/// The edge asks with what it keeps: for whoever reaches it where that is shared, and else for nobody who may not by themselves.
+async fn a_credential_helper_of_docker_s_is_asked() {
+    let registry = Registry::with_accounts(Backend::Folder, &[]).await;
+    let admin = registry.admin();
+    let (image, hidden) = (Image::random(1913, &[1000]), Image::random(1914, &[1000]));
+    admin.push_image(REPOSITORY, "v1", &image).await;
+    admin.push_image("closed/edge", "v1", &hidden).await;
+    let kept = admin.create_robot("edge", &[("pull", REPOSITORY)]).await;
+    let reader = admin.create_robot("reader", &[("pull", REPOSITORY)]).await;
+    let folder = temporary_folder("docker-config");
+    write_helper(&folder.path().join("docker-credential-tests"), registry.authority(), &kept).await;
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let folders = [folder.path().to_owned()].into_iter().chain(std::env::split_paths(&others));
+    let search_path = PathBuf::from(std::env::join_paths(folders).expect("no folder has a colon in its name"));
+    let environment = [("DOCKER_CONFIG", folder.path()), ("PATH", search_path.as_path())];
+    let ask = EdgeUpstream::longshore(&registry).set("credentials", "docker");
+    for config in [json!({"credHelpers": {registry.authority(): "tests"}}), json!({"credsStore": "tests"})] {
+        std::fs::write(folder.path().join("config.json"), config.to_string()).expect("the folder is ours");
+        let shared = Edge::in_environment(&[ask.clone().set("shares_access", true)], &environment).await;
+        assert_eq!(shared.client().pull_image(REPOSITORY, "v1").await, image.digest, "{config}");
+        // What the account may not is as closed here as there.
+        shared.client().get_manifest("closed/edge", "v1").await.expect_error(403, "DENIED");
+        let closed = Edge::in_environment(std::slice::from_ref(&ask), &environment).await;
+        closed.client().get_manifest(REPOSITORY, "v1").await.expect_error(401, "UNAUTHORIZED");
+        let own = closed.client().as_basic(&reader.name, &reader.secret);
+        assert_eq!(own.pull_image(REPOSITORY, "v1").await, image.digest, "{config}");
+        assert!(!shared.log().contains(&kept.secret) && !closed.log().contains(&kept.secret), "a secret is in no log");
+    }
+}
+
 async fn tokens_are_fetched_once_and_again_when_they_end() {
     let upstream = Upstream::with_tokens().await;
     let image = Image::random(1905, &[1000, 2000, 3000, 4000]);
@@ -180,7 +229,7 @@ async fn a_broken_upstream_is_left_alone_for_a_while() {
     assert!(asked <= 30 + 8 * rounds, "{asked} requests in {:?}", began.elapsed());
     assert!(edge.metric("longshore_edge_upstream_paused").await >= 1.0);
     upstream.behave();
-    until("the upstream to be asked again", Duration::from_secs(20), async || {
+    until("the upstream to be asked again", LIMIT, async || {
         (edge.client().get_manifest(REPOSITORY, "v1").await.status == 200).then_some(())
     })
     .await;
@@ -205,27 +254,66 @@ async fn a_second_address_is_asked_when_the_first_is_away() {
     assert_eq!(edge.client().pull_image(REPOSITORY, "v2").await, other.digest);
 }
 
+/// Of four requests at once three are for blobs, however many wait, and one is left for what is short.
 async fn no_more_is_asked_at_once_than_allowed() {
-    let upstream = Upstream::start().await;
+    let (upstream, other) = (Upstream::start().await, Upstream::start().await);
     upstream.hold(REPOSITORY, "v1", &Image::random(1912, &[10]));
-    let edge = Edge::start(&[EdgeUpstream::other(&upstream).set("max_concurrent", 4)]).await;
+    let limited = EdgeUpstream::new("limited", &upstream.url()).set("max_concurrent", 4);
+    let edge = Edge::with(&[limited, EdgeUpstream::other(&other)], &[("cache.prefetch", false.into())]).await;
     edge.client().pull_image(REPOSITORY, "v1").await;
     let contents: Vec<Bytes> = (0..12).map(|number| Random::seeded(1920 + number).bytes(MIB)).collect();
-    for content in &contents {
-        upstream.hold_blob(REPOSITORY, content);
+    let digests: Vec<_> = contents.iter().map(|content| upstream.hold_blob(REPOSITORY, content)).collect();
+    let images: Vec<Image> = (0..4).map(|number| Image::random(1950 + number, &[10])).collect();
+    for (number, image) in images.iter().enumerate() {
+        upstream.hold(REPOSITORY, &format!("short-{number}"), image);
     }
-    upstream.misbehave(vec![Plan::always(Misdeed::HoldAt(1000)).method("GET").containing("/blobs/")]);
-    let mut clients = JoinSet::new();
+    upstream.take_asked();
+    upstream.misbehave(vec![
+        Plan::always(Misdeed::HoldAt(1000)).method("GET").containing("/blobs/"),
+        Plan::always(Misdeed::HoldAt(0)).method("GET").containing("/manifests/"),
+    ]);
+    let (mut clients, mut short) = (JoinSet::new(), JoinSet::new());
     for content in contents.clone() {
-        let client: Client = edge.client();
+        let client = edge.client();
         clients.spawn(async move { client.take_blob(REPOSITORY, &content).await });
     }
-    until("three answers to be held", Duration::from_secs(20), async || (upstream.held() >= 3).then_some(())).await;
-    let begun = |upstream: &Upstream| contents.iter().map(|content| upstream.gets_of(&digest_of(content)).len()).sum::<usize>();
-    assert_eq!(begun(&upstream), 3);
-    upstream.behave();
-    assert!(clients.join_all().await.iter().all(longshore_tests::Taken::is_right));
-    assert_eq!(begun(&upstream), 12);
+    // That a client may have a blob is asked by a HEAD, before its bytes are.
+    let is_known =
+        |asked: &[Asked], blob: &Digest| asked.iter().any(|asked| asked.method == "HEAD" && asked.path.ends_with(blob.as_str()));
+    until("all blobs to be wanted, and three of them held", LIMIT, async || {
+        let asked = upstream.asked();
+        (upstream.held() >= 3 && digests.iter().all(|blob| is_known(&asked, blob))).then_some(())
+    })
+    .await;
+    for number in 0..images.len() {
+        let client = edge.client();
+        short.spawn(async move { client.get_manifest(REPOSITORY, &format!("short-{number}")).await.expect(200) });
+    }
+    until("a manifest to be held as well", LIMIT, async || (upstream.held() >= 4).then_some(())).await;
+    let begun = |upstream: &Upstream| upstream.asked().iter().filter(|asked| asked.path.starts_with("/v2/asked/")).count();
+    let at_most = begun(&upstream);
+    // The edge is at work meanwhile, and what waits would have its turn.
+    for number in 0..20 {
+        let content = Random::seeded(1960 + number).bytes(1000);
+        let path = format!("/v2/elsewhere/{REPOSITORY}/blobs/{}", other.hold_blob(REPOSITORY, &content));
+        assert!(edge.client().take(&path, &content).await.is_right());
+    }
+    let gets = |upstream: &Upstream| digests.iter().map(|blob| upstream.gets_of(blob).len()).sum::<usize>();
+    assert_eq!((upstream.held(), gets(&upstream), begun(&upstream)), (4, 3, at_most));
+    // Those that waited take a quarter of a second each; near its end one may be over for the edge before it is here.
+    upstream.misbehave(vec![Plan::always(Misdeed::Slow(4 * MIB as u64)).method("GET").containing("/blobs/")]);
+    upstream.release();
+    let is_under_way = |asked: &Asked| asked.method == "GET" && asked.sent_bytes() < (MIB - MIB / 8) as u64;
+    let under_way = || upstream.asked().iter().filter(|asked| asked.path.contains("/blobs/") && is_under_way(asked)).count();
+    let mut most = 0;
+    while !clients.is_empty() {
+        most = most.max(under_way());
+        if let Ok(Some(taken)) = tokio::time::timeout(Duration::from_millis(2), clients.join_next()).await {
+            assert!(taken.expect("it does not panic").is_right());
+        }
+    }
+    assert_eq!((most, gets(&upstream)), (3, 12));
+    assert!(short.join_all().await.iter().all(|answer| images.iter().any(|image| image.manifest == answer.body)));
 }
 
 async fn bytes_come_no_faster_than_allowed() {
@@ -240,4 +328,23 @@ async fn bytes_come_no_faster_than_allowed() {
     let began = Instant::now();
     assert!(edge.client().take_blob(REPOSITORY, &content).await.is_right());
     assert!(began.elapsed() < Duration::from_secs(2), "what is here comes as fast as it can");
+}
+
+/// What is sent in chunks is as long as a HEAD says, or else as that of which a part is sent.
+async fn a_blob_that_is_sent_in_chunks_is_served() {
+    let upstream = Upstream::start().await;
+    let edge = Edge::start(&[EdgeUpstream::other(&upstream)]).await;
+    let plans = [Plan::always(Misdeed::Chunked).method("GET"), Plan::always(Misdeed::Chunked)];
+    for (seed, plan) in (1980..).zip(plans) {
+        let content = Random::seeded(seed).bytes(3 * MIB + 1);
+        let path = format!("/v2/{REPOSITORY}/blobs/{}", upstream.hold_blob(REPOSITORY, &content));
+        upstream.misbehave(vec![plan.containing("/blobs/")]);
+        let head = Answer::to(edge.client().request(Method::HEAD, &path)).await.expect(200);
+        assert_eq!(head.required("content-length"), content.len().to_string());
+        assert!(edge.client().take_blob(REPOSITORY, &content).await.is_right());
+        upstream.take_asked();
+        assert!(edge.client().take_blob(REPOSITORY, &content).await.is_right(), "it is kept");
+        let is_fetched = |asked: &Asked| asked.method == "GET" && asked.path == path;
+        assert_eq!(upstream.take_asked().iter().filter(|asked| is_fetched(asked)).count(), 0);
+    }
 }

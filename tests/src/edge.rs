@@ -1,4 +1,6 @@
 use std::{
+    fs::File,
+    io::Write as _,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::ExitStatus,
@@ -269,6 +271,15 @@ impl Edge {
     pub fn blob_file(&self, blob: &Digest) -> PathBuf {
         let (algorithm, hex) = blob.as_str().split_once(':').expect("a digest names its algorithm");
         self.home.data.path().join("blobs").join(algorithm).join(&hex[..2]).join(hex)
+    }
+
+    /// Fills its small disk up with what is not its own, until nothing more can be written; that is gone with the disk.
+    pub fn fill_disk(&self) {
+        assert!(matches!(self.home.disk, Disk::Small(_)), "the machine's own disk is nobody's to fill");
+        // Where the process sees its folder, and nobody else does.
+        let path = format!("/proc/{}/root{}/ballast", self.pid(), self.folder().display());
+        let mut ballast = File::create(path).expect("the disk is mounted");
+        while ballast.write_all(&[0; 4096]).is_ok() {}
     }
 
     /// How much of the disk blobs take, whole and on their way, in bytes: holes take none.

@@ -62,7 +62,7 @@ impl Image {
     /// A manifest of any kind.
     pub fn from_json(media_type: &str, manifest: &Value, blobs: Vec<Bytes>) -> Self {
         let manifest = Bytes::from(manifest.to_string());
-        Self { digest: Digest::of(Algorithm::Sha256, &manifest), manifest, media_type: media_type.into(), blobs }
+        Self { digest: digest_of(&manifest), manifest, media_type: media_type.into(), blobs }
     }
 
     /// The descriptor that an index or a subject names it by.
@@ -102,5 +102,10 @@ pub fn image_index(children: &[(&str, &Image)]) -> Image {
 
 /// The descriptor of content: its media type, SHA-256 digest and size in bytes.
 pub fn descriptor(media_type: &str, content: &[u8]) -> Value {
-    json!({"mediaType": media_type, "digest": Digest::of(Algorithm::Sha256, content).as_str(), "size": content.len()})
+    json!({"mediaType": media_type, "digest": digest_of(content).as_str(), "size": content.len()})
+}
+
+/// The SHA-256 digest of content, as blobs and manifests are named.
+pub fn digest_of(content: &[u8]) -> Digest {
+    Digest::of(Algorithm::Sha256, content)
 }

@@ -14,6 +14,7 @@
 #![allow(clippy::pedantic, clippy::large_futures, reason = "what these ask for is for code that others call and that runs long")]
 #![allow(clippy::missing_panics_doc, clippy::missing_errors_doc)]
 
+mod asked_bytes;
 mod authority;
 mod backend;
 mod binary;
@@ -64,7 +65,7 @@ pub use edge::Edge;
 pub use edge_upstream::EdgeUpstream;
 pub use federation::Federation;
 pub use helm::Helm;
-pub use image::{Image, artifact, descriptor, image_index, media_type};
+pub use image::{Image, artifact, descriptor, digest_of, image_index, media_type};
 pub use index::Index;
 pub use issuer::Issuer;
 pub use layout::{Layout, ROOT_FILE_SYSTEM_WORDS};

@@ -43,10 +43,14 @@ pub(super) async fn serve(connection: TcpStream, state: &State) {
 }
 
 async fn answer(state: &State, request: &Request, asked: &Asked, outgoing: &mut OwnedWriteHalf) -> Option<Next> {
-    let misdeed = lock(&state.plans).iter_mut().find_map(|plan| plan.applies(request).then(|| plan.misdeed.clone()));
-    if misdeed.is_some() {
+    let plan = lock(&state.plans).iter_mut().find_map(|plan| plan.applies(request).then(|| plan.clone()));
+    if let Some(plan) = &plan {
         state.committed.fetch_add(1, Ordering::Relaxed);
+        if plan.is_held {
+            hold(state).await;
+        }
     }
+    let misdeed = plan.map(|plan| plan.misdeed);
     let reply = reply(state, request, misdeed.as_ref()).await;
     outgoing.write_all(reply.head().as_bytes()).await.ok()?;
     if request.method == "HEAD" || reply.status == 304 {
@@ -64,10 +68,11 @@ async fn answer(state: &State, request: &Request, asked: &Asked, outgoing: &mut 
             }
             _ => {}
         }
-        outgoing.write_all(&reply.body[sent..end]).await.ok()?;
+        outgoing.write_all(&reply.framed(&reply.body[sent..end])).await.ok()?;
         asked.sent(end - sent);
         sent = end;
     }
+    outgoing.write_all(&reply.framed(&[])).await.ok()?;
     Some(if reply.is_a_lie() { Next::Close } else { Next::Request })
 }
 
@@ -99,6 +104,7 @@ async fn reply(state: &State, request: &Request, misdeed: Option<&Misdeed>) -> R
         Some(Misdeed::RedirectTo(url)) => {
             reply = Reply::redirect(&format!("{url}{}", request.path)).with("Set-Cookie", "session=of-the-upstream");
         }
+        Some(Misdeed::Chunked) => reply.is_chunked = reply.status != 304,
         Some(Misdeed::LongerLength(more)) => reply.declared = Some(length + more),
         Some(Misdeed::ShorterLength(less)) => reply.declared = Some(length.saturating_sub(*less)),
         Some(Misdeed::WholeForRange) => {

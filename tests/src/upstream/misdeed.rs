@@ -29,6 +29,8 @@ pub enum Misdeed {
     LongerLength(u64),
     /// A `Content-Length` of so many bytes less than the body has; the rest is sent all the same, and then the connection ends.
     ShorterLength(u64),
+    /// In chunks, with no `Content-Length`.
+    Chunked,
     /// All of the blob, with 200, though a part was asked for.
     WholeForRange,
     /// No answer, for so long; then all goes on.
@@ -42,12 +44,13 @@ pub struct Plan {
     method: Option<&'static str>,
     part: String,
     times: usize,
+    pub(super) is_held: bool,
 }
 
 impl Plan {
     /// Always, to every request for content: not to `/v2/` and not to tokens.
     pub fn always(misdeed: Misdeed) -> Self {
-        Self { misdeed, method: None, part: String::new(), times: usize::MAX }
+        Self { misdeed, method: None, part: String::new(), times: usize::MAX, is_held: false }
     }
 
     /// Only to requests with this method.
@@ -68,6 +71,13 @@ impl Plan {
     #[must_use]
     pub fn times(mut self, times: usize) -> Self {
         self.times = times;
+        self
+    }
+
+    /// Only after [`release`](super::Upstream::release), until which there is no answer.
+    #[must_use]
+    pub fn held(mut self) -> Self {
+        self.is_held = true;
         self
     }
 

@@ -124,7 +124,7 @@ impl Upstream {
         self.release();
     }
 
-    /// Goes on with the answers that [`Misdeed::HoldAt`] holds.
+    /// Goes on with the answers that [`Misdeed::HoldAt`] and [`Plan::held`] hold.
     pub fn release(&self) {
         self.state.is_released.send_replace(true);
     }

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde_json::json;
 
@@ -13,6 +15,8 @@ pub(super) struct Reply {
     pub(super) first_byte: usize,
     /// The length that is declared, where it is not the body's.
     pub(super) declared: Option<u64>,
+    /// Whether it comes in chunks, and no length is declared (RFC 9112, 7.1).
+    pub(super) is_chunked: bool,
 }
 
 impl Reply {
@@ -21,7 +25,7 @@ impl Reply {
             ("Content-Type".to_owned(), media_type.to_owned()),
             ("Docker-Distribution-Api-Version".to_owned(), "registry/2.0".to_owned()),
         ];
-        Self { status, headers, body: body.into(), first_byte: 0, declared: None }
+        Self { status, headers, body: body.into(), first_byte: 0, declared: None, is_chunked: false }
     }
 
     /// A refusal as the spec's "Error Codes" section shapes it.
@@ -61,12 +65,19 @@ impl Reply {
         self.declared.is_some_and(|declared| declared != self.body.len() as u64)
     }
 
+    /// Some of the body as it is sent; none of it is its end.
+    pub(super) fn framed<'a>(&self, some: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.is_chunked { [format!("{:x}\r\n", some.len()).as_bytes(), some, b"\r\n"].concat().into() } else { some.into() }
+    }
+
     pub(super) fn head(&self) -> String {
         let mut head = format!("HTTP/1.1 {} Said\r\n", self.status);
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        if self.status != 304 {
+        if self.is_chunked {
+            head.push_str("Transfer-Encoding: chunked\r\n");
+        } else if self.status != 304 {
             head.push_str(&format!("Content-Length: {}\r\n", self.declared.unwrap_or(self.body.len() as u64)));
         }
         head.push_str("\r\n");

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 
+use crate::asked_bytes::asked_bytes;
+
 /// The longest head that is read, in bytes.
 const MOST_HEAD_BYTES: usize = 64 << 10;
 
@@ -43,13 +45,8 @@ impl Request {
 
     /// The range of so many bytes that is asked for, if it can be had: the first byte, and the one after the last.
     pub(super) fn range(&self, size_bytes: usize) -> Option<(usize, usize)> {
-        let (first, last) = self.header("range")?.strip_prefix("bytes=")?.split_once('-')?;
-        if first.is_empty() {
-            return Some((size_bytes.saturating_sub(last.parse().ok()?), size_bytes));
-        }
-        let first = first.parse().ok().filter(|first| *first < size_bytes)?;
-        let end = if last.is_empty() { size_bytes } else { last.parse::<usize>().ok()?.saturating_add(1).min(size_bytes) };
-        (first < end).then_some((first, end))
+        let asked = asked_bytes(self.header("range")?, size_bytes)?;
+        Some((asked.start, asked.end))
     }
 }
 

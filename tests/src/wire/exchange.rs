@@ -32,7 +32,8 @@ enum Next {
 pub(super) async fn carry(state: &State, client: TcpStream, server: TcpStream) {
     let (client_in, to_client) = client.into_split();
     let (server_in, to_server): (OwnedReadHalf, OwnedWriteHalf) = server.into_split();
-    let mut ends = Ends { from_client: Incoming::new(client_in), to_client, from_server: Incoming::new(server_in), to_server };
+    let from_server = Incoming::new(server_in).counted_in(&state.passed_bytes);
+    let mut ends = Ends { from_client: Incoming::new(client_in), to_client, from_server, to_server };
     loop {
         // Without an answer to pass on, both ends are let go.
         match exchange(state, &mut ends).await.unwrap_or(Next::Close) {

@@ -1,4 +1,10 @@
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -12,6 +18,8 @@ pub(super) struct Incoming {
     half: OwnedReadHalf,
     // Received, and not yet passed on.
     pending: Vec<u8>,
+    // Bytes of bodies that were passed on.
+    passed_bytes: Arc<AtomicU64>,
 }
 
 /// How a body is passed on.
@@ -31,7 +39,12 @@ impl Pace {
 
 impl Incoming {
     pub(super) fn new(half: OwnedReadHalf) -> Self {
-        Self { half, pending: Vec::new() }
+        Self { half, pending: Vec::new(), passed_bytes: Arc::default() }
+    }
+
+    /// The same, of which the bytes of bodies are counted here.
+    pub(super) fn counted_in(self, passed_bytes: &Arc<AtomicU64>) -> Self {
+        Self { passed_bytes: Arc::clone(passed_bytes), ..self }
     }
 
     async fn fill(&mut self) -> Option<()> {
@@ -90,6 +103,7 @@ impl Incoming {
             }
             out.write_all(&self.pending[..count]).await.ok()?;
             self.pending.drain(..count);
+            self.passed_bytes.fetch_add(allowed, Ordering::Relaxed);
             length -= allowed;
             pace.cut_after_bytes = pace.cut_after_bytes.map(|left| left - allowed);
             if let Some(rate) = pace.bytes_per_second {

@@ -10,9 +10,10 @@ mod opaque;
 
 use std::{
     net::Ipv4Addr,
+    ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -23,7 +24,7 @@ use tokio::{
 
 pub use fault::{Fault, Rule};
 
-use crate::Random;
+use crate::{Random, asked_bytes::asked_bytes};
 
 /// A request that passed, or that was refused on the way.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,6 +37,13 @@ pub struct Call {
     pub query: String,
     /// The `Range` header, where it has one.
     pub range: Option<String>,
+}
+
+impl Call {
+    /// Which bytes it asks for of content of this length.
+    pub fn asked_bytes(&self, size_bytes: usize) -> Range<usize> {
+        self.range.as_deref().and_then(|range| asked_bytes(range, size_bytes)).unwrap_or(0..size_bytes)
+    }
 }
 
 /// The wire. It is cut when dropped.
@@ -53,6 +61,7 @@ struct State {
     rules: Mutex<Vec<Rule>>,
     random: Mutex<Random>,
     injected: AtomicUsize,
+    passed_bytes: Arc<AtomicU64>,
 }
 
 impl Wire {
@@ -77,6 +86,7 @@ impl Wire {
             rules: Mutex::default(),
             random: Mutex::new(Random::seeded(1)),
             injected: AtomicUsize::new(0),
+            passed_bytes: Arc::default(),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
         Self { address, state, accepting }
@@ -106,6 +116,11 @@ impl Wire {
     /// How many connections were made to it.
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of the bodies of HTTP answers have passed.
+    pub fn passed_bytes(&self) -> u64 {
+        self.state.passed_bytes.load(Ordering::Relaxed)
     }
 
     /// The requests since it was last asked, in the order in which they began.
