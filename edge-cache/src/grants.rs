@@ -146,8 +146,8 @@ impl Grants {
         }
         let mut refusal = None;
         for attempt in &attempts {
-            // What is down is not tried again in another's name, where that is not needed.
-            let down = refusal.as_ref().filter(|denied| Denied::is_down(denied));
+            // Where nobody answered it is not tried again in another's name, if that is not needed.
+            let down = refusal.as_ref().filter(|denied| Denied::is_unreached(denied));
             if let Some(granted) = down.and_then(|denied| self.remembered_despite(denied, attempt, &place, what)) {
                 return Ok(granted);
             }

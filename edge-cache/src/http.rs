@@ -101,7 +101,7 @@ async fn operate(
     let mut client = Client::of(&parts.headers)?;
     let asked = route.repository().cloned();
     let Meant { upstream, repository, is_shown } =
-        names::meant(edge.upstreams.iter(), &parts, asked.as_ref(), from.is_loopback())?;
+        names::meant(edge.upstreams.iter(), &parts, asked.as_ref(), from.to_canonical().is_loopback())?;
     if !is_shown {
         // What it shows is another's, who alone is to see it.
         client.shown = None;

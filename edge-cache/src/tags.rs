@@ -134,9 +134,9 @@ impl Tags {
         };
         let mut refusal = None;
         for attempt in &attempts {
-            // What is down is not tried again in another's name, where that is not needed.
+            // Where nobody answered it is not tried again in another's name, if that is not needed.
             if let Some(stale) =
-                refusal.as_ref().filter(|denied| Denied::is_down(denied)).and_then(|denied| despite(denied, attempt))
+                refusal.as_ref().filter(|denied| Denied::is_unreached(denied)).and_then(|denied| despite(denied, attempt))
             {
                 return Ok(stale);
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 
 use super::What;
-use crate::upstream::UpstreamError;
+use crate::upstream::{Pause, UpstreamError};
 
 /// Why not. The same whether it is cached or not.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -48,6 +48,15 @@ impl Denied {
     /// or sends them to a page, is not that, as whoever lost a right may bring it about.
     pub fn is_down(&self) -> bool {
         matches!(self, Self::Upstream(error) if error.is_away())
+    }
+
+    /// Whether nothing answers for the upstream, whoever asks. What it fails to say to one it may say to another.
+    pub fn is_unreached(&self) -> bool {
+        match self {
+            Self::Upstream(UpstreamError::Unreachable { .. }) => true,
+            Self::Upstream(UpstreamError::Paused { reason, .. }) => *reason == Pause::Failing,
+            _ => false,
+        }
     }
 
     /// Whether the upstream is there, and asks to come again later: as it may tell who sends many logins at once.
@@ -127,7 +136,6 @@ mod tests {
     use longshore_oci::{Algorithm, Digest};
 
     use super::*;
-    use crate::upstream::Pause;
 
     fn refused_in(status: u16, retry_after: Option<Duration>) -> Denied {
         let (status, errors, challenge) = (StatusCode::from_u16(status).unwrap(), Vec::new(), None);
@@ -181,6 +189,7 @@ mod tests {
             (refused(503), true, true, false),
             (paused(Pause::Failing), true, true, false),
         ] {
+            assert!(!denied.is_unreached() || denied.is_down() && denied.status().is_none(), "{denied:?}");
             let found = (denied.is_down(), denied.says_nothing(), denied.is_of_the_asker());
             assert_eq!(found, (is_down, says_nothing, is_of_the_asker), "{denied:?}");
         }

@@ -24,7 +24,7 @@ impl Resets {
         let now = Now::read();
         let known = written.into_iter().map(|(upstream, value)| {
             // Where it can't be read, nothing is believed that is from before this start.
-            let time = serde_json::from_slice(&value).unwrap_or(now.time);
+            let time = serde_json::from_slice(&value).unwrap_or(now.time).min(now.time);
             (Arc::<str>::from(upstream), Now { time, ..now })
         });
         Ok(Self { known: RwLock::new(known.collect()), kind, store })

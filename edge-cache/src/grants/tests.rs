@@ -35,6 +35,8 @@ struct Mind {
     limited: Mutex<Option<String>>,
     /// Whether it answers who shows nothing.
     is_public: AtomicBool,
+    /// Whether it fails who shows nothing.
+    fails_nobody: AtomicBool,
 }
 
 struct Bed {
@@ -48,7 +50,8 @@ struct Bed {
 impl Bed {
     async fn start(ttl: Duration) -> Self {
         let key = SigningKey::generate().0;
-        let mind = Mind { status: AtomicU16::new(200), limited: Mutex::default(), is_public: AtomicBool::new(false) };
+        let (is_public, fails_nobody) = (AtomicBool::new(false), AtomicBool::new(false));
+        let mind = Mind { status: AtomicU16::new(200), limited: Mutex::default(), is_public, fails_nobody };
         let (mind, keys) = (Arc::new(mind), KeySet::from_iter([key.public()]));
         let said = mind.clone();
         let server = Server::start(move |head, _| said.answer(head, &keys)).await;
@@ -113,6 +116,7 @@ impl Mind {
             200 if is_shown => Reply::raw(FOUND),
             _ if !is_shown && self.is_public.load(Ordering::SeqCst) => Reply::raw(FOUND),
             status if is_shown => Reply::new(&format!("{status} So"), "", ""),
+            _ if self.fails_nobody.load(Ordering::SeqCst) => Reply::new("500 So", "", ""),
             _ => {
                 let host = line("host: ").unwrap().split_once(' ').unwrap().1;
                 let asks = format!("WWW-Authenticate: Bearer realm=\"http://{host}/token\",service=\"registry\"\r\n");
@@ -120,6 +124,17 @@ impl Mind {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn who_shows_something_is_asked_about_though_the_upstream_fails_others() {
+    let (bed, client, what) = (Bed::start(Duration::ZERO).await, client("Basic YTpi"), manifest("1"));
+    let (grants, repository) = (&bed.grants, "team/other".parse().unwrap());
+    bed.mind.fails_nobody.store(true, Ordering::SeqCst);
+    grants.allowed(&bed.upstream, &repository, &client, &what).await.unwrap();
+    bed.says(401);
+    let denied = grants.allowed(&bed.upstream, &repository, &client, &what).await.unwrap_err();
+    assert_eq!(denied.status(), Some(StatusCode::UNAUTHORIZED));
 }
 
 fn client(authorization: &str) -> Client {

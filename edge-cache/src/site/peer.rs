@@ -254,15 +254,21 @@ impl Peer {
 
     /// What it answers. While nothing comes it is asked now and then whether it is there at all: one that is waits for the upstream.
     async fn attend<T>(&self, answer: impl Future<Output = reqwest::Result<T>>) -> Result<T, Missed> {
+        match self.unless_gone(answer).await {
+            Some(Ok(answered)) => Ok(answered),
+            Some(Err(error)) => Err(self.failed(&error).await),
+            None => Err(Missed::Down),
+        }
+    }
+
+    /// What comes from it; `None` where it does not answer at all any more.
+    pub async fn unless_gone<T>(&self, coming: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
-            answered = answer => match answered {
-                Ok(answered) => Ok(answered),
-                Err(error) => Err(self.failed(&error).await),
-            },
+            came = coming => Some(came),
             () = self.gone() => {
                 self.unwell("it answers nothing at all");
-                Err(Missed::Down)
+                None
             }
         }
     }

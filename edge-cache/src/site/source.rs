@@ -213,17 +213,18 @@ impl Carrying {
         loop {
             let (home, broken) = match coming {
                 Coming::Upstream(stream) => return stream.next().await,
-                Coming::Home(home, stream) => match stream.next().await {
-                    Some(Ok(bytes)) if bytes.len() as u64 <= self.rest.end - self.rest.start => {
+                Coming::Home(home, stream) => match home.unless_gone(stream.next()).await {
+                    Some(Some(Ok(bytes))) if bytes.len() as u64 <= self.rest.end - self.rest.start => {
                         self.rest.start += bytes.len() as u64;
                         self.asking.site.metrics.received_bytes.inc_by(bytes.len() as u64);
                         return Some(Ok(bytes));
                     }
                     // What comes after the last byte, if only an error, is nothing to it.
-                    None | Some(Err(_)) if self.rest.is_empty() => return None,
-                    Some(Ok(_)) => (home, "it sent more than it was asked for".to_owned()),
-                    Some(Err(error)) => (home, error.to_string()),
-                    None => (home, "it ended before its end".to_owned()),
+                    None | Some(None | Some(Err(_))) if self.rest.is_empty() => return None,
+                    Some(Some(Ok(_))) => (home, "it sent more than it was asked for".to_owned()),
+                    Some(Some(Err(error))) => (home, error.to_string()),
+                    Some(None) => (home, "it ended before its end".to_owned()),
+                    None => (home, "it answers nothing at all".to_owned()),
                 },
             };
             self.asking.site.metrics.broken.inc();

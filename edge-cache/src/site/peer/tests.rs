@@ -78,6 +78,19 @@ fn endless() -> Router {
     })
 }
 
+/// Begins to send what a member asks for, and answers nothing else.
+fn freezing() -> Router {
+    Router::new().fallback(|request: Request| async move {
+        if !request.headers().contains_key(VIA) {
+            pending::<()>().await;
+        }
+        let start = stream::iter([Ok::<_, io::Error>(Bytes::from_static(b"start"))]);
+        let mut response = http::Response::new(Body::from_stream(start.chain(stream::pending())));
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("10"));
+        response
+    })
+}
+
 /// Waits before it answers what a member asks.
 fn waiting<F: Future<Output = ()> + Send + 'static>(wait: impl Fn() -> F + Clone + Send + Sync + 'static) -> Router {
     Router::new().fallback(move |request: Request| {
@@ -131,6 +144,15 @@ async fn one_that_is_there_is_waited_for() {
     let bed = Bed::start(waiting(|| tokio::time::sleep(2 * PATIENT * CONNECT_TIMEOUT)), PATIENCE).await;
     assert!(matches!(bed.read().await.err(), Some(Missed::Unable(StatusCode::NOT_FOUND))));
     assert!(bed.peer.is_up());
+}
+
+#[tokio::test]
+async fn one_that_freezes_while_it_sends_is_down() {
+    let bed = Bed::start(freezing(), PATIENCE).await;
+    let Sent { mut stream, .. } = bed.read().await.unwrap();
+    assert_eq!(bed.peer.unless_gone(stream.next()).await.unwrap().unwrap().unwrap(), "start");
+    let next = tokio::time::timeout(PATIENCE / 2, bed.peer.unless_gone(stream.next())).await;
+    assert!(next.expect("it is not waited for as for an upstream").is_none() && !bed.peer.is_up());
 }
 
 #[tokio::test]
