@@ -5,11 +5,9 @@ use longshore_client::{
     CertificateFolders, ClientCertificateFiles, ClientError, ClientOptions, CredentialStore, Credentials, Fault, ImageReference,
     RegistryClient, RegistryUrl,
 };
+use longshore_service::error_text::with_sources;
 
-use crate::{
-    failure::{Failure, with_sources},
-    output::Format,
-};
+use crate::{failure::Failure, output::Format};
 
 const WHO_ASKS: &str = "Who asks, with the password in LONGSHORE_REGISTRY_PASSWORD, unless a token is in \
     LONGSHORE_REGISTRY_TOKEN; without either, who is logged in";

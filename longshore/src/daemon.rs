@@ -6,12 +6,13 @@ use std::{
 use longshore_registry::{Config, StartError, build};
 use longshore_service::{
     doors::Drained,
+    error_text::with_sources,
     shutdown,
     telemetry::{Settings, Telemetry},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{announcement::Announcement, failure::Failure, failure::with_sources};
+use crate::{announcement::Announcement, failure::Failure};
 
 /// How a registry's start is told to people.
 pub struct Telling {

@@ -1,6 +1,6 @@
 use std::{error::Error, io, process::ExitCode};
 
-use longshore_service::config::Mistakes;
+use longshore_service::{config::Mistakes, error_text::with_sources};
 
 /// Why a command ends without having done what it should; displayed once, by `main`.
 #[derive(Debug, thiserror::Error)]
@@ -58,15 +58,4 @@ impl From<io::Error> for Failure {
             _ => Self::Failed(format!("stdout can't be written to: {error}")),
         }
     }
-}
-
-/// An error and the reasons under it, in one line.
-pub fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    text
 }

@@ -4,11 +4,12 @@ use std::io::stdout;
 
 use clap::Args;
 use longshore_client::{ClientError, CredentialStore, CredentialStoreError, Credentials, LoginSecret, RegistryUrl};
+use longshore_service::error_text::with_sources;
 use serde::Serialize;
 
 use crate::{
     connection::{ConnectionArguments, credential_store, explained},
-    failure::{Failure, with_sources},
+    failure::Failure,
     output::{Format, write_json},
     password::PasswordArguments,
 };

@@ -9,6 +9,7 @@ pub mod byte_count;
 pub mod config;
 pub mod descriptor_limit;
 pub mod doors;
+pub mod error_text;
 pub mod fetch;
 pub mod listener;
 pub mod metrics;

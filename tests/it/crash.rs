@@ -11,9 +11,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Method;
 use longshore_oci::{Algorithm, Digest};
-use longshore_tests::{Answer, Backend, Client, Image, Random, Registry, on_both_backends, scaled, until};
+use longshore_tests::{Backend, Client, Image, Random, Registry, on_both_backends, scaled, until};
 use tokio::task::JoinSet;
 
 on_both_backends!(acknowledged_pushes_survive_kill_9, an_acknowledged_chunk_survives_kill_9);
@@ -109,24 +108,13 @@ async fn run_all(client: &Client, pushes: &Arc<Vec<Push>>, done: &Arc<AtomicUsiz
                     acknowledged.insert(number);
                 } else {
                     // While the registry is down, attempts would be spent on nothing.
-                    until_back(&client).await;
+                    client.until_back().await;
                 }
                 done.fetch_add(1, Ordering::Relaxed);
             }
         });
     }
     workers.join_all().await.into_iter().flatten().collect()
-}
-
-async fn until_back(client: &Client) {
-    // `until` is for tasks that stay on their thread.
-    for _ in 0..6000 {
-        if Answer::attempt(client.request(Method::GET, "/v2/")).await.is_ok() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the registry is not back after a minute");
 }
 
 /// What was acknowledged is there and right; what was not is there whole, or not at all.

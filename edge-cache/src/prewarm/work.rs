@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use longshore_oci::Digest;
+use longshore_service::error_text::with_sources;
 use tokio::sync::SemaphorePermit;
 
 use super::{
@@ -203,15 +204,4 @@ async fn fetch_blob(
     }
     image.repository.learn_right(&What::Blob(digest)).await;
     Ok(())
-}
-
-/// An error and the reasons under it, in one line.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    text
 }

@@ -6,7 +6,10 @@ use std::{
 use clap::Args;
 use longshore_client::{AuditFilter, ClientError, RegistryClient};
 use longshore_oci::{AuditHead, AuditVoucher};
-use longshore_service::signing::{InvalidSignature, KeySet};
+use longshore_service::{
+    error_text::with_sources,
+    signing::{InvalidSignature, KeySet},
+};
 use serde_json::json;
 
 use super::{
@@ -15,7 +18,7 @@ use super::{
 };
 use crate::{
     connection::{ConnectionArguments, explained},
-    failure::{Failure, with_sources},
+    failure::Failure,
     output::{Format, write_json},
 };
 

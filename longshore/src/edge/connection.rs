@@ -2,12 +2,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use longshore_client::{ClientError, ClientOptions, Credentials, EdgeClient, Fault, Refusal, RegistryClient, RegistryUrl};
+use longshore_service::error_text::with_sources;
 
-use crate::{
-    connection::explained,
-    failure::{Failure, with_sources},
-    output::Format,
-};
+use crate::{connection::explained, failure::Failure, output::Format};
 
 /// The edge that is asked where nobody says.
 const USUAL: &str = "http://127.0.0.1:5100";

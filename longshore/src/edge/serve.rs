@@ -6,13 +6,13 @@ use std::{
 
 use clap::Args;
 use longshore_edge_cache::{Config, build};
-use longshore_service::doors::Drained;
+use longshore_service::{doors::Drained, error_text::with_sources};
 
 use super::announcement::Announcement;
 use crate::{
     configuration::ConfigSource,
     daemon::{is_address_taken, stop_signal, tell_cut_off, with_telemetry},
-    failure::{Failure, with_sources},
+    failure::Failure,
 };
 
 const TAKEN: &str = "another program has this port: stop that one, or set another listen.address or listen.admin_address";

@@ -4,6 +4,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use longshore_client::{Operation, OperationImage, OperationState};
 
 use super::report;
+use crate::output::printable;
 
 /// How far an operation is, on stderr: a bar for each image on a terminal, and else a line for each that ended.
 pub enum Progress {
@@ -68,7 +69,7 @@ fn begun(operation: &Operation) -> String {
 
 /// That of an image of which nothing is known yet. It is complete before it is shown: one that is added is drawn as it is.
 fn bar(image: &OperationImage) -> ProgressBar {
-    let name = shortened(&report::printable(&image.image), NAME_COLUMNS);
+    let name = shortened(&printable(&image.image), NAME_COLUMNS);
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
     bar.with_style(style(WORDS)).with_prefix(name).with_message(message(image))
 }
@@ -79,7 +80,7 @@ fn style(template: &str) -> ProgressStyle {
 
 fn message(image: &OperationImage) -> String {
     match image.state {
-        OperationState::Failed => report::printable(image.error.as_deref().unwrap_or("failed")),
+        OperationState::Failed => printable(image.error.as_deref().unwrap_or("failed")),
         state => report::word(state).to_owned(),
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use longshore_client::{Operation, OperationImage, OperationState};
 
-use crate::output::{ByteCount, NOTHING, Table};
+use crate::output::{ByteCount, NOTHING, Table, printable};
 
 /// A row for each image.
 pub fn write(out: &mut impl Write, operation: &Operation) -> io::Result<()> {
@@ -46,11 +46,6 @@ pub fn word(state: OperationState) -> &'static str {
         OperationState::Cancelled => "cancelled",
         OperationState::Unknown => NOTHING,
     }
-}
-
-/// The text without what would move a terminal's cursor.
-pub fn printable(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
 }
 
 #[cfg(test)]

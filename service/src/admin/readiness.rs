@@ -10,6 +10,8 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::error_text::with_sources;
+
 /// Why a check failed; shown to operators with its sources.
 pub type CheckError = Box<dyn Error + Send + Sync>;
 
@@ -91,15 +93,4 @@ impl fmt::Debug for Readiness {
         let names: Vec<_> = self.checks.iter().map(|check| check.name).collect();
         f.debug_struct("Readiness").field("checks", &names).finish_non_exhaustive()
     }
-}
-
-fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

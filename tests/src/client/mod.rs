@@ -6,6 +6,8 @@ mod push;
 mod take;
 mod token;
 
+use std::time::Duration;
+
 use http::Method;
 use reqwest::RequestBuilder;
 
@@ -61,6 +63,18 @@ impl Client {
     /// The same caller, who says not who it is.
     pub fn as_anonymous(&self) -> Self {
         Self { credentials: Credentials::None, ..self.clone() }
+    }
+
+    /// Waits until whoever it calls answers again.
+    pub async fn until_back(&self) {
+        // `until` is for tasks that stay on their thread.
+        for _ in 0..6000 {
+            if Answer::attempt(self.request(Method::GET, "/v2/")).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("nobody answers at {} after a minute", self.url);
     }
 
     /// A request for a path, or for the URL that a `Location` or a `Link` gave, absolute or not.

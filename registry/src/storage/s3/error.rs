@@ -1,6 +1,7 @@
 use std::error::Error;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use longshore_service::error_text::with_sources;
 
 use super::super::{ObjectKey, StorageError};
 
@@ -62,20 +63,8 @@ where
             let words = refusal.err().message().unwrap_or("no message");
             (format!("{status} {code}: {words}"), status >= 500 || status == 429 || TRANSIENT_CODES.contains(&code))
         }
-        SdkError::ConstructionFailure(_) => (sources(error), false),
-        _ => (sources(error), true),
+        SdkError::ConstructionFailure(_) => (with_sources(error), false),
+        _ => (with_sources(error), true),
     };
     StorageError::S3 { operation, key, message, is_transient }
-}
-
-/// The error and what caused it, in one line.
-fn sources(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
