@@ -13,8 +13,12 @@
 //!
 //! What it said holds for `ttl` after it was asked, for one credential in one repository: so long after a revocation the cache still serves,
 //! and a token of a registry of ours is no better, though its keys prove what it covers: the registry is asked once in that time whether it
-//! still counts. Only where the upstream can't be reached, or fails whoever asks, does it hold longer, for `stale`; that it limits who asks
-//! is an answer, which whoever lost a right may bring about.
+//! still counts. Of a manifest the upstream may have said for how long its verdict holds, as a registry of ours does, and then that counts
+//! in place of `ttl`. That is about the image and not about who may pull, so what is longer than `ttl` counts past it only for who was let
+//! into the repository within `ttl`.
+//!
+//! Only where the upstream can't be reached, or fails whoever asks, does a right hold longer, for `stale`, and no longer than the upstream
+//! has said for that; that it limits who asks is an answer, which whoever lost a right may bring about.
 //! What anybody could have is written down, and so holds as long though the cache starts anew meanwhile; what others could have does not.
 //!
 //! An upstream is taken at its word about what it has: who configures one trusts it not to claim content that others keep closed.
@@ -25,6 +29,7 @@ mod book;
 mod client;
 mod credential;
 mod denied;
+mod granted;
 mod inquiring;
 mod links;
 mod logins;
@@ -39,7 +44,7 @@ mod token;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use http::StatusCode;
-use longshore_oci::{Digest, RepositoryName};
+use longshore_oci::{Digest, RepositoryName, VerdictLifetime};
 use moka::sync::Cache;
 
 use crate::{
@@ -50,6 +55,7 @@ use crate::{
 };
 
 pub use asking::MANIFESTS;
+use asking::{Answered, Asked};
 pub use attempt::Attempt;
 pub use book::GrantSettings;
 use book::{Question, Sureness};
@@ -57,13 +63,14 @@ pub use client::{Client, SeveralCredentials, Shown};
 use credential::{Credential, CredentialKey};
 use denied::Closes;
 pub use denied::Denied;
+pub use granted::Granted;
 use logins::{Login, Logins};
 pub use logins::{LoginLimits, Trying, Verdict};
 use memory::Memory;
 pub use now::Now;
 pub use place::{Place, What, Who};
 pub use resets::Resets;
-pub use sighting::{CONTENT_DIGEST, digest, is_manifest, is_page, kind};
+pub use sighting::{CONTENT_DIGEST, digest, is_manifest, is_page, kind, verdict_lifetime};
 use token::{Checked, Worth};
 
 /// How long a token's signature is not checked again, and so how long a key that was withdrawn is believed.
@@ -77,24 +84,12 @@ const MOST_SIGNED_BYTES: usize = 4 << 10;
 pub struct Grants {
     memory: Arc<Memory>,
     /// What is being asked: of something, or of a repository.
-    asking: Single<(Place, Option<What>, Who), Result<(), Denied>>,
+    asking: Single<(Place, Option<What>, Who), Answered>,
     turns: Arc<Turns>,
     key: CredentialKey,
     /// By upstream.
     signed: Cache<(Arc<str>, Credential), Arc<Checked>>,
     logins: Logins,
-}
-
-/// That a client may have something.
-#[derive(Clone, Debug)]
-pub struct Granted {
-    /// In whose name it is fetched.
-    pub identity: Identity,
-    /// How long it is, in bytes, where the upstream has said so.
-    pub size_bytes: Option<u64>,
-    /// Whether anybody may have it who reaches the cache. Of other things a client is not told whether they were here: that tells what
-    /// others have pulled.
-    pub is_open: bool,
 }
 
 impl Grants {
@@ -152,7 +147,7 @@ impl Grants {
                 return Ok(granted);
             }
             match self.ask(upstream, &place, attempt, what).await {
-                Ok(()) => return Ok(self.granted(attempt, &place, what)),
+                Ok(lifetime) => return Ok(self.granted(attempt, &place, what, lifetime)),
                 Err(denied) => match self.remembered_despite(&denied, attempt, &place, what) {
                     Some(granted) => return Ok(granted),
                     None => refusal = Some(denied),
@@ -202,9 +197,10 @@ impl Grants {
     /// That one of these attempts is granted by what is remembered.
     pub fn remembered(&self, attempts: &[Attempt], place: &Place, what: &What) -> Option<Granted> {
         let now = Now::read();
-        let mut attempts = attempts.iter();
-        let attempt = attempts.find(|attempt| self.memory.book.grants(&attempt.question(place, what), Sureness::Fresh, now))?;
-        Some(self.granted(attempt, place, what))
+        attempts.iter().find_map(|attempt| {
+            let believed = self.memory.book.believed(&attempt.question(place, what), Sureness::Fresh, now)?;
+            Some(self.granted(attempt, place, what, believed.lifetime))
+        })
     }
 
     /// That this attempt is granted by what is remembered, though the upstream has answered so: longer than otherwise while it is down,
@@ -215,8 +211,10 @@ impl Grants {
         }
         let is_put_off = denied.is_put_off() && matches!(attempt.who, Who::Credential(_));
         let sureness = if denied.is_down() && !is_put_off { Sureness::Stale } else { Sureness::Fresh };
-        let is_granted = self.memory.book.grants(&attempt.question(place, what), sureness, Now::read());
-        is_granted.then(|| self.granted(attempt, place, what))
+        let believed = self.memory.book.believed(&attempt.question(place, what), sureness, Now::read())?;
+        // Who goes by this is to ask again as soon as the upstream has something to say.
+        let lifetime = believed.lifetime.map(|lifetime| VerdictLifetime { max_age: Duration::ZERO, ..lifetime });
+        Some(self.granted(attempt, place, what, lifetime))
     }
 
     /// What is told to who shows nothing, where that was told lately.
@@ -224,8 +222,8 @@ impl Grants {
         if attempt.who == Who::Anybody { self.memory.closed.get(place) } else { None }
     }
 
-    /// What an attempt that the upstream grants is worth.
-    pub fn granted(&self, attempt: &Attempt, place: &Place, what: &What) -> Granted {
+    /// What an attempt that the upstream grants is worth; for so long, where it was told.
+    pub fn granted(&self, attempt: &Attempt, place: &Place, what: &What, lifetime: Option<VerdictLifetime>) -> Granted {
         let size_bytes = self.memory.book.link(place, what).and_then(|link| link.size_bytes);
         let is_open = match attempt.who {
             Who::Shared | Who::Anybody => true,
@@ -234,23 +232,23 @@ impl Grants {
                 self.memory.book.grants(&of_anybody, Sureness::Fresh, Now::read())
             }
         };
-        Granted { identity: attempt.fetches.clone(), size_bytes, is_open }
+        Granted { identity: attempt.fetches.clone(), size_bytes, is_open, lifetime }
     }
 
-    /// Notes what came of asking for a tag in an attempt's name, at that time: the manifest that it names may be seen, or why not. `before`
-    /// is what it was known to name.
+    /// Notes what came of asking for a tag in an attempt's name, at that time: the manifest that it names may be seen, for so long where that
+    /// was told; or why not. `before` is what it was known to name.
     pub fn note_tag(
         &self,
         attempt: &Attempt,
         place: &Place,
         asked_at: Now,
         before: Option<&Digest>,
-        outcome: Result<&Digest, &Denied>,
+        outcome: Result<(&Digest, Option<VerdictLifetime>), &Denied>,
     ) {
         match outcome {
-            Ok(digest) => {
+            Ok((digest, lifetime)) => {
                 let question = attempt.question(place, &What::Manifest(digest.clone()));
-                self.memory.book.grant(&question, None, asked_at);
+                self.memory.book.grant(&question, Asked { size_bytes: None, lifetime }, asked_at);
             }
             Err(denied) => {
                 if denied.status() == Some(StatusCode::UNAUTHORIZED) {

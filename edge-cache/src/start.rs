@@ -97,7 +97,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     Ok(App {
         summary: format!("up to {}", config.cache.quota),
         upstreams: edge.upstreams.iter().map(|upstream| upstream.name().to_owned()).collect(),
-        doors: doors.counted_in(http_metrics.connections_open.clone()),
+        doors: doors.counted_in(http_metrics.connections.clone()),
         admin,
         edge,
         http_metrics,

@@ -23,6 +23,7 @@ use crate::{
     upstream::{Identity, Upstream},
 };
 
+use looking::Looked;
 pub use manifest_bytes::MOST_BYTES as MOST_MANIFEST_BYTES;
 pub use manifests::{MOST_KINDS as MOST_MANIFEST_KINDS, Manifest, Manifests};
 use memo::{Kept, Memo};
@@ -57,14 +58,14 @@ impl TagMetrics {
 }
 
 /// When it was asked, and what came of it.
-type Looked = (Now, Result<Kept, Denied>);
+type Answered = (Now, Result<Looked, Denied>);
 
 /// What tags name, and the manifests.
 pub struct Tags {
     settings: TagSettings,
     memo: Arc<Memo>,
     /// What is being asked, and since when.
-    looking: Single<(Place, Tag, Who), Looked>,
+    looking: Single<(Place, Tag, Who), Answered>,
     turns: Arc<Turns>,
     stale: IntCounterVec,
     /// The manifests.
@@ -141,14 +142,16 @@ impl Tags {
                 return Ok(stale);
             }
             let mut looked = self.look(grants, upstream, &place, tag, attempt, kept.as_ref()).await;
-            if looked.as_ref().is_ok_and(|kept| self.memo.is_outdated(&place, tag, kept)) {
+            if looked.as_ref().is_ok_and(|looked| self.memo.is_outdated(&place, tag, &looked.kept)) {
                 // Who asked first did so before it changed.
                 looked = self.look(grants, upstream, &place, tag, attempt, kept.as_ref()).await;
             }
             match looked {
-                Ok(kept) => {
-                    let granted = grants.granted(attempt, &place, &What::Manifest(kept.digest.clone()));
-                    return Ok(named(&kept, granted, Timestamp::now(), false));
+                Ok(Looked { kept, lifetime }) => {
+                    let now = Timestamp::now();
+                    let left = lifetime.map(|lifetime| lifetime.after(kept.age(now).unwrap_or_default()));
+                    let granted = grants.granted(attempt, &place, &What::Manifest(kept.digest.clone()), left);
+                    return Ok(named(&kept, granted, now, false));
                 }
                 Err(denied) => match despite(&denied, attempt) {
                     Some(stale) => return Ok(stale),
@@ -170,7 +173,7 @@ impl Tags {
         let digest = match reference {
             Reference::Digest(digest) => digest.clone(),
             Reference::Tag(tag) => {
-                let kept = looking::look(upstream, identity, repository, tag, None).await?;
+                let Looked { kept, .. } = looking::look(upstream, identity, repository, tag, None).await?;
                 self.memo.put(&Place::new(upstream, repository.clone()), tag, kept.clone());
                 kept.digest
             }
@@ -188,7 +191,7 @@ impl Tags {
         tag: &Tag,
         attempt: &Attempt,
         known: Option<&Kept>,
-    ) -> Result<Kept, Denied> {
+    ) -> Result<Looked, Denied> {
         if let Some(denied) = grants.closed(attempt, place) {
             return Err(denied);
         }
@@ -199,8 +202,8 @@ impl Tags {
                 let asked_at = Now::read();
                 let Some(_turn) = turns.take(&place.upstream) else { return (asked_at, Err(Denied::Overloaded)) };
                 let found = looking::look(&upstream, &identity, &place.repository, &tag, known.as_ref()).await;
-                if let Ok(kept) = &found {
-                    memo.put(&place, &tag, kept.clone());
+                if let Ok(looked) = &found {
+                    memo.put(&place, &tag, looked.kept.clone());
                 }
                 (asked_at, found)
             }
@@ -208,7 +211,8 @@ impl Tags {
         let key = (place.clone(), tag.clone(), attempt.who.clone());
         let (asked_at, found) = self.looking.run(key, look).await.ok_or(Denied::Overloaded)?;
         let before = known.map(|known| &known.digest);
-        grants.note_tag(attempt, place, asked_at, before, found.as_ref().map(|kept| &kept.digest));
+        let outcome = found.as_ref().map(|looked| (&looked.kept.digest, looked.lifetime));
+        grants.note_tag(attempt, place, asked_at, before, outcome);
         if let Err(denied) = &found
             && denied.is_missing()
             && grants.may_pull(attempt, place)

@@ -1,5 +1,5 @@
 //! The nouns of container images, as the OCI specifications name them: digests, references, manifests, media types, the
-//! routes of the distribution API, scopes, tokens, byte ranges, error codes, and the lines of the audit log.
+//! routes of the distribution API, scopes, tokens, byte ranges, error codes, the lines of the audit log, and how long verdicts hold.
 //!
 //! Everything here is pure: no I/O, no clock, no randomness. Text from outside becomes one of these types once, at the rim, and
 //! what is in a type needs no second look.
@@ -24,6 +24,7 @@ mod route;
 mod scope;
 mod sent_range;
 mod tag;
+mod verdict_lifetime;
 
 pub use access_token::{AccessToken, Federated};
 pub use audit::{AuditHead, AuditLine, AuditVoucher};
@@ -43,3 +44,4 @@ pub use route::{Route, RouteError};
 pub use scope::{InvalidScope, Scope};
 pub use sent_range::{InvalidSentRange, SentRange};
 pub use tag::{InvalidTag, Tag};
+pub use verdict_lifetime::{InvalidVerdictLifetime, VerdictLifetime};

@@ -1,9 +1,9 @@
 //! What all requests share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
-use longshore_oci::RepositoryName;
+use longshore_oci::{RepositoryName, VerdictLifetime};
 use prometheus::{IntCounter, IntGauge};
 use tokio::{
     sync::{Notify, Semaphore},
@@ -93,6 +93,8 @@ pub struct Limits {
     pub max_page: u32,
     /// What bounds applied policy documents.
     pub policies: PolicyLimits,
+    /// How long a cache may go by what it is told of an image.
+    pub verdicts: VerdictLimits,
     /// How clients that come straight here reach it: `http` or `https`.
     pub scheme: &'static str,
     /// What `Location` headers begin with; empty for paths alone.
@@ -106,6 +108,27 @@ pub struct PolicyLimits {
     pub document_bytes: u64,
     /// How many.
     pub documents: u32,
+}
+
+/// How long a cache may go by what it is told of an image.
+#[derive(Clone, Debug)]
+pub struct VerdictLimits {
+    /// Where nothing that it was judged by ends before.
+    pub lifetime: VerdictLifetime,
+    /// The same as a header's value, which most answers have.
+    pub header: HeaderValue,
+}
+
+impl VerdictLimits {
+    /// So long.
+    pub fn new(lifetime: VerdictLifetime) -> Self {
+        Self { lifetime, header: lifetime.to_header() }
+    }
+
+    /// The header's value for a verdict that stands for so long; `None` where the time alone does not change it.
+    pub fn header(&self, stands_for: Option<Duration>) -> HeaderValue {
+        stands_for.map_or_else(|| self.header.clone(), |stands_for| self.lifetime.at_most(stands_for).to_header())
+    }
 }
 
 impl Registry {

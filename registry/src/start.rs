@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use longshore_oci::VerdictLifetime;
 use longshore_service::{
     admin::{Admin, Readiness},
     descriptor_limit,
@@ -24,7 +25,7 @@ use crate::{
     memory::Memory,
     policy::{Document, Follower, Parts, Policies, PolicyError, Stored, Watch},
     redirect::Redirect,
-    registry::{Limits, PolicyLimits, Registry, Traffic},
+    registry::{Limits, PolicyLimits, Registry, Traffic, VerdictLimits},
     state::{AccessLimits, PostgresState, SharedState, SqliteState, StateError, Tenancy},
     storage::{Backoff, FolderStore, Metered, ObjectKey, PIECE_BYTES, Retrying, S3Settings, S3Store, SharedStore, StorageError},
     sweep::{Retention, Sweeper},
@@ -129,7 +130,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     let audit = audit.map(|audit| (Noter::new(registry.state.clone(), audit), ChainKeeper::new(registry.state.clone())));
     Ok(App {
         summary: summary(&config),
-        doors: doors.counted_in(http_metrics.connections_open.clone()),
+        doors: doors.counted_in(http_metrics.connections.clone()),
         admin,
         registry,
         http_metrics,
@@ -244,6 +245,10 @@ fn assemble(
                 document_bytes: config.policy.max_document_size.as_bytes(),
                 documents: config.policy.max_documents,
             },
+            verdicts: VerdictLimits::new(VerdictLifetime::new(
+                config.policy.verdict_ttl.get(),
+                config.policy.verdict_stale.get(),
+            )),
             scheme: if config.listen.tls_files().is_some() { "https" } else { "http" },
             public_url: config
                 .listen

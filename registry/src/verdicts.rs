@@ -9,7 +9,7 @@ mod gathering;
 mod overwrite;
 mod trial;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use longshore_oci::{Digest, Reference, RepositoryName};
@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     error::Error,
-    policy::{Document, Judgement, Subject},
+    policy::{Document, Judgement, Mode, Subject},
     registry::Registry,
     state::EvidenceIndex,
 };
@@ -60,6 +60,14 @@ impl Judged {
     /// Whether each policy is satisfied.
     pub fn is_satisfied(&self) -> bool {
         self.judgements.iter().all(|judgement| judgement.is_satisfied)
+    }
+
+    /// For how long a pull that it allows stays allowed, where the time alone may change that: until the first of the judgements by which
+    /// it is allowed is to be made again.
+    pub fn stands_for(&self, now: Timestamp) -> Option<Duration> {
+        let allows = |judgement: &&Judgement| judgement.is_satisfied && judgement.mode == Mode::Enforce;
+        let until = self.judgements.iter().filter(allows).filter_map(|judgement| judgement.until).min()?;
+        Some(Duration::try_from(until.duration_since(now)).unwrap_or_default())
     }
 }
 
@@ -174,4 +182,50 @@ async fn judge_one(
         registry.verdicts.judged.insert(key, judgements.clone());
     }
     Ok(judgements)
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_oci::VerdictLifetime;
+
+    use super::*;
+    use crate::{policy::Matching, registry::VerdictLimits};
+
+    /// What stands until these seconds, a policy each.
+    fn judged(ends: &[Option<i64>]) -> Judged {
+        let judgement = |end: &Option<i64>| Judgement {
+            policy: "prod".into(),
+            mode: Mode::Enforce,
+            is_satisfied: true,
+            matching: Matching::All,
+            findings: Vec::new(),
+            through: None,
+            until: end.map(|second| Timestamp::from_second(second).unwrap()),
+            keeps_tags: false,
+        };
+        Judged { judgements: ends.iter().map(judgement).collect(), is_evidence: false }
+    }
+
+    #[test]
+    fn a_verdict_holds_no_longer_than_what_it_is_by() {
+        let limits = VerdictLimits::new(VerdictLifetime::new(Duration::from_mins(1), Duration::from_hours(1)));
+        let now = Timestamp::from_millisecond(1_000_500).unwrap();
+        let cases: [(&[Option<i64>], &str); 7] = [
+            (&[], "max-age=60, stale-if-error=3600"),
+            (&[None], "max-age=60, stale-if-error=3600"),
+            (&[Some(9_000)], "max-age=60, stale-if-error=3600"),
+            (&[Some(1_601)], "max-age=60, stale-if-error=600"),
+            (&[None, Some(1_601), Some(1_011)], "max-age=10, stale-if-error=10"),
+            (&[Some(1_001)], "max-age=0, stale-if-error=0"),
+            (&[Some(900), Some(1_601)], "max-age=0, stale-if-error=0"),
+        ];
+        for (ends, header) in cases {
+            assert_eq!(limits.header(judged(ends).stands_for(now)), header, "{ends:?}");
+        }
+        // What does not bear on whether it is allowed ends nothing.
+        let mut warned = judged(&[Some(1_011), Some(1_021)]);
+        warned.judgements[0].is_satisfied = false;
+        warned.judgements[1].mode = Mode::Warn;
+        assert_eq!(warned.stands_for(now), None);
+    }
 }

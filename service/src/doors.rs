@@ -8,13 +8,13 @@ use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use prometheus::IntGauge;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::config::Listen;
 use crate::listener::{self, BindError, Certificates, ConnectionInfo, Listener};
+use crate::metrics::ConnectionMetrics;
 
 /// How often the certificate's files are looked at.
 const CERTIFICATES_PERIOD: Duration = Duration::from_secs(2);
@@ -51,10 +51,10 @@ impl Doors {
         Ok(Self { listener, certificates, admin, drain_timeout: listen.drain_timeout.get() })
     }
 
-    /// The same, whose clients' open connections a gauge shows.
+    /// The same, whose clients' connections are counted in these.
     #[must_use]
-    pub fn counted_in(self, gauge: IntGauge) -> Self {
-        Self { listener: self.listener.counted_in(gauge), ..self }
+    pub fn counted_in(self, metrics: ConnectionMetrics) -> Self {
+        Self { listener: self.listener.counted_in(metrics), ..self }
     }
 
     /// Where the daemon listens.

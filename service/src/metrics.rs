@@ -13,7 +13,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-pub use http_requests::HttpMetrics;
+pub use http_requests::{ConnectionMetrics, HttpMetrics};
 
 /// Upper bounds, in seconds, that suit a request or a storage call: from half a millisecond to half a minute.
 pub const LATENCY_BUCKETS: [f64; 15] =

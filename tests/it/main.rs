@@ -39,6 +39,7 @@ mod edge_tags;
 mod edge_tenants;
 mod edge_tls;
 mod edge_upstreams;
+mod edge_verdicts;
 mod edge_vouching;
 mod events;
 mod faults;

@@ -3,7 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
-use longshore_oci::{Algorithm, Digest};
+use http::Method;
+use longshore_oci::{Algorithm, Digest, VerdictLifetime};
 use longshore_tests::{
     Answer, Backend, Client, Image, Registry, Signer, bundle_manifest, bundle_of, descriptor, image_index, longshore, media_type,
     on_both_backends, run, simple_manifest, simple_payload, statement, temporary_folder, until,
@@ -15,6 +16,7 @@ on_both_backends!(
     an_unsigned_image_is_in_quarantine_until_its_signature_comes,
     what_was_tampered_with_shows_nothing,
     an_attestation_must_say_what_is_asked,
+    a_verdict_says_how_long_it_holds,
     an_index_is_judged_as_one,
     a_warning_policy_keeps_no_member_of_a_signed_index,
     evidence_is_for_all_to_see_and_nothing_else_is,
@@ -258,6 +260,44 @@ async fn an_attestation_must_say_what_is_asked(backend: Backend) {
     }
     attest(&good).await;
     harbor.pull("v1").await.expect(200);
+}
+
+async fn a_verdict_says_how_long_it_holds(backend: Backend) {
+    let rules = format!(
+        "[[policy.pull.require]]\n[policy.pull.require.attestation]\npredicate_type = '{PROVENANCE}'\nby = {{ key = 'release.pub' }}\n\
+         where = [{{ field = '/at', newer_than = '1h' }}]"
+    );
+    let harbor = Harbor::open(backend, &rules).await;
+    let [recent, older] = [821, 822].map(|seed| Image::random(seed, &[100]));
+    let now = jiff::Timestamp::now();
+    for (image, minutes) in [(&recent, 0), (&older, 50)] {
+        for repository in ["prod/app", "dev/app"] {
+            harbor.push(repository, image.digest.as_str(), image).await;
+        }
+        denied(harbor.pull(image.digest.as_str()).await);
+        let said = json!({ "at": (now - jiff::SignedDuration::from_mins(minutes)).to_string() });
+        harbor.push_bundle(image, &harbor.signer.bundle(&image.digest, PROVENANCE, &said).to_string()).await;
+    }
+    let plain = "max-age=60, stale-if-error=3600";
+    let older_path = format!("/v2/prod/app/manifests/{}", older.digest);
+    let admin = harbor.registry.admin().get(&older_path).await.expect(200);
+    let unasked = harbor.puller.get_manifest("dev/app", older.digest.as_str()).await.expect(200);
+    for answer in [admin, unasked] {
+        assert_eq!(answer.required(VerdictLifetime::HEADER), plain);
+    }
+    // What is left of the hour ends both where it is shorter.
+    let known = harbor.puller.request(Method::GET, &older_path).header("if-none-match", format!("\"{}\"", older.digest));
+    for (answer, status, longest) in [
+        (harbor.pull(recent.digest.as_str()).await, 200, 3600),
+        (harbor.pull(older.digest.as_str()).await, 200, 600),
+        (harbor.puller.head(&older_path).await, 200, 600),
+        (Answer::to(known).await, 304, 600),
+    ] {
+        let told: VerdictLifetime = answer.expect(status).required(VerdictLifetime::HEADER).parse().unwrap();
+        let stale_seconds = told.stale_if_error.as_secs();
+        assert_eq!(told.max_age.as_secs(), 60);
+        assert!((longest - 300..longest).contains(&stale_seconds), "{told}");
+    }
 }
 
 async fn an_index_is_judged_as_one(backend: Backend) {

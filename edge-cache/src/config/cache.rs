@@ -50,9 +50,10 @@ pub struct Cache {
     /// How many tags are remembered.
     pub max_tags: u64,
     /// How long it is remembered who may see what: so long after a right was revoked upstream what is here may still be had by it, a
-    /// token of a Longshore registry among them.
+    /// token of a Longshore registry among them. Of a manifest an upstream may say itself how long, as Longshore registries do.
     pub grant_ttl: Duration,
-    /// How long that holds where the upstream can't be reached, or fails; a limit of its is neither.
+    /// How long that holds where the upstream can't be reached, or fails; a limit of its is neither. Of a manifest no longer than the
+    /// upstream said.
     pub grant_stale: Duration,
     /// The same of what anybody could have.
     pub public_stale: Duration,

@@ -1,24 +1,26 @@
 //! What upstreams have granted, to whom, and until when that is believed. Time is handed in.
 
+mod believing;
+
 use std::{
+    hash::Hash,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
-use longshore_oci::Digest;
-use moka::sync::Cache;
+use longshore_oci::{Digest, VerdictLifetime};
+use moka::{policy::EvictionPolicy, sync::Cache};
 
 use super::{
     Closes, Now, Place, Resets, What, Who,
+    asking::Asked,
     links::{Link, Links},
     public::Public,
 };
 use crate::store::{Store, StoreError};
 
-/// How long an upstream that answers is believed that a repository has something.
-const LINK_HOLDS: Duration = Duration::from_hours(24);
-/// How long it is not written down again that it does.
+/// How long it is not written down again that a repository has something.
 const LINK_NOTED: Duration = Duration::from_hours(1);
 /// The kind of the records of when all was forgotten.
 const RESET_KIND: &str = "edge-grant-reset";
@@ -26,7 +28,7 @@ const RESET_KIND: &str = "edge-grant-reset";
 /// What may be set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct GrantSettings {
-    /// How long a right is believed before the upstream is asked again.
+    /// How long a right is believed before the upstream is asked again, where it has not said for how long it holds.
     pub ttl: Duration,
     /// How long it is believed while the upstream is down.
     pub stale: Duration,
@@ -69,6 +71,8 @@ type Right = (Place, Option<What>, Who);
 struct Remembered {
     at: Instant,
     ends_at: Option<i64>,
+    /// For how long that holds, where the upstream has said so; never of a whole repository.
+    lifetime: Option<VerdictLifetime>,
 }
 
 /// All that was granted.
@@ -91,11 +95,10 @@ pub struct Book {
 impl Book {
     /// None yet, but for what is written down: what repositories have, and what anybody could have.
     pub fn new(settings: GrantSettings, store: Option<Store>) -> Result<Self, StoreError> {
-        let longest = settings.ttl.max(settings.stale).max(settings.public_stale);
+        // None is dropped while an upstream may have said that it holds, nor what ends it.
+        let longest = settings.ttl.max(settings.stale).max(settings.public_stale).max(VerdictLifetime::LONGEST);
         let rights = Cache::builder().max_capacity(settings.most).time_to_live(longest).build();
-        let since = Cache::builder().max_capacity(settings.most).time_to_live(longest).build();
-        let doubted = Cache::builder().max_capacity(settings.most).time_to_live(longest).build();
-        let shut = Cache::builder().max_capacity(settings.most).time_to_live(longest).build();
+        let (since, doubted, shut) = (ends(settings.most, longest), ends(settings.most, longest), ends(settings.most, longest));
         let links = Links::new(store.clone(), settings.most)?;
         let public = Public::new(store.clone(), settings.most, settings.public_stale, Now::read())?;
         Ok(Self { settings, rights, since, resets: Resets::new(store, RESET_KIND)?, doubted, shut, links, public })
@@ -106,40 +109,23 @@ impl Book {
         self.links.get(place, what)
     }
 
-    /// Whether what is remembered grants this.
-    pub fn grants(&self, question: &Question, sureness: Sureness, now: Now) -> bool {
-        let Question { place, what, who, ends_at, .. } = question;
-        if ends_at.is_some_and(|end| end <= now.time.as_second()) {
-            return false;
-        }
-        let remembers = |what: Option<&What>| self.remembers(&(place.clone(), what.cloned(), who.clone()), sureness, now);
-        let is_linked = || self.is_linked(place, what, sureness, now);
-        match (who, what) {
-            (Who::Covered, _) => false,
-            // Whoever reaches the cache may have what the repository has: down or not, that is all there is to know.
-            (Who::Shared, What::Blob(_)) => is_linked(),
-            (Who::Shared, What::Manifest(_)) if sureness == Sureness::Stale => is_linked(),
-            (_, What::Blob(_)) => remembers(None) && is_linked(),
-            // The repository was closed to them since, if that is not remembered any more.
-            (_, What::Manifest(_)) => remembers(Some(what)) && (sureness == Sureness::Fresh || remembers(None)),
-        }
-    }
-
     /// Notes that an upstream has granted it to one who asked at that time, from which on it counts.
-    pub fn grant(&self, question: &Question, size_bytes: Option<u64>, now: Now) {
+    pub fn grant(&self, question: &Question, asked: Asked, now: Now) {
         let Question { place, what, who, ends_at, .. } = question;
         if self.is_forgotten(place, now.at) {
             return;
         }
-        let remembered = Remembered { at: now.at, ends_at: *ends_at };
+        let Asked { size_bytes, lifetime } = asked;
+        let remembered = Remembered { at: now.at, ends_at: *ends_at, lifetime: None };
         if *who != Who::Covered {
             self.rights.insert((place.clone(), None, who.clone()), remembered);
             if let What::Manifest(_) = what {
-                self.rights.insert((place.clone(), Some(what.clone()), who.clone()), remembered);
+                self.rights.insert((place.clone(), Some(what.clone()), who.clone()), Remembered { lifetime, ..remembered });
             }
         }
         if *who == Who::Anybody && !self.is_shut(place, who, now.at) {
-            self.public.add(place, what.manifest(), self.reset_at(place), now);
+            let until = lifetime.map(|lifetime| now.time.checked_add(lifetime.stale_if_error).unwrap_or(now.time));
+            self.public.add(place, what.manifest(), until, self.reset_at(place), now);
             if self.is_forgotten(place, now.at) || self.is_shut(place, who, now.at) {
                 // Meanwhile.
                 self.public.remove(place, None);
@@ -162,7 +148,13 @@ impl Book {
         self.take_back(place, what, who);
         match closes {
             Closes::Repository => self.shut(place, who),
-            Closes::This => self.doubt(place, who, now),
+            Closes::This => {
+                self.doubt(place, who, now);
+                if *who == Who::Shared {
+                    // Whom the cache speaks for as one has it by the link alone.
+                    self.links.remove(place, what);
+                }
+            }
             // To others an upstream may say so of what it hides from them.
             Closes::Missing if *is_covered || self.may_pull(place, who, now) => self.links.remove(place, what),
             Closes::Missing => {}
@@ -218,54 +210,15 @@ impl Book {
         }
     }
 
-    /// Whether it is still believed that who asks may pull from the repository.
-    pub fn is_let_in(&self, question: &Question, now: Now) -> bool {
-        self.remembers(&(question.place.clone(), None, question.who.clone()), Sureness::Fresh, now)
-    }
-
-    /// Whether somebody was lately let into a repository.
-    pub fn may_pull(&self, place: &Place, who: &Who, now: Now) -> bool {
-        *who == Who::Shared || self.remembers(&(place.clone(), None, who.clone()), Sureness::Stale, now)
-    }
-
-    fn remembers(&self, right: &Right, sureness: Sureness, now: Now) -> bool {
-        let remembered = self.rights.get(right);
-        remembered.is_some_and(|remembered| self.is_believed(right, remembered, sureness, now))
-            || (sureness == Sureness::Stale && self.was_public(right, now))
-    }
-
-    /// Whether anybody could have it lately, a restart of this cache in between or not.
-    fn was_public(&self, (place, what, who): &Right, now: Now) -> bool {
-        let manifest = what.as_ref().and_then(What::manifest);
-        *who == Who::Anybody && self.public.holds(place, manifest, self.reset_at(place), now)
-    }
-
-    fn is_believed(&self, right: &Right, remembered: Remembered, sureness: Sureness, now: Now) -> bool {
-        let limit = match sureness {
-            Sureness::Fresh => self.settings.ttl,
-            Sureness::Stale if right.2 == Who::Anybody => self.settings.public_stale.max(self.settings.ttl),
-            Sureness::Stale => self.settings.stale.max(self.settings.ttl),
-        };
-        let is_over = remembered.ends_at.is_some_and(|end| end <= now.time.as_second());
-        let is_doubted = sureness == Sureness::Fresh && self.is_doubted(right, remembered.at);
-        let is_recent = now.at.saturating_duration_since(remembered.at) < limit;
-        let is_shut = self.is_shut(&right.0, &right.2, remembered.at);
-        is_recent && !is_over && !is_doubted && !is_shut && !self.is_forgotten(&right.0, remembered.at)
-    }
-
     /// Whether the repository was closed to somebody after they were granted something at a time.
     fn is_shut(&self, place: &Place, who: &Who, at: Instant) -> bool {
         self.shut.get(&(place.clone(), who.clone())).is_some_and(|shut| at <= shut)
     }
+}
 
-    fn is_doubted(&self, (place, what, who): &Right, at: Instant) -> bool {
-        what.is_none() && self.doubted.get(&(place.clone(), who.clone())).is_some_and(|doubted| at <= doubted)
-    }
-
-    fn is_linked(&self, place: &Place, what: &What, sureness: Sureness, now: Now) -> bool {
-        let Some(link) = self.links.get(place, what) else { return false };
-        sureness == Sureness::Stale || now.is_within(link.seen_at, LINK_HOLDS) && !self.is_from_before(place, link)
-    }
+/// When rights ended: each is noted, whatever it takes the place of.
+fn ends<K: Eq + Hash + Send + Sync + 'static>(most: u64, longest: Duration) -> Cache<K, Instant> {
+    Cache::builder().max_capacity(most).eviction_policy(EvictionPolicy::lru()).time_to_live(longest).build()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Attempt, Denied, Grants, Now, Place, What, Who,
-    asking::Asked,
+    asking::{Answered, Asked},
     book::{Question, Sureness},
 };
 use crate::upstream::{Identity, Upstream};
@@ -14,13 +14,7 @@ const MOST_TRIES: u32 = 8;
 
 impl Grants {
     /// Whether the upstream grants it.
-    pub(super) async fn ask(
-        &self,
-        upstream: &Arc<Upstream>,
-        place: &Place,
-        attempt: &Attempt,
-        what: &What,
-    ) -> Result<(), Denied> {
+    pub(super) async fn ask(&self, upstream: &Arc<Upstream>, place: &Place, attempt: &Attempt, what: &What) -> Answered {
         if let Some(denied) = self.closed(attempt, place) {
             return Err(denied);
         }
@@ -33,11 +27,11 @@ impl Grants {
 
     /// Whether a blob is granted to a token that is proven to cover the pull. The registry is asked whether it still counts in the
     /// repository, once for all that it is shown for; and for all tokens that do, by one of them, whether the repository has the blob.
-    async fn ask_covered(&self, upstream: &Arc<Upstream>, question: &Question, identity: &Identity) -> Result<(), Denied> {
+    async fn ask_covered(&self, upstream: &Arc<Upstream>, question: &Question, identity: &Identity) -> Answered {
         if !self.memory.book.is_let_in(question, Now::read()) {
             match self.join(upstream, None, question, identity).await? {
                 (outcome, true) => return outcome,
-                (Ok(()), false) => {}
+                (Ok(_), false) => {}
                 // Of another blob, which says nothing of this one.
                 (Err(denied), false) if denied.is_missing() => return self.ask_own(upstream, question, identity).await,
                 // The same credential, in the same repository.
@@ -47,7 +41,7 @@ impl Grants {
         let of_all = Question { who: Who::Covered, ..question.clone() };
         for _ in 0..MOST_TRIES {
             if self.memory.book.grants(question, Sureness::Fresh, Now::read()) {
-                return Ok(());
+                return Ok(None);
             }
             match self.join(upstream, Some(&question.what), &of_all, identity).await? {
                 (Err(denied), true) => {
@@ -65,7 +59,7 @@ impl Grants {
     }
 
     /// Whether it is granted to who asks.
-    async fn ask_own(&self, upstream: &Arc<Upstream>, question: &Question, identity: &Identity) -> Result<(), Denied> {
+    async fn ask_own(&self, upstream: &Arc<Upstream>, question: &Question, identity: &Identity) -> Answered {
         self.join(upstream, Some(&question.what), question, identity).await?.0
     }
 
@@ -76,7 +70,7 @@ impl Grants {
         about: Option<&What>,
         question: &Question,
         identity: &Identity,
-    ) -> Result<(Result<(), Denied>, bool), Denied> {
+    ) -> Result<(Answered, bool), Denied> {
         let key = (question.place.clone(), about.cloned(), question.who.clone());
         let mut is_leader = false;
         let lead = || {

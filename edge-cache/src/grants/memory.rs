@@ -6,7 +6,7 @@ use moka::sync::Cache;
 
 use super::{
     Denied, GrantSettings, Now, Place, Who,
-    asking::Asked,
+    asking::{Answered, Asked},
     book::{Book, Question},
     token,
 };
@@ -39,11 +39,11 @@ impl Memory {
     }
 
     /// Takes in what an upstream said to a question that was put to it at a time.
-    pub fn note(&self, question: &Question, asked_at: Now, asked: Result<Asked, Denied>) -> Result<(), Denied> {
+    pub fn note(&self, question: &Question, asked_at: Now, asked: Result<Asked, Denied>) -> Answered {
         match asked {
-            Ok(Asked { size_bytes }) => {
-                self.book.grant(question, size_bytes, asked_at);
-                Ok(())
+            Ok(asked) => {
+                self.book.grant(question, asked, asked_at);
+                Ok(asked.lifetime.map(|lifetime| lifetime.after(asked_at.at.elapsed())))
             }
             Err(denied) => {
                 if let Some(closes) = denied.closes(&question.what) {

@@ -25,11 +25,20 @@ type Key = (Place, Option<Digest>);
 
 /// When anybody could have something.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Seen {
-    /// When the upstream was last asked, and said so.
+pub struct Seen {
+    /// When the upstream was last asked, and said so, as far as that is written down.
     at: Timestamp,
     /// When it was first asked since it last said otherwise.
     since: Timestamp,
+    /// From when on it does not count any more, where the upstream has said so of a manifest.
+    pub until: Option<Timestamp>,
+}
+
+impl Seen {
+    /// Whether it is believed, for no longer than this.
+    fn is_believed(&self, limit: Duration, now: Now) -> bool {
+        now.is_within(self.at, limit) && self.until.is_none_or(|until| now.time < until)
+    }
 }
 
 /// As it is written down.
@@ -41,6 +50,8 @@ struct Written {
     manifest: Option<Digest>,
     seen_at: Timestamp,
     since: Timestamp,
+    #[serde(default)]
+    until: Option<Timestamp>,
 }
 
 /// All that is remembered. Time is handed in.
@@ -66,7 +77,7 @@ impl Public {
         let known = known.build();
         let written = store.as_ref().map_or(Ok(Vec::new()), |store| store.records(KIND))?;
         for (name, value) in written {
-            match read(&value).filter(|(_, seen)| now.is_within(seen.at, limit)) {
+            match read(&value).filter(|(_, seen)| seen.is_believed(limit, now)) {
                 Some((key, seen)) => known.insert(key, seen),
                 None => store.iter().for_each(|store| store.remove_record(KIND, &name)),
             }
@@ -76,24 +87,37 @@ impl Public {
 
     /// Whether anybody could have a manifest of a repository, or pull from it where that is `None`, lately and after `reset`.
     pub fn holds(&self, place: &Place, manifest: Option<&Digest>, reset: Option<Timestamp>, now: Now) -> bool {
-        let seen = |manifest: Option<&Digest>| {
-            let seen = self.known.get(&(place.clone(), manifest.cloned()))?;
-            (now.is_within(seen.at, self.limit) && is_after(seen.at, reset)).then_some(seen)
-        };
-        let Some(repository) = seen(None) else { return false };
-        // What was seen before the repository was closed, or changed, says nothing.
-        manifest.is_none_or(|digest| seen(Some(digest)).is_some_and(|seen| seen.at >= repository.since))
+        self.seen(place, manifest, reset, now).is_some()
     }
 
-    /// Notes that the upstream, asked at a time, let anybody pull from a repository, and have this manifest of it. What is from before
-    /// `reset` does not count any more.
-    pub fn add(&self, place: &Place, manifest: Option<&Digest>, reset: Option<Timestamp>, asked_at: Now) {
+    /// The same, and when that was.
+    pub fn seen(&self, place: &Place, manifest: Option<&Digest>, reset: Option<Timestamp>, now: Now) -> Option<Seen> {
+        let seen = |manifest: Option<&Digest>| {
+            let seen = self.known.get(&(place.clone(), manifest.cloned()))?;
+            (seen.is_believed(self.limit, now) && is_after(seen.at, reset)).then_some(seen)
+        };
+        let repository = seen(None)?;
+        let Some(digest) = manifest else { return Some(repository) };
+        // What was seen before the repository was closed, or changed, says nothing.
+        seen(Some(digest)).filter(|seen| seen.at >= repository.since)
+    }
+
+    /// Notes that the upstream, asked at a time, let anybody pull from a repository, and have this manifest of it, until then where it has
+    /// said so. What is from before `reset` does not count any more.
+    pub fn add(
+        &self,
+        place: &Place,
+        manifest: Option<&Digest>,
+        until: Option<Timestamp>,
+        reset: Option<Timestamp>,
+        asked_at: Now,
+    ) {
         if self.limit.is_zero() {
             return;
         }
-        let since = self.note((place.clone(), None), reset, asked_at);
+        let since = self.note((place.clone(), None), None, reset, asked_at);
         if let Some(digest) = manifest {
-            self.note((place.clone(), Some(digest.clone())), reset.max(Some(since)), asked_at);
+            self.note((place.clone(), Some(digest.clone())), until, reset.max(Some(since)), asked_at);
         }
     }
 
@@ -102,21 +126,34 @@ impl Public {
         self.known.invalidate(&(place.clone(), manifest.cloned()));
     }
 
-    /// Since when it could be had. Where that was noted lately, after `reset`, it is not again.
-    fn note(&self, key: Key, reset: Option<Timestamp>, asked_at: Now) -> Timestamp {
+    /// Since when it could be had. Where that was noted lately, after `reset`, it is not again, unless it ends earlier than was noted.
+    fn note(&self, key: Key, until: Option<Timestamp>, reset: Option<Timestamp>, asked_at: Now) -> Timestamp {
         let known = self.known.get(&key);
         let since = known.map_or(asked_at.time, |known| known.since.min(asked_at.time));
         let noted = NOTED.min(self.limit / NOTED_PART);
-        let is_noted = |known: Seen| known.since == since && asked_at.is_within(known.at, noted) && is_after(known.at, reset);
-        if !known.is_some_and(is_noted) {
-            let seen = Seen { at: asked_at.time, since };
-            if let Some(store) = &self.store {
-                store.put_record(KIND, name(&key), write(&key, seen));
+        let is_noted = |known: &Seen| {
+            let is_recent = asked_at.is_within(known.at, noted) && is_after(known.at, reset);
+            known.since == since && is_recent && !is_earlier(until, known.until)
+        };
+        match known.filter(is_noted) {
+            Some(known) if known.until == until => {}
+            // It ends later: that counts at once, and is written down when it is its time.
+            Some(known) => self.known.insert(key, Seen { until, ..known }),
+            None => {
+                let seen = Seen { at: asked_at.time, since, until };
+                if let Some(store) = &self.store {
+                    store.put_record(KIND, name(&key), write(&key, seen));
+                }
+                self.known.insert(key, seen);
             }
-            self.known.insert(key, seen);
         }
         since
     }
+}
+
+/// Whether what ends then ends before what ends at another time, or never.
+fn is_earlier(until: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    until.is_some_and(|until| other.is_none_or(|other| until < other))
 }
 
 fn is_after(seen_at: Timestamp, reset: Option<Timestamp>) -> bool {
@@ -136,15 +173,16 @@ fn write((place, manifest): &Key, seen: Seen) -> Vec<u8> {
         manifest: manifest.clone(),
         seen_at: seen.at,
         since: seen.since,
+        until: seen.until,
     };
     serde_json::to_vec(&written).expect("texts and times are always JSON")
 }
 
 fn read(value: &[u8]) -> Option<(Key, Seen)> {
-    let Written { upstream, repository, manifest, seen_at, since } = serde_json::from_slice(value).ok()?;
+    let Written { upstream, repository, manifest, seen_at, since, until } = serde_json::from_slice(value).ok()?;
     let repository: RepositoryName = repository.parse().ok()?;
     let place = Place { upstream: upstream.into(), repository };
-    Some(((place, manifest), Seen { at: seen_at, since }))
+    Some(((place, manifest), Seen { at: seen_at, since, until }))
 }
 
 #[cfg(test)]

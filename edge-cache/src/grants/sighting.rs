@@ -2,7 +2,7 @@
 //! a digest it is a registry's, of something that is a page.
 
 use http::{HeaderMap, StatusCode, header};
-use longshore_oci::{Digest, media_type};
+use longshore_oci::{Digest, VerdictLifetime, media_type};
 
 use super::What;
 
@@ -38,6 +38,11 @@ pub fn digest(headers: &HeaderMap) -> Result<Option<Digest>, String> {
     value.trim().parse().map(Some).map_err(|_| format!("its {CONTENT_DIGEST} is no digest: {value:?}"))
 }
 
+/// For how long an answer says that it holds; one that can't be read says nothing.
+pub fn verdict_lifetime(headers: &HeaderMap) -> Option<VerdictLifetime> {
+    text(headers, VerdictLifetime::HEADER)?.parse().ok()
+}
+
 /// The media type of an answer, without parameters; empty where it has none.
 pub fn kind(headers: &HeaderMap) -> String {
     media_type::essence(text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default())
@@ -66,6 +71,14 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())).collect()
+    }
+
+    #[test]
+    fn a_lifetime_that_cannot_be_read_is_none() {
+        let told = |value: &str| verdict_lifetime(&headers(&[(VerdictLifetime::HEADER, value)]));
+        assert_eq!(told("max-age=60, stale-if-error=600"), "max-age=60, stale-if-error=600".parse().ok());
+        assert!(told("max-age=60").is_some() && told("for good").is_none() && told("").is_none());
+        assert_eq!(verdict_lifetime(&HeaderMap::new()), None);
     }
 
     #[test]

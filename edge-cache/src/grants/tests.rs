@@ -25,7 +25,7 @@ use crate::upstream::{
 
 const LONG: Duration = Duration::from_hours(1);
 const FOUND: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\
-    Content-Type: application/vnd.oci.image.manifest.v1+json\r\n\r\n";
+    Content-Type: application/vnd.oci.image.manifest.v1+json\r\n";
 
 /// What the registry says to whom.
 struct Mind {
@@ -33,6 +33,8 @@ struct Mind {
     status: AtomicU16,
     /// To who shows this it says that they ask too often.
     limited: Mutex<Option<String>>,
+    /// For how long it says that its verdict holds.
+    verdict: Mutex<Option<&'static str>>,
     /// Whether it answers who shows nothing.
     is_public: AtomicBool,
     /// Whether it fails who shows nothing.
@@ -51,7 +53,8 @@ impl Bed {
     async fn start(ttl: Duration) -> Self {
         let key = SigningKey::generate().0;
         let (is_public, fails_nobody) = (AtomicBool::new(false), AtomicBool::new(false));
-        let mind = Mind { status: AtomicU16::new(200), limited: Mutex::default(), is_public, fails_nobody };
+        let mind =
+            Mind { status: AtomicU16::new(200), limited: Mutex::default(), verdict: Mutex::default(), is_public, fails_nobody };
         let (mind, keys) = (Arc::new(mind), KeySet::from_iter([key.public()]));
         let said = mind.clone();
         let server = Server::start(move |head, _| said.answer(head, &keys)).await;
@@ -99,6 +102,12 @@ impl Bed {
 }
 
 impl Mind {
+    fn found(&self) -> Reply {
+        let verdict = *self.verdict.lock().unwrap();
+        let told = verdict.map(|verdict| format!("{}: {verdict}\r\n", VerdictLifetime::HEADER)).unwrap_or_default();
+        Reply::raw(&format!("{FOUND}{told}\r\n"))
+    }
+
     fn answer(&self, head: &str, keys: &KeySet) -> Reply {
         if head.starts_with("GET /v2/_longshore/keys ") {
             return Reply::json(keys);
@@ -113,8 +122,8 @@ impl Mind {
         let line = |name: &str| head.lines().find(|line| line.to_ascii_lowercase().starts_with(name));
         let is_shown = line("authorization: ").is_some_and(|line| !line.ends_with("nobody"));
         match self.status.load(Ordering::SeqCst) {
-            200 if is_shown => Reply::raw(FOUND),
-            _ if !is_shown && self.is_public.load(Ordering::SeqCst) => Reply::raw(FOUND),
+            200 if is_shown => self.found(),
+            _ if !is_shown && self.is_public.load(Ordering::SeqCst) => self.found(),
             status if is_shown => Reply::new(&format!("{status} So"), "", ""),
             _ if self.fails_nobody.load(Ordering::SeqCst) => Reply::new("500 So", "", ""),
             _ => {
@@ -343,4 +352,56 @@ async fn what_anybody_may_have_is_known_though_all_show_tokens() {
             assert!(bed.allowed(client, what).await.is_ok_and(|granted| granted.is_open));
         }
     }
+}
+
+#[tokio::test]
+async fn a_verdict_holds_for_as_long_as_the_registry_says() {
+    let (client, what) = (client("Basic YTpi"), manifest("1"));
+    // What the registry says, what it answers later, and whether that is heard.
+    for (verdict, status, holds) in [
+        (None, 403, true),
+        (Some("for good"), 403, true),
+        (Some("max-age=3600"), 403, true),
+        (Some("max-age=0"), 403, false),
+        (Some("max-age=0, stale-if-error=600"), 403, false),
+        (Some("max-age=0, stale-if-error=600"), 500, true),
+        (Some("max-age=0, stale-if-error=0"), 500, false),
+        (Some("max-age=60, stale-if-error=0"), 500, true),
+    ] {
+        let bed = Bed::start(LONG).await;
+        *bed.mind.verdict.lock().unwrap() = verdict;
+        bed.allowed(&client, &what).await.unwrap();
+        bed.says(status);
+        match bed.allowed(&client, &what).await {
+            Ok(_) => assert!(holds, "{verdict:?}, {status}"),
+            Err(denied) => assert!(!holds && denied.status().unwrap().as_u16() == status, "{verdict:?}: {denied}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_verdict_is_told_on() {
+    let (client, bed) = (client("Basic YTpi"), Bed::start(LONG).await);
+    let left = async |what: &What| bed.allowed(&client, what).await.unwrap().lifetime;
+    let seconds =
+        |lifetime: Option<VerdictLifetime>| lifetime.map(|left| (left.max_age.as_secs(), left.stale_if_error.as_secs()));
+    assert_eq!(left(&manifest("1")).await, None);
+    *bed.mind.verdict.lock().unwrap() = Some("max-age=600, stale-if-error=6000");
+    assert_eq!(left(&blob("1")).await, None);
+    for what in [manifest("2"), manifest("2")] {
+        let (max_age, stale_if_error) = seconds(left(&what).await).unwrap();
+        assert!((500..=600).contains(&max_age) && (5900..=6000).contains(&stale_if_error), "{max_age}, {stale_if_error}");
+    }
+    *bed.mind.verdict.lock().unwrap() = Some("max-age=0, stale-if-error=6000");
+    left(&manifest("3")).await;
+    bed.says(500);
+    let (max_age, stale_if_error) = seconds(left(&manifest("3")).await).unwrap();
+    assert!(max_age == 0 && (5900..=6000).contains(&stale_if_error), "{max_age}, {stale_if_error}");
+    // By a tag it is told of what the tag names.
+    let place = Place::new(&bed.upstream, "team/app".parse().unwrap());
+    let attempts = bed.grants.attempts(&bed.upstream, &place, &client).await;
+    let (tagged, told) = (manifest("4"), "max-age=0, stale-if-error=60".parse().ok());
+    bed.grants.note_tag(attempts.last().unwrap(), &place, Now::read(), None, Ok((tagged.digest(), told)));
+    let (max_age, stale_if_error) = seconds(left(&tagged).await).unwrap();
+    assert!(max_age == 0 && (1..=60).contains(&stale_if_error), "{max_age}, {stale_if_error}");
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use longshore_oci::{Digest, Reference, RepositoryName, Route, media_type};
+use longshore_oci::{Digest, Reference, RepositoryName, Route, VerdictLifetime, media_type};
 
 use super::{Call, Outcome, reply};
 use crate::{
@@ -29,7 +29,7 @@ pub async fn manifest(edge: &Arc<Edge>, call: &Call, name: RepositoryName, refer
         Err(denied) => return Err(explained(call, name, reference, denied).await.into()),
     };
     let Found { digest, granted, age } = found;
-    let is_open = granted.is_open;
+    let (is_open, lifetime) = (granted.is_open, granted.lifetime);
     let manifest = edge.tags.manifests.get(&call.upstream, &name, &digest, &granted.identity).await?;
     if !call.is_head() {
         let origin = Origin { upstream: call.upstream.clone(), repository: name, who: granted.identity };
@@ -53,6 +53,10 @@ pub async fn manifest(edge: &Arc<Edge>, call: &Call, name: RepositoryName, refer
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
     }
     reply::name(&mut response, &digest);
+    if let Some(lifetime) = lifetime {
+        // What is left of it: a cache behind this one goes by the same verdict, and by no longer one.
+        response.headers_mut().insert(VerdictLifetime::HEADER, lifetime.to_header());
+    }
     let is_stale = age.is_some_and(|(_, is_stale)| is_stale);
     let was = if is_stale {
         reply::STALE

@@ -1,12 +1,15 @@
 //! Requests, and an upstream that answers them as it is told to.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::future::join_all;
 use http::header;
 use http_body_util::BodyExt as _;
-use longshore_oci::{Algorithm, Digest};
+use longshore_oci::{Algorithm, Digest, VerdictLifetime, media_type};
 
 use super::*;
 use crate::{
@@ -21,6 +24,7 @@ use crate::{
 };
 
 const BODY: &str = "the bytes of a blob";
+const MANIFEST: &str = r#"{"schemaVersion":2,"layers":[]}"#;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An edge in front of one upstream.
@@ -141,6 +145,55 @@ async fn what_only_some_may_have_is_not_told_to_be_here() {
     open.pull(None).await;
     let (status, metainfo) = told(open.get(&path, None, 1).await).await;
     assert!(status == 200 && metainfo.contains(digest().as_str()), "{metainfo}");
+}
+
+#[tokio::test]
+async fn a_manifest_is_served_with_what_is_left_of_its_verdict() {
+    let manifest = Digest::of(Algorithm::Sha256, MANIFEST.as_bytes());
+    let is_closed = Arc::new(AtomicBool::new(false));
+    let (named, closed) = (manifest.clone(), is_closed.clone());
+    let reply = move |head: &str| {
+        if closed.load(Ordering::SeqCst) {
+            return Reply::new("403 Forbidden", "", "");
+        }
+        let verdict = if head.contains("/brief ") { "max-age=0, stale-if-error=0" } else { "max-age=600, stale-if-error=6000" };
+        let kind = media_type::OCI_MANIFEST;
+        let headers = format!("Content-Type: {kind}\r\nDocker-Content-Digest: {named}\r\nLongshore-Verdict: {verdict}\r\n");
+        if head.starts_with("HEAD ") {
+            let length = MANIFEST.len();
+            return Reply::raw(&format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"));
+        }
+        Reply::ok(&headers, MANIFEST)
+    };
+    let bed = Bed::start("other", reply).await;
+    let by_digest = format!("/v2/team/app/manifests/{manifest}");
+    let ask = async |method: Method, path: &str, known: Option<&Digest>| {
+        let known = known.map(|digest| format!("\"{digest}\"")).unwrap_or_default();
+        let request = Request::builder().method(method).uri(path).header(header::IF_NONE_MATCH, known);
+        let answer = handle(&bed.edge, request.body(()).unwrap(), IpAddr::from([10, 0, 0, 1])).await;
+        let told = answer
+            .headers()
+            .get(VerdictLifetime::HEADER)
+            .map(|value| value.to_str().unwrap().parse::<VerdictLifetime>().unwrap());
+        (answer.status().as_u16(), told)
+    };
+    let is_left = |told: Option<VerdictLifetime>| {
+        let seconds = told.map(|left| (left.max_age.as_secs(), left.stale_if_error.as_secs()));
+        seconds.is_some_and(|(max_age, stale)| (500..=600).contains(&max_age) && (5900..=6000).contains(&stale))
+    };
+    for path in ["/v2/team/app/manifests/v1", &by_digest] {
+        for (method, known, expected) in
+            [(Method::GET, None, 200), (Method::HEAD, None, 200), (Method::GET, Some(&manifest), 304)]
+        {
+            let (status, told) = ask(method.clone(), path, known).await;
+            assert!(status == expected && is_left(told), "{method} {path}: {status}, {told:?}");
+        }
+    }
+    // What a tag tells counts for what it names, however it is asked for.
+    let (status, told) = ask(Method::HEAD, "/v2/team/app/manifests/brief", None).await;
+    assert_eq!((status, told), (200, Some(VerdictLifetime::new(Duration::ZERO, Duration::ZERO))));
+    is_closed.store(true, Ordering::SeqCst);
+    assert_eq!(ask(Method::GET, &by_digest, None).await, (403, None));
 }
 
 #[test]

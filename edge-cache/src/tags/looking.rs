@@ -2,13 +2,22 @@
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
-use longshore_oci::{Algorithm, Digest, Reference, RepositoryName, Route, Tag};
+use longshore_oci::{Algorithm, Digest, Reference, RepositoryName, Route, Tag, VerdictLifetime};
 
 use super::{manifest_bytes::MOST_BYTES, memo::Kept};
 use crate::{
     grants::{self, Denied, MANIFESTS},
     upstream::{Answer, Ask, Identity, Upstream},
 };
+
+/// What an upstream said of a tag.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Looked {
+    /// What it names.
+    pub kept: Kept,
+    /// For how long it holds, from when it was asked for, that whoever asked may have that; where the upstream has said so.
+    pub lifetime: Option<VerdictLifetime>,
+}
 
 /// What a tag names, by a HEAD; by a GET where the upstream does not tell a digest so. What was known is asked for no more than whether
 /// it holds.
@@ -18,7 +27,7 @@ pub async fn look(
     repository: &RepositoryName,
     tag: &Tag,
     known: Option<&Kept>,
-) -> Result<Kept, Denied> {
+) -> Result<Looked, Denied> {
     let asked_at = Timestamp::now();
     let malformed = |reason| Denied::NotARegistry { upstream: upstream.name().to_owned(), reason };
     let etag = known.and_then(|known| HeaderValue::try_from(known.etag.as_deref()?).ok());
@@ -39,13 +48,14 @@ pub async fn look(
     }
     let told = grants::digest(&answer.headers).map_err(malformed)?;
     let etag = text(&answer.headers, header::ETAG.as_str()).map(str::to_owned);
+    let lifetime = grants::verdict_lifetime(&answer.headers);
     let bytes = answer.read(MOST_BYTES).await.map_err(Denied::Upstream)?;
     let algorithm = told.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
     let digest = Digest::of(algorithm, &bytes);
     if told.as_ref().is_some_and(|told| *told != digest) {
         return Err(malformed(format!("it sent a manifest whose digest is {digest}, and told another")));
     }
-    Ok(Kept::new(digest, etag.as_deref(), asked_at))
+    Ok(Looked { kept: Kept::new(digest, etag.as_deref(), asked_at), lifetime })
 }
 
 async fn ask(
@@ -66,8 +76,9 @@ async fn ask(
 }
 
 /// What an answer to a HEAD tells; nothing where it names no digest. `known` is what its `If-None-Match` named.
-fn told(answer: &Answer, known: Option<&Kept>, asked_at: Timestamp) -> Result<Option<Kept>, String> {
-    named(answer.status, &answer.headers, known, asked_at)
+fn told(answer: &Answer, known: Option<&Kept>, asked_at: Timestamp) -> Result<Option<Looked>, String> {
+    let lifetime = grants::verdict_lifetime(&answer.headers);
+    Ok(named(answer.status, &answer.headers, known, asked_at)?.map(|kept| Looked { kept, lifetime }))
 }
 
 fn named(status: StatusCode, headers: &HeaderMap, known: Option<&Kept>, now: Timestamp) -> Result<Option<Kept>, String> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use longshore_service::config::{ByteSize, Problems};
+use longshore_service::config::{ByteSize, Duration, Problems};
 
 use super::Tuf;
 use crate::{policy::Document, tuf::Roots};
@@ -11,6 +11,12 @@ use crate::{policy::Document, tuf::Roots};
 const MOST_DOCUMENT_SIZE: ByteSize = ByteSize::mebibytes(4);
 /// The most that `max_documents` may be.
 const MOST_DOCUMENTS: u32 = 1000;
+/// The least that `verdict_ttl` may be: whole seconds are told.
+const LEAST_VERDICT_TTL: Duration = Duration::seconds(1);
+/// The most that `verdict_ttl` may be.
+const MOST_VERDICT_TTL: Duration = Duration::days(1);
+/// The most that `verdict_stale` may be: no cache goes by a verdict for longer.
+const MOST_VERDICT_STALE: Duration = Duration::days(7);
 
 /// What may be pushed and pulled.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,15 +27,26 @@ pub struct Policy {
     pub max_document_size: ByteSize,
     /// The most documents that can be applied, up to 1000.
     pub max_documents: u32,
+    /// How long an edge or a node may go by what it was told of an image before it asks again, from `1s` to `1d`; less where a signature or
+    /// a statement ends before.
+    pub verdict_ttl: Duration,
+    /// The same while it can't ask, from `verdict_ttl` to `7d`.
+    pub verdict_stale: Duration,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { file: None, max_document_size: ByteSize::bytes(256 << 10), max_documents: 100 }
+        Self {
+            file: None,
+            max_document_size: ByteSize::bytes(256 << 10),
+            max_documents: 100,
+            verdict_ttl: Duration::seconds(60),
+            verdict_stale: Duration::hours(1),
+        }
     }
 }
 
-longshore_service::settings!(Policy { file, max_document_size, max_documents });
+longshore_service::settings!(Policy { file, max_document_size, max_documents, verdict_ttl, verdict_stale });
 
 impl Policy {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
@@ -38,6 +55,13 @@ impl Policy {
         }
         if !(1..=MOST_DOCUMENTS).contains(&self.max_documents) {
             problems.add(&["policy.max_documents"], format!("must be from 1 to {MOST_DOCUMENTS}"));
+        }
+        if !(LEAST_VERDICT_TTL..=MOST_VERDICT_TTL).contains(&self.verdict_ttl) {
+            problems.add(&["policy.verdict_ttl"], "must be from 1s to 1d");
+        }
+        if !(self.verdict_ttl..=MOST_VERDICT_STALE).contains(&self.verdict_stale) {
+            let reason = format!("{} is not from verdict_ttl, {}, to 7d", self.verdict_stale, self.verdict_ttl);
+            problems.add(&["policy.verdict_stale", "policy.verdict_ttl"], reason);
         }
     }
 

@@ -94,6 +94,25 @@ max_size = '1MiB'
 }
 
 #[test]
+fn a_verdict_holds_for_a_while_and_longer_while_nobody_can_be_asked() {
+    let policy = |toml: &str| Config::parse_str(&format!("[policy]\n{toml}\n")).expect("nothing is wrong").policy;
+    let default = policy("");
+    assert_eq!((default.verdict_ttl, default.verdict_stale), (Duration::seconds(60), Duration::hours(1)));
+    for toml in ["verdict_ttl = '1s'\nverdict_stale = '1s'", "verdict_ttl = '1d'\nverdict_stale = '7d'"] {
+        policy(toml);
+    }
+    for (toml, told) in [
+        ("verdict_ttl = '999ms'", "2: policy.verdict_ttl: must be from 1s to 1d"),
+        ("verdict_ttl = '25h'\nverdict_stale = '7d'", "2: policy.verdict_ttl: must be from 1s to 1d"),
+        ("verdict_ttl = '2h'", "2: policy.verdict_ttl: 1h is not from verdict_ttl, 2h, to 7d"),
+        ("verdict_stale = '59s'", "2: policy.verdict_stale: 59s is not from verdict_ttl, 1m, to 7d"),
+        ("verdict_ttl = '2h'\nverdict_stale = '169h'", "3: policy.verdict_stale: 169h is not from verdict_ttl, 2h, to 7d"),
+    ] {
+        assert_eq!(mistakes(&format!("[policy]\n{toml}\n")), [format!("registry.toml:{told}")], "{toml}");
+    }
+}
+
+#[test]
 fn a_folder_does_not_redirect_and_parts_are_whole_mebibytes() {
     let told = mistakes("[storage]\nredirect = 'always'\npart_size = '1500KB'\n");
     assert_eq!(told[0], "registry.toml:2: storage.redirect: a folder has no URL to redirect to; only kind = \"s3\" does");

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::{HeaderValue, Method, Response, StatusCode, header};
-use longshore_oci::{Reference, RepositoryName, media_type};
+use jiff::Timestamp;
+use longshore_oci::{Reference, RepositoryName, VerdictLifetime, media_type};
 
 use super::{Call, Outcome, admission, reply};
 use crate::{
@@ -15,6 +16,14 @@ use crate::{
     verdicts,
 };
 
+/// That the policies let somebody have a manifest.
+struct Leave {
+    /// What they warn of.
+    warnings: Vec<Violation>,
+    /// How long a cache may go by that.
+    lifetime: HeaderValue,
+}
+
 pub async fn manifest_get<B>(registry: &Arc<Registry>, name: RepositoryName, reference: Reference, call: &Call<B>) -> Outcome {
     let key = (name, reference);
     let Some(manifest) = registry.memory.manifest(key.clone()).await? else {
@@ -24,7 +33,7 @@ pub async fn manifest_get<B>(registry: &Arc<Registry>, name: RepositoryName, ref
     if !media_type::is_accepted(accept, &manifest.media_type) {
         return Err(Error::NotAcceptable(manifest.media_type.clone()));
     }
-    let warnings = require_policies(registry, &key.0, &manifest, call).await?;
+    let Leave { warnings, lifetime } = require_policies(registry, &key.0, &manifest, call).await?;
     let is_known = reply::is_known(call.header(header::IF_NONE_MATCH), &manifest.digest);
     let mut response = if is_known {
         reply::status(StatusCode::NOT_MODIFIED)
@@ -42,26 +51,30 @@ pub async fn manifest_get<B>(registry: &Arc<Registry>, name: RepositoryName, ref
     }
     headers.insert("docker-content-digest", reply::digest_value(&manifest.digest));
     headers.insert(header::ETAG, reply::entity_tag(&manifest.digest));
+    headers.insert(VerdictLifetime::HEADER, lifetime);
     reply::warn(&mut response, &warnings);
     Ok(response)
 }
 
-/// What the policies warn of. A HEAD is answered as a GET would be: clients that are refused one ask again, for the reason.
+/// What the policies say. A HEAD is answered as a GET would be: clients that are refused one ask again, for the reason.
 async fn require_policies<B>(
     registry: &Registry,
     name: &RepositoryName,
     manifest: &StoredManifest,
     call: &Call<B>,
-) -> Result<Vec<Violation>, Error> {
+) -> Result<Leave, Error> {
+    let limits = &registry.limits.verdicts;
     let document = registry.policies.current();
     if !document.asks_of_pulls(name) || call.caller.may_pull_unsigned(name) {
-        return Ok(Vec::new());
+        return Ok(Leave { warnings: Vec::new(), lifetime: limits.header(None) });
     }
     Author::concerning(&manifest.digest);
     // Most requests have no need of it, and would have to make room.
     let judged = Box::pin(verdicts::judge(registry, &document, name, &manifest.digest)).await?;
+    let lifetime = limits.header(judged.stands_for(Timestamp::now()));
     if judged.is_evidence {
-        return Ok(Vec::new());
+        return Ok(Leave { warnings: Vec::new(), lifetime });
     }
-    registry.policies.settle(policy::verdict(&judged.judgements, admission::authority(registry, &call.parts)))
+    let warnings = registry.policies.settle(policy::verdict(&judged.judgements, admission::authority(registry, &call.parts)))?;
+    Ok(Leave { warnings, lifetime })
 }

@@ -3,10 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 
-use prometheus::IntGauge;
 use tokio::net::TcpListener;
 
 use super::{Certificates, Limits};
+use crate::metrics::ConnectionMetrics;
 
 /// A bound address that does not yet serve. Connections made now wait in the kernel's backlog.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Listener {
     address: SocketAddr,
     certificates: Option<Certificates>,
     limits: Limits,
-    open: Option<IntGauge>,
+    metrics: Option<ConnectionMetrics>,
 }
 
 /// What a listener is made of, once it serves.
@@ -23,7 +23,7 @@ pub(super) struct Parts {
     pub tcp: TcpListener,
     pub certificates: Option<Certificates>,
     pub limits: Limits,
-    pub open: Option<IntGauge>,
+    pub metrics: Option<ConnectionMetrics>,
 }
 
 /// The address cannot be listened on.
@@ -64,7 +64,7 @@ impl Listener {
         let refused = |source| BindError::Refused { address, source };
         let tcp = TcpListener::bind(address).await.map_err(refused)?;
         let address = tcp.local_addr().map_err(refused)?;
-        Ok(Self { tcp, address, certificates, limits, open: None })
+        Ok(Self { tcp, address, certificates, limits, metrics: None })
     }
 
     /// The address in force, with the real port where 0 was asked for.
@@ -78,14 +78,14 @@ impl Listener {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Counts open connections in `gauge`, such as [`HttpMetrics::connections_open`](crate::metrics::HttpMetrics).
+    /// Counts connections in these, such as [`HttpMetrics::connections`](crate::metrics::HttpMetrics).
     #[must_use]
-    pub fn counted_in(self, gauge: IntGauge) -> Self {
-        Self { open: Some(gauge), ..self }
+    pub fn counted_in(self, metrics: ConnectionMetrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 
     pub(super) fn into_parts(self) -> Parts {
-        let Self { tcp, certificates, limits, open, .. } = self;
-        Parts { tcp, certificates, limits, open }
+        let Self { tcp, certificates, limits, metrics, .. } = self;
+        Parts { tcp, certificates, limits, metrics }
     }
 }

@@ -38,6 +38,15 @@ pub(super) struct Endings {
     pub cut: CancellationToken,
 }
 
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ended {
+    /// Its client or the listener had done with it.
+    Over,
+    /// Its client kept it waiting for longer than a limit.
+    Cut,
+}
+
 /// The protocols' settings, the same for every connection of a listener.
 pub(super) fn protocols() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
@@ -55,7 +64,8 @@ pub(super) async fn run<S, H, F, B>(
     protocols: Builder<TokioExecutor>,
     limits: Limits,
     endings: Endings,
-) where
+) -> Ended
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Request<Incoming>, ConnectionInfo) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
@@ -81,13 +91,13 @@ pub(super) async fn run<S, H, F, B>(
                 if let Err(error) = ended {
                     tracing::debug!(%peer, %error, "the connection ended with an error");
                 }
-                return;
+                return Ended::Over;
             }
             () = endings.drain.cancelled(), if !closing => {
                 closing = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = endings.cut.cancelled() => return,
+            () = endings.cut.cancelled() => return Ended::Over,
             _ = ticks.tick() => match activity.judge(&limits) {
                 // Its client comes again, with the certificate that it has by then.
                 Verdict::Keep if !closing && certificate.as_ref().is_some_and(|own| ends_soon(own, &activity, period)) => {
@@ -102,7 +112,7 @@ pub(super) async fn run<S, H, F, B>(
                 }
                 Verdict::Cut => {
                     tracing::debug!(%peer, "cut a connection that its client held without using it");
-                    return;
+                    return Ended::Cut;
                 }
             },
         }

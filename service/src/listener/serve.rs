@@ -12,7 +12,6 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto::Builder;
-use prometheus::IntGauge;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::bind::{Listener, Parts};
 use super::client_certificate::{self, ClientCertificate};
-use super::connection::{self, Endings};
+use super::connection::{self, Ended, Endings};
 use super::{Certificates, ConnectionInfo, Limits};
+use crate::metrics::ConnectionMetrics;
 
 /// How long to wait after an accept that failed for want of file descriptors or memory, so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -46,25 +46,35 @@ struct Common<H> {
     limits: Limits,
     endings: Endings,
     certificates: Option<Certificates>,
-    gauge: Option<IntGauge>,
+    metrics: Option<ConnectionMetrics>,
 }
 
 /// A connection that counts as open for as long as it lives, even where its task panics.
 struct Counted {
-    gauge: Option<IntGauge>,
+    metrics: Option<ConnectionMetrics>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Counted {
-    fn new(gauge: Option<IntGauge>, permit: OwnedSemaphorePermit) -> Self {
-        gauge.iter().for_each(IntGauge::inc);
-        Self { gauge, _permit: permit }
+    fn new(metrics: Option<ConnectionMetrics>, permit: OwnedSemaphorePermit) -> Self {
+        if let Some(metrics) = &metrics {
+            metrics.open.inc();
+        }
+        Self { metrics, _permit: permit }
+    }
+
+    fn note(&self, ended: Ended) {
+        if let (Ended::Cut, Some(metrics)) = (ended, &self.metrics) {
+            metrics.cut.inc();
+        }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.gauge.iter().for_each(IntGauge::dec);
+        if let Some(metrics) = &self.metrics {
+            metrics.open.dec();
+        }
     }
 }
 
@@ -79,12 +89,12 @@ impl Listener {
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data: Buf + Send, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin + Send + 'static,
     {
-        let Parts { tcp, certificates, limits, open: gauge } = self.into_parts();
+        let Parts { tcp, certificates, limits, metrics } = self.into_parts();
         let most = u32::try_from(limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         let open = Arc::new(Semaphore::new(most as usize));
         let endings = Endings { drain: shutdown.clone(), cut: CancellationToken::new() };
         let protocols = connection::protocols();
-        let common = Arc::new(Common { handler, protocols, limits, endings, certificates, gauge });
+        let common = Arc::new(Common { handler, protocols, limits, endings, certificates, metrics });
         let accepting = async {
             loop {
                 // The permit comes first: over the limit nothing is accepted, and clients wait in the kernel's backlog.
@@ -120,18 +130,17 @@ where
 {
     fn spawn(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
         let common = Arc::clone(self);
-        let counted = Counted::new(self.gauge.clone(), permit);
+        let counted = Counted::new(self.metrics.clone(), permit);
         tokio::spawn(async move {
-            common.run(stream, peer).await;
-            drop(counted);
+            counted.note(common.run(stream, peer).await);
         });
     }
 
-    async fn run(&self, stream: TcpStream, peer: SocketAddr) {
+    async fn run(&self, stream: TcpStream, peer: SocketAddr) -> Ended {
         // Nagle's algorithm would hold a small answer back until the client acknowledges the one before.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "the connection was gone before it was served");
-            return;
+            return Ended::Over;
         }
         let mut info = ConnectionInfo { peer, tls: self.certificates.is_some(), certificate: None };
         let (handler, protocols) = (self.handler.clone(), self.protocols.clone());
@@ -146,7 +155,7 @@ where
                 Ok(Ok(stream)) => {
                     let chain = stream.get_ref().1.peer_certificates();
                     info.certificate = chain.and_then(|chain| ClientCertificate::new(chain, certificates));
-                    connection::run(stream, info, handler, protocols, limits, endings).await;
+                    return connection::run(stream, info, handler, protocols, limits, endings).await;
                 }
                 Ok(Err((error, stream))) => {
                     if let Some(reason) = client_certificate::refused(&error) {
@@ -160,6 +169,7 @@ where
             },
             () = endings.drain.cancelled() => {}
         }
+        Ended::Over
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::metrics::{ConnectionMetrics, HttpMetrics, Metrics};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -28,11 +29,14 @@ struct Server {
     shutdown: CancellationToken,
     release: Arc<Notify>,
     serving: JoinHandle<Drained>,
+    metrics: ConnectionMetrics,
 }
 
 /// Serves `/` at once, `/held` when released, and `/endless` for ever.
 async fn serve(limits: Limits, certificates: Option<Certificates>) -> Server {
+    let metrics = HttpMetrics::new(&Metrics::new(), &["test"]).connections;
     let listener = Listener::bind(LOOPBACK, certificates, false, limits).await.expect("a free port");
+    let listener = listener.counted_in(metrics.clone());
     let (address, shutdown, release) = (listener.address(), CancellationToken::new(), Arc::new(Notify::new()));
     let released = Arc::clone(&release);
     let handler = move |request: Request<Incoming>, info: ConnectionInfo| {
@@ -51,7 +55,7 @@ async fn serve(limits: Limits, certificates: Option<Certificates>) -> Server {
         }
     };
     let serving = tokio::spawn(listener.serve(handler, shutdown.clone()));
-    Server { address, shutdown, release, serving }
+    Server { address, shutdown, release, serving, metrics }
 }
 
 async fn connect(server: &Server) -> TcpStream {
@@ -123,6 +127,7 @@ async fn a_client_that_takes_nothing_is_cut() {
     server.shutdown.cancel();
     let drained = tokio::time::timeout(SOON, server.serving).await.expect("the stalled client is cut");
     assert_eq!(drained.expect("no panic"), Drained::Finished);
+    assert_eq!((server.metrics.cut.get(), server.metrics.open.get()), (1, 0));
 }
 
 #[tokio::test]

@@ -19,7 +19,8 @@ type Statuses = Box<[OnceLock<IntCounter>]>;
 /// The HTTP metrics of a daemon.
 ///
 /// `longshore_http_requests_total{route,method,status}`, `longshore_http_request_duration_seconds{route}`,
-/// `longshore_http_received_bytes_total`, `longshore_http_sent_bytes_total` and `longshore_http_connections_open`.
+/// `longshore_http_received_bytes_total`, `longshore_http_sent_bytes_total`, `longshore_http_connections_open` and
+/// `longshore_http_connections_cut_total`.
 #[derive(Debug)]
 pub struct HttpMetrics {
     routes: &'static [&'static str],
@@ -31,8 +32,17 @@ pub struct HttpMetrics {
     pub received_bytes: IntCounter,
     /// Bytes of response bodies sent.
     pub sent_bytes: IntCounter,
-    /// Connections open now.
-    pub connections_open: IntGauge,
+    /// Connections of clients.
+    pub connections: ConnectionMetrics,
+}
+
+/// What is counted of connections. Clones count together.
+#[derive(Clone, Debug)]
+pub struct ConnectionMetrics {
+    /// Those open now.
+    pub open: IntGauge,
+    /// Those that were cut, as their clients kept them waiting for longer than a limit.
+    pub cut: IntCounter,
 }
 
 impl HttpMetrics {
@@ -60,7 +70,13 @@ impl HttpMetrics {
             durations: routes.iter().map(|route| durations.with_label_values(&[route])).collect(),
             received_bytes: metrics.counter("longshore_http_received_bytes_total", "Bytes of request bodies read."),
             sent_bytes: metrics.counter("longshore_http_sent_bytes_total", "Bytes of response bodies sent."),
-            connections_open: metrics.gauge("longshore_http_connections_open", "Connections open now."),
+            connections: ConnectionMetrics {
+                open: metrics.gauge("longshore_http_connections_open", "Connections open now."),
+                cut: metrics.counter(
+                    "longshore_http_connections_cut_total",
+                    "Connections cut for a request that came too slowly, or an answer that was not taken.",
+                ),
+            },
         }
     }
 

@@ -1,3 +1,4 @@
+mod lifetimes;
 mod restarts;
 
 use std::sync::OnceLock;
@@ -14,6 +15,8 @@ const STALE: Duration = Duration::from_mins(10);
 const PUBLIC_STALE: Duration = Duration::from_hours(1);
 static KEY: OnceLock<CredentialKey> = OnceLock::new();
 const SURENESS: [Sureness; 2] = [Sureness::Fresh, Sureness::Stale];
+/// What an upstream says that has nothing to add.
+const PLAIN: Asked = Asked { size_bytes: None, lifetime: None };
 
 fn book() -> Book {
     book_in(None)
@@ -51,12 +54,21 @@ fn later(now: Now, by: Duration) -> Now {
     Now { at: now.at + by, time: now.time + by }
 }
 
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// What an upstream says of a manifest that holds for so many seconds, and for so many while nobody can be asked.
+fn told(max_age: u64, stale_if_error: u64) -> Asked {
+    Asked { lifetime: Some(VerdictLifetime::new(secs(max_age), secs(stale_if_error))), ..PLAIN }
+}
+
 #[test]
 fn what_one_may_have_opens_it_for_no_other() {
     let now = Now::read();
     for of in [blob, manifest] {
         let (book, alice) = (book(), of(who("alice")));
-        book.grant(&alice, None, now);
+        book.grant(&alice, PLAIN, now);
         assert!(book.grants(&alice, Sureness::Fresh, now));
         let through = |upstream, repository| ask(upstream, repository, alice.what.clone(), who("alice"));
         let (what, other) = match &alice.what {
@@ -81,7 +93,7 @@ fn what_one_may_have_opens_it_for_no_other() {
 fn a_right_is_believed_for_its_time() {
     let (book, now) = (book(), Now::read());
     for question in [blob(who("alice")), manifest(who("alice")), blob(Who::Anybody), manifest(Who::Anybody)] {
-        book.grant(&question, None, now);
+        book.grant(&question, PLAIN, now);
         let granted = |by, sureness| book.grants(&question, sureness, later(now, by));
         let second = Duration::from_secs(1);
         assert!(granted(TTL.saturating_sub(second), Sureness::Fresh) && !granted(TTL, Sureness::Fresh));
@@ -96,7 +108,7 @@ fn a_token_that_is_over_opens_nothing_though_its_upstream_is_down() {
     let ends_at = Some(now.time.as_second() + 5);
     for question in [blob(who("alice")), manifest(who("alice"))] {
         let question = Question { ends_at, ..question };
-        book.grant(&question, None, now);
+        book.grant(&question, PLAIN, now);
         // As one would ask for whom the end was not seen, too.
         for question in [question.clone(), Question { ends_at: None, ..question.clone() }] {
             for sureness in SURENESS {
@@ -114,28 +126,48 @@ fn a_covering_token_opens_blobs_of_its_repository_and_no_manifest() {
     let (book, now) = (book(), Now::read());
     let covered = |question| Question { is_covered: true, ..question };
     let bob = covered(blob(who("bob")));
-    book.grant(&covered(blob(Who::Covered)), Some(3), now);
+    book.grant(&covered(blob(Who::Covered)), Asked { size_bytes: Some(3), ..PLAIN }, now);
     assert!(SURENESS.iter().all(|sureness| !book.grants(&bob, *sureness, now)), "nothing says that the token still counts");
-    book.grant(&covered(Question { what: What::Blob(digest("2")), ..bob.clone() }), None, now);
+    book.grant(&covered(Question { what: What::Blob(digest("2")), ..bob.clone() }), PLAIN, now);
     assert!(book.grants(&bob, Sureness::Fresh, now), "it counts in the repository, which has both");
     assert!(!book.grants(&bob, Sureness::Fresh, later(now, TTL)) && !book.grants(&bob, Sureness::Stale, later(now, STALE)));
     assert_eq!(book.link(&bob.place, &bob.what).unwrap().size_bytes, Some(3));
     assert!(!book.grants(&covered(blob(Who::Covered)), Sureness::Stale, now), "a question is no right");
-    book.grant(&covered(manifest(who("alice"))), None, now);
+    book.grant(&covered(manifest(who("alice"))), PLAIN, now);
     assert!(SURENESS.iter().all(|sureness| !book.grants(&covered(manifest(who("bob"))), *sureness, now)));
 }
 
 #[test]
 fn what_is_shared_is_still_of_its_repository() {
     let (book, now) = (book(), Now::read());
-    book.grant(&blob(who("alice")), None, now);
+    book.grant(&blob(who("alice")), PLAIN, now);
     let elsewhere = ask("a", "team/other", What::Blob(digest("1")), Who::Shared);
     assert!(SURENESS.iter().all(|sureness| !book.grants(&elsewhere, *sureness, now)));
     let shared = manifest(Who::Shared);
-    book.grant(&shared, None, now);
+    book.grant(&shared, PLAIN, now);
     let much_later = later(now, STALE * 100);
     assert!(!book.grants(&shared, Sureness::Fresh, later(now, TTL)), "its upstream may have closed it");
     assert!(book.grants(&shared, Sureness::Stale, much_later));
+}
+
+#[test]
+fn what_the_shared_account_is_refused_is_closed_to_all() {
+    let now = Now::read();
+    for (closes, closed) in [(Closes::This, 1), (Closes::Repository, 2)] {
+        let (book, shared, layer) = (book(), manifest(Who::Shared), blob(Who::Shared));
+        let open = |by: u64| {
+            let open = |question: &&Question| book.grants(question, Sureness::Stale, later(now, Duration::from_secs(by)));
+            [&shared, &layer].iter().filter(|question| open(question)).count()
+        };
+        book.grant(&shared, PLAIN, now);
+        book.grant(&layer, PLAIN, now);
+        assert_eq!(open(1), 2);
+        book.refuse(&shared, closes, now);
+        assert_eq!(open(1), 2 - closed, "{closes:?}");
+        let anew = later(now, Duration::from_secs(2));
+        book.grant(&shared, PLAIN, anew);
+        assert_eq!(open(3), 2, "{closes:?}: it was open since");
+    }
 }
 
 #[test]
@@ -143,8 +175,8 @@ fn a_refusal_ends_what_was_granted() {
     let now = Now::read();
     for of in [blob, manifest] {
         let (book, alice, bob) = (book(), of(who("alice")), of(who("bob")));
-        book.grant(&alice, None, now);
-        book.grant(&bob, None, now);
+        book.grant(&alice, PLAIN, now);
+        book.grant(&bob, PLAIN, now);
         book.refuse(&alice, Closes::Repository, now);
         assert!(SURENESS.iter().all(|sureness| !book.grants(&alice, *sureness, now)));
         assert!(SURENESS.iter().all(|sureness| book.grants(&bob, *sureness, now)));
@@ -165,11 +197,11 @@ fn a_right_counts_from_when_it_was_asked_for() {
         let book = book();
         forget(&book, &alice.place);
         // The answer was on its way meanwhile.
-        book.grant(&alice, None, asked_at);
+        book.grant(&alice, PLAIN, asked_at);
         assert!(SURENESS.iter().all(|sureness| !book.grants(&alice, *sureness, asked_at)));
         assert_eq!(book.link(&alice.place, &alice.what), None);
         let now = later(Now::read(), Duration::from_secs(1));
-        book.grant(&alice, None, now);
+        book.grant(&alice, PLAIN, now);
         assert!(book.grants(&alice, Sureness::Fresh, now));
     }
 }
@@ -178,8 +210,8 @@ fn a_right_counts_from_when_it_was_asked_for() {
 fn a_repository_that_was_closed_has_no_manifests_when_its_upstream_is_down() {
     let (book, now) = (book(), Now::read());
     let (one, other) = (manifest(Who::Anybody), Question { what: What::Manifest(digest("2")), ..manifest(Who::Anybody) });
-    book.grant(&one, None, now);
-    book.grant(&other, None, now);
+    book.grant(&one, PLAIN, now);
+    book.grant(&other, PLAIN, now);
     book.refuse(&one, Closes::Repository, now);
     assert!(!book.grants(&other, Sureness::Stale, now));
 }
@@ -189,15 +221,15 @@ fn what_closes_a_repository_to_somebody_closes_what_they_had_by_digest() {
     let (book, now, another) = (book(), Now::read(), manifest(who("bob")));
     let (manifest, blob) = (manifest(who("alice")), blob(who("alice")));
     for question in [&manifest, &blob, &another] {
-        book.grant(question, None, now);
+        book.grant(question, PLAIN, now);
     }
     book.shut(&manifest.place, &manifest.who);
     let holds = |question: &Question, now| SURENESS.map(|sureness| book.grants(question, sureness, now));
     assert_eq!([holds(&manifest, now), holds(&blob, now), holds(&another, now)], [[false; 2], [false; 2], [true; 2]]);
     let now = later(Now::read(), Duration::from_secs(1));
-    book.grant(&blob, None, now);
+    book.grant(&blob, PLAIN, now);
     assert_eq!((holds(&manifest, now), holds(&blob, now)), ([false; 2], [true; 2]), "it is asked anew for each manifest");
-    book.grant(&manifest, None, now);
+    book.grant(&manifest, PLAIN, now);
     assert_eq!(holds(&manifest, now), [true; 2]);
 }
 
@@ -207,7 +239,7 @@ fn a_manifest_that_is_refused_closes_no_repository() {
     let (unsigned, signed) = (manifest(Who::Anybody), Question { what: What::Manifest(digest("2")), ..manifest(Who::Anybody) });
     let blob = Question { what: What::Blob(digest("3")), ..blob(Who::Anybody) };
     for question in [&unsigned, &signed, &blob] {
-        book.grant(question, None, now);
+        book.grant(question, PLAIN, now);
     }
     let asked_at = later(now, Duration::from_secs(1));
     book.refuse(&unsigned, Closes::This, asked_at);
@@ -215,7 +247,7 @@ fn a_manifest_that_is_refused_closes_no_repository() {
     assert!(SURENESS.iter().all(|sureness| book.grants(&signed, *sureness, asked_at)));
     assert!(!book.grants(&blob, Sureness::Fresh, asked_at), "the repository may be closed to them, which is asked");
     assert!(book.grants(&blob, Sureness::Stale, asked_at), "unless nobody can be asked");
-    book.grant(&blob, None, later(asked_at, Duration::from_millis(1)));
+    book.grant(&blob, PLAIN, later(asked_at, Duration::from_millis(1)));
     assert!(book.grants(&blob, Sureness::Fresh, later(asked_at, Duration::from_secs(1))));
     assert!(!book.grants(&unsigned, Sureness::Stale, later(asked_at, Duration::from_secs(1))));
 }
@@ -229,10 +261,10 @@ fn what_a_repository_had_before_a_reset_is_asked_anew() {
     book.forget_all(&alice.place.upstream);
     let now = later(Now::read(), Duration::from_secs(1));
     // Let into the repository, which says nothing of whether it still has the blob.
-    book.grant(&another, None, now);
+    book.grant(&another, PLAIN, now);
     assert!(book.grants(&another, Sureness::Fresh, now) && !book.grants(&alice, Sureness::Fresh, now));
     assert!(book.grants(&alice, Sureness::Stale, now), "nobody can be asked");
-    book.grant(&alice, Some(3), now);
+    book.grant(&alice, Asked { size_bytes: Some(3), ..PLAIN }, now);
     assert!(book.grants(&alice, Sureness::Fresh, now), "it was written down anew");
     assert_eq!(book.link(&alice.place, &alice.what).unwrap().seen_at, now.time);
 }
@@ -257,7 +289,7 @@ proptest! {
             let question = question(upstream, repository, digest, name, is_blob);
             let (now, is_closed) = (Now::read(), step == 2 || step == 1 && is_blob);
             match step {
-                0 => book.grant(&question, None, now),
+                0 => book.grant(&question, PLAIN, now),
                 _ if is_closed => book.refuse(&question, Closes::Repository, now),
                 _ => book.refuse(&question, Closes::This, now),
             }

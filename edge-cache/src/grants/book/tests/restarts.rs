@@ -21,7 +21,7 @@ async fn what_anybody_could_have_is_stale_after_a_restart_and_nothing_else() {
     let (before, now) = (book_in(Some(store.clone())), Now::read());
     let (open, own) = ([blob(Who::Anybody), manifest(Who::Anybody)], [blob(who("alice")), manifest(who("alice"))]);
     for question in open.iter().chain(&own) {
-        before.grant(question, None, now);
+        before.grant(question, PLAIN, now);
     }
     let after = book_in(Some(store));
     for question in &open {
@@ -50,14 +50,14 @@ async fn what_was_closed_is_closed_after_a_restart() {
         let (_folder, store) = store();
         let (before, closed, other) = (book_in(Some(store.clone())), manifest(Who::Anybody), other_manifest());
         let is_stale = |question: &Question| book_in(Some(store.clone())).grants(question, Sureness::Stale, Now::read());
-        before.grant(&closed, None, Now::read());
+        before.grant(&closed, PLAIN, Now::read());
         assert!(is_stale(&closed));
         close(&before, &closed);
         assert!(!is_stale(&closed));
         // The repository is open again, which says nothing of what was closed.
-        before.grant(&other, None, Now::read());
+        before.grant(&other, PLAIN, Now::read());
         assert!(!is_stale(&closed) && is_stale(&other));
-        before.grant(&closed, None, Now::read());
+        before.grant(&closed, PLAIN, Now::read());
         assert!(is_stale(&closed));
     }
 }
@@ -67,7 +67,7 @@ async fn an_answer_that_was_asked_for_before_a_change_is_not_written_down() {
     let (_folder, store) = store();
     let (before, question, asked_at) = (book_in(Some(store.clone())), manifest(Who::Anybody), Now::read());
     before.forget(&question.place, &digest("1"));
-    before.grant(&question, None, asked_at);
+    before.grant(&question, PLAIN, asked_at);
     assert!(!book_in(Some(store)).grants(&question, Sureness::Stale, Now::read()));
 }
 
@@ -76,12 +76,34 @@ async fn what_a_repository_had_before_a_reset_is_asked_anew_after_a_restart() {
     let (_folder, store) = store();
     let (before, shared) = (book_in(Some(store.clone())), blob(Who::Shared));
     let is_fresh = |book: &Book| book.grants(&shared, Sureness::Fresh, Now::read());
-    before.grant(&shared, None, Now::read());
+    before.grant(&shared, PLAIN, Now::read());
     assert!(is_fresh(&before) && is_fresh(&book_in(Some(store.clone()))));
     before.forget_all(&shared.place.upstream);
     let after = book_in(Some(store));
     assert!(!is_fresh(&before) && !is_fresh(&after));
     assert!(after.grants(&shared, Sureness::Stale, Now::read()), "nobody can be asked");
-    after.grant(&shared, None, Now::read());
+    after.grant(&shared, PLAIN, Now::read());
     assert!(is_fresh(&after), "it was written down anew");
+}
+
+#[tokio::test]
+async fn what_its_upstream_says_is_over_is_so_after_a_restart() {
+    let (_folder, store) = store();
+    let (before, now) = (book_in(Some(store.clone())), Now::read());
+    let (short, long, blob) = (manifest(Who::Anybody), other_manifest(), blob(Who::Anybody));
+    before.grant(&blob, PLAIN, now);
+    before.grant(&short, told(10, 60), now);
+    before.grant(&long, told(10, VerdictLifetime::LONGEST.as_secs()), now);
+    let after = book_in(Some(store.clone()));
+    let believed = |book: &Book, question: &Question, by| book.believed(question, Sureness::Stale, later(now, secs(by)));
+    for book in [&before, &after] {
+        assert!(believed(book, &short, 59).is_some() && believed(book, &short, 60).is_none());
+        assert!(believed(book, &long, 60).is_some() && believed(book, &blob, 60).is_some(), "of others that says nothing");
+        assert!(believed(book, &long, PUBLIC_STALE.as_secs()).is_none(), "for no longer than the cache is set to");
+    }
+    let left = believed(&after, &short, 20).unwrap().lifetime;
+    assert_eq!(left, told(0, 40).lifetime, "nobody knows that it is fresh");
+    before.grant(&long, told(10, 100), now);
+    let after = book_in(Some(store));
+    assert!(believed(&after, &long, 99).is_some() && believed(&after, &long, 100).is_none());
 }
