@@ -257,7 +257,8 @@ async fn a_push_that_failed_is_not_brought_back() {
 
     registry.kill9();
     registry.index().lose().await;
-    assert_eq!(registry.reindex().await.code, Some(0));
+    let output = registry.reindex().await;
+    assert_eq!(output.code, Some(0), "{output}");
     registry.restart().await;
     assert_eq!(client.pull_image("faults/back", "latest").await, kept.digest);
     client.get_manifest("faults/back", failed.digest.as_str()).await.expect(404);

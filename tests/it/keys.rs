@@ -101,12 +101,14 @@ async fn keys_outlive_a_rebuilding_of_the_rest(backend: Backend) {
     let digest = client.push_blob("keys/blobs", &Random::seeded(503).bytes(100)).await;
     let before = keys(&client).await;
     registry.kill9();
-    assert_eq!(registry.reindex().await.code, Some(0));
+    let output = registry.reindex().await;
+    assert_eq!(output.code, Some(0), "{output}");
     registry.restart().await;
     assert_eq!(keys(&client).await, before);
     registry.kill9();
     registry.index().lose().await;
-    assert_eq!(registry.reindex().await.code, Some(0));
+    let output = registry.reindex().await;
+    assert_eq!(output.code, Some(0), "{output}");
     registry.restart().await;
     let after = keys(&client).await;
     assert_ne!(after, before);

@@ -94,7 +94,8 @@ async fn a_lost_database_is_rebuilt(backend: Backend) {
     let before = seen(&client, &subject.digest).await;
     registry.kill9();
     registry.index().lose().await;
-    assert_eq!(registry.reindex().await.code, Some(0));
+    let output = registry.reindex().await;
+    assert_eq!(output.code, Some(0), "{output}");
     registry.restart().await;
     assert_eq!(seen(&client, &subject.digest).await, before);
 }
@@ -119,7 +120,8 @@ async fn what_was_deleted_stays_deleted(backend: Backend) {
     .await;
     registry.kill9();
     registry.index().lose().await;
-    assert_eq!(registry.reindex().await.code, Some(0));
+    let output = registry.reindex().await;
+    assert_eq!(output.code, Some(0), "{output}");
     registry.restart().await;
     assert_eq!(client.get("/v2/reindex/deleted/tags/list").await.expect(200).texts("tags"), ["t2", "t3"]);
     client.get_manifest("reindex/deleted", images[0].digest.as_str()).await.expect(200);

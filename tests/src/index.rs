@@ -19,7 +19,9 @@ impl Index {
         let sql = sqlx::AssertSqlSafe(query.to_owned());
         match self {
             Self::Sqlite(file) => {
-                let rows = sqlite(file).await.fetch_all(sql).await;
+                let mut connection = sqlite(file).await;
+                let rows = connection.fetch_all(sql).await;
+                end(connection).await;
                 rows.unwrap_or_else(|error| panic!("{query}: {error}")).iter().map(|row| row.get(0)).collect()
             }
             Self::Postgres(database) => {
@@ -33,7 +35,12 @@ impl Index {
     pub async fn number(&self, query: &str) -> i64 {
         let sql = sqlx::AssertSqlSafe(query.to_owned());
         match self {
-            Self::Sqlite(file) => sqlite(file).await.fetch_one(sql).await.map(|row| row.get(0)),
+            Self::Sqlite(file) => {
+                let mut connection = sqlite(file).await;
+                let row = connection.fetch_one(sql).await;
+                end(connection).await;
+                row.map(|row| row.get(0))
+            }
             Self::Postgres(database) => postgres(database).await.fetch_one(sql).await.map(|row| row.get(0)),
         }
         .unwrap_or_else(|error| panic!("{query}: {error}"))
@@ -43,7 +50,12 @@ impl Index {
     pub async fn execute(&self, statements: &str) {
         let sql = sqlx::AssertSqlSafe(statements.to_owned());
         match self {
-            Self::Sqlite(file) => sqlite(file).await.execute(sqlx::raw_sql(sql)).await.map(drop),
+            Self::Sqlite(file) => {
+                let mut connection = sqlite(file).await;
+                let done = connection.execute(sqlx::raw_sql(sql)).await;
+                end(connection).await;
+                done.map(drop)
+            }
             Self::Postgres(database) => postgres(database).await.execute(sqlx::raw_sql(sql)).await.map(drop),
         }
         .unwrap_or_else(|error| panic!("{statements}: {error}"));
@@ -99,6 +111,11 @@ impl Index {
 async fn sqlite(file: &PathBuf) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(file).busy_timeout(std::time::Duration::from_secs(30));
     SqliteConnection::connect_with(&options).await.unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// Closes a connection. One that is only dropped ends later, and then takes the log of whatever database has its file's name by then.
+async fn end(connection: SqliteConnection) {
+    connection.close().await.expect("a connection is closed");
 }
 
 async fn postgres(database: &Database) -> PgConnection {
