@@ -171,7 +171,7 @@ fn own_name(upstream: &Called, name: Option<&str>) -> Result<Option<RepositoryNa
 
 /// A host as it is compared: in lower case, without the root's dot, and docker's by its one name.
 pub(crate) fn normal(host: &str) -> String {
-    let host = host.trim().trim_end_matches('.').to_ascii_lowercase();
+    let host = host.trim_start().trim_end_matches(|end: char| end == '.' || end.is_whitespace()).to_ascii_lowercase();
     if DOCKER_HOSTS.contains(&host.as_str()) { DOCKER.to_owned() } else { host }
 }
 
@@ -230,6 +230,7 @@ mod tests {
         assert_eq!(of("/v2/?ns=docker.io", &[("oci-namespace", "ghcr.io"), ("host", "ghcr.io")], "a/b"), is(1, "a/b"));
         assert_eq!(of("/v2/", &[("host", "ghcr.edge.example:5100")], "docker.io/a"), is(2, "docker.io/a"));
         assert_eq!(of("/v2/", &[("host", "GHCR.io.:5100")], "a"), is(2, "a"), "its port hides no name");
+        assert_eq!(of("/v2/", &[("host", "ghcr.io\t..\t.")], "a"), is(2, "a"), "what is no part of a name hides none");
         assert_eq!(of("/v2/", &[("host", "mirror.example")], "a"), is(0, "a"), "an address is no mapping");
         assert_eq!(of(here, &[], "docker.io/alpine"), is(1, "library/alpine"));
         assert_eq!(of(here, &[], "hub/library/alpine"), is(1, "library/alpine"));

@@ -116,6 +116,6 @@ fn is_host(settings: &UpstreamSettings, host: &str) -> bool {
 }
 
 fn plain(host: &str) -> String {
-    let host = host.trim().trim_end_matches('.').to_ascii_lowercase();
+    let host = host.trim_start().trim_end_matches(|end: char| end == '.' || end.is_whitespace()).to_ascii_lowercase();
     if ["index.docker.io", "registry-1.docker.io"].contains(&host.as_str()) { "docker.io".to_owned() } else { host }
 }
