@@ -17,7 +17,6 @@ mod http;
 mod images;
 pub mod names;
 mod origin;
-pub mod piece;
 pub mod prewarm;
 mod seldom;
 mod sent;
@@ -31,6 +30,8 @@ mod turns;
 pub mod upstream;
 mod via;
 mod vouching;
+
+pub use longshore_oci::piece;
 
 pub use app::App;
 pub use config::{Config, DAEMON};

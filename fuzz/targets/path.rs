@@ -28,7 +28,7 @@ fn name(route: &Route) -> Option<&RepositoryName> {
     match route {
         Route::Base | Route::Catalog | Route::Images | Route::Keys | Route::Token | Route::Accounts | Route::Roles | Route::Issuers => None,
         Route::Policies | Route::PolicyTest => None,
-        Route::Audit | Route::AuditHead | Route::Events => None,
+        Route::Audit | Route::AuditHead | Route::Events | Route::Swarm => None,
         Route::Account(last) | Route::Role(last) | Route::Issuer(last) | Route::IssuerCheck(last) | Route::Policy(last) => {
             assert!(!last.is_empty() && !last.contains('/'));
             None

@@ -16,6 +16,7 @@ mod manifest;
 pub mod media_type;
 mod member_names;
 mod metainfo;
+pub mod piece;
 mod query;
 mod range;
 mod reference;

@@ -1,4 +1,6 @@
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A repository's name: path components of lower-case letters and digits, joined inside by `.`, `_`, `__` or dashes, and to each
 /// other by `/` (distribution-spec, "Pulling manifests"). At most [`RepositoryName::MAX_LENGTH`] bytes.
@@ -60,6 +62,18 @@ impl fmt::Display for RepositoryName {
     }
 }
 
+impl Serialize for RepositoryName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for RepositoryName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +100,14 @@ mod tests {
             let parsed: RepositoryName = name.parse().unwrap();
             prop_assert_eq!(parsed.as_str(), name);
         }
+    }
+
+    #[test]
+    fn serialised_it_is_its_text() {
+        let name: RepositoryName = "library/alpine".parse().unwrap();
+        let json = serde_json::to_string(&name).unwrap();
+        assert_eq!(json, r#""library/alpine""#);
+        assert_eq!(serde_json::from_str::<RepositoryName>(&json).unwrap(), name);
+        assert!(serde_json::from_str::<RepositoryName>(r#""Library""#).is_err());
     }
 }

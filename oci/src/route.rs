@@ -31,6 +31,8 @@ pub enum Route {
     Images,
     /// `/v2/_longshore/keys`: the registry's public keys.
     Keys,
+    /// `/v2/_longshore/swarm`: where a node's swarm is reached, and who the node is there.
+    Swarm,
     /// `/token`: says who calls, and gets a token for it.
     Token,
     /// `/v2/_longshore/accounts`
@@ -120,6 +122,7 @@ impl Route {
             "/_catalog" => return Ok(Self::Catalog),
             "/_longshore/images" => return Ok(Self::Images),
             "/_longshore/keys" => return Ok(Self::Keys),
+            "/_longshore/swarm" => return Ok(Self::Swarm),
             "/_longshore/accounts" => return Ok(Self::Accounts),
             "/_longshore/roles" => return Ok(Self::Roles),
             "/_longshore/issuers" => return Ok(Self::Issuers),
@@ -194,6 +197,7 @@ impl Route {
             Self::Referrers(..) => "referrers",
             Self::Images => "images",
             Self::Keys => "keys",
+            Self::Swarm => "swarm",
             Self::Token => "token",
             Self::Accounts => "accounts",
             Self::Account(_) => "account",
@@ -229,6 +233,7 @@ impl std::fmt::Display for Route {
             Self::Referrers(name, digest) => write!(formatter, "/v2/{name}/referrers/{digest}"),
             Self::Images => formatter.write_str("/v2/_longshore/images"),
             Self::Keys => formatter.write_str("/v2/_longshore/keys"),
+            Self::Swarm => formatter.write_str("/v2/_longshore/swarm"),
             Self::Token => formatter.write_str("/token"),
             Self::Accounts => formatter.write_str("/v2/_longshore/accounts"),
             Self::Account(name) => write!(formatter, "/v2/_longshore/accounts/{}", utf8_percent_encode(name, ID)),
@@ -276,6 +281,7 @@ mod tests {
             (format!("/v2/library/alpine/referrers/{SHA}"), Route::Referrers(name.clone(), digest.clone())),
             ("/v2/_longshore/images".to_owned(), Route::Images),
             ("/v2/_longshore/keys".to_owned(), Route::Keys),
+            ("/v2/_longshore/swarm".to_owned(), Route::Swarm),
             ("/token".to_owned(), Route::Token),
             ("/v2/_longshore/accounts".to_owned(), Route::Accounts),
             ("/v2/_longshore/accounts/a%40b".to_owned(), Route::Account("a@b".to_owned())),

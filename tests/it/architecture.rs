@@ -10,6 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("longshore", &["longshore-registry", "longshore-edge-cache", "longshore-client", "longshore-service", "longshore-oci"]),
     ("longshore-registry", &["longshore-client", "longshore-service", "longshore-oci"]),
     ("longshore-edge-cache", &["longshore-client", "longshore-service", "longshore-oci"]),
+    ("longshore-p2p", &["longshore-service", "longshore-oci"]),
     ("longshore-client", &["longshore-oci"]),
     ("longshore-service", &["longshore-oci"]),
     ("longshore-oci", &[]),

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use longshore_oci::Metainfo;
+use crate::Metainfo;
 
 /// How long a piece is, in bytes; a blob's last may be shorter.
 pub const PIECE_BYTES: u64 = 1 << 20;
@@ -181,6 +181,18 @@ impl PieceSet {
         self.count == self.of
     }
 
+    /// Those that are in both, in order. It takes a step for each 64 pieces and one for each that is told.
+    pub fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = PieceIndex> + 'a {
+        let words = self.words.iter().zip(&other.words).zip(0_u32..).map(|((one, other), word)| (word * 64, one & other));
+        words.flat_map(|(first, mut both)| {
+            std::iter::from_fn(move || {
+                let bit = (both != 0).then(|| both.trailing_zeros())?;
+                both &= both - 1;
+                Some(PieceIndex(first + bit))
+            })
+        })
+    }
+
     /// How many of these pieces, from the first on, are not there one after another.
     pub fn missing_from(&self, first: PieceIndex, end: u32) -> u32 {
         let run = (first.0..end.min(self.of)).take_while(|piece| !self.contains(PieceIndex(*piece)));
@@ -244,6 +256,23 @@ mod tests {
             }
             prop_assert_eq!((set.count() as usize, set.is_full()), (model.len(), model.len() == of as usize));
             prop_assert_eq!(PieceSet::from_bytes(of, &set.to_bytes()), Some(set));
+        }
+
+        #[test]
+        fn what_two_sets_have_in_common(
+            of in 0_u32..200,
+            one in prop::collection::btree_set(0_u32..200, 0..150),
+            other in prop::collection::btree_set(0_u32..200, 0..150),
+        ) {
+            let set = |pieces: &BTreeSet<u32>| {
+                let mut set = PieceSet::none_of(of);
+                for piece in pieces {
+                    set.insert(PieceIndex(*piece));
+                }
+                set
+            };
+            let expected: Vec<_> = one.intersection(&other).filter(|piece| **piece < of).map(|piece| PieceIndex(*piece)).collect();
+            prop_assert_eq!(set(&one).common(&set(&other)).collect::<Vec<_>>(), expected);
         }
 
         #[test]

@@ -1,0 +1,217 @@
+//! Where control protocols are spoken.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+    sync::Arc,
+};
+
+use libp2p::{Multiaddr, multiaddr::Protocol};
+use libp2p_identity::PeerId;
+
+use super::ids;
+
+/// The most addresses of one name that are tried.
+const MOST_RESOLVED: usize = 8;
+/// The longest name (RFC 1035, section 2.3.4).
+const MOST_NAME_BYTES: usize = 253;
+
+/// Where a tracker or a peer is reached for the control protocols, and who should be there if that is known.
+///
+/// Written as `host:port`, or as a multiaddr of `/ip4`, `/ip6`, `/dns`, `/dns4` or `/dns6`, then `/tcp`, then `/p2p` if the peer is known.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ControlAddress(Arc<Place>);
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+struct Place {
+    host: Host,
+    port: u16,
+    peer: Option<PeerId>,
+}
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+enum Host {
+    Ip(IpAddr),
+    Name(String),
+}
+
+/// A text that is no address for the control protocols.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{text:?} is no address of the form host:port, or /ip4/…/tcp/… with or without /p2p/…")]
+pub struct InvalidControlAddress {
+    text: String,
+}
+
+impl ControlAddress {
+    /// Who should be there.
+    pub fn peer(&self) -> Option<PeerId> {
+        self.0.peer
+    }
+
+    /// The same place, where this peer should be.
+    #[must_use]
+    pub fn of_peer(self, peer: PeerId) -> Self {
+        Self::new(self.0.host.clone(), self.0.port, Some(peer))
+    }
+
+    /// The place's number, unless it is a name.
+    pub(super) fn ip(&self) -> Option<IpAddr> {
+        if let Host::Ip(ip) = self.0.host { Some(ip) } else { None }
+    }
+
+    /// The sockets to dial, a few at most. It asks the system's resolver for a name.
+    pub(super) async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        match &self.0.host {
+            Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, self.0.port)]),
+            Host::Name(name) => Ok(tokio::net::lookup_host((name.as_str(), self.0.port)).await?.take(MOST_RESOLVED).collect()),
+        }
+    }
+
+    fn new(host: Host, port: u16, peer: Option<PeerId>) -> Self {
+        Self(Arc::new(Place { host, port, peer }))
+    }
+
+    fn named(name: &str, port: u16) -> Option<Self> {
+        let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        let is_name = (1..=MOST_NAME_BYTES).contains(&name.len()) && name.bytes().all(is_of_name);
+        is_name.then(|| Self::new(Host::Name(name.to_ascii_lowercase()), port, None))
+    }
+
+    fn from_host_and_port(text: &str) -> Option<Self> {
+        if let Ok(socket) = text.parse::<SocketAddr>() {
+            return Some(socket.into());
+        }
+        let (name, port) = text.rsplit_once(':')?;
+        Self::named(name, port.parse().ok()?)
+    }
+
+    fn from_multiaddr(address: &Multiaddr) -> Option<Self> {
+        let mut parts = address.iter();
+        let host = parts.next()?;
+        let Protocol::Tcp(port) = parts.next()? else { return None };
+        let place = match host {
+            Protocol::Ip4(ip) => SocketAddr::new(ip.into(), port).into(),
+            Protocol::Ip6(ip) => SocketAddr::new(ip.into(), port).into(),
+            Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name) => Self::named(&name, port)?,
+            _ => return None,
+        };
+        let place = match parts.next() {
+            None => place,
+            Some(Protocol::P2p(peer)) => place.of_peer(ids::ours(peer)),
+            Some(_) => return None,
+        };
+        parts.next().is_none().then_some(place)
+    }
+}
+
+impl From<SocketAddr> for ControlAddress {
+    fn from(socket: SocketAddr) -> Self {
+        Self::new(Host::Ip(socket.ip().to_canonical()), socket.port(), None)
+    }
+}
+
+impl TryFrom<&Multiaddr> for ControlAddress {
+    type Error = InvalidControlAddress;
+
+    fn try_from(address: &Multiaddr) -> Result<Self, InvalidControlAddress> {
+        let found = Self::from_multiaddr(address).filter(|found| found.0.port != 0);
+        found.ok_or_else(|| InvalidControlAddress { text: address.to_string() })
+    }
+}
+
+impl FromStr for ControlAddress {
+    type Err = InvalidControlAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidControlAddress> {
+        let found = match text.parse::<Multiaddr>() {
+            Ok(address) if text.starts_with('/') => Self::from_multiaddr(&address),
+            _ => Self::from_host_and_port(text),
+        };
+        found.filter(|found| found.0.port != 0).ok_or_else(|| InvalidControlAddress { text: text.to_owned() })
+    }
+}
+
+impl fmt::Display for ControlAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.host {
+            Host::Ip(IpAddr::V4(ip)) => write!(formatter, "/ip4/{ip}")?,
+            Host::Ip(IpAddr::V6(ip)) => write!(formatter, "/ip6/{ip}")?,
+            Host::Name(name) => write!(formatter, "/dns/{name}")?,
+        }
+        write!(formatter, "/tcp/{}", self.0.port)?;
+        self.peer().map_or(Ok(()), |peer| write!(formatter, "/p2p/{peer}"))
+    }
+}
+
+/// Where somebody is who was reached at this address.
+pub(super) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    address.iter().find_map(|part| match part {
+        Protocol::Ip4(ip) => Some(ip.into()),
+        Protocol::Ip6(ip) => Some(IpAddr::V6(ip).to_canonical()),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: &str = "12D3KooWRNw2pJC9748Fmq4WNV27HoSTcX3r37132FLkQMrbKAiC";
+
+    #[test]
+    fn both_forms_are_read() {
+        let with_peer = format!("/ip4/10.0.0.1/tcp/7/p2p/{PEER}");
+        for (text, expected) in [
+            ("10.0.0.1:7", "/ip4/10.0.0.1/tcp/7"),
+            ("[::1]:7", "/ip6/::1/tcp/7"),
+            ("[::ffff:10.0.0.1]:7", "/ip4/10.0.0.1/tcp/7"),
+            ("Edge-1.example.org:7", "/dns/edge-1.example.org/tcp/7"),
+            ("/dns4/edge-1/tcp/7", "/dns/edge-1/tcp/7"),
+            (&with_peer, &with_peer),
+        ] {
+            let address: ControlAddress = text.parse().unwrap();
+            assert_eq!(address.to_string(), expected, "{text}");
+            assert_eq!(address.to_string().parse(), Ok(address));
+        }
+        let address: ControlAddress = "10.0.0.1:7".parse().unwrap();
+        let peer: PeerId = PEER.parse().unwrap();
+        assert_eq!((address.peer(), address.of_peer(peer).to_string()), (None, with_peer));
+    }
+
+    #[test]
+    fn nonsense_is_not() {
+        let long = format!("{}:7", "a".repeat(MOST_NAME_BYTES + 1));
+        for text in [
+            "",
+            ":7",
+            "host",
+            "host:",
+            "host:0",
+            "host:65536",
+            "10.0.0.1:0",
+            "ho st:7",
+            "http://host:7",
+            "::1:7",
+            "/ip4/10.0.0.1",
+            "/ip4/10.0.0.1/udp/7",
+            "/ip4/10.0.0.1/tcp/0",
+            "/ip4/10.0.0.1/tcp/7/ws",
+            "/tcp/7",
+            "/ip4/10.0.0.1/tcp/7/p2p/12D3KooW",
+            &long,
+        ] {
+            assert!(text.parse::<ControlAddress>().is_err(), "{text:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_is_resolved() {
+        let address: ControlAddress = "localhost:7".parse().unwrap();
+        let sockets = address.resolve().await.unwrap();
+        assert!(
+            !sockets.is_empty() && sockets.iter().all(|socket| socket.ip().is_loopback() && socket.port() == 7),
+            "{sockets:?}"
+        );
+    }
+}

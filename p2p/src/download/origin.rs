@@ -1,0 +1,172 @@
+//! What a download knows of the origin and of who else asks it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use longshore_oci::piece::PieceIndex;
+
+use super::{
+    Download, DownloadSettings, Grounds, Lease, Order, RunId, Snapshot, Stripes, Turn, Waiting,
+    asks::Run,
+    grounds,
+    lease::Striping,
+    pace::{Flow, Pace},
+    stillness::Stillness,
+};
+use crate::moment::Moment;
+
+/// What a download knows of the origin and of who else asks it.
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub(super) striping: Striping,
+    pub(super) runs: BTreeMap<RunId, Run>,
+    pub(super) pace: Pace,
+    /// What the peers bring.
+    pub(super) fed: Flow,
+    pub(super) stillness: Stillness,
+    pub(super) rests_until: Moment,
+    /// How many requests in a row were given up as they trickled.
+    pub(super) trickles: u32,
+    /// The next request's number.
+    pub(super) next: u64,
+    /// Where this node begins where no client reads.
+    pub(super) start: u32,
+    lease: Option<Lease>,
+    lease_asked: Option<Moment>,
+    taken: Stripes,
+}
+
+impl Origin {
+    pub(super) fn new(striping: Striping, now: Moment, start: u32, chance: impl FnMut() -> f64) -> Self {
+        Self {
+            striping,
+            runs: BTreeMap::new(),
+            pace: Pace::default(),
+            fed: Flow::new(now),
+            stillness: Stillness::new(striping.count(), now, chance),
+            rests_until: now,
+            trickles: 0,
+            next: 0,
+            start,
+            lease: None,
+            lease_asked: None,
+            taken: Stripes::default(),
+        }
+    }
+
+    pub(super) fn restripe(&mut self, striping: Striping, now: Moment, chance: impl FnMut() -> f64) {
+        (self.striping, self.stillness) = (striping, Stillness::new(striping.count(), now, chance));
+    }
+
+    pub(super) fn set_lease(&mut self, lease: Lease) {
+        self.lease = Some(Lease { stripes: lease.stripes.and(self.striping.all()), ..lease });
+        (self.lease_asked, self.taken) = (None, Stripes::default());
+    }
+
+    /// Another node of the zone has fetched a piece of a stripe: where this one has taken it over, one of them is too many.
+    pub(super) fn yield_stripe(&mut self, piece: PieceIndex) {
+        self.taken.remove(self.striping.of(piece));
+    }
+
+    pub(super) fn has_taken(&self, piece: PieceIndex) -> bool {
+        self.taken.contains(self.striping.of(piece))
+    }
+
+    pub(super) fn may_begin(&self, now: Moment, settings: &DownloadSettings) -> bool {
+        now >= self.rests_until && self.runs.len() < settings.origin_runs
+    }
+
+    /// How many pieces are to be on their way at once: no more than keep it busy, since what comes whole sooner is passed on sooner.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.pace.in_flight().unwrap_or(0).max(self.striping.run() / 2 + 1).min(1 << 16)
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.runs.values().map(|run| run.left).sum::<u32>() >= self.in_flight()
+    }
+}
+
+impl Download {
+    /// What the origin may be asked for now.
+    pub(super) fn grounds(&mut self, turn: &mut Turn) -> Grounds {
+        let now = turn.now;
+        let (bare, nobodys) = self.lacked();
+        let is_underfed = self.is_underfed(turn);
+        let others = self.peers.iter().filter(|(_, peer)| peer.is_counted && peer.is_in_zone() && !peer.has.is_full()).count();
+        let seen = Snapshot {
+            now,
+            lease: self.origin.lease,
+            lease_asked: self.origin.lease_asked,
+            has_peers: self.peers.iter().any(|(_, peer)| peer.is_counted),
+            bare,
+            nobodys,
+            forsaken_at: &self.origin.stillness.over_at(others, self.origin.pace.answer_takes(), &self.settings),
+            taken: self.origin.taken,
+            waiting: self.waiting_since().map(|since| Waiting { since, fed: self.fed }),
+            is_underfed,
+        };
+        let grounds = grounds::grounds(&seen, &self.settings);
+        if grounds.needs_lease {
+            self.origin.lease_asked = Some(now);
+            self.orders.push(Order::NeedLease);
+        }
+        self.origin.taken = self.origin.taken.or(grounds.taken);
+        if let Some(again) = grounds.again {
+            turn.wake(again);
+        }
+        grounds
+    }
+
+    /// The stripes of pieces that no peer of the zone has, and of those that no peer has: of open ones, and of those that only late peers
+    /// were asked for.
+    fn lacked(&self) -> (Stripes, Stripes) {
+        let (mut bare, mut nobodys) = self.wanted.stripes();
+        for piece in self.peers.iter().filter(|(_, peer)| peer.is_late).flat_map(|(_, peer)| &peer.asked) {
+            let stripe = self.origin.striping.of(PieceIndex(*piece));
+            if self.wanted.is_new_to_the_zone(PieceIndex(*piece)) {
+                bare.insert(stripe);
+            }
+            if self.wanted.is_nobodys(PieceIndex(*piece)) {
+                nobodys.insert(stripe);
+            }
+        }
+        (bare, nobodys)
+    }
+
+    /// Whether a piece may be asked of the origin.
+    pub(super) fn may_ask_origin(&self, grounds: &Grounds, piece: PieceIndex) -> bool {
+        let stripe = self.origin.striping.of(piece);
+        grounds.anything
+            || (grounds.leased.contains(stripe) && self.wanted.is_new_to_the_zone(piece))
+            || (grounds.taken.contains(stripe) && self.wanted.is_nobodys(piece))
+            || (grounds.place && self.reader.as_ref().is_some_and(|reader| reader.at == piece))
+    }
+
+    fn is_underfed(&mut self, turn: &mut Turn) -> bool {
+        if !self.origin.runs.is_empty() {
+            return false;
+        }
+        let Some(origin) = self.origin.pace.bytes_per_second() else {
+            // Nobody knows what would be quick: one request to the origin tells.
+            return self.peers.iter().any(|(_, peer)| peer.is_overdue(turn.now, &self.settings));
+        };
+        turn.wake(turn.now + self.settings.takeover);
+        let fed = self.origin.fed.bytes_per_second(turn.now, self.settings.takeover);
+        fed.is_some_and(|fed| fed < origin / u64::from(self.settings.poor_part.max(1)))
+    }
+
+    /// Whether what peers bring tells how quick they are: not while less is asked of them than they have room for.
+    pub(super) fn weigh_feed(&mut self, turn: &Turn) {
+        let could_bring_more = |peer: &super::Peer| {
+            let left = if peer.is_in_zone() { turn.left } else { turn.left_beyond };
+            left == 0 && peer.is_fit(turn.now) && peer.useful > 0 && peer.has_room(turn.now, &self.settings)
+        };
+        if self.peers.iter().any(|(_, peer)| could_bring_more(peer)) {
+            self.origin.fed = Flow::new(turn.now);
+        }
+    }
+
+    /// How long the origin is left alone after it failed.
+    pub(super) fn origin_rest(&self, retry_after: Duration) -> Duration {
+        retry_after.min(self.settings.most_origin_rest).max(self.settings.least_patience)
+    }
+}

@@ -1,0 +1,86 @@
+//! How long a stripe may get nothing new before others than its holder ask the origin for it.
+
+use std::time::Duration;
+
+use super::DownloadSettings;
+use crate::moment::Moment;
+
+/// So often the time doubles at most.
+const MOST_TIMES_DOUBLED: f64 = 8.0;
+
+/// When each stripe last got something new, as seen by one node of many that would all stand in for its holder.
+#[derive(Debug)]
+pub(super) struct Stillness {
+    since: Vec<Moment>,
+    /// This node's place among those that wait, by chance: from 0 to 1, for each stripe another.
+    places: Vec<f64>,
+    /// What a stripe takes from one new piece to the next; shorter waits make it shrink slowly.
+    gap: Duration,
+}
+
+impl Stillness {
+    pub(super) fn new(stripes: u8, now: Moment, mut chance: impl FnMut() -> f64) -> Self {
+        let places: Vec<_> = (0..stripes).map(|_| chance()).collect();
+        Self { since: vec![now; places.len()], places, gap: Duration::ZERO }
+    }
+
+    /// Something new of a stripe came to the zone.
+    pub(super) fn moved(&mut self, stripe: u8, now: Moment) {
+        if let Some(since) = self.since.get_mut(usize::from(stripe)) {
+            self.gap = now.since(*since).max(self.gap / 8 * 7);
+            *since = now;
+        }
+    }
+
+    /// When each stripe counts as forsaken, where so many others wait for it as well and the origin takes so long for a piece. By twice
+    /// the time only two more stand in, however many wait: those who come later see what the first ones bring.
+    pub(super) fn over_at(&self, others: usize, origin_takes: Option<Duration>, settings: &DownloadSettings) -> Vec<Moment> {
+        let seen = self.gap.max(origin_takes.unwrap_or_default()).saturating_mul(2);
+        let span = seen.min(settings.most_origin_rest).max(settings.takeover);
+        let others = f64::from(u16::try_from(others.max(2)).unwrap_or(u16::MAX));
+        let over_at =
+            |(since, place): (&Moment, &f64)| *since + span.mul_f64((others * place / 2.0).min(MOST_TIMES_DOUBLED).exp2());
+        self.since.iter().zip(&self.places).map(over_at).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Moment {
+        Moment(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn of_many_only_few_stand_in_at_once() {
+        let settings = DownloadSettings::default();
+        for nodes in [2_u32, 16, 64] {
+            let place = |node: u32| (f64::from(node) + 0.5) / f64::from(nodes);
+            let over_at = |node| {
+                let stillness = Stillness::new(1, ms(0), || place(node));
+                stillness.over_at(usize::try_from(nodes).unwrap() - 1, None, &settings)[0]
+            };
+            let within = |span: u64| (0..nodes).filter(|node| over_at(*node) <= ms(span * 2_000)).count();
+            assert!(within(1) == 0 && (1..=2).contains(&within(2)) && within(8) <= 6 && within(512) == nodes as usize, "{nodes}");
+        }
+    }
+
+    #[test]
+    fn a_slow_origin_is_given_its_time() {
+        let settings = DownloadSettings::default();
+        let mut stillness = Stillness::new(2, ms(0), || 0.0);
+        let over_at = |stillness: &Stillness, takes| stillness.over_at(9, takes, &settings)[1];
+        assert_eq!(over_at(&stillness, None), ms(2_000));
+        assert_eq!(over_at(&stillness, Some(Duration::from_secs(3))), ms(6_000));
+        stillness.moved(0, ms(4_000));
+        stillness.moved(9, ms(4_000));
+        assert_eq!((over_at(&stillness, None), stillness.over_at(9, None, &settings)[0]), (ms(8_000), ms(12_000)));
+        // Not for ever, and what was seen long ago is forgotten.
+        assert_eq!(over_at(&stillness, Some(Duration::MAX)), ms(60_000));
+        for turn in 0..40 {
+            stillness.moved(0, ms(4_000 + turn));
+        }
+        assert_eq!(over_at(&stillness, None), ms(2_000));
+    }
+}

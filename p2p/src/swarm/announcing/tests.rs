@@ -1,0 +1,154 @@
+//! Who is told of what, and when.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use super::{Announcing, TrackerIndex, dues::Tracker};
+use crate::{moment::Moment, swarm::SwarmSettings, topic::TopicKey};
+
+fn key(number: u8) -> TopicKey {
+    TopicKey([number; 32])
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment(Duration::from_secs(seconds))
+}
+
+fn trackers(count: u16) -> Announcing {
+    let mut settings = SwarmSettings::new("127.0.0.1:0".parse().unwrap());
+    settings.trackers = (1..=count).map(|port| format!("10.0.0.1:{port}").parse().unwrap()).collect();
+    Announcing::new(&settings, true)
+}
+
+/// Tells a tracker all that is due, of nothing of which a lease is asked for; what that is.
+fn tell(tracker: &mut Tracker, now: Moment) -> (Vec<TopicKey>, Vec<TopicKey>) {
+    let topics: BTreeMap<_, _> = tracker.due_at(now).into_iter().map(|key| (key, false)).collect();
+    let told = topics.keys().copied().collect();
+    let withdrawn = tracker.begin(topics, now).map(|telling| telling.withdrawn.iter().copied().collect());
+    (told, withdrawn.unwrap_or_default())
+}
+
+fn lone(announcing: &mut Announcing) -> &mut Tracker {
+    let id = announcing.iter().next().unwrap().id;
+    announcing.get_mut(id).unwrap()
+}
+
+#[test]
+fn one_tracker_at_a_time_leases_a_topic() {
+    let mut announcing = trackers(3);
+    let first = announcing.leading(&key(1)).unwrap();
+    announcing.add(&key(1), at(1));
+    announcing.get_mut(first).unwrap().failed(BTreeSet::new(), at(1));
+    let second = announcing.leading(&key(1)).unwrap();
+    assert_ne!(first, second);
+    // One that refuses it says nothing of it, as one that is silent.
+    announcing.get_mut(second).unwrap().refuses(key(1), at(1));
+    assert_eq!(announcing.leading(&key(1)), None);
+    announcing.get_mut(second).unwrap().told(key(1), at(9));
+    assert_eq!(announcing.leading(&key(1)), Some(second));
+    announcing.get_mut(first).unwrap().answered();
+    assert_eq!(announcing.leading(&key(1)), Some(first));
+}
+
+#[test]
+fn a_topic_that_is_about_to_be_announced_is_being_asked_for() {
+    let mut announcing = trackers(1);
+    assert!(!announcing.is_asking(&key(1)));
+    announcing.hurry(&key(1));
+    assert!(announcing.is_asking(&key(1)), "before anything was sent");
+    let tracker = lone(&mut announcing);
+    tell(tracker, at(1));
+    assert!(tracker.is_asked(&key(1)));
+    tracker.end();
+    tracker.told(key(1), at(15));
+    assert!(!tracker.is_asked(&key(1)));
+    tracker.forgot(0.5, at(2));
+    assert!(tracker.is_asked(&key(1)), "it was restarted and hears of it in a moment");
+    tracker.failed(BTreeSet::new(), at(2));
+    assert!(!tracker.is_asked(&key(1)));
+}
+
+#[test]
+fn what_is_hurried_goes_first_and_is_not_lost_on_the_way() {
+    let mut announcing = trackers(1);
+    for number in 0..200 {
+        announcing.add(&key(number), at(1));
+    }
+    announcing.hurry(&key(210));
+    let tracker = lone(&mut announcing);
+    let (told, _) = tell(tracker, at(9));
+    assert!(told.contains(&key(210)) && told.len() < 200);
+    // It is wanted anew while the answer is on its way, which was to a question of before.
+    tracker.hurry(key(210));
+    tracker.end();
+    tracker.told(key(210), at(20));
+    assert_eq!((tracker.wake_at(), tracker.due_at(at(1)).first()), (Some(at(0)), Some(&key(210))));
+}
+
+#[test]
+fn what_is_withdrawn_is_told_though_nothing_else_is_due_and_again_if_it_was_not_heard() {
+    let mut announcing = trackers(1);
+    for number in 1..=3 {
+        announcing.add(&key(number), at(1));
+    }
+    let tracker = lone(&mut announcing);
+    tell(tracker, at(1));
+    tracker.end();
+    (1..=3).for_each(|number| tracker.told(key(number), at(100)));
+    (1..=2).for_each(|number| tracker.remove(&key(number)));
+    assert!(tracker.wake_at().is_some_and(|wake| wake <= at(2)));
+    assert_eq!(tell(tracker, at(2)), (vec![], vec![key(1), key(2)]));
+    // One is here again when it turns out that nobody heard.
+    tracker.set_due(key(2), at(50));
+    let unheard = tracker.end().withdrawn;
+    tracker.failed(unheard, at(2));
+    assert_eq!(tracker.wake_at(), Some(at(2) + Duration::from_millis(500)));
+    assert_eq!(tell(tracker, at(3)), (vec![], vec![key(1)]));
+    tracker.end();
+    assert_eq!(tracker.wake_at(), Some(at(50)));
+}
+
+#[test]
+fn a_tracker_that_keeps_forgetting_is_told_ever_more_seldom() {
+    let mut announcing = trackers(1);
+    announcing.add(&key(1), at(1));
+    let tracker = lone(&mut announcing);
+    let pauses: Vec<_> = (0..6)
+        .map(|_| {
+            tell(tracker, at(1));
+            tracker.end();
+            tracker.told(key(1), at(10));
+            tracker.forgot(1.0, at(1));
+            tracker.wake_at().unwrap().since(at(1)).as_secs()
+        })
+        .collect();
+    assert_eq!(pauses, [1, 2, 4, 8, 15, 15]);
+}
+
+#[test]
+fn an_answer_is_of_the_tracker_that_was_asked_and_topics_move_with_the_trackers() {
+    let mut settings = SwarmSettings::new("127.0.0.1:0".parse().unwrap());
+    settings.trackers_per_topic = 1;
+    let mut announcing = Announcing::new(&settings, true);
+    let itself = announcing.leading(&key(1)).unwrap();
+    for number in 0..64 {
+        announcing.add(&key(number), at(1));
+    }
+    announcing.replace_itself("10.0.0.1:1".parse().unwrap());
+    assert!(announcing.get(itself).is_none(), "who joined is another");
+    announcing.replace_itself("10.0.0.1:2".parse().unwrap());
+    for number in 0..64 {
+        announcing.add(&key(number), at(1));
+    }
+    let counts: Vec<_> = announcing.iter().map(|tracker| (0..64).filter(|number| tracker.has(&key(*number))).count()).collect();
+    assert!(counts.iter().sum::<usize>() == 64 && counts.iter().all(|count| *count > 10), "{counts:?}");
+    announcing.replace_itself("10.0.0.1:3".parse().unwrap());
+    for number in 0..64 {
+        announcing.add(&key(number), at(2));
+    }
+    let ids: Vec<TrackerIndex> = announcing.iter().map(|tracker| tracker.id).collect();
+    let has = |id: &TrackerIndex, number: u8| announcing.get(*id).unwrap().has(&key(number));
+    assert!((0..64).all(|number| ids.iter().filter(|id| has(id, number)).count() == 1));
+}

@@ -1,0 +1,89 @@
+use longshore_service::metrics::Metrics;
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
+
+use crate::locality::Nearness;
+
+/// What is counted of a node's swarm.
+#[derive(Clone, Debug)]
+pub(super) struct SwarmMetrics {
+    /// Connections to peers.
+    pub connections: IntGauge,
+    /// Blobs that are being got.
+    pub downloads: IntGauge,
+    /// Blobs that others may know to be here.
+    pub shared: IntGauge,
+    /// Peers that could not be reached.
+    pub failed_dials: IntCounter,
+    /// Peers that were shunned for a time, by why.
+    pub banned: IntCounterVec,
+    /// Peers that were passed by.
+    pub passed_by: IntCounter,
+    /// Topics that were not opened to who asked.
+    pub refused: IntCounter,
+    /// Requests to the origin.
+    pub origin_requests: IntCounter,
+    /// Those that failed.
+    pub origin_failures: IntCounter,
+    /// Announcements that no tracker answered.
+    pub silent_trackers: IntCounter,
+    received: IntCounterVec,
+    wasted: IntCounter,
+    sent: IntCounterVec,
+}
+
+impl SwarmMetrics {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        Self {
+            connections: metrics.gauge("longshore_swarm_connections", "Connections to peers for pieces."),
+            downloads: metrics.gauge("longshore_swarm_downloads", "Blobs that are being got."),
+            shared: metrics
+                .gauge("longshore_swarm_shared", "Blobs of which peers who may have them are told that they are here."),
+            failed_dials: metrics.counter("longshore_swarm_failed_dials_total", "Peers that could not be reached."),
+            banned: metrics.counters("longshore_swarm_banned_total", "Peers that were shunned for a time, by why.", &["reason"]),
+            passed_by: metrics
+                .counter("longshore_swarm_passed_by_total", "Times that a silent or slow peer's pieces were asked of others."),
+            refused: metrics
+                .counter("longshore_swarm_refused_total", "Topics that a peer opened and may not have, by what it showed."),
+            origin_requests: metrics.counter("longshore_swarm_origin_requests_total", "Requests to the origin."),
+            origin_failures: metrics.counter("longshore_swarm_origin_failures_total", "Requests to the origin that failed."),
+            silent_trackers: metrics
+                .counter("longshore_swarm_silent_trackers_total", "Announcements that a tracker did not answer."),
+            received: metrics.counters(
+                "longshore_swarm_received_bytes_total",
+                "Bytes of right pieces that came, by where from: host, rack, zone, region, elsewhere, or origin.",
+                &["from"],
+            ),
+            wasted: metrics.counter("longshore_swarm_wasted_bytes_total", "Bytes of right pieces that came a second time."),
+            sent: metrics.counters(
+                "longshore_swarm_sent_bytes_total",
+                "Bytes of pieces sent to peers, by how near they are.",
+                &["to"],
+            ),
+        }
+    }
+
+    /// A right piece came from a peer, or the origin.
+    pub(super) fn came(&self, from: Option<Nearness>, bytes: u64, is_new: bool) {
+        if is_new {
+            self.received.with_label_values(&[from.map_or("origin", label)]).inc_by(bytes);
+        } else {
+            self.wasted.inc_by(bytes);
+        }
+    }
+
+    /// A piece was sent.
+    pub(super) fn sent(&self, to: Nearness, bytes: u64) {
+        self.sent.with_label_values(&[label(to)]).inc_by(bytes);
+    }
+}
+
+/// As a metric's label.
+fn label(nearness: Nearness) -> &'static str {
+    match nearness {
+        Nearness::Host => "host",
+        Nearness::Rack => "rack",
+        Nearness::Zone => "zone",
+        Nearness::Region => "region",
+        Nearness::Elsewhere => "elsewhere",
+    }
+}

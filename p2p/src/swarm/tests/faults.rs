@@ -1,0 +1,112 @@
+//! What goes wrong on the way.
+
+use std::sync::atomic::Ordering;
+
+use super::bed::{Bed, Blob, Spec, soon};
+use crate::swarm::FetchError;
+
+/// A peer that sends what is wrong is found out by the first piece, and shunned; what is missing comes from others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_liar_is_shunned_and_nothing_wrong_is_handed_on() {
+    let bed = Bed::new().await;
+    let blob = Blob::new(10, 20);
+    let liar = bed.node(Spec { holds: Some(&blob), ..Spec::default() }).await;
+    liar.shelf.lies.store(true, Ordering::Relaxed);
+    let honest = bed.node(Spec { holds: Some(&blob), ..Spec::default() }).await;
+    for node in [&liar, &honest] {
+        node.swarm.share(blob.topic()).await;
+        bed.tracks(&blob, node).await;
+    }
+    let node = bed.node(Spec { has_no_origin: true, ..Spec::default() }).await;
+    assert_eq!(soon(node.get(&blob)).await.unwrap().from_peers, 10);
+    assert!(node.has_all(&blob));
+    let status = node.swarm.status().await.unwrap();
+    assert_eq!(status.banned.iter().map(|(peer, _)| *peer).collect::<Vec<_>>(), [liar.swarm.peer()]);
+    assert!(status.peers.iter().all(|peer| peer.peer != liar.swarm.peer()));
+}
+
+/// With the origin down what a neighbour has still comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_origin_may_be_down() {
+    let bed = Bed::new().await;
+    let blob = Blob::new(6, 21);
+    let seed = bed.node(Spec { holds: Some(&blob), ..Spec::default() }).await;
+    seed.swarm.share(blob.topic()).await;
+    bed.tracks(&blob, &seed).await;
+    let node = bed.node(Spec { has_no_origin: true, ..Spec::default() }).await;
+    assert_eq!(soon(node.get(&blob)).await.unwrap().from_peers, 6);
+}
+
+/// Where nobody has it and the origin fails, that is said, and soon.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_has_fails_with_the_origins_reason() {
+    for bed in [Bed::new().await, Bed::without_tracker().await] {
+        let node = bed.node(Spec { has_no_origin: true, ..Spec::default() }).await;
+        let begun = std::time::Instant::now();
+        let error = soon(node.get(&Blob::new(3, 22))).await.unwrap_err();
+        assert!(matches!(&error, FetchError::Origin(cause) if cause.to_string() == "the origin is down"), "{error}");
+        assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+    }
+}
+
+/// Nothing wrong of the origin is handed on either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_origin_is_found_out() {
+    let bed = Bed::without_tracker().await;
+    let node = bed.node(Spec { origin_is_wrong: true, ..Spec::default() }).await;
+    let error = soon(node.get(&Blob::new(3, 23))).await.unwrap_err();
+    assert!(matches!(&error, FetchError::Origin(cause) if cause.to_string().contains("hash of piece")), "{error}");
+}
+
+/// A peer that dies in the middle costs time, and no piece.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_may_die_in_the_middle() {
+    let bed = Bed::new().await;
+    let blob = Blob::new(40, 24);
+    let seed = bed.node(Spec { holds: Some(&blob), ..Spec::default() }).await;
+    seed.swarm.share(blob.topic()).await;
+    bed.tracks(&blob, &seed).await;
+    let node = bed.node(Spec { memory_pieces: 4, ..Spec::default() }).await;
+    let mut arrivals = node.begin(&blob);
+    let mut came = 0;
+    while let Some(arrival) = soon(arrivals.next()).await {
+        node.put(&blob, arrival.unwrap());
+        came += 1;
+        if came == 10 {
+            soon(seed.swarm.leave()).await;
+        }
+    }
+    assert!(came == 40 && node.has_all(&blob));
+    assert!(node.origin_pieces() > 0, "somebody had to bring the rest");
+}
+
+/// Who says that it has something and can't read it holds nobody up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_cannot_read_what_it_has_is_passed_by() {
+    let bed = Bed::new().await;
+    let blob = Blob::new(6, 25);
+    let broken = bed.node(Spec { holds: Some(&blob), ..Spec::default() }).await;
+    broken.shelf.is_broken.store(true, Ordering::Relaxed);
+    broken.swarm.share(blob.topic()).await;
+    bed.tracks(&blob, &broken).await;
+    let node = bed.node(Spec::default()).await;
+    assert_eq!(soon(node.get(&blob)).await.unwrap().from_origin, 6);
+    assert!(node.has_all(&blob));
+}
+
+/// While all trackers are dead the swarm goes on with whom it knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trackers_may_die() {
+    let mut bed = Bed::new().await;
+    let (known, new) = (Blob::new(4, 26), Blob::new(4, 27));
+    let seed = bed.node(Spec { holds: Some(&known), ..Spec::default() }).await;
+    seed.hold(&new);
+    for blob in [&known, &new] {
+        seed.swarm.share(blob.topic()).await;
+    }
+    bed.tracks(&known, &seed).await;
+    let node = bed.node(Spec { has_no_origin: true, ..Spec::default() }).await;
+    soon(node.get(&known)).await.unwrap();
+    bed.kill_tracker().await;
+    assert_eq!(soon(node.get(&new)).await.unwrap().from_peers, 4);
+}
