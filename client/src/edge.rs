@@ -183,7 +183,7 @@ pub struct EdgeScrub {
 
 /// An edge cache, as whoever looks after it sees it.
 #[derive(Clone, Debug)]
-pub struct EdgeClient(RegistryClient);
+pub struct EdgeClient(pub(crate) RegistryClient);
 
 #[derive(Deserialize)]
 struct PinsBody {
@@ -256,7 +256,7 @@ impl EdgeClient {
         self.0.read_json(response).await
     }
 
-    fn at(&self, path: &str) -> Url {
+    pub(crate) fn at(&self, path: &str) -> Url {
         let mut url = self.0.registry().as_url().clone();
         url.set_path(&format!("/v2/_longshore/edge/{path}"));
         url

@@ -6,14 +6,15 @@ mod trail;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Arc, LazyLock};
 
-use longshore_oci::Route;
+use longshore_oci::{RepositoryName, Route, Scope};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE, VIA};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 
+use crate::challenge::{Challenge, challenge_header};
 use crate::client::text_header;
 use crate::elsewhere::Elsewhere;
 use crate::retry_after::retry_after;
-use crate::{ClientError, ClientOptions, Credentials, RegistryClient, RegistryUrl};
+use crate::{ClientError, ClientOptions, Credentials, RegistryClient, RegistryUrl, Secret};
 pub use answer::PullAnswer;
 use trail::Trail;
 
@@ -102,6 +103,25 @@ impl PullClient {
         let status = response.status();
         self.registry.accepted(response).await?;
         Err(self.registry.malformed(format!("it answers {status}")))
+    }
+
+    /// A token by which the peer of this id shows its neighbours in a swarm that the client's account may pull from a repository, or that
+    /// anybody may. `None` where the registry gives no tokens; what one that it gives is for, its claims say.
+    pub async fn peer_token(&self, repository: &RepositoryName, peer_id: &str) -> Result<Option<Secret>, ClientError> {
+        let base = self.registry.request(Method::GET, self.registry.url(&Route::Base));
+        let response = self.registry.answer(carrying(&HeaderMap::new(), base)).await?;
+        let Some(challenge) = self.registry.challenge(&response) else {
+            if response.status() != StatusCode::UNAUTHORIZED {
+                self.registry.accepted(response).await?;
+            }
+            return Ok(None);
+        };
+        let asked = challenge_header(response.headers());
+        drop(response);
+        let scope = Scope::new(Scope::REPOSITORY, repository.as_str(), &["pull"]).to_string();
+        let token = self.registry.fetch_peer_token(&Challenge { scope, ..challenge }, peer_id).await;
+        let token = token.map_err(|error| without_token(error.after_challenge(asked)))?;
+        Ok(Some(Secret::new(token.reveal())))
     }
 
     async fn at_home(&self, request: &PullRequest, url: Url) -> Result<Response, ClientError> {

@@ -159,7 +159,13 @@ impl RegistryClient {
     /// credentials an anonymous one.
     pub(crate) async fn fetch_token(&self, challenge: &Challenge) -> Result<Token, ClientError> {
         let realm = self.realm(challenge)?;
-        self.ask_for_token(realm, challenge).await.map(|(token, _)| token)
+        self.ask_for_token(realm, challenge, None).await.map(|(token, _)| token)
+    }
+
+    /// The same, to be shown in a swarm by the peer of this id alone.
+    pub(crate) async fn fetch_peer_token(&self, challenge: &Challenge, peer_id: &str) -> Result<Token, ClientError> {
+        let realm = self.realm(challenge)?;
+        self.ask_for_token(realm, challenge, Some(peer_id)).await.map(|(token, _)| token)
     }
 
     /// The same, and a refresh token by which to get further ones, where the registry gives one to such a caller (Docker registry
@@ -167,17 +173,22 @@ impl RegistryClient {
     pub(crate) async fn fetch_session(&self, challenge: &Challenge) -> Result<(Token, Option<Secret>), ClientError> {
         let mut realm = self.realm(challenge)?;
         realm.query_pairs_mut().append_pair("offline_token", "true").append_pair("client_id", CLIENT_ID);
-        self.ask_for_token(realm, challenge).await
+        self.ask_for_token(realm, challenge, None).await
     }
 
-    async fn ask_for_token(&self, realm: Url, challenge: &Challenge) -> Result<(Token, Option<Secret>), ClientError> {
+    async fn ask_for_token(
+        &self,
+        realm: Url,
+        challenge: &Challenge,
+        peer_id: Option<&str>,
+    ) -> Result<(Token, Option<Secret>), ClientError> {
         let asked_at = Instant::now();
         let service = self.registry.of_server(&realm)?;
         let http = match &self.elsewhere {
             Some(elsewhere) if service != self.registry => elsewhere.client(&realm).await?,
             _ => self.http.clone(),
         };
-        let response = self.token_request(&http, realm, challenge).send().await;
+        let response = self.token_request(&http, realm, challenge, peer_id).send().await;
         let response = response.map_err(|error| ClientError::unreachable(&service, error))?;
         let body = self.read(self.accepted(response).await?).await?;
         // The parser's words could hold the token.
@@ -210,7 +221,8 @@ impl RegistryClient {
 
     /// A refresh token is exchanged as OAuth has it; anything else goes with a GET (Docker registry token specification,
     /// "Requesting a Token"; Docker registry `OAuth2` specification, "Getting a token").
-    fn token_request(&self, http: &Client, mut realm: Url, challenge: &Challenge) -> RequestBuilder {
+    fn token_request(&self, http: &Client, mut realm: Url, challenge: &Challenge, peer_id: Option<&str>) -> RequestBuilder {
+        let peer_id = peer_id.map(|peer| ("peer_id", peer));
         if let Some(Credentials::Identity(identity)) = &self.credentials {
             let mut form = realm.clone();
             form.query_pairs_mut().clear().append_pair("grant_type", "refresh_token").append_pair("refresh_token", identity);
@@ -218,6 +230,7 @@ impl RegistryClient {
             if let Some(service) = &challenge.service {
                 form.query_pairs_mut().append_pair("service", service);
             }
+            form.query_pairs_mut().extend_pairs(peer_id);
             let body = form.query().unwrap_or_default().to_owned();
             let request = http.request(Method::POST, realm);
             return request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
@@ -227,6 +240,9 @@ impl RegistryClient {
         }
         for scope in challenge.scope.split_ascii_whitespace() {
             realm.query_pairs_mut().append_pair("scope", scope);
+        }
+        if peer_id.is_some() {
+            realm.query_pairs_mut().extend_pairs(peer_id);
         }
         let request = http.request(Method::GET, realm);
         match &self.credentials {

@@ -163,3 +163,41 @@ async fn says_that_a_body_broke_off() {
     assert_eq!(answer.chunk().await.expect("bytes").as_deref(), Some(b"bytes".as_slice()));
     assert!(matches!(answer.chunk().await, Err(ClientError::Unreachable { .. })));
 }
+
+#[tokio::test]
+async fn gets_a_token_for_a_peer_as_the_registry_says() {
+    let given = || answer("200 OK", "", r#"{"token":"bound"}"#);
+    let identity = Credentials::Identity("refresh".to_owned());
+    for (credentials, authorization) in [(None, None), (Some(basic()), Some("authorization: basic dtpw")), (Some(identity), None)]
+    {
+        let is_form = matches!(credentials, Some(Credentials::Identity(_)));
+        let (address, serving) = server(vec![asks("/token"), given()]).await;
+        let client = client(address, credentials, &[]);
+        let token =
+            client.peer_token(&"team/app".parse().expect("a name"), "peer a").await.expect("a token").expect("it gives some");
+        assert_eq!(token.reveal(), "bound");
+        let heads = serving.await.expect("two requests");
+        assert!(heads[0].starts_with("GET /v2/ ") && !secret_in(&heads[0]), "{}", heads[0]);
+        let begins = if is_form { "POST /token " } else { "GET /token?scope=repository%3Ateam%2Fapp%3Apull&peer_id=peer+a " };
+        assert!(heads[1].starts_with(begins), "{}", heads[1]);
+        let head = heads[1].to_ascii_lowercase();
+        assert_eq!(head.lines().find(|line| line.starts_with("authorization")), authorization);
+    }
+}
+
+#[tokio::test]
+async fn gets_no_token_for_a_peer_where_none_is_given() {
+    let name = "team/app".parse().expect("a name");
+    let open = answer("200 OK", "", "{}");
+    let basic_alone = answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"x\"\r\n", "");
+    for answers in [vec![open], vec![basic_alone]] {
+        let (address, _serving) = server(answers).await;
+        assert!(client(address, Some(basic()), &[]).peer_token(&name, "p").await.expect("an answer").is_none());
+    }
+    let refusals = [vec![answer("503 Service Unavailable", "", "")], vec![asks("/token"), answer("401 Unauthorized", "", "")]];
+    for (answers, expected) in refusals.into_iter().zip([StatusCode::SERVICE_UNAVAILABLE, StatusCode::UNAUTHORIZED]) {
+        let (address, _serving) = server(answers).await;
+        let refused = client(address, Some(basic()), &[]).peer_token(&name, "p").await.expect_err("it is refused");
+        assert!(matches!(refused, ClientError::Refused { status, .. } if status == expected), "{refused}");
+    }
+}

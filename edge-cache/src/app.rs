@@ -10,7 +10,7 @@ use longshore_service::{
     admin::Admin,
     doors::{Doors, Drained},
     listener::ConnectionInfo,
-    metrics::HttpMetrics,
+    metrics::{HttpMetrics, Metrics},
     request_id::{self, RequestId},
     telemetry,
 };
@@ -22,6 +22,7 @@ use crate::{
     edge::Edge,
     events::Follower,
     http::{self, RouteLabel},
+    neighbours::Neighbours,
     prewarm,
     sent::Sent,
     site,
@@ -30,7 +31,7 @@ use crate::{
 
 /// The routes' labels, by their position in the metrics; the last stands for all others.
 pub(crate) const ROUTES: &[&str] =
-    &["base", "manifest", "blob", "tags", "referrers", "metainfo", "keys", "token", "edge", "site", "unknown"];
+    &["base", "manifest", "blob", "tags", "referrers", "metainfo", "keys", "token", "swarm", "edge", "site", "unknown"];
 /// The label of the edge's own API.
 const CONTROL: &str = "edge";
 /// The label of what the edges of a site ask each other.
@@ -47,6 +48,7 @@ pub struct App {
     pub(crate) upstreams: Vec<String>,
     pub(crate) doors: Doors,
     pub(crate) admin: Admin,
+    pub(crate) metrics: Metrics,
     pub(crate) edge: Arc<Edge>,
     pub(crate) http_metrics: Arc<HttpMetrics>,
     pub(crate) keeper: Keeper,
@@ -68,6 +70,21 @@ impl App {
     /// The names of the registries that it speaks for.
     pub fn upstreams(&self) -> &[String] {
         &self.upstreams
+    }
+
+    /// What serves: who adds neighbours makes them of its parts.
+    pub fn edge(&self) -> &Arc<Edge> {
+        &self.edge
+    }
+
+    /// What is counted, and told on the admin listener.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Has neighbours asked before all others for what is not here. To be set before it runs; those that are set first stay.
+    pub fn set_neighbours(&self, neighbours: Arc<dyn Neighbours>) {
+        self.edge.sources.set_neighbours(neighbours);
     }
 
     /// Serves until `shutdown` is cancelled, then finishes what runs, within the drain's limit.

@@ -1,7 +1,7 @@
 //! Blobs, from wherever they are: memory, the disk, or a source, which is asked for each piece once however many want it.
 //!
-//! A blob that somebody vouches for is fetched by runs of pieces ([`flights`]): each piece is checked as it comes, served at once, and
-//! kept though the rest is missing; when the last is here, all of it is hashed ([`checks`]). Of one that nobody vouches for there is one
+//! A blob that somebody vouches for is fetched by runs of pieces, or gathered in whatever order its pieces come ([`flights`]): each piece is
+//! checked as it comes, served at once, and kept though the rest is missing; when the last is here, all of it is hashed ([`checks`]). Of one that nobody vouches for there is one
 //! stream ([`whole`]), which is passed on as it comes, but for its end, which is held back until the whole was found right; only then
 //! is it kept. Fetching is a task of its own: readers come and go, follow behind it at their own pace, and none is slowed by another.
 
@@ -11,6 +11,7 @@ mod begun;
 mod body;
 mod checks;
 mod chunk;
+mod disk;
 mod dropped;
 mod error;
 mod flights;
@@ -47,6 +48,7 @@ use tokio_util::task::TaskTracker;
 pub use background::{Background, BackgroundSettings, Fetched};
 pub use body::BlobBody;
 use checks::Checks;
+use disk::NotRead;
 pub use error::OpenError;
 use flights::Flights;
 pub use metrics::BlobMetrics;
@@ -55,7 +57,7 @@ use planning::{Asker, Opening, Plan};
 use provenance::Provenance;
 pub use provenance::most_known;
 use rangeless::Rangeless;
-use reader::{NotRead, Reader};
+use reader::Reader;
 pub use settings::BlobSettings;
 use unkept::Unkept;
 use whole::Whole;

@@ -9,6 +9,7 @@
 //! | `POST pins` | 201 and `{"pins": [...]}`: an image with all its parts, or a blob, is kept, not fetched; 409 where the quota has no room |
 //! | `DELETE pins?owner=&image=` or `&digest=` | `{"pins": [...]}`, those that there were; 404 where that was none |
 //! | `GET scrub` | how far the scrub that was last asked for is |
+//! | `GET swarm` | [`SwarmStatus`](longshore_client::SwarmStatus): a node's peers, and what comes of them; 404 where there is no swarm |
 //! | `POST scrub` | 202: what is kept is read again, all of it; the one that runs where one does |
 //!
 //! It is served on both listeners, and to nobody else than those who send `listen.admin_token`, or where there is none to callers on this
@@ -84,10 +85,18 @@ where
         (ControlRoute::Pins, _) if is_read => Ok(pins::list(edge)),
         (ControlRoute::Pins, &Method::POST) => pins::pin(edge, read(body).await?).await,
         (ControlRoute::Pins, &Method::DELETE) => pins::unpin(edge, query).await,
+        (ControlRoute::Swarm, _) if is_read => swarm(edge).await,
         (ControlRoute::Scrub, _) if is_read => Ok(json(StatusCode::OK, &edge.scrubbing.seen())),
         (ControlRoute::Scrub, &Method::POST) => Ok(json(StatusCode::ACCEPTED, &scrub::start(edge))),
         (route, method) => Err(Refusal::method(method, route.allowed())),
     }
+}
+
+/// How things are with the neighbours.
+async fn swarm(edge: &Edge) -> Result<Answer, Refusal> {
+    let neighbours = edge.sources.neighbours().ok_or_else(Refusal::unknown)?;
+    let status = neighbours.status().await.ok_or_else(Refusal::unknown)?;
+    Ok(json(StatusCode::OK, &status))
 }
 
 /// Reads a body of JSON.

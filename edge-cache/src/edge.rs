@@ -16,8 +16,9 @@ use crate::{
     grants::Grants,
     prewarm::Prewarm,
     seldom::Seldom,
-    site::{Behind, Site, SiteRepository, SiteSource},
+    site::{Behind, Site, SiteRepository},
     source::SharedSource,
+    sources::Sources,
     store::Store,
     tags::{Manifest, Tags},
     upstream::{Identity, Upstream},
@@ -39,6 +40,8 @@ pub struct Edge {
     pub grants: Arc<Grants>,
     /// What is counted of blobs.
     pub counts: BlobMetrics,
+    /// Where blobs come from.
+    pub sources: Arc<Sources>,
     /// The other edges of its site, where there are any.
     pub site: Option<Arc<Site>>,
     /// Its own word for blobs that no registry vouches for.
@@ -60,12 +63,9 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Where the blobs of a repository come from: from the other edges of the site first.
+    /// Where the blobs of a repository come from: see [`Sources::of`].
     pub fn source(&self, origin: Origin) -> SharedSource {
-        match &self.site {
-            Some(site) => Arc::new(SiteSource::new(site.clone(), origin)),
-            None => Led::shared(origin),
-        }
+        self.sources.of(origin)
     }
 }
 
@@ -111,8 +111,8 @@ impl Upstreams {
         }
     }
 
-    /// The one that another edge of the site means.
-    fn of(&self, place: &SiteRepository) -> Option<&Arc<Upstream>> {
+    /// The one that another edge of the site means, or a neighbour.
+    pub fn of(&self, place: &SiteRepository) -> Option<&Arc<Upstream>> {
         self.all.iter().find(|upstream| upstream.name() == place.upstream && *upstream.key() == place.address)
     }
 }

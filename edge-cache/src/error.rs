@@ -21,6 +21,9 @@ pub enum Error {
     /// Nothing that a cache passes on.
     #[error("a cache does not pass this on; ask the registry itself")]
     NotPassedOn,
+    /// There are no neighbours.
+    #[error("this cache is in no swarm")]
+    NoSwarm,
     /// It goes round in a circle.
     #[error("{0}")]
     Loop(&'static str),

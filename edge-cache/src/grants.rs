@@ -35,6 +35,8 @@ mod links;
 mod logins;
 mod memory;
 mod now;
+mod peer_tokens;
+mod peers;
 mod place;
 mod public;
 mod resets;
@@ -68,6 +70,10 @@ use logins::{Login, Logins};
 pub use logins::{LoginLimits, Trying, Verdict};
 use memory::Memory;
 pub use now::Now;
+pub use peer_tokens::PeerToken;
+use peer_tokens::PeerTokens;
+pub use peers::PeerDenied;
+use peers::Peers;
 pub use place::{Place, What, Who};
 pub use resets::Resets;
 pub use sighting::{CONTENT_DIGEST, digest, is_manifest, is_page, kind, verdict_lifetime};
@@ -90,6 +96,8 @@ pub struct Grants {
     /// By upstream.
     signed: Cache<(Arc<str>, Credential), Arc<Checked>>,
     logins: Logins,
+    peers: Peers,
+    peer_tokens: PeerTokens,
 }
 
 impl Grants {
@@ -106,6 +114,8 @@ impl Grants {
             key: CredentialKey::generate(),
             signed: Cache::builder().max_capacity(MOST_SIGNED).time_to_live(SIGNED_FOR).build(),
             logins: Logins::new(limits),
+            peers: Peers::default(),
+            peer_tokens: PeerTokens::default(),
         })
     }
 
@@ -181,17 +191,21 @@ impl Grants {
     async fn worth(&self, upstream: &Arc<Upstream>, place: &Place, shown: &Shown, credential: Credential) -> Worth {
         let Some(token) = &shown.token else { return Worth::Unknown };
         let key = (place.upstream.clone(), credential);
-        let checked = if let Some(checked) = self.signed.get(&key) {
-            checked
-        } else {
-            let checked = Arc::new(token::check(upstream, token).await);
-            if *checked != Checked::Unknown && token.len() <= MOST_SIGNED_BYTES {
-                self.signed.insert(key, checked.clone());
-            }
-            checked
+        let checked = match self.signed.get(&key) {
+            Some(checked) => checked,
+            None => self.keep_checked(key, token, token::check(upstream, token).await),
         };
         let service = self.memory.services.get(&place.upstream);
         token::worth(&checked, service.as_deref(), &place.repository, Now::read().time.as_second())
+    }
+
+    /// Remembers whose a token is, where that is known.
+    fn keep_checked(&self, key: (Arc<str>, Credential), text: &str, checked: Checked) -> Arc<Checked> {
+        let checked = Arc::new(checked);
+        if *checked != Checked::Unknown && text.len() <= MOST_SIGNED_BYTES {
+            self.signed.insert(key, checked.clone());
+        }
+        checked
     }
 
     /// That one of these attempts is granted by what is remembered.

@@ -145,9 +145,17 @@ impl Hot {
     /// Waits for memory for so many bytes.
     pub async fn room_for(&self, bytes: u64) -> Result<Room, NoBudget> {
         debug_assert!(bytes <= PIECE_BYTES, "pieces are no longer");
-        let permit = self.budget.take(bytes).await?;
-        let counted = self.taken_bytes.count(bytes_of(&permit));
-        Ok(Room { counted, permit })
+        Ok(self.room_of(self.budget.take(bytes).await?))
+    }
+
+    /// Memory that somebody has taken of [`Self::budget`], which counts as held here from now on.
+    pub fn room_of(&self, permit: OwnedSemaphorePermit) -> Room {
+        Room { counted: self.taken_bytes.count(bytes_of(&permit)), permit }
+    }
+
+    /// The budget, for who is to receive pieces by themselves.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// Holds a piece that was found right.
@@ -231,6 +239,22 @@ mod tests {
         hot.forget(&key(0));
         hot.kept.run_pending_tasks();
         assert!(is_told(0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_another_received_counts_as_what_was_received_here() {
+        let told = MemoryMetrics::new(&Metrics::new());
+        let hot = Hot::new(0, 4096, Duration::from_millis(20), &told);
+        let mut room = hot.room_of(hot.budget().try_take(4096).unwrap());
+        assert!(hot.room_for(1).await.is_err());
+        room.shrink(1000);
+        let piece = hot.put(key(0), vec![0; 1000], room);
+        hot.kept.run_pending_tasks();
+        assert_eq!(told.held.get(), 1 << 10);
+        assert!(hot.room_for(3073).await.is_err());
+        hot.room_for(3072).await.expect("what is more than it takes was given back");
+        drop(piece);
+        assert_eq!(told.held.get(), 0);
     }
 
     #[tokio::test]

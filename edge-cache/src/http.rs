@@ -10,6 +10,7 @@ mod manifest;
 mod pass;
 mod refusal;
 mod reply;
+mod swarm;
 mod vouching;
 
 use std::{net::IpAddr, sync::Arc};
@@ -96,6 +97,9 @@ async fn operate(
 ) -> Outcome {
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         return Err(Error::Method(parts.method));
+    }
+    if route == Route::Swarm {
+        return swarm::swarm(edge, parts.method == Method::HEAD);
     }
     let way = Way::of(&parts.headers)?;
     let mut client = Client::of(&parts.headers)?;

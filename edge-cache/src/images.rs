@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::{HeaderValue, Request};
 use longshore_client::{FetchedManifest, ImageReference};
-use longshore_oci::{Reference, RepositoryName};
+use longshore_oci::{Digest, Reference, RepositoryName};
 
 use crate::{
     Origin,
@@ -13,8 +13,7 @@ use crate::{
     grants::{Client, Grants, What},
     names::{self, Meant},
     prewarm::{Image, Images, NoImage, Repository},
-    site::{Site, SiteSource},
-    source::SharedSource,
+    sources::Sources,
     tags::Tags,
     upstream::{Identity, Upstream},
 };
@@ -24,13 +23,13 @@ pub struct UpstreamImages {
     upstreams: Arc<Upstreams>,
     tags: Arc<Tags>,
     grants: Arc<Grants>,
-    site: Option<Arc<Site>>,
+    sources: Arc<Sources>,
 }
 
 impl UpstreamImages {
-    /// Those of these, with their manifests kept here; their blobs come from the other edges of a site first.
-    pub fn new(upstreams: Arc<Upstreams>, tags: Arc<Tags>, grants: Arc<Grants>, site: Option<Arc<Site>>) -> Self {
-        Self { upstreams, tags, grants, site }
+    /// Those of these, with their manifests kept here.
+    pub fn new(upstreams: Arc<Upstreams>, tags: Arc<Tags>, grants: Arc<Grants>, sources: Arc<Sources>) -> Self {
+        Self { upstreams, tags, grants, sources }
     }
 }
 
@@ -40,13 +39,10 @@ impl Images for UpstreamImages {
         let (upstream, repository) = place(&self.upstreams, &image)?;
         let latest = || Reference::Tag("latest".parse().expect("it is a tag"));
         let origin = Origin { upstream: upstream.clone(), repository: repository.clone(), who: Identity::Edge };
-        let blobs: SharedSource = match &self.site {
-            Some(site) => Arc::new(SiteSource::new(site.clone(), origin)),
-            None => Arc::new(origin),
-        };
+        let (tags, grants, sources) = (self.tags.clone(), self.grants.clone(), self.sources.clone());
         Ok(Image {
-            repository: Arc::new(Place { upstream, repository, tags: self.tags.clone(), grants: self.grants.clone() }),
-            blobs,
+            blobs: sources.of(origin),
+            repository: Arc::new(Place { upstream, repository, tags, grants, sources }),
             reference: image.reference().unwrap_or_else(latest),
         })
     }
@@ -70,6 +66,7 @@ struct Place {
     repository: RepositoryName,
     tags: Arc<Tags>,
     grants: Arc<Grants>,
+    sources: Arc<Sources>,
 }
 
 #[async_trait]
@@ -84,6 +81,20 @@ impl Repository for Place {
             // Whoever asks is told then.
             let (digest, denied) = (what.digest(), &denied as &dyn std::error::Error);
             tracing::debug!(upstream = self.upstream.name(), %digest, denied, "what is prewarmed is not for everybody");
+        }
+    }
+
+    async fn share(&self, digest: &Digest) {
+        if self.sources.neighbours().is_none() {
+            return;
+        }
+        // That a manifest names it is no proof: it may be here from elsewhere.
+        match self.grants.has(&self.upstream, &self.repository, &What::Blob(digest.clone())).await {
+            Ok(()) => self.sources.shares(&self.upstream, &self.repository, digest),
+            Err(denied) => {
+                let denied = &denied as &dyn std::error::Error;
+                tracing::debug!(upstream = self.upstream.name(), %digest, denied, "what is prewarmed is not shared");
+            }
         }
     }
 }

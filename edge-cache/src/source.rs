@@ -7,9 +7,11 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use http::StatusCode;
 use longshore_oci::Digest;
+use longshore_service::budget::Budget;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::{
-    piece::PieceHashes,
+    piece::{Geometry, PieceHashes, PieceIndex, PieceSet},
     upstream::{Identity, Pause, UpstreamError},
 };
 
@@ -36,6 +38,12 @@ pub trait Source: Send + Sync + 'static {
     /// These bytes of a blob, or all, as they come; whoever reads them checks them.
     async fn read(&self, digest: &Digest, range: Option<Range<u64>>) -> Result<Reading, SourceError>;
 
+    /// Brings what is missing of a blob in whatever order it comes; `None` from who sends streams alone, as [`Self::read`] does. Asked once
+    /// for all who want it, who are held up meanwhile: it begins and returns at once.
+    fn gather(&self, _wish: Wish) -> Option<Box<dyn Gathering>> {
+        None
+    }
+
     /// What was read of a blob last is not what it is: where this source has it from one of several, that one is not asked again soon.
     fn distrust(&self, _digest: &Digest) {}
 
@@ -56,6 +64,47 @@ pub struct Reading {
     pub is_ranged: bool,
     /// What was asked for of it.
     pub stream: BoxStream<'static, Result<Bytes, SourceError>>,
+}
+
+/// What is wanted of a blob whose pieces may come in any order.
+#[derive(Debug)]
+pub struct Wish {
+    /// The blob.
+    pub digest: Digest,
+    /// How it falls into pieces.
+    pub geometry: Geometry,
+    /// What they hash to.
+    pub hashes: PieceHashes,
+    /// The pieces that are here.
+    pub here: PieceSet,
+    /// Where a client is that reads, and waits or waited last; `None` while none does.
+    pub reading: watch::Receiver<Option<PieceIndex>>,
+    /// The memory that pieces are received into counts here; [`Gathered`] hands it on. Who waits for it holds nobody else up, and who
+    /// holds it keeps clients from reading.
+    pub memory: Budget,
+}
+
+/// A piece that came, and was found right by its hash: it is not looked at again.
+#[derive(Debug)]
+pub struct Gathered {
+    /// Which one.
+    pub piece: PieceIndex,
+    /// All of its bytes.
+    pub bytes: Vec<u8>,
+    /// The memory that they take, of [`Wish::memory`]; what is more than that is given back.
+    pub memory: OwnedSemaphorePermit,
+}
+
+/// Pieces on their way, in whatever order they come. Dropping it ends it.
+#[async_trait]
+pub trait Gathering: Send {
+    /// The next piece; `None` once all that was missing has come. May be given up while it is waited for, and nothing is lost by that. An
+    /// error ends it.
+    async fn next(&mut self) -> Option<Result<Gathered, SourceError>>;
+
+    /// A piece lies where it can be read again, be it that it came this way or another: it is not missing any more, and others may be told
+    /// that it is here.
+    fn landed(&mut self, piece: PieceIndex);
 }
 
 /// Why bytes did not come.

@@ -26,6 +26,7 @@ use crate::{
     piece::PIECE_BYTES,
     prewarm::{Prewarm, PrewarmMetrics, PrewarmSettings},
     site::{Site, SiteError, SiteMetrics},
+    sources::Sources,
     store::{Keeper, Store, StoreError, StoreMetrics, StoreSettings},
     tags::{MOST_MANIFEST_KINDS, TagMetrics, TagSettings, Tags},
     upstream::{Upstream, UpstreamError, UpstreamMetrics, metainfo_room},
@@ -93,12 +94,13 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     let edge = Arc::new(assemble(&config, upstreams, site, store, vouching, &metrics).map_err(unopened)?);
     let followers = follow(&config, &edge, &metrics);
     let draining = CancellationToken::new();
-    let admin = Admin::new(readiness(&edge, draining.clone()), metrics);
+    let admin = Admin::new(readiness(&edge, draining.clone()), metrics.clone());
     Ok(App {
         summary: format!("up to {}", config.cache.quota),
         upstreams: edge.upstreams.iter().map(|upstream| upstream.name().to_owned()).collect(),
         doors: doors.counted_in(http_metrics.connections.clone()),
         admin,
+        metrics,
         edge,
         http_metrics,
         keeper,
@@ -172,6 +174,7 @@ fn assemble(
         run_pieces: pieces(cache.run_size.as_bytes()),
         read_ahead_pieces: pieces(cache.read_ahead.as_bytes()),
         attempts: RUN_ATTEMPTS,
+        gathering_idle: BlobSettings::GATHERING_IDLE,
     };
     let grants = GrantSettings {
         ttl: cache.grant_ttl.get(),
@@ -191,13 +194,15 @@ fn assemble(
     };
     let (upstreams, tags) = (Arc::new(upstreams), Arc::new(Tags::new(store.clone(), site.clone(), tags, counted)?));
     let grants = Arc::new(Grants::new(store.clone(), grants, config.requests.login_limits())?);
-    let images = Arc::new(UpstreamImages::new(upstreams.clone(), tags.clone(), grants.clone(), site.clone()));
+    let sources = Arc::new(Sources::new(site.clone()));
+    let images = Arc::new(UpstreamImages::new(upstreams.clone(), tags.clone(), grants.clone(), sources.clone()));
     let prewarm = PrewarmSettings { follows_pulls: cache.prefetch, ..PrewarmSettings::default() };
     let (counted, tasks) = (PrewarmMetrics::new(metrics), TaskTracker::new());
     Ok(Edge {
         prewarm: Prewarm::new(prewarm, blobs.clone(), store.clone(), images, counted, tasks.clone(), stopping.clone()),
         blobs,
         upstreams,
+        sources,
         site,
         vouching,
         tags,

@@ -24,6 +24,7 @@ mod error;
 mod metainfo;
 mod metrics;
 mod passing;
+mod peer_token;
 mod published;
 mod scrutiny;
 mod settings;

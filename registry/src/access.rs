@@ -108,6 +108,8 @@ pub struct Settings {
     pub service: String,
     /// How long a token holds.
     pub token_lifetime: Duration,
+    /// The same of a token that is a peer's in a swarm.
+    pub peer_token_lifetime: Duration,
     /// How many accounts and roles there may be.
     pub limits: AccessLimits,
     /// How many issuers there may be.
@@ -144,7 +146,7 @@ impl Access {
             keyring: Keyring::default(),
             met: Cache::builder().max_capacity(MOST_MET).time_to_live(MET_FOR).build(),
             audit,
-            tokens: Tokens::new(keys, settings.token_lifetime),
+            tokens: Tokens::new(keys, settings.token_lifetime, settings.peer_token_lifetime),
             used: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
             directory: ArcSwap::from_pointee(directory),
@@ -246,6 +248,9 @@ impl Access {
 
     fn bearer(&self, text: &str) -> Result<Caller, AuthenticationError> {
         let token = self.tokens.check(text, &self.settings.service)?;
+        if token.peer_id.is_some() {
+            return Err(AuthenticationError::Token("it is a peer's, to be shown to its neighbours in a swarm alone"));
+        }
         let directory = self.directory.load();
         if token.subject.is_empty() {
             return Ok(Caller::anonymous(directory.clone(), Some(token)));

@@ -194,11 +194,13 @@ impl Config {
             );
         }
         let has_secret = self.keys.sealing_secret.is_set();
-        if self.auth.enabled && self.auth.bearer && self.keys.overlap < self.auth.token_lifetime {
-            problems.add(
-                &["keys.overlap", "auth.token_lifetime"],
-                "a token must be good for as long as it says: the overlap of keys must be as long as its lifetime, or longer",
-            );
+        for (key, lifetime) in self.auth.lifetimes() {
+            if self.auth.enabled && self.auth.bearer && self.keys.overlap < lifetime {
+                problems.add(
+                    &["keys.overlap", key],
+                    "a token must be good for as long as it says: the overlap of keys must be as long as its lifetime, or longer",
+                );
+            }
         }
         if self.auth.enabled && self.auth.bearer && self.database.kind == DatabaseKind::Postgres && !has_secret {
             problems.add(

@@ -334,6 +334,7 @@ fn access_settings(config: &Config) -> AccessSettings {
         takes_basic: auth.basic,
         service: config.token_service(),
         token_lifetime: auth.token_lifetime.get(),
+        peer_token_lifetime: auth.peer_token_lifetime.get(),
         limits: AccessLimits { accounts: auth.max_accounts, roles: auth.max_roles },
         max_issuers: auth.max_issuers,
         max_session: config.keys.overlap.get().min(MOST_SESSION),

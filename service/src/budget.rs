@@ -28,9 +28,18 @@ impl Budget {
 
     /// Memory for so many bytes, given back when the permit is dropped. More than there is in all counts as all there is.
     pub async fn take(&self, bytes: u64) -> Result<OwnedSemaphorePermit, NoBudget> {
-        let kibibytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).clamp(1, self.total_kibibytes);
-        let permit = tokio::time::timeout(self.patience, self.kibibytes.clone().acquire_many_owned(kibibytes));
-        permit.await.ok().and_then(Result::ok).ok_or(NoBudget)
+        let permit = self.kibibytes.clone().acquire_many_owned(self.kibibytes_of(bytes));
+        tokio::time::timeout(self.patience, permit).await.ok().and_then(Result::ok).ok_or(NoBudget)
+    }
+
+    /// The same, where it is there now and nobody waits for it.
+    pub fn try_take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        self.kibibytes.clone().try_acquire_many_owned(self.kibibytes_of(bytes)).ok()
+    }
+
+    /// What so many bytes count as.
+    fn kibibytes_of(&self, bytes: u64) -> u32 {
+        u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).clamp(1, self.total_kibibytes)
     }
 }
 
@@ -45,5 +54,20 @@ mod tests {
         assert!(budget.take(1).await.is_err());
         drop(first);
         assert!(budget.take(1 << 40).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_does_not_wait_takes_nothing_from_who_does() {
+        let budget = Budget::new(4096, Duration::from_secs(20));
+        let first = budget.try_take(3072).expect("nobody has any");
+        assert!(budget.try_take(2048).is_none());
+        let mut second = Box::pin(budget.take(2048));
+        assert!(futures_util::poll!(&mut second).is_pending());
+        assert!(budget.try_take(1).is_none(), "another waits for it");
+        drop(first);
+        let second = second.await.unwrap();
+        assert!(budget.try_take(2048).is_some() && budget.try_take(2049).is_none());
+        drop(second);
+        assert!(budget.try_take(1 << 40).is_some());
     }
 }

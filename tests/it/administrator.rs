@@ -153,6 +153,7 @@ async fn mistakes_about_accounts_are_reported() {
     let postgres = "[database]\nkind = \"postgres\"\nurl = \"postgres://postgres@127.0.0.1/x\"\n";
     for (text, words) in [
         ("[auth]\nenabled = true\ntoken_lifetime = \"59s\"\n".to_owned(), "auth.token_lifetime"),
+        ("[auth]\nenabled = true\npeer_token_lifetime = \"25h\"\n".to_owned(), "auth.peer_token_lifetime"),
         (format!("[auth]\nenabled = true\n{postgres}"), "keys.sealing_secret"),
         ("[auth]\nenabled = true\nadmin_password = \"short\"\n".into(), "auth.admin_password"),
         ("[auth]\nenabled = true\nbearer = false\nbasic = false\n".into(), "auth.b"),

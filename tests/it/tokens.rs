@@ -9,7 +9,11 @@ use longshore_tests::{Answer, Backend, Client, Image, Random, Registry, on_both_
 use serde_json::{Value, json};
 
 on_both_backends!(a_token_says_what_was_granted_of_what_was_asked, a_token_is_for_one_service);
-longshore_tests::once!(a_token_is_had_by_form_too, a_narrow_token_allows_what_it_says_alone,);
+longshore_tests::once!(
+    a_token_is_had_by_form_too,
+    a_narrow_token_allows_what_it_says_alone,
+    a_peer_s_token_is_for_its_neighbours
+);
 
 const KIND: &str = "longshore-access.v1+jwt";
 
@@ -99,7 +103,7 @@ async fn a_token_says_what_was_granted_of_what_was_asked(backend: Backend) {
     }
 
     let before = jiff::Timestamp::now().as_second();
-    let query = "scope=repository:team/app:pull&client_id=docker&account=ci&peer_id=node_1";
+    let query = "scope=repository:team/app:pull&client_id=docker&account=ci";
     let answer = client.get(&format!("/token?service={}&{query}", registry.authority())).await.expect(200);
     assert_eq!(answer.required("content-type"), "application/json");
     let told = answer.json();
@@ -109,7 +113,7 @@ async fn a_token_says_what_was_granted_of_what_was_asked(backend: Backend) {
     let number = |name: &str| claims[name].as_i64().unwrap_or_else(|| panic!("{name} is a number: {claims}"));
     assert_eq!((number("exp") - number("iat"), number("iat")), (300, issued_at.as_second()));
     assert!(number("nbf") <= number("iat") && (number("iat") - before).abs() <= 5, "{claims}");
-    assert_eq!((&claims["sub"], &claims["aud"], &claims["peerId"]), (&json!("ci"), &json!("longshore"), &json!("node_1")));
+    assert_eq!((&claims["sub"], &claims["aud"], claims.get("peerId")), (&json!("ci"), &json!("longshore"), None));
     assert!(!claims["iss"].as_str().unwrap().is_empty());
     // Whoever is asked says who it is; a token for another is not had by asking.
     let elsewhere = client.get("/token?service=elsewhere.example").await;
@@ -120,7 +124,6 @@ async fn a_token_says_what_was_granted_of_what_was_asked(backend: Backend) {
     }
     let other: Value = keys.check(KIND, &client.token(&["repository:team/app:pull"]).await).unwrap();
     assert_ne!(claims["jti"], other["jti"]);
-    assert!(other.get("peerId").is_none());
     let nobody: Value = keys.check(KIND, &registry.client().token(&["repository:team/app:pull"]).await).unwrap();
     assert_eq!((&nobody["sub"], access(&nobody)), (&json!(""), Access::new()));
     // Nothing outlives whom it is for.
@@ -176,6 +179,35 @@ async fn a_token_is_had_by_form_too() {
     assert!((400..500).contains(&Answer::to(untyped).await.status.as_u16()));
     for method in [Method::PUT, Method::DELETE] {
         Answer::to(client.request(method, "/token")).await.expect_error(405, "UNSUPPORTED");
+    }
+}
+
+/// Those who take it ask nobody, so it holds for longer; and it is nothing to the registry itself.
+async fn a_peer_s_token_is_for_its_neighbours() {
+    let mut registry = Registry::with_accounts(Backend::Folder, &[]).await;
+    let robot = registry.admin().create_robot("ci", &[("pull", "team/app")]).await;
+    let path = "/token?scope=repository:team/app:pull&peer_id=node_1";
+    for (lifetime, seconds) in [(None, 3600), (Some("10m"), 600)] {
+        let settings: Vec<_> = lifetime.map(|lifetime: &str| ("auth.peer_token_lifetime", lifetime.into())).into_iter().collect();
+        registry.restart_with(&settings).await;
+        let told = registry.as_account(&robot).get(path).await.expect(200).json();
+        assert_eq!(told["expires_in"], json!(seconds));
+        let token = told["token"].as_str().unwrap();
+        let claims: Value = keys(&registry.client()).await.check(KIND, token).unwrap();
+        assert_eq!((&claims["peerId"], access(&claims)), (&json!("node_1"), expected(&[("repository:team/app", &["pull"])])));
+        assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), seconds);
+        let peer = registry.client().as_bearer(token);
+        for path in ["/v2/", "/v2/team/app/tags/list", "/v2/_catalog", "/v2/_longshore/events"] {
+            refused_for(peer.get(path).await, "invalid_token");
+        }
+        let own = registry.as_account(&robot).get("/token?scope=repository:team/app:pull").await.expect(200).json();
+        assert_eq!(own["expires_in"], json!(300));
+        registry.client().as_bearer(own["token"].as_str().unwrap()).get("/v2/").await.expect(200);
+    }
+    let long = "p".repeat(129);
+    for wrong in ["", "a%20b", "%C3%A9", &long] {
+        let answer = registry.as_account(&robot).get(&format!("/token?peer_id={wrong}")).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
     }
 }
 

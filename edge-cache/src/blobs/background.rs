@@ -16,11 +16,12 @@ use tokio::{
 
 use super::{
     Blobs, OpenError, Plan, Shared,
-    flights::{Flights, Wanted},
+    flights::{Failed, Flights, Waiting, Wanted},
     passing, rangeless,
     whole::Whole,
 };
 use crate::{
+    hot::Piece,
     piece::{Geometry, PIECE_BYTES, PieceIndex, PieceSet},
     source::{SharedSource, SourceError},
     store::Entry,
@@ -109,7 +110,7 @@ impl Fetched {
 struct Turn<'a> {
     counter: &'a AtomicU64,
     count: u64,
-    _room: Option<OwnedSemaphorePermit>,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Turn<'_> {
@@ -120,11 +121,18 @@ impl Turn<'_> {
             self.counter.fetch_sub(1, Ordering::Relaxed);
         }
     }
+
+    /// What it was for needs none.
+    fn end(&mut self) {
+        self.counter.fetch_sub(self.count, Ordering::Relaxed);
+        self.count = 0;
+        drop(self.room.take());
+    }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.counter.fetch_sub(self.count, Ordering::Relaxed);
+        self.end();
     }
 }
 
@@ -158,15 +166,16 @@ impl Background {
         }
         let (counter, count) = if is_whole { (&*limits.wholes, 1) } else { (&*limits.pieces, u64::from(pieces)) };
         counter.fetch_add(count, Ordering::Relaxed);
-        Turn { counter, count, _room: room }
+        Turn { counter, count, room }
     }
 
-    /// Whether a client is being told how it can have a blob, or more is being fetched than is for this.
+    /// Whether a client is being told how it can have a blob, or waits for a piece that is gathered, or more is being fetched than is for
+    /// this.
     fn clients_wait(&self, shared: &Shared) -> bool {
-        let pieces = u64::try_from(shared.metrics.pieces_in_flight.get()).unwrap_or(0);
+        let (pieces, is_gathered) = shared.flights.at_work();
         let wholes = shared.wholes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).len() as u64;
         let is_fetching = pieces > self.0.pieces.load(Ordering::Relaxed) || wholes > self.0.wholes.load(Ordering::Relaxed);
-        is_fetching || shared.opening.load(Ordering::Relaxed) > 0
+        is_fetching || is_gathered || shared.opening.load(Ordering::Relaxed) > 0
     }
 }
 
@@ -239,7 +248,8 @@ fn may_pass(error: &OpenError) -> bool {
     }
 }
 
-/// Fetches what is missing, a run of pieces after another, and waits until all of it was found right.
+/// Fetches what is missing, a run of pieces after another, and waits until all of it was found right. What a source gathers comes by
+/// itself, as long as it is waited for: who gathers is told where clients read, and brings that first.
 async fn pieces(
     shared: &Arc<Shared>,
     entry: &Arc<Entry>,
@@ -259,6 +269,11 @@ async fn pieces(
             return shared.checked(entry, source).await;
         };
         first = missing;
+        if let Some(waiting) = shared.flights.gathered(entry, PieceIndex(missing)) {
+            let landed = landed(entry, waiting, tell).await;
+            require_kept(shared, entry, PieceIndex(missing), landed)?;
+            continue;
+        }
         let is_rangeless = shared.rangeless.has(&source.address());
         let run = if is_rangeless { rangeless::MOST_PIECES } else { background.0.settings.run_pieces };
         let run_end = missing.saturating_add(run).min(end);
@@ -266,27 +281,50 @@ async fn pieces(
         let mut turn = background.turn(shared, run_end - missing, false).await;
         for piece in (missing..run_end).map(PieceIndex) {
             let waiting = Flights::join(shared, entry, source, piece, run_end, Wanted::ToKeep, |_| ());
-            let Some(mut waiting) = waiting else {
+            let Some(waiting) = waiting else {
                 turn.one_less();
                 continue;
             };
-            // Nobody tells of it any more once it is written, which is later than it is first told of.
-            while waiting.changed().await.is_ok() {}
+            if waiting.is_gathered() {
+                turn.end();
+            }
+            let landed = landed(entry, waiting, tell).await;
             turn.one_less();
-            let landed = waiting.borrow().clone();
-            match landed {
-                Some(Ok(_)) if entry.has(piece) => tell(Fetched::of(entry.geometry(), &entry.present())),
+            match require_kept(shared, entry, piece, landed) {
+                Ok(()) => tell(Fetched::of(entry.geometry(), &entry.present())),
                 // What comes before it is here, and the next run begins with it.
-                _ if piece.0 != missing => break,
-                Some(Ok(_)) => return Err(not_kept(shared, entry)),
-                Some(Err(failed)) if matches!(failed.error, OpenError::Source(SourceError::Unkept)) => {
-                    return Err(not_kept(shared, entry));
-                }
-                Some(Err(failed)) => return Err(failed.error),
-                None => return Err(OpenError::GaveUp(entry.digest().clone())),
+                Err(_) if piece.0 != missing => break,
+                Err(error) => return Err(error),
             }
         }
         drop(turn);
+    }
+}
+
+/// What a piece comes to, once it lies in the store or will not. Others that are gathered come before it, and are told of.
+async fn landed(entry: &Entry, mut waiting: Waiting, tell: &mut (impl FnMut(Fetched) + Send)) -> Option<Result<Piece, Failed>> {
+    let Some(mut count) = waiting.count() else { return waiting.written().await };
+    loop {
+        tokio::select! {
+            landed = waiting.written() => return landed,
+            Ok(()) = count.changed() => tell(Fetched::of(entry.geometry(), &entry.present())),
+        }
+    }
+}
+
+/// That a piece is here, which has come to this.
+fn require_kept(
+    shared: &Shared,
+    entry: &Entry,
+    piece: PieceIndex,
+    landed: Option<Result<Piece, Failed>>,
+) -> Result<(), OpenError> {
+    match landed {
+        Some(Ok(_)) if entry.has(piece) => Ok(()),
+        Some(Ok(_)) => Err(not_kept(shared, entry)),
+        Some(Err(failed)) if matches!(failed.error, OpenError::Source(SourceError::Unkept)) => Err(not_kept(shared, entry)),
+        Some(Err(failed)) => Err(failed.error),
+        None => Err(OpenError::GaveUp(entry.digest().clone())),
     }
 }
 
@@ -348,12 +386,13 @@ mod tests {
     #[test]
     fn what_came_is_not_counted_as_on_its_way() {
         let counter = AtomicU64::new(5);
-        let mut turn = Turn { counter: &counter, count: 3, _room: None };
+        let mut turn = Turn { counter: &counter, count: 3, room: None };
         turn.one_less();
         assert_eq!(counter.load(Ordering::Relaxed), 4);
+        turn.end();
         drop(turn);
         assert_eq!(counter.load(Ordering::Relaxed), 2);
-        let mut turn = Turn { counter: &counter, count: 0, _room: None };
+        let mut turn = Turn { counter: &counter, count: 0, room: None };
         turn.one_less();
         drop(turn);
         assert_eq!(counter.load(Ordering::Relaxed), 2, "what is another's");

@@ -24,27 +24,19 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     BlobBody, OpenError, Shared,
     checks::Along,
-    flights::{Failed, Flights, Waiting, Wanted},
+    disk::NotRead,
+    flights::{Failed, Flights, Waiting, Wanted, Whereabouts},
     lapsing::BEHIND,
 };
 use crate::{
     hot::{Piece, PieceKey},
     piece::PieceIndex,
     source::{SharedSource, SourceError},
-    store::{Entry, ReadError},
+    store::Entry,
 };
 use in_order::InOrder;
 use started::Started;
 use trouble::{FIRST_PAUSE, Trouble};
-
-/// Why a piece was not read from the disk.
-#[derive(Clone, Debug)]
-pub enum NotRead {
-    /// It is not there, or not right, or can't be read: it is to be fetched.
-    Fetch,
-    /// See [`NoBudget`].
-    NoBudget(NoBudget),
-}
 
 /// One who reads a range.
 pub struct Reader {
@@ -60,6 +52,8 @@ pub struct Reader {
     hit_bytes: IntCounter,
     /// Whether the disk did not give what is there.
     is_disk_off: AtomicBool,
+    /// What who gathers the blob is told of it.
+    whereabouts: Whereabouts,
 }
 
 impl Reader {
@@ -68,7 +62,8 @@ impl Reader {
         let served_bytes = shared.metrics.served_bytes.with_label_values(&name);
         let hit_bytes = shared.metrics.hit_bytes.with_label_values(&name);
         let (started, first, is_disk_off) = (Started::default(), OnceLock::new(), AtomicBool::new(false));
-        Self { shared, entry, source, range, started, first, served_bytes, hit_bytes, is_disk_off }
+        let whereabouts = Whereabouts::default();
+        Self { shared, entry, source, range, started, first, served_bytes, hit_bytes, is_disk_off, whereabouts }
     }
 
     /// That there is memory for its first piece, before anything is answered. Nothing is set aside: many may be about to read the same.
@@ -116,6 +111,12 @@ impl Reader {
 
     /// A piece.
     async fn piece(&self, piece: PieceIndex) -> Result<Piece, OpenError> {
+        let held = self.piece_at_last(piece).await?;
+        self.whereabouts.go_on(piece);
+        Ok(held)
+    }
+
+    async fn piece_at_last(&self, piece: PieceIndex) -> Result<Piece, OpenError> {
         let gave_up = || OpenError::GaveUp(self.entry.digest().clone());
         let key = self.entry.hashes().get(piece).ok_or_else(gave_up)?;
         let (mut trouble, mut unread) = (Trouble::default(), 0);
@@ -148,9 +149,11 @@ impl Reader {
                 }
                 continue;
             };
-            self.fetch_ahead(self.ahead_of(piece));
-            let landed = waiting.wait_for(Option::is_some).await.map(|landed| landed.clone());
-            match landed.ok().flatten() {
+            if !waiting.is_gathered() {
+                self.fetch_ahead(self.ahead_of(piece));
+            }
+            self.whereabouts.wait(piece, &waiting);
+            match waiting.landed().await {
                 Some(Ok(held)) => return Ok(held),
                 Some(Err(failed)) => {
                     self.started.take_back(piece);
@@ -220,28 +223,11 @@ impl Reader {
             return self.read(key, piece).await.ok();
         }
         let Some(mut waiting) = self.join(piece, Wanted::ToRead) else { return self.shared.hot.get(&key) };
-        let landed = waiting.wait_for(Option::is_some).await.ok()?.clone();
-        landed?.ok()
+        waiting.landed().await?.ok()
     }
 
-    /// Reads a piece from the disk, once for all who want it now.
     async fn read(&self, key: PieceKey, piece: PieceIndex) -> Result<Piece, NotRead> {
-        let read = || {
-            let (shared, entry) = (self.shared.clone(), self.entry.clone());
-            async move {
-                let Range { start, end } = entry.geometry().bytes_of(piece);
-                let room = shared.hot.room_for(end - start).await.map_err(NotRead::NoBudget)?;
-                match entry.read_vec(piece).await {
-                    Ok(bytes) => Ok(shared.hot.put(key, bytes, room)),
-                    Err(ReadError::Missing { .. }) => Err(NotRead::Fetch),
-                    Err(_) => {
-                        shared.hot.forget(&key);
-                        Err(NotRead::Fetch)
-                    }
-                }
-            }
-        };
-        self.shared.reads.run_once(key, read).await.unwrap_or(Err(NotRead::Fetch))
+        self.shared.read_from_disk(&self.entry, key, piece).await
     }
 
     /// The pieces that who reads in order will want soon, after one.

@@ -4,6 +4,7 @@ mod checks;
 mod counts;
 mod ends;
 mod evicting;
+mod gathering;
 mod leaving;
 mod runs;
 mod slow;
@@ -238,7 +239,15 @@ impl Cache {
         let (store, keeper) = Store::open(settings, StoreMetrics::new(&metrics)).unwrap();
         let stop = CancellationToken::new();
         tokio::spawn(keeper.run(stop.clone()));
-        let settings = BlobSettings { hot_bytes, in_flight_bytes, budget_wait, run_pieces: 4, read_ahead_pieces: 2, attempts: 3 };
+        let settings = BlobSettings {
+            hot_bytes,
+            in_flight_bytes,
+            budget_wait,
+            run_pieces: 4,
+            read_ahead_pieces: 2,
+            attempts: 3,
+            gathering_idle: Duration::from_millis(200),
+        };
         let blobs = Blobs::new(store.clone(), settings, BlobMetrics::new(&metrics)).unwrap();
         Self { blobs, store, stop, folder }
     }

@@ -15,6 +15,8 @@ pub enum ControlRoute {
     Pins,
     /// `scrub`
     Scrub,
+    /// `swarm`
+    Swarm,
 }
 
 impl ControlRoute {
@@ -25,6 +27,7 @@ impl ControlRoute {
             "blobs" => Ok(Self::Blobs),
             "pins" => Ok(Self::Pins),
             "scrub" => Ok(Self::Scrub),
+            "swarm" => Ok(Self::Swarm),
             _ => {
                 let digest = path.strip_prefix("blobs/").ok_or_else(Refusal::unknown)?;
                 Ok(Self::Blob(digest.parse().map_err(Refusal::digest)?))
@@ -35,7 +38,7 @@ impl ControlRoute {
     /// The methods that it has.
     pub fn allowed(&self) -> &'static str {
         match self {
-            Self::Status | Self::Blobs => "GET, HEAD",
+            Self::Status | Self::Blobs | Self::Swarm => "GET, HEAD",
             Self::Blob(_) => "DELETE",
             Self::Pins => "GET, HEAD, POST, DELETE",
             Self::Scrub => "GET, HEAD, POST",
@@ -54,6 +57,7 @@ mod tests {
         let digest = Digest::of(Algorithm::Sha256, b"");
         assert_eq!(ControlRoute::parse(&format!("blobs/{digest}")).ok(), Some(ControlRoute::Blob(digest)));
         assert_eq!(ControlRoute::parse("status").ok(), Some(ControlRoute::Status));
+        assert_eq!(ControlRoute::parse("swarm").ok(), Some(ControlRoute::Swarm));
         for (path, status) in [("", 404), ("statu", 404), ("pins/x", 404), ("blobs/", 400), ("blobs/sha256:x", 400)] {
             assert_eq!(ControlRoute::parse(path).expect_err("no such path").status.as_u16(), status, "{path}");
         }

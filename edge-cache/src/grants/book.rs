@@ -109,6 +109,16 @@ impl Book {
         self.links.get(place, what)
     }
 
+    /// The same, and no longer than since all was last forgotten of the upstream.
+    pub fn is_linked_now(&self, place: &Place, what: &What) -> bool {
+        self.link(place, what).is_some_and(|link| !self.is_from_before(place, link))
+    }
+
+    /// How long a right is believed before the upstream is asked again.
+    pub fn ttl(&self) -> Duration {
+        self.settings.ttl
+    }
+
     /// Notes that an upstream has granted it to one who asked at that time, from which on it counts.
     pub fn grant(&self, question: &Question, asked: Asked, now: Now) {
         let Question { place, what, who, ends_at, .. } = question;

@@ -64,7 +64,7 @@ impl Grants {
     }
 
     /// What comes of a question that is being asked about the same, or else of this one; and whether it was this one.
-    async fn join(
+    pub(super) async fn join(
         &self,
         upstream: &Arc<Upstream>,
         about: Option<&What>,

@@ -1,5 +1,7 @@
 //! Clients, and a registry of ours that changes its mind about them.
 
+mod peers;
+
 use std::sync::{
     Mutex,
     atomic::{AtomicBool, AtomicU16, Ordering},

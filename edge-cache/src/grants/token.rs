@@ -3,6 +3,7 @@
 use longshore_oci::{AccessToken, RepositoryName, Scope};
 use longshore_service::signing::InvalidSignature;
 
+use super::PeerDenied;
 use crate::upstream::Upstream;
 
 /// The longest token that is looked at, in bytes.
@@ -15,6 +16,8 @@ const PULL: &str = "pull";
 pub enum Checked {
     /// The upstream has signed this.
     Signed(Box<AccessToken>),
+    /// The same for a peer, to be shown to its neighbours in a swarm alone.
+    Peer(Box<AccessToken>),
     /// It has not.
     Forged,
     /// It can't be told here; the upstream can.
@@ -26,7 +29,7 @@ pub enum Checked {
 pub enum Worth {
     /// It covers the pull, until this second since 1970.
     Covers(i64),
-    /// It does not: it is forged, over, for another service or for something else.
+    /// It does not: it is forged, over, a peer's, for another service or for something else.
     Nothing,
     /// It can't be told here; the upstream can.
     Unknown,
@@ -40,10 +43,17 @@ pub async fn check(upstream: &Upstream, text: &str) -> Checked {
     upstream.check::<AccessToken>(AccessToken::KIND, text).await.map_or(Checked::Unknown, checked)
 }
 
+/// The same by the keys that are known now.
+pub fn check_known(upstream: &Upstream, text: &str) -> Checked {
+    if text.len() > MOST_BYTES {
+        return Checked::Forged;
+    }
+    upstream.check_known::<AccessToken>(AccessToken::KIND, text).map_or(Checked::Unknown, checked)
+}
+
 fn checked(signed: Result<AccessToken, InvalidSignature>) -> Checked {
     match signed {
-        // That of a peer is bound to more than is seen here.
-        Ok(token) if token.peer_id.is_some() => Checked::Unknown,
+        Ok(token) if token.peer_id.is_some() => Checked::Peer(Box::new(token)),
         Ok(token) => Checked::Signed(Box::new(token)),
         Err(InvalidSignature::UnknownKey(_)) => Checked::Unknown,
         Err(_) => Checked::Forged,
@@ -54,12 +64,42 @@ fn checked(signed: Result<AccessToken, InvalidSignature>) -> Checked {
 pub fn worth(checked: &Checked, service: Option<&str>, repository: &RepositoryName, now: i64) -> Worth {
     let token = match checked {
         Checked::Signed(token) => token,
-        Checked::Forged => return Worth::Nothing,
+        // That of a peer is bound to more than a client shows.
+        Checked::Forged | Checked::Peer(_) => return Worth::Nothing,
         Checked::Unknown => return Worth::Unknown,
     };
     let Some(service) = service else { return Worth::Unknown };
     let is_good = token.holds(service, now) && token.covers(Scope::REPOSITORY, repository.as_str(), PULL);
     if is_good { Worth::Covers(token.expires_at) } else { Worth::Nothing }
+}
+
+/// Until which second since 1970 a peer's token covers a pull, shown at such a second by the peer of this id, for a service; for whichever it
+/// is where that is not known.
+pub fn peer_worth(
+    checked: &Checked,
+    service: Option<&str>,
+    repository: &RepositoryName,
+    peer_id: &str,
+    now: i64,
+) -> Result<i64, PeerDenied> {
+    let token = match checked {
+        Checked::Peer(token) => token,
+        Checked::Signed(_) => return Err(PeerDenied::Token("is no peer's")),
+        Checked::Forged => return Err(PeerDenied::Token("is not signed by the registry's keys")),
+        Checked::Unknown => return Err(PeerDenied::Unchecked),
+    };
+    let service = service.unwrap_or(&token.audience);
+    if token.peer_id.as_deref() != Some(peer_id) {
+        Err(PeerDenied::Token("is another peer's"))
+    } else if token.audience != service {
+        Err(PeerDenied::Token("is for another service"))
+    } else if !token.holds(service, now) {
+        Err(PeerDenied::Token("does not hold now"))
+    } else if !token.covers(Scope::REPOSITORY, repository.as_str(), PULL) {
+        Err(PeerDenied::Token("is not for a pull from the repository"))
+    } else {
+        Ok(token.expires_at)
+    }
 }
 
 /// The service that a challenge wants a token for (Docker registry token specification).
@@ -111,7 +151,7 @@ mod tests {
         assert_eq!(of(&good, &key, Some("another")), Worth::Nothing);
         assert_eq!(of(&AccessToken { expires_at: NOW, ..token() }, &key, here), Worth::Nothing);
         assert_eq!(of(&AccessToken { not_before: NOW + 60, ..token() }, &key, here), Worth::Nothing);
-        assert_eq!(of(&AccessToken { peer_id: Some("p".into()), ..token() }, &key, here), Worth::Unknown);
+        assert_eq!(of(&AccessToken { peer_id: Some("p".into()), ..token() }, &key, here), Worth::Nothing);
         for scope in [
             Scope::new(Scope::REPOSITORY, "team/other", &["pull"]),
             Scope::new(Scope::REPOSITORY, "team/app", &["push"]),

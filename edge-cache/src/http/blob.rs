@@ -46,6 +46,7 @@ async fn head(edge: &Edge, call: &Call, name: RepositoryName, digest: &Digest, g
 }
 
 async fn content(edge: &Edge, call: &Call, name: RepositoryName, digest: &Digest, granted: Granted) -> Outcome {
+    edge.sources.shares(&call.upstream, &name, digest);
     let source = edge.source(Origin { upstream: call.upstream.clone(), repository: name, who: granted.identity });
     let wanted = wanted(&call.parts.method, &call.parts.headers, digest);
     let opened = edge.blobs.open(digest, source, wanted).await.map_err(failed)?;

@@ -85,9 +85,11 @@ pub fn refuse(error: &Error, asking: Asking<'_>) -> Response<Body> {
 fn judge(error: &Error) -> Refusal {
     let of = |code| Refusal::new(code, error);
     match error {
-        Error::Route(RouteError::Unknown) | Error::NotPassedOn | Error::NotLongshore(_) | Error::NotVouched(_) => {
-            of(ErrorCode::Unsupported).status(StatusCode::NOT_FOUND)
-        }
+        Error::Route(RouteError::Unknown)
+        | Error::NotPassedOn
+        | Error::NotLongshore(_)
+        | Error::NotVouched(_)
+        | Error::NoSwarm => of(ErrorCode::Unsupported).status(StatusCode::NOT_FOUND),
         Error::Route(RouteError::Name(_)) => of(ErrorCode::NameInvalid),
         Error::Route(RouteError::Digest(_) | RouteError::Reference(InvalidReference::Digest(_))) => of(ErrorCode::DigestInvalid),
         Error::Route(RouteError::Reference(InvalidReference::Tag(_))) => of(ErrorCode::TagInvalid),

@@ -1,7 +1,10 @@
 //! Requests, and an upstream that answers them as it is told to.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,6 +19,9 @@ use crate::{
     Origin,
     app::App,
     config::Config,
+    neighbours::Neighbours,
+    site::SiteRepository,
+    source::SharedSource,
     start,
     upstream::{
         Identity,
@@ -202,4 +208,73 @@ fn no_answer_is_guessed_at() {
     mark(&mut response, "blob");
     assert_eq!(response.headers()["x-content-type-options"], "nosniff");
     assert_eq!(response.extensions().get(), Some(&RouteLabel("blob")));
+}
+
+/// Neighbours who have nothing, and note what they are told.
+#[derive(Default)]
+struct Deaf {
+    asked_before: Mutex<Vec<SiteRepository>>,
+    shared: Mutex<Vec<(SiteRepository, Digest)>>,
+    record: Mutex<Option<serde_json::Value>>,
+}
+
+#[async_trait::async_trait]
+impl Neighbours for Deaf {
+    fn before(&self, behind: SharedSource, place: &SiteRepository) -> SharedSource {
+        self.asked_before.lock().unwrap().push(place.clone());
+        behind
+    }
+
+    fn shares(&self, place: &SiteRepository, digest: &Digest) {
+        self.shared.lock().unwrap().push((place.clone(), digest.clone()));
+    }
+
+    fn record(&self) -> Option<serde_json::Value> {
+        self.record.lock().unwrap().clone()
+    }
+
+    async fn status(&self) -> Option<serde_json::Value> {
+        self.record()
+    }
+}
+
+#[tokio::test]
+async fn neighbours_are_asked_first_and_told_what_somebody_was_let_at() {
+    let right = basic("bob:right");
+    let bed = Bed::start("other", move |head| if head.contains(&right) { blob(head) } else { unauthorized() }).await;
+    let neighbours = Arc::new(Deaf::default());
+    bed.edge.sources.set_neighbours(neighbours.clone());
+    let path = format!("/v2/team/app/blobs/{}", digest());
+    assert_eq!(bed.status(&path, "bob:wrong", 1).await, 401);
+    assert!(neighbours.shared.lock().unwrap().is_empty() && neighbours.asked_before.lock().unwrap().is_empty());
+    bed.pull(Some("bob:right")).await;
+    let upstream = bed.edge.upstreams.iter().next().unwrap();
+    let place = SiteRepository::new(upstream, "team/app".parse().unwrap());
+    assert_eq!(*neighbours.shared.lock().unwrap(), [(place.clone(), digest())]);
+    assert!(neighbours.asked_before.lock().unwrap().contains(&place));
+}
+
+#[tokio::test]
+async fn who_the_edge_is_among_its_neighbours_is_told_where_it_has_any() {
+    const PATH: &str = "/v2/_longshore/swarm";
+    let bed = Bed::start("other", |_| unauthorized()).await;
+    let (status, words) = told(bed.get(PATH, None, 1).await).await;
+    assert!(status == 404 && words.contains("UNSUPPORTED") && words.contains("no swarm"), "{words}");
+    let neighbours = Arc::new(Deaf::default());
+    bed.edge.sources.set_neighbours(neighbours.clone());
+    assert_eq!(bed.get(PATH, None, 1).await.status(), 404, "it is not known yet");
+    let record = serde_json::json!({ "peerId": "peer-a", "addresses": ["10.0.0.1:7"] });
+    *neighbours.record.lock().unwrap() = Some(record.clone());
+    let answer = bed.get(PATH, None, 1).await;
+    assert_eq!(answer.extensions().get::<RouteLabel>(), Some(&RouteLabel("swarm")));
+    assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/json");
+    let (status, words) = told(answer).await;
+    assert_eq!((status, serde_json::from_str::<serde_json::Value>(&words).unwrap()), (200, record.clone()));
+    for (method, status) in [(Method::HEAD, 200), (Method::POST, 405)] {
+        let request = Request::builder().method(&method).uri(PATH).body(()).unwrap();
+        let answer = handle(&bed.edge, request, IpAddr::from([10, 0, 0, 1])).await;
+        assert_eq!(answer.status().as_u16(), status);
+        assert_eq!(told(answer).await.1.is_empty(), method == Method::HEAD);
+    }
+    assert_eq!(bed.server.count(), 0, "it is no upstream's");
 }

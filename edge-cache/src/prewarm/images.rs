@@ -4,7 +4,7 @@ use std::{error::Error, sync::Arc};
 
 use async_trait::async_trait;
 use longshore_client::FetchedManifest;
-use longshore_oci::Reference;
+use longshore_oci::{Digest, Reference};
 
 use crate::{grants::What, source::SharedSource};
 
@@ -37,4 +37,7 @@ pub trait Repository: Send + Sync + 'static {
 
     /// Finds out whether whoever shows nothing may have something of it, so that they get it when the upstream can't be asked any more.
     async fn learn_right(&self, what: &What);
+
+    /// Tells neighbours that a blob of it is or will be here, where it is sure that the repository has it.
+    async fn share(&self, digest: &Digest);
 }

@@ -44,6 +44,8 @@ struct Harbour {
     asked: Mutex<Vec<(Digest, Range<u64>)>>,
     /// What rights were learned of, in turn.
     learned: Mutex<Vec<Digest>>,
+    /// What neighbours were told of, in turn.
+    shared: Mutex<Vec<Digest>>,
     /// While it has none, blobs wait.
     gate: Gate,
     /// How often it is still left alone when it is asked for a manifest.
@@ -143,6 +145,10 @@ impl Repository for Port {
     async fn learn_right(&self, what: &What) {
         self.0.learned.lock().unwrap().push(what.digest().clone());
     }
+
+    async fn share(&self, digest: &Digest) {
+        self.0.shared.lock().unwrap().push(digest.clone());
+    }
 }
 
 #[async_trait]
@@ -226,6 +232,7 @@ impl Edge {
             run_pieces: 4,
             read_ahead_pieces: 2,
             attempts: 2,
+            gathering_idle: BlobSettings::GATHERING_IDLE,
         };
         let blobs = Blobs::new(store.clone(), settings, BlobMetrics::new(&metrics)).unwrap();
         let background = BackgroundSettings { pieces: 4, run_pieces: 2, patience };
@@ -333,6 +340,8 @@ async fn an_image_is_there_for_its_platform_and_pinned() {
         assert_eq!(edge.pinned(), all);
         let learned = harbour.learned.lock().unwrap().clone();
         assert!(all.iter().all(|digest| learned.contains(digest)) && !learned.contains(&other.0), "who may have it is known");
+        let told = harbour.shared.lock().unwrap().clone();
+        assert!([&config, &layer, &shared].iter().all(|(blob, _)| told.contains(blob)) && !told.contains(&other.0));
         let pin = edge.store.pins().into_iter().find(|pin| pin.digest == layer.0).unwrap();
         let days = (pin.expires_at.unwrap().as_second() - Timestamp::now().as_second()) / 86_400;
         assert_eq!((pin.reason.as_str(), pin.image.as_deref(), pin.size_bytes), (operation.id(), Some("app:v1"), layer.1));

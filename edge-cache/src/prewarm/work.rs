@@ -197,7 +197,9 @@ async fn fetch_blob(
     image: &Image,
 ) -> Result<(), NotThere> {
     let tell = |fetched| operation.fetched(&digest, fetched);
-    let fetched = shared.blobs.prewarm(&digest, image.blobs.clone(), &shared.background, tell).await;
+    let fetching = shared.blobs.prewarm(&digest, image.blobs.clone(), &shared.background, tell);
+    // Neighbours who fetch the same have what is here of it meanwhile.
+    let (fetched, ()) = tokio::join!(fetching, image.repository.share(&digest));
     let fetched = fetched.map_err(|source| NotThere::Blob { digest: digest.clone(), source })?;
     if fetched.bytes_in_all != expected_bytes {
         return Err(NotThere::Length { digest, actual_bytes: fetched.bytes_in_all, expected_bytes });

@@ -103,6 +103,19 @@ impl Upstream {
     }
 
     pub(super) async fn ask_as(&self, asker: &Asker, ask: &Ask) -> Result<Answer, UpstreamError> {
+        self.attempts(asker, ask, |endpoint| self.ask_at(endpoint, asker, ask)).await
+    }
+
+    /// Tries something that somebody asks at one address or the other, as often as it takes and is allowed.
+    pub(super) async fn attempts<T, F>(
+        &self,
+        asker: &Asker,
+        ask: &Ask,
+        attempt: impl Fn(Arc<Endpoint>) -> F,
+    ) -> Result<T, UpstreamError>
+    where
+        F: Future<Output = Result<T, UpstreamError>>,
+    {
         let mut effort = Effort::new(self.endpoints.len(), self.settings.retry_timeout, Instant::now());
         let mut last = None;
         loop {
@@ -116,8 +129,8 @@ impl Upstream {
                 }
                 Err(closed) => return Err(last.unwrap_or_else(|| self.paused(closed.reason(), closed.wait()))),
             };
-            let error = match self.ask_at(&self.endpoints[place], asker, ask).await {
-                Ok(answer) => return Ok(answer),
+            let error = match attempt(self.endpoints[place].clone()).await {
+                Ok(done) => return Ok(done),
                 Err(error) => error,
             };
             self.note_failure(&self.endpoints[place], (asker, ask), &error, effort.blame(place));
@@ -147,7 +160,7 @@ impl Upstream {
         Err(shortest.expect("there is an address"))
     }
 
-    async fn ask_at(&self, endpoint: &Arc<Endpoint>, asker: &Asker, ask: &Ask) -> Result<Answer, UpstreamError> {
+    async fn ask_at(&self, endpoint: Arc<Endpoint>, asker: &Asker, ask: &Ask) -> Result<Answer, UpstreamError> {
         // A stream of changes stays for as long as both sides do, and there is one; it would take its place from all others.
         let slot = if ask.route == Route::Events {
             None
@@ -155,7 +168,7 @@ impl Upstream {
             Some(self.slots.take(ask.is_long()).await.ok_or_else(|| self.busy())?)
         };
         let (in_flight, begun) = (self.counts.begin(), Instant::now());
-        let arrived = self.arrival(endpoint, asker, ask).await;
+        let arrived = self.arrival(&endpoint, asker, ask).await;
         let outcome = match &arrived {
             Ok(arrived) if arrived.pulled.status == StatusCode::NOT_MODIFIED => "304",
             Ok(_) => "2xx",
@@ -164,7 +177,7 @@ impl Upstream {
         self.counts.answered(ask.route.label(), outcome, begun.elapsed().as_secs_f64());
         let arrived = arrived?;
         endpoint.answers(&self.counts);
-        Ok(Answer::of(arrived, self, endpoint, (slot, in_flight)))
+        Ok(Answer::of(arrived, self, &endpoint, (slot, in_flight)))
     }
 
     /// The answer, with the first bytes of its body where it has one.

@@ -17,6 +17,7 @@ const MOST_BYTES: usize = 64 << 10;
 pub struct Tokens {
     keys: Arc<Keys>,
     lifetime: Duration,
+    peer_lifetime: Duration,
     known: KnownTokens,
 }
 
@@ -47,9 +48,9 @@ pub struct Minted {
 }
 
 impl Tokens {
-    /// Tokens by these keys, for so long each.
-    pub fn new(keys: Arc<Keys>, lifetime: Duration) -> Self {
-        Self { keys, lifetime, known: KnownTokens::default() }
+    /// Tokens by these keys, for so long each; a peer's for as long as its own.
+    pub fn new(keys: Arc<Keys>, lifetime: Duration, peer_lifetime: Duration) -> Self {
+        Self { keys, lifetime, peer_lifetime, known: KnownTokens::default() }
     }
 
     /// A token. `None` where there is no key to sign it with.
@@ -57,7 +58,8 @@ impl Tokens {
         let key = self.keys.current()?;
         let account = caller.account().map(super::Member::account);
         let now = Timestamp::now().as_second();
-        let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
+        let lifetime = if wish.peer_id.is_some() { self.peer_lifetime } else { self.lifetime };
+        let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
         let expires_at = now.saturating_add(lifetime);
         let spoken_for = caller.spoken_for();
         let end = account.and_then(|account| account.expires_at).map(Timestamp::as_second);

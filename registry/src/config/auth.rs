@@ -22,6 +22,10 @@ pub struct Auth {
     pub service: String,
     /// How long a token holds, from `1m` to `1d`.
     pub token_lifetime: Duration,
+    /// How long a token holds that a node shows to its neighbours in a swarm, from `1m` to `1d`. They take it without asking the registry: so
+    /// long after a right was revoked they may still give what they hold, and so long they do while the registry is away. The registry
+    /// itself takes none of these.
+    pub peer_token_lifetime: Duration,
     /// The password of the account `admin`, which the first start makes. Where none is given one is made, and told once.
     pub admin_password: Secret,
     /// The most accounts.
@@ -44,6 +48,7 @@ impl Default for Auth {
             basic: true,
             service: String::new(),
             token_lifetime: Duration::seconds(300),
+            peer_token_lifetime: Duration::hours(1),
             admin_password: Secret::default(),
             max_accounts: 10_000,
             max_roles: 50_000,
@@ -60,6 +65,7 @@ longshore_service::settings!(Auth {
     basic,
     service,
     token_lifetime,
+    peer_token_lifetime,
     admin_password,
     max_accounts,
     max_roles,
@@ -69,9 +75,16 @@ longshore_service::settings!(Auth {
 });
 
 impl Auth {
+    /// How long tokens of each kind hold, by the setting that says so.
+    pub(super) fn lifetimes(&self) -> [(&'static str, Duration); 2] {
+        [("auth.token_lifetime", self.token_lifetime), ("auth.peer_token_lifetime", self.peer_token_lifetime)]
+    }
+
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
-        if !(LEAST_LIFETIME..=MOST_LIFETIME).contains(&self.token_lifetime) {
-            problems.add(&["auth.token_lifetime"], format!("must be from {LEAST_LIFETIME} to {MOST_LIFETIME}"));
+        for (key, lifetime) in self.lifetimes() {
+            if !(LEAST_LIFETIME..=MOST_LIFETIME).contains(&lifetime) {
+                problems.add(&[key], format!("must be from {LEAST_LIFETIME} to {MOST_LIFETIME}"));
+            }
         }
         if self.enabled && !self.bearer && !self.basic {
             problems.add(&["auth.bearer", "auth.basic"], "nobody could say who they are: one of both is needed");

@@ -53,6 +53,27 @@ fn there_is_an_audit_log_where_callers_are_asked_who_they_are() {
 }
 
 #[test]
+fn tokens_hold_for_as_long_as_their_keys_are_published() {
+    let config = Config::parse_str("[auth]\nenabled = true").expect("nothing is wrong");
+    assert_eq!([config.auth.token_lifetime, config.auth.peer_token_lifetime], [Duration::seconds(300), Duration::hours(1)]);
+    for (toml, words) in [
+        ("token_lifetime = '59s'", "auth.token_lifetime: must be from"),
+        ("peer_token_lifetime = '59s'", "auth.peer_token_lifetime: must be from"),
+        ("peer_token_lifetime = '25h'\n[keys]\noverlap = '2d'", "auth.peer_token_lifetime: must be from"),
+        ("[keys]\noverlap = '59m'", "a token must be good for as long as it says"),
+        ("token_lifetime = '2h'\n[keys]\noverlap = '90m'", "a token must be good for as long as it says"),
+    ] {
+        let told = mistakes(&format!("[auth]\nenabled = true\n{toml}"));
+        assert!(told.len() == 1 && told[0].contains(words), "{toml}: {told:?}");
+    }
+    for toml in
+        ["peer_token_lifetime = '30m'\n[keys]\noverlap = '59m'", "peer_token_lifetime = '1d'", "peer_token_lifetime = '1m'"]
+    {
+        Config::parse_str(&format!("[auth]\nenabled = true\n{toml}")).expect("nothing is wrong");
+    }
+}
+
+#[test]
 fn every_conflict_is_told_at_once() {
     let toml = "\
 [listen]

@@ -85,7 +85,7 @@ pub fn forbidden(caller: &Caller, need: Need<'_>) -> Error {
 /// What the caller of an operation must be granted.
 fn need<'a>(route: &'a Route, method: &Method) -> Need<'a> {
     match route {
-        Route::Token | Route::Keys => Need::Nothing,
+        Route::Token | Route::Keys | Route::Swarm => Need::Nothing,
         Route::Base => Need::Credentials,
         Route::Catalog | Route::Images | Route::Events => Need::Lists,
         Route::Account(name) if *method != Method::DELETE => Need::Account(name),

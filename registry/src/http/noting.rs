@@ -54,6 +54,7 @@ fn about(route: Route) -> About {
         | Route::Catalog
         | Route::Images
         | Route::Keys
+        | Route::Swarm
         | Route::Token
         | Route::Accounts
         | Route::Account(_)

@@ -102,8 +102,9 @@ fn answer<B>(registry: &Registry, access: &Access, call: &Call<B>, caller: &Call
         return Err(Error::TokenRequest(format!("a token is for {MOST_SCOPES} scopes at most")));
     }
     let peer_id = asked.get("peer_id");
-    if peer_id.as_ref().is_some_and(|peer| peer.len() > MOST_PEER_BYTES || !peer.bytes().all(|byte| byte.is_ascii_graphic())) {
-        return Err(Error::TokenRequest(format!("a peer_id has up to {MOST_PEER_BYTES} visible ASCII characters")));
+    let is_peer = |peer: &str| (1..=MOST_PEER_BYTES).contains(&peer.len()) && peer.bytes().all(|byte| byte.is_ascii_graphic());
+    if peer_id.as_deref().is_some_and(|peer| !is_peer(peer)) {
+        return Err(Error::TokenRequest(format!("a peer_id has 1 to {MOST_PEER_BYTES} visible ASCII characters")));
     }
     let host = admission::host(&call.parts);
     let wish = Grant {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::Claimed;
+use super::claimed::Claimed;
 use crate::{hot::Piece, source::SharedSource, store::Entry};
 
 impl Claimed {
@@ -17,9 +17,9 @@ impl Claimed {
         };
         let Ok((came, teller)) = tokio::task::spawn_blocking(keep).await else { return };
         // Known before anybody finds nobody at it.
-        self.is_kept(&entry, came);
+        self.shared.is_kept(&entry, came);
         self.land();
         drop(teller);
-        self.check(&entry, &source);
+        self.shared.check_kept(&entry, &source);
     }
 }

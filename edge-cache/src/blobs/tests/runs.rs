@@ -31,7 +31,7 @@ impl Source for Failing {
 }
 
 /// Where a blob's file lies.
-fn path_of(cache: &Cache, digest: &Digest) -> PathBuf {
+pub(super) fn path_of(cache: &Cache, digest: &Digest) -> PathBuf {
     let hex = digest.hex();
     cache.folder.path().join("blobs").join(digest.algorithm().name()).join(&hex[..2]).join(hex)
 }

@@ -9,7 +9,7 @@ use longshore_service::budget::NoBudget;
 
 use super::{Ended, Whole};
 use crate::{
-    blobs::{BlobBody, MOST_WAITS, Shared, chunk::Chunk, passing, prefix::Prefix, reader::NotRead},
+    blobs::{BlobBody, MOST_WAITS, Shared, chunk::Chunk, disk::NotRead, passing, prefix::Prefix},
     hot::{Piece, Room},
     piece::PIECE_BYTES,
     source::SharedSource,

@@ -114,6 +114,7 @@ impl Edge {
             run_pieces: 4,
             read_ahead_pieces: 2,
             attempts: 3,
+            gathering_idle: BlobSettings::GATHERING_IDLE,
         };
         let blobs = Blobs::new(store, blobs, BlobMetrics::new(&registered)).unwrap();
         let edge = Self { site, metrics, blobs, runtime: Some(runtime), _folder: folder };

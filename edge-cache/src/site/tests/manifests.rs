@@ -81,6 +81,7 @@ impl Keeping {
             run_pieces: 1,
             read_ahead_pieces: 0,
             attempts: 1,
+            gathering_idle: BlobSettings::GATHERING_IDLE,
         };
         let url = RegistryUrl::parse(&format!("http://{registry}"), false).unwrap();
         let keeping = Arc::new(Self {

@@ -1,0 +1,24 @@
+//! Others beside an edge, who may have what it lacks.
+
+use async_trait::async_trait;
+use longshore_oci::Digest;
+use serde_json::Value;
+
+use crate::{site::SiteRepository, source::SharedSource};
+
+/// Others beside an edge, who may have what it lacks: a node's swarm.
+#[async_trait]
+pub trait Neighbours: Send + Sync + 'static {
+    /// A source of a repository's blobs that asks them first, and `behind` for what they don't bring.
+    fn before(&self, behind: SharedSource, place: &SiteRepository) -> SharedSource;
+
+    /// Somebody was let at a blob of this place, of which something is or will be here: neighbours who may pull from there may have it
+    /// too. It is told of each request, so it returns at once.
+    fn shares(&self, place: &SiteRepository, digest: &Digest);
+
+    /// Who the edge is among them, and where they are reached, as `GET /v2/_longshore/swarm` tells it; `None` while that is not known.
+    fn record(&self) -> Option<Value>;
+
+    /// How things are with them, as `GET /v2/_longshore/edge/swarm` tells it; `None` while that is not known.
+    async fn status(&self) -> Option<Value>;
+}
