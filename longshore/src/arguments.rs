@@ -12,6 +12,7 @@ use crate::{
     image::ImageArguments,
     issuer::IssuerArguments,
     login::{LoginArguments, LogoutArguments},
+    node::NodeArguments,
     policy::PolicyArguments,
     prewarm::PrewarmArguments,
     registry::RegistryArguments,
@@ -52,6 +53,9 @@ pub enum Command {
     /// Run an edge cache, which fetches each byte of a site once, and look after it
     #[command(after_help = exit_codes::WITH_SERVE)]
     Edge(EdgeArguments),
+    /// Run the mirror and cache beside a container runtime, which shares what it has with its neighbours
+    #[command(after_help = exit_codes::WITH_SERVE)]
+    Node(NodeArguments),
     /// See and remove the images of a registry
     #[command(after_help = exit_codes::COMMAND)]
     Image(ImageArguments),
@@ -90,7 +94,7 @@ impl Arguments {
     /// Dotted flags are a daemon's, so they are taken out only after its noun; anywhere else they are unknown flags.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
-        if !arguments.get(1).is_some_and(|noun| noun == "registry" || noun == "edge") {
+        if !arguments.get(1).is_some_and(|noun| noun == "registry" || noun == "edge" || noun == "node") {
             return Ok(Self { command: Program::parse_from(arguments).command, settings: Vec::new() });
         }
         let texts = arguments.into_iter().map(OsString::into_string).collect::<Result<Vec<_>, _>>();
@@ -124,7 +128,7 @@ mod tests {
             let (name, told) = (command.get_name(), codes(command));
             assert!(told.starts_with(&[0, 1, 2]), "{name}: {told:?}");
             assert_eq!(told.contains(&3), name == "policy", "{name}");
-            assert_eq!(told.contains(&130), ["up", "registry", "edge", "prewarm"].contains(&name), "{name}");
+            assert_eq!(told.contains(&130), ["up", "registry", "edge", "node", "prewarm"].contains(&name), "{name}");
             for verb in command.get_subcommands().filter(|verb| verb.get_after_help().is_some()) {
                 assert_eq!(codes(verb).contains(&130), verb.get_name() == "serve", "{name} {}", verb.get_name());
             }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use longshore_service::config::{Layout, Loaded, Mistakes, process_environment};
+use longshore_service::config::{self, Layout, Loaded, Mistakes, process_environment};
 
 use crate::failure::Failure;
 
@@ -25,6 +25,12 @@ impl Configuration for longshore_registry::Config {
 impl Configuration for longshore_edge_cache::Config {
     fn read(file: Option<&Path>, settings: Vec<(String, String)>) -> Result<Loaded<Self>, Mistakes> {
         Self::load(file, process_environment(), settings)
+    }
+}
+
+impl Configuration for longshore_node::Config {
+    fn read(file: Option<&Path>, settings: Vec<(String, String)>) -> Result<Loaded<Self>, Mistakes> {
+        config::load(longshore_node::DAEMON, file, process_environment(), settings)
     }
 }
 

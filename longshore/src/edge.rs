@@ -15,6 +15,7 @@ mod unpin;
 use clap::{Args, Subcommand};
 
 pub use connection::{EdgeConnection, told};
+pub use status::write_status;
 
 use crate::{configuration::ConfigArguments, exit_codes, failure::Failure};
 

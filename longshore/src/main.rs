@@ -13,6 +13,7 @@ mod failure;
 mod image;
 mod issuer;
 mod login;
+mod node;
 mod output;
 mod password;
 mod policy;
@@ -51,6 +52,7 @@ fn start(Arguments { command, settings }: Arguments) -> Result<(), Failure> {
             Command::Up(up) => up.run().await,
             Command::Registry(registry) => registry.run(settings).await,
             Command::Edge(edge) => edge.run(settings).await,
+            Command::Node(node) => node.run(settings).await,
             Command::Image(image) => image.run().await,
             Command::Policy(policy) => policy.run().await,
             Command::Prewarm(prewarm) => prewarm.run().await,

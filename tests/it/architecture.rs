@@ -7,7 +7,18 @@ longshore_tests::once!(crates_depend_on_each_other_as_drawn, the_nouns_are_pure,
 
 /// Who may depend on whom. `tests` and `bench` may use any crate, and none may use them.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("longshore", &["longshore-registry", "longshore-edge-cache", "longshore-client", "longshore-service", "longshore-oci"]),
+    (
+        "longshore",
+        &[
+            "longshore-registry",
+            "longshore-edge-cache",
+            "longshore-node",
+            "longshore-client",
+            "longshore-service",
+            "longshore-oci",
+        ],
+    ),
+    ("longshore-node", &["longshore-edge-cache", "longshore-p2p", "longshore-client", "longshore-service", "longshore-oci"]),
     ("longshore-registry", &["longshore-client", "longshore-service", "longshore-oci"]),
     ("longshore-edge-cache", &["longshore-client", "longshore-service", "longshore-oci"]),
     ("longshore-p2p", &["longshore-service", "longshore-oci"]),

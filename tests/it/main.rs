@@ -57,6 +57,7 @@ mod logins;
 mod manifests;
 mod memory;
 mod model;
+mod node;
 mod notation;
 mod old_keyless;
 mod operator;

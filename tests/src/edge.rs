@@ -19,7 +19,7 @@ use crate::{
     run, run_ok, temporary_folder, until,
 };
 
-/// A running `longshore edge`: one process, and the folder of its cache.
+/// A running `longshore edge`, or `longshore node`, which is one too: one process, and the folder of its cache.
 pub struct Edge {
     process: Process,
     url: String,
@@ -29,6 +29,8 @@ pub struct Edge {
 
 /// What outlives the process.
 struct Home {
+    /// Which daemon it is: `edge` or `node`.
+    daemon: &'static str,
     settings: Settings,
     upstreams: Vec<EdgeUpstream>,
     config: TempDir,
@@ -84,6 +86,11 @@ impl Edge {
         Self::launch(Home::create(upstreams, values, Disk::Large)).await
     }
 
+    /// `longshore node serve`, with an empty cache of these upstreams, and these values of its configuration.
+    pub async fn node(upstreams: &[EdgeUpstream], values: &[(&str, Value)]) -> Self {
+        Self::launch(Home { daemon: "node", ..Home::create(upstreams, values, Disk::Large) }).await
+    }
+
     /// Like [`Self::with`], on a disk of so many MiB of its own.
     pub async fn on_a_small_disk(upstreams: &[EdgeUpstream], disk_mib: u64, values: &[(&str, Value)]) -> Self {
         Self::launch(Home::create(upstreams, values, Disk::Small(disk_mib))).await
@@ -126,7 +133,8 @@ impl Edge {
     }
 
     async fn wait_until_ready(&mut self) {
-        self.url = self.process.printed("where the edge is", Self::LIMIT, |line| address_after(line, "edge on ")).await;
+        let daemon = self.home.daemon;
+        self.url = self.process.printed("where it is", Self::LIMIT, |line| address_after(line, &format!("{daemon} on "))).await;
         self.admin_url =
             self.process.printed("where the admin listener is", Self::LIMIT, |line| address_after(line, "admin on ")).await;
         let admin = Client::new(&self.admin_url);
@@ -251,14 +259,15 @@ impl Edge {
             .await;
     }
 
-    /// Runs `longshore edge VERB --at` it.
+    /// Runs `longshore edge VERB --at` it, or `longshore node VERB`.
     pub async fn command(&self, verb: &str, arguments: &[&str]) -> Output {
-        run(longshore(), [&["edge", verb, "--at", &self.url], arguments].concat()).await
+        run(longshore(), [&[self.home.daemon, verb, "--at", &self.url], arguments].concat()).await
     }
 
-    /// What `longshore edge VERB --output json` prints; it has to succeed.
+    /// What the same with `--output json` prints; it has to succeed.
     pub async fn json(&self, verb: &str, arguments: &[&str]) -> Value {
-        let printed = run_ok(longshore(), [&["edge", verb, "--at", &self.url, "--output", "json"], arguments].concat()).await;
+        let printed =
+            run_ok(longshore(), [&[self.home.daemon, verb, "--at", &self.url, "--output", "json"], arguments].concat()).await;
         serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error} in {printed}"))
     }
 
@@ -300,7 +309,7 @@ impl Home {
         ]);
         settings.extend(values);
         let (upstreams, config) = (upstreams.to_vec(), temporary_folder("config"));
-        Self { settings, upstreams, config, data, disk, hosts: None, environment: Vec::new() }
+        Self { daemon: "edge", settings, upstreams, config, data, disk, hosts: None, environment: Vec::new() }
     }
 
     /// What is mounted for it alone, as commands of a shell.
@@ -319,12 +328,12 @@ impl Home {
         std::fs::write(&config, self.settings.to_toml() + &upstreams).expect("the folder is ours");
         let mounts = self.mounts();
         let program: &Path = if mounts.is_empty() { longshore() } else { "unshare".as_ref() };
-        Process::start("edge", program, |command| {
+        Process::start(self.daemon, program, |command| {
             if !mounts.is_empty() {
                 let script = format!("{} && exec \"$@\"", mounts.join(" && "));
                 command.args(["--mount", "sh", "-c", &script, "sh"]).arg(longshore());
             }
-            command.current_dir(self.config.path()).args(["edge", "serve", "--config"]).arg(&config);
+            command.current_dir(self.config.path()).args([self.daemon, "serve", "--config"]).arg(&config);
             command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         })
     }

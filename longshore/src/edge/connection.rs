@@ -29,6 +29,11 @@ pub struct EdgeConnection {
 }
 
 impl EdgeConnection {
+    /// One that was told by another command's flags.
+    pub fn to(at: String, plain_http: bool, ca_file: Option<PathBuf>, output: Format) -> Self {
+        Self { at, plain_http, ca_file, output }
+    }
+
     /// The flags by which another command reaches the same edge, each after a space.
     pub fn flags(&self) -> String {
         let at = if self.at == USUAL { String::new() } else { format!(" --at {}", self.at) };

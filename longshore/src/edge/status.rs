@@ -1,4 +1,4 @@
-use std::io::{BufWriter, Write as _, stdout};
+use std::io::{self, BufWriter, Write, stdout};
 
 use clap::Args;
 use jiff::Timestamp;
@@ -25,17 +25,21 @@ impl StatusArguments {
         let mut out = BufWriter::new(stdout());
         match self.connection.output {
             Format::Json => write_json(&mut out, &status)?,
-            Format::Table => {
-                let mut table = Table::new(["UPSTREAM", "HIT", "SAVED", "IN FLIGHT", "DISK", "PINNED"]);
-                let now = Timestamp::now();
-                table.write(&mut out, rows(&status, now))?;
-                for upstream in &status.upstreams {
-                    upstream.pauses.iter().try_for_each(|pause| writeln!(out, "{}", paused(upstream, pause, now)))?;
-                }
-            }
+            Format::Table => write_status(&mut out, &status)?,
         }
         Ok(out.flush()?)
     }
+}
+
+/// Writes how things are, for people.
+pub fn write_status(out: &mut impl Write, status: &EdgeStatus) -> io::Result<()> {
+    let mut table = Table::new(["UPSTREAM", "HIT", "SAVED", "IN FLIGHT", "DISK", "PINNED"]);
+    let now = Timestamp::now();
+    table.write(out, rows(status, now))?;
+    for upstream in &status.upstreams {
+        upstream.pauses.iter().try_for_each(|pause| writeln!(out, "{}", paused(upstream, pause, now)))?;
+    }
+    Ok(())
 }
 
 /// A row an upstream; what is the whole edge's is in the first.

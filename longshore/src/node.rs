@@ -1,0 +1,68 @@
+//! `longshore node`: the mirror and cache beside a container runtime, and its part in the swarm.
+
+mod announcement;
+mod connection;
+mod mirror;
+mod peers;
+mod serve;
+mod status;
+
+use clap::{Args, Subcommand};
+
+use crate::{configuration::ConfigArguments, exit_codes, failure::Failure};
+
+const CONFIGURATION: &str = "Configuration:
+  Every value can be set in four places, and a later one replaces an earlier one's:
+
+    default      see `longshore node config show --upstream.0.url https://registry.example.org`
+    file         zone = \"x\" under [swarm], in the TOML file of --config
+    environment  LONGSHORE_NODE__SWARM__ZONE=x
+    flag         --swarm.zone x, or --swarm.zone=x
+
+  The name is always the section and the key. There may be several [[upstream]]; the environment and flags name one by its
+  position, from 0: LONGSHORE_NODE__UPSTREAM__0__URL, --upstream.0.url. In the environment and in flags a list is separated
+  by commas. A secret can be in a file instead, which the name with _file at its end names: swarm.fleet_key_file.";
+
+/// How the configuration is set, and what a verb that reads it can end with.
+fn configured(exit_codes: &str) -> String {
+    format!("{CONFIGURATION}\n\n{exit_codes}")
+}
+
+/// `longshore node`.
+#[derive(Args)]
+pub struct NodeArguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Serve until SIGTERM or Ctrl-C
+    #[command(after_help = configured(exit_codes::DAEMON))]
+    Serve(serve::ServeArguments),
+    /// Check or show the configuration
+    #[command(after_help = configured(exit_codes::COMMAND))]
+    Config(ConfigArguments),
+    /// Show what a node saves, and how it gets on with its neighbours
+    Status(status::StatusArguments),
+    /// List the peers that a node is connected to, and what came of each
+    Peers(peers::PeersArguments),
+    /// Have a container runtime pull through the node, or no longer
+    Mirror(mirror::MirrorArguments),
+}
+
+impl NodeArguments {
+    /// `settings` are the values of dotted flags, as path and value.
+    pub async fn run(self, settings: Vec<(String, String)>) -> Result<(), Failure> {
+        if let (Some((path, _)), false) = (settings.first(), matches!(self.verb, Verb::Serve(_) | Verb::Config(_))) {
+            return Err(Failure::Usage(format!("--{path} is for serve and config")));
+        }
+        match self.verb {
+            Verb::Serve(serve) => serve.run(settings).await,
+            Verb::Config(config) => config.run::<longshore_node::Config>(settings),
+            Verb::Status(status) => status.run().await,
+            Verb::Peers(peers) => peers.run().await,
+            Verb::Mirror(mirror) => mirror.run().await,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+};
+
+use clap::Args;
+use longshore_node::{Config, build};
+use longshore_service::{doors::Drained, error_text::with_sources};
+
+use super::announcement::Announcement;
+use crate::{
+    configuration::ConfigSource,
+    daemon::{is_address_taken, stop_signal, tell_cut_off, with_telemetry},
+    failure::Failure,
+};
+
+const TAKEN: &str = "another program has this port: stop that one, or set another listen.address or listen.admin_address";
+
+#[derive(Args)]
+pub struct ServeArguments {
+    #[command(flatten)]
+    source: ConfigSource,
+    /// For a first try, without a file: where the mirror listens, 127.0.0.1:5200 where nothing is said; with this the admin listener takes
+    /// a free port of the same address
+    #[arg(long, value_name = "ADDR", conflicts_with = "config")]
+    listen: Option<SocketAddr>,
+    /// For a first try: the folder that keeps everything; it is made if need be
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    data: Option<PathBuf>,
+    /// For a first try: a registry to speak for; can be given more than once, and the first is asked where a request names none
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    upstream: Vec<String>,
+    /// For a first try: the zone that the node is in; nodes of one zone share before they ask beyond it
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    zone: Option<String>,
+    /// For a first try: where another node's mirror listens, such as 127.0.0.1:5200, to share with it and with those it knows; can be given
+    /// more than once
+    #[arg(long, value_name = "ADDR", conflicts_with = "config")]
+    join: Vec<String>,
+    /// For a first try: where peers connect for pieces, a free port of 127.0.0.1 where nothing is said; nodes on other machines need an
+    /// address that they reach, such as 0.0.0.0:5202. Peers find each other at a free port of the same address
+    #[arg(long, value_name = "ADDR", conflicts_with = "config")]
+    swarm_listen: Option<SocketAddr>,
+}
+
+impl ServeArguments {
+    pub async fn run(self, settings: Vec<(String, String)>) -> Result<(), Failure> {
+        let is_first_try = !self.upstream.is_empty();
+        let settings = self.flags().chain(settings).collect();
+        let config: Config = self.source.load(settings)?.config;
+        let telemetry = config.telemetry_settings();
+        with_telemetry(&telemetry, serve(config, is_first_try)).await
+    }
+
+    /// What the plain flags set; dotted ones replace it.
+    fn flags(&self) -> impl Iterator<Item = (String, String)> + use<> {
+        let mut flags = Vec::new();
+        let mut set = |path: &str, value: String| flags.push((path.to_owned(), value));
+        if let Some(address) = self.listen {
+            set("listen.address", address.to_string());
+            // Several of them on one machine are what is tried first.
+            set("listen.admin_address", SocketAddr::new(address.ip(), 0).to_string());
+        }
+        if let Some(folder) = &self.data {
+            set("cache.folder", folder.display().to_string());
+        }
+        for (position, url) in self.upstream.iter().enumerate() {
+            set(&format!("upstream.{position}.url"), url.clone());
+        }
+        if let Some(zone) = &self.zone {
+            set("swarm.zone", zone.clone());
+        }
+        if !self.join.is_empty() {
+            set("swarm.join", self.join.join(","));
+        }
+        if let Some(address) = self.swarm_listen {
+            set("swarm.listen", address.to_string());
+            set("swarm.control_listen", SocketAddr::new(address.ip(), 0).to_string());
+        }
+        flags.into_iter()
+    }
+}
+
+async fn serve(config: Config, shows_first_steps: bool) -> Result<(), Failure> {
+    let stop = stop_signal()?;
+    let folder = config.edge.cache.folder.display().to_string();
+    let started = tokio::select! {
+        // Boxed, as is the run below: they are large, and held by every future up to main's.
+        started = Box::pin(build(config)) => started,
+        // Nothing is served yet, so there is nothing to finish.
+        () = stop.cancelled() => return Ok(()),
+    };
+    let app = started.map_err(|error| {
+        let reason = with_sources(&error);
+        Failure::Failed(if is_address_taken(&error) { format!("{reason}; {TAKEN}") } else { reason })
+    })?;
+    let announcement = Announcement {
+        url: app.doors().url(),
+        address: app.doors().address(),
+        admin_address: app.doors().admin_address(),
+        upstreams: app.upstreams().to_vec(),
+        data: format!("pieces in {folder} ({})", app.summary()),
+        peers: app.peer_addresses(),
+        shows_first_steps,
+    };
+    // A daemon whose stderr is closed has nobody to tell, and serves all the same.
+    let _ = write!(io::stderr(), "{announcement}");
+    if Box::pin(app.run(stop)).await == Drained::TimedOut {
+        // What was cut off is asked for again, so this is no failure.
+        tell_cut_off();
+    }
+    Ok(())
+}

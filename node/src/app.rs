@@ -1,0 +1,54 @@
+use std::net::SocketAddr;
+
+use longshore_edge_cache as edge;
+use longshore_p2p::swarm::Swarm;
+use longshore_service::doors::{Doors, Drained};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// A node with its addresses taken, ready to run.
+pub struct App {
+    cache: edge::App,
+    swarm: Option<Swarm>,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn new(cache: edge::App, swarm: Option<Swarm>, tasks: TaskTracker, stopping: CancellationToken) -> Self {
+        Self { cache, swarm, tasks, stopping }
+    }
+
+    /// Where it is reached.
+    pub fn doors(&self) -> &Doors {
+        self.cache.doors()
+    }
+
+    /// How much is kept: "up to 50GiB".
+    pub fn summary(&self) -> &str {
+        self.cache.summary()
+    }
+
+    /// The names of the registries that it speaks for.
+    pub fn upstreams(&self) -> &[String] {
+        self.cache.upstreams()
+    }
+
+    /// Where peers connect for pieces; `None` where the node shares nothing.
+    pub fn peer_addresses(&self) -> Option<Vec<SocketAddr>> {
+        self.swarm.as_ref().map(|swarm| swarm.record().pieces)
+    }
+
+    /// Serves until `shutdown` is cancelled, then finishes what runs, within the drain's limit, and leaves the swarm.
+    pub async fn run(self, shutdown: CancellationToken) -> Drained {
+        let Self { cache, swarm, tasks, stopping } = self;
+        let drained = cache.run(shutdown).await;
+        // Only now: what runs is fetched of neighbours, too.
+        if let Some(swarm) = swarm {
+            swarm.leave().await;
+        }
+        stopping.cancel();
+        tasks.close();
+        tasks.wait().await;
+        drained
+    }
+}

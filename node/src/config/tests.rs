@@ -1,0 +1,57 @@
+//! What the operator's page says that there is to set.
+
+use longshore_service::config::load_text;
+
+use super::*;
+
+const PAGE: &str = include_str!("../../../docs/node.md");
+const LEAST: &str = "[[upstream]]\nurl = 'http://127.0.0.1:5000'\n";
+
+/// A key, and its default.
+type Row = (String, String);
+
+/// What `config show` prints of a section.
+fn shown(section: &str) -> Vec<Row> {
+    let text = load_text::<Config>("node.toml", LEAST).expect("nothing is wrong").render(false);
+    let of_section = text.lines().skip_while(|line| *line != format!("[{section}]")).skip(1);
+    let rows = of_section.take_while(|line| !line.starts_with('[')).filter_map(|line| line.split_once(" = "));
+    let value = |value: &str| value.split_once("  # ").map_or(value, |(value, _)| value).to_owned();
+    rows.map(|(key, text)| (key.to_owned(), value(text))).collect()
+}
+
+/// What the page's table has under a section's head.
+fn written(section: &str) -> Vec<Row> {
+    let of_section = PAGE.lines().skip_while(|line| *line != format!("### `[{section}]`")).skip(1);
+    let lines = of_section.take_while(|line| !line.starts_with('#'));
+    let row = |line: &str| match line.split('`').collect::<Vec<_>>()[..] {
+        ["| ", key, " | ", default, ..] => Some((key.to_owned(), default.to_owned())),
+        _ => None,
+    };
+    lines.filter_map(row).collect()
+}
+
+#[test]
+fn every_setting_of_the_swarm_stands_on_the_page_with_its_default() {
+    assert_eq!(written("swarm"), shown("swarm"));
+}
+
+#[test]
+fn what_is_otherwise_than_at_an_edge_stands_on_the_page() {
+    let config = load_text::<Config>("node.toml", LEAST).expect("nothing is wrong").config;
+    assert_eq!(config.address(), "127.0.0.1:5200".parse().unwrap());
+    for row in ["| `listen.address` | `\"127.0.0.1:5200\"` |", "| `cache.folder` | `\"./node\"` |"] {
+        assert!(PAGE.contains(row), "{row}");
+    }
+}
+
+#[test]
+fn mistakes_are_told_together() {
+    let text = format!(
+        "{LEAST}[swarm]\nadvertise = ['here']\ntrackers = ['']\njoin = ['10.0.0.7']\nin_flight = '1MiB'\nmax_connections = 0\n\
+         fleet_key = 'short'\n"
+    );
+    let mistakes = load_text::<Config>("node.toml", &text).expect_err("all of these are wrong").to_string();
+    for key in ["advertise", "trackers", "join", "in_flight", "max_connections", "fleet_key"] {
+        assert!(mistakes.contains(&format!("swarm.{key}")), "{key} in {mistakes}");
+    }
+}

@@ -1,0 +1,21 @@
+//! What runs beside a container runtime on each node: a mirror that the runtime pulls from, and the node's part in the swarm.
+//!
+//! A node's cache is an edge cache, whose first source is the swarm: [`neighbours`] puts it there. What the swarm is told of this node is
+//! in [`holdings`] (what is here), [`rights`] (who may have it) and [`topics`] (of which blobs others may know). [`mirror`] is how the
+//! runtime is told to pull through the node.
+
+mod app;
+pub mod config;
+mod holdings;
+mod joining;
+pub mod mirror;
+mod neighbours;
+mod origin;
+mod rights;
+mod start;
+mod status;
+mod topics;
+
+pub use app::App;
+pub use config::{Config, DAEMON};
+pub use start::{StartError, build};

@@ -1,0 +1,69 @@
+//! The swarm as the node's own API tells of it.
+
+use longshore_client::{SwarmBan, SwarmDownload, SwarmLocality, SwarmPeer, SwarmRecord, SwarmStatus, SwarmTracker};
+use longshore_p2p::{
+    locality::{Locality, Nearness},
+    plane::Direction,
+    swarm::{FetchStatus, PeerStatus, Status, Swarm},
+};
+
+/// Who this node is there.
+pub fn record(swarm: &Swarm) -> SwarmRecord {
+    let record = swarm.record();
+    let Locality { region, zone, rack, host } = record.locality;
+    SwarmRecord {
+        peer: record.peer.to_string(),
+        pieces: record.pieces,
+        control: swarm.control_addresses().to_vec(),
+        locality: SwarmLocality { region, zone, rack, host },
+    }
+}
+
+/// How things are; `None` where the swarm is left.
+pub async fn status(swarm: &Swarm) -> Option<SwarmStatus> {
+    let Status { peers, fetches, trackers, shared, banned, .. } = swarm.status().await?;
+    Some(SwarmStatus {
+        node: record(swarm),
+        shared: shared as u64,
+        peers: peers.iter().map(peer).collect(),
+        downloads: fetches.into_iter().map(download).collect(),
+        trackers: trackers.into_iter().map(|(address, answers)| SwarmTracker { address, answers }).collect(),
+        banned: banned.iter().map(|(peer, left)| SwarmBan { peer: peer.to_string(), left_seconds: left.as_secs() }).collect(),
+    })
+}
+
+fn peer(peer: &PeerStatus) -> SwarmPeer {
+    SwarmPeer {
+        peer: peer.peer.to_string(),
+        address: peer.remote,
+        nearness: nearness(peer.nearness).to_owned(),
+        is_inbound: peer.direction == Direction::Accepted,
+        received_bytes: peer.received_bytes,
+        sent_bytes: peer.sent_bytes,
+    }
+}
+
+fn nearness(nearness: Nearness) -> &'static str {
+    match nearness {
+        Nearness::Host => "host",
+        Nearness::Rack => "rack",
+        Nearness::Zone => "zone",
+        Nearness::Region => "region",
+        Nearness::Elsewhere => "elsewhere",
+    }
+}
+
+fn download(fetch: FetchStatus) -> SwarmDownload {
+    SwarmDownload {
+        registry: fetch.topic.registry.to_string(),
+        repository: fetch.topic.repository.to_string(),
+        digest: fetch.topic.digest,
+        size_bytes: fetch.size_bytes,
+        pieces: fetch.pieces,
+        pieces_here: fetch.here,
+        peers: fetch.peers as u64,
+        near_bytes: fetch.near_bytes,
+        far_bytes: fetch.far_bytes,
+        origin_bytes: fetch.origin_bytes,
+    }
+}
