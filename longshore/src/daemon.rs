@@ -42,7 +42,7 @@ pub async fn with_telemetry(settings: &Settings, daemon: impl Future<Output = Re
 }
 
 /// The wish to stop, as a daemon hears it.
-pub fn stop_signal() -> Result<CancellationToken, Failure> {
+fn stop_signal() -> Result<CancellationToken, Failure> {
     shutdown::on_signal().map_err(|error| Failure::because("signals can't be handled", &error))
 }
 
@@ -74,8 +74,35 @@ async fn serve(config: Config, telling: Telling) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Runs a cache, an edge's or a node's, until a signal says to stop, and its requests have finished. What it tells people is written once it
+/// answers.
+pub async fn run_cache<App, E: Error + 'static>(
+    build: impl Future<Output = Result<App, E>>,
+    announce: impl FnOnce(&App) -> String,
+    run: impl AsyncFnOnce(App, CancellationToken) -> Drained,
+) -> Result<(), Failure> {
+    const TAKEN: &str = "another program has this port: stop that one, or set another address where the configuration has it";
+    let stop = stop_signal()?;
+    let started = tokio::select! {
+        started = build => started,
+        // Nothing is served yet, so there is nothing to finish.
+        () = stop.cancelled() => return Ok(()),
+    };
+    let app = started.map_err(|error| {
+        let reason = with_sources(&error);
+        Failure::Failed(if is_address_taken(&error) { format!("{reason}; {TAKEN}") } else { reason })
+    })?;
+    // A daemon whose stderr is closed has nobody to tell, and serves all the same.
+    let _ = write!(io::stderr(), "{}", announce(&app));
+    if Box::pin(run(app, stop)).await == Drained::TimedOut {
+        // What was cut off is asked for again, so this is no failure.
+        tell_cut_off();
+    }
+    Ok(())
+}
+
 /// Says that a daemon did not finish all that it was asked.
-pub fn tell_cut_off() {
+fn tell_cut_off() {
     let _ = writeln!(io::stderr(), "longshore: stopped before every request had finished; listen.drain_timeout is the limit");
 }
 
@@ -90,7 +117,7 @@ fn not_started(error: &StartError, telling: &Telling) -> Failure {
 }
 
 /// Whether a daemon could not start for want of its address.
-pub fn is_address_taken(error: &(dyn Error + 'static)) -> bool {
+fn is_address_taken(error: &(dyn Error + 'static)) -> bool {
     let is_taken = |error: &(dyn Error + 'static)| {
         error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
     };

@@ -2,7 +2,7 @@
 
 use longshore_client::{SwarmBan, SwarmDownload, SwarmLocality, SwarmPeer, SwarmRecord, SwarmStatus, SwarmTracker};
 use longshore_p2p::{
-    locality::{Locality, Nearness},
+    locality::Locality,
     plane::Direction,
     swarm::{FetchStatus, PeerStatus, Status, Swarm},
 };
@@ -36,20 +36,10 @@ fn peer(peer: &PeerStatus) -> SwarmPeer {
     SwarmPeer {
         peer: peer.peer.to_string(),
         address: peer.remote,
-        nearness: nearness(peer.nearness).to_owned(),
+        nearness: peer.nearness.name().to_owned(),
         is_inbound: peer.direction == Direction::Accepted,
         received_bytes: peer.received_bytes,
         sent_bytes: peer.sent_bytes,
-    }
-}
-
-fn nearness(nearness: Nearness) -> &'static str {
-    match nearness {
-        Nearness::Host => "host",
-        Nearness::Rack => "rack",
-        Nearness::Zone => "zone",
-        Nearness::Region => "region",
-        Nearness::Elsewhere => "elsewhere",
     }
 }
 

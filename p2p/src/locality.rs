@@ -35,6 +35,19 @@ pub enum Nearness {
     Elsewhere,
 }
 
+impl Nearness {
+    /// One word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Rack => "rack",
+            Self::Zone => "zone",
+            Self::Region => "region",
+            Self::Elsewhere => "elsewhere",
+        }
+    }
+}
+
 impl Locality {
     /// How near the other is.
     pub fn nearness(&self, other: &Self) -> Nearness {

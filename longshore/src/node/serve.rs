@@ -1,21 +1,14 @@
-use std::{
-    io::{self, Write as _},
-    net::SocketAddr,
-    path::PathBuf,
-};
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
-use longshore_node::{Config, build};
-use longshore_service::{doors::Drained, error_text::with_sources};
+use longshore_node::{App, Config, build};
 
 use super::announcement::Announcement;
 use crate::{
     configuration::ConfigSource,
-    daemon::{is_address_taken, stop_signal, tell_cut_off, with_telemetry},
+    daemon::{run_cache, with_telemetry},
     failure::Failure,
 };
-
-const TAKEN: &str = "another program has this port: stop that one, or set another listen.address or listen.admin_address";
 
 #[derive(Args)]
 pub struct ServeArguments {
@@ -83,19 +76,8 @@ impl ServeArguments {
 }
 
 async fn serve(config: Config, shows_first_steps: bool) -> Result<(), Failure> {
-    let stop = stop_signal()?;
     let folder = config.edge.cache.folder.display().to_string();
-    let started = tokio::select! {
-        // Boxed, as is the run below: they are large, and held by every future up to main's.
-        started = Box::pin(build(config)) => started,
-        // Nothing is served yet, so there is nothing to finish.
-        () = stop.cancelled() => return Ok(()),
-    };
-    let app = started.map_err(|error| {
-        let reason = with_sources(&error);
-        Failure::Failed(if is_address_taken(&error) { format!("{reason}; {TAKEN}") } else { reason })
-    })?;
-    let announcement = Announcement {
+    let announce = |app: &App| Announcement {
         url: app.doors().url(),
         address: app.doors().address(),
         admin_address: app.doors().admin_address(),
@@ -104,11 +86,6 @@ async fn serve(config: Config, shows_first_steps: bool) -> Result<(), Failure> {
         peers: app.peer_addresses(),
         shows_first_steps,
     };
-    // A daemon whose stderr is closed has nobody to tell, and serves all the same.
-    let _ = write!(io::stderr(), "{announcement}");
-    if Box::pin(app.run(stop)).await == Drained::TimedOut {
-        // What was cut off is asked for again, so this is no failure.
-        tell_cut_off();
-    }
-    Ok(())
+    // Boxed: it is large, and held by every future up to main's.
+    run_cache(Box::pin(build(config)), |app| announce(app).to_string(), App::run).await
 }

@@ -65,7 +65,7 @@ impl SwarmMetrics {
     /// A right piece came from a peer, or the origin.
     pub(super) fn came(&self, from: Option<Nearness>, bytes: u64, is_new: bool) {
         if is_new {
-            self.received.with_label_values(&[from.map_or("origin", label)]).inc_by(bytes);
+            self.received.with_label_values(&[from.map_or("origin", Nearness::name)]).inc_by(bytes);
         } else {
             self.wasted.inc_by(bytes);
         }
@@ -73,17 +73,6 @@ impl SwarmMetrics {
 
     /// A piece was sent.
     pub(super) fn sent(&self, to: Nearness, bytes: u64) {
-        self.sent.with_label_values(&[label(to)]).inc_by(bytes);
-    }
-}
-
-/// As a metric's label.
-fn label(nearness: Nearness) -> &'static str {
-    match nearness {
-        Nearness::Host => "host",
-        Nearness::Rack => "rack",
-        Nearness::Zone => "zone",
-        Nearness::Region => "region",
-        Nearness::Elsewhere => "elsewhere",
+        self.sent.with_label_values(&[to.name()]).inc_by(bytes);
     }
 }
