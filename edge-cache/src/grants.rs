@@ -170,7 +170,7 @@ impl Grants {
     /// In whose names a client may ask for what a repository has, one after the other.
     pub async fn attempts(&self, upstream: &Arc<Upstream>, place: &Place, client: &Client) -> Vec<Attempt> {
         let attempt = |who, checks, fetches| Attempt { who, checks, fetches, ends_at: None, is_covered: false };
-        if upstream.settings().shares_access {
+        if client.shares(upstream) {
             return vec![attempt(Who::Shared, Identity::Edge, Identity::Edge)];
         }
         // What anybody may have is the same whoever fetches it, and the cache's own account may do so oftener.

@@ -68,7 +68,8 @@ pub struct Upstream {
     /// Whether it is shown what clients show where a request names it in `ns` or in its path. Without that they show it theirs by a host of
     /// its own (`hosts`), and others are the default upstream's.
     pub takes_credentials: bool,
-    /// Whether whoever reaches the edge may see what the edge's own account may. Without that each client must show that it may.
+    /// Whether whoever reaches the edge, and shows no credential, may see what the edge's own account may. Without that each client must show
+    /// that it may.
     pub shares_access: bool,
     /// Other servers where the account's name and password may be shown for a token, by host: `auth.example.org`.
     pub token_realms: Vec<String>,

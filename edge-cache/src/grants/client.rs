@@ -6,6 +6,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 
+use crate::upstream::Upstream;
+
 /// Who asks: nobody in particular, or whoever has a credential.
 #[derive(Clone, Debug, Default)]
 pub struct Client {
@@ -45,6 +47,11 @@ impl Client {
             return Err(SeveralCredentials);
         }
         Ok(Self { shown: first.filter(|value| !value.as_bytes().trim_ascii().is_empty()).map(Shown::of) })
+    }
+
+    /// Whether it may what the cache's own account may at this upstream: where that is shared, and it shows nothing to be judged by.
+    pub fn shares(&self, upstream: &Upstream) -> bool {
+        self.shown.is_none() && upstream.settings().shares_access
     }
 }
 

@@ -1,6 +1,7 @@
 //! Clients, and a registry of ours that changes its mind about them.
 
 mod peers;
+mod sharing;
 
 use std::sync::{
     Mutex,

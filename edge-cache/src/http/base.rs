@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub async fn base(call: &Call) -> Outcome {
-    if call.upstream.settings().shares_access {
+    if call.client.shares(&call.upstream) {
         return Ok(welcome());
     }
     let shown = call.client.shown.as_ref().map(|shown| shown.header.clone());

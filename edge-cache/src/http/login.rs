@@ -36,10 +36,7 @@ where
     W: Future<Output = Outcome> + Send + 'static,
 {
     let Purpose { from, is_token, repository } = purpose;
-    // Else the upstream is shown the edge's own.
-    let is_put = is_token || !call.upstream.settings().shares_access;
-    let trying = if is_put { edge.grants.log_in(&call.upstream, &call.client, from).await? } else { None };
-    let Some(trying) = trying else { return work.await };
+    let Some(trying) = edge.grants.log_in(&call.upstream, &call.client, from).await? else { return work.await };
     let (grants, call) = (edge.grants.clone(), call.clone());
     trying.put(&edge.tasks, work, move |outcome| verdict(&grants, &call, is_token, repository.as_ref(), outcome)).await
 }

@@ -99,8 +99,8 @@ async fn explained(call: &Call, name: RepositoryName, reference: Reference, deni
         return denied;
     }
     let identity = match &call.client.shown {
-        _ if call.upstream.settings().shares_access => Identity::Edge,
         Some(shown) => Identity::Caller(shown.header.clone()),
+        None if call.client.shares(&call.upstream) => Identity::Edge,
         None => Identity::Anonymous,
     };
     let mut headers = HeaderMap::new();

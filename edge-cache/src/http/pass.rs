@@ -67,8 +67,8 @@ pub async fn pass(call: &Call, route: Route, asked: Option<&RepositoryName>, nam
 /// In whose name it is asked. A token is never one of the cache's own.
 fn identity(call: &Call, passed: Passed) -> Identity {
     match &call.client.shown {
-        _ if passed != Passed::Token && call.upstream.settings().shares_access => Identity::Edge,
         Some(shown) => Identity::Caller(shown.header.clone()),
+        None if passed != Passed::Token && call.client.shares(&call.upstream) => Identity::Edge,
         None => Identity::Anonymous,
     }
 }

@@ -52,7 +52,7 @@ pub struct UpstreamSettings {
     /// Whether it is shown what clients show where a request names it by `ns` or by its path, and not by a host of its own: what they
     /// show there is for the default upstream.
     pub takes_credentials: bool,
-    /// Whether whoever reaches the edge may see what the edge's own credentials may.
+    /// Whether whoever reaches the edge, and shows no credential, may see what the edge's own may.
     pub shares_access: bool,
     /// The host names, of `?ns=` and of requests, that mean it.
     pub hosts: Vec<String>,
