@@ -49,6 +49,11 @@ impl Config {
     pub fn address(&self) -> SocketAddr {
         self.edge.listen.address
     }
+
+    /// Whether only this machine reaches the mirror. A runtime shows it no credentials: what the node may hold is what it may run.
+    fn is_on_loopback(&self) -> bool {
+        self.address().ip().to_canonical().is_loopback()
+    }
 }
 
 /// The name of the section that a node has beside an edge's.
@@ -78,12 +83,30 @@ impl Sections for Config {
 
 impl Layout for Config {
     fn check(&self, problems: &mut Problems<'_>) {
-        self.edge.check(problems);
+        let mut edge = self.edge.clone();
+        if self.is_on_loopback() {
+            // Without an account it is shared what anybody may have, which at an edge is a mistake.
+            edge.upstream.iter_mut().for_each(|upstream| upstream.shares_access = false);
+        }
+        edge.check(problems);
         self.swarm.check(problems);
     }
 
     fn check_files(&self, problems: &mut Problems<'_>) {
         self.edge.check_files(problems);
+    }
+
+    /// While the mirror is on loopback the node's access is shared.
+    fn derive(&mut self) -> Vec<String> {
+        if !self.is_on_loopback() {
+            return Vec::new();
+        }
+        let all = self.edge.upstream.iter_mut().enumerate();
+        let changed = all.filter_map(|(position, upstream)| {
+            let was_shared = std::mem::replace(&mut upstream.shares_access, true);
+            (!was_shared).then(|| format!("upstream.{position}.shares_access"))
+        });
+        changed.collect()
     }
 }
 

@@ -48,11 +48,7 @@ pub enum StartError {
 
 /// Opens what is kept, takes the addresses, and begins to share.
 pub async fn build(config: Config) -> Result<App, StartError> {
-    let Config { edge: mut cache, swarm } = config;
-    // A runtime shows a mirror no credentials: what the node may hold is what it may run.
-    if cache.listen.address.ip().to_canonical().is_loopback() {
-        cache.upstream.iter_mut().for_each(|upstream| upstream.shares_access = true);
-    }
+    let Config { edge: cache, swarm } = config;
     let folder = cache.cache.folder.clone();
     let app = edge::build(cache).await?;
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());

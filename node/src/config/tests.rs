@@ -55,3 +55,23 @@ fn mistakes_are_told_together() {
         assert!(mistakes.contains(&format!("swarm.{key}")), "{key} in {mistakes}");
     }
 }
+
+#[test]
+fn what_is_shown_of_shared_access_is_what_is_in_force() {
+    let shared = |text: &str| {
+        let loaded = load_text::<Config>("node.toml", text).expect("nothing is wrong");
+        let shown = loaded.render(false);
+        let again = load_text::<Config>("node.toml", &shown).expect("what is shown can be read");
+        assert_eq!(again.config, loaded.config);
+        let line = shown.lines().find(|line| line.starts_with("shares_access")).expect("it is shown").to_owned();
+        (loaded.config.edge.upstream[0].shares_access, line)
+    };
+    for text in [LEAST.to_owned(), format!("{LEAST}shares_access = false\n")] {
+        assert_eq!(shared(&text), (true, "shares_access = true".to_owned()), "{text}");
+    }
+    let elsewhere = format!("[listen]\naddress = '10.0.0.1:5200'\nallow_plain_http = true\n{LEAST}");
+    assert_eq!(shared(&elsewhere), (false, "shares_access = false".to_owned()));
+    let nothing_to_share = format!("{elsewhere}shares_access = true\n");
+    let mistakes = load_text::<Config>("node.toml", &nothing_to_share).expect_err("it has no account").to_string();
+    assert!(mistakes.contains("upstream.0.shares_access"), "{mistakes}");
+}

@@ -65,6 +65,11 @@ pub trait Layout: Sections + Default {
 
     /// Adds a problem for each file that the configuration names and that cannot be used. May do blocking I/O.
     fn check_files(&self, _problems: &mut Problems<'_>) {}
+
+    /// Sets what follows from other values whatever was set, once nothing is wrong. Returns the paths of what was changed.
+    fn derive(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Makes a struct a [`Section`](crate::config::Section): `settings!(Storage { bucket, part_size });` names all its fields.

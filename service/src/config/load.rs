@@ -84,6 +84,10 @@ fn settle<T: Layout>(entries: Vec<Entry>, mut reading: Reading, access: FileAcce
         config.check_files(&mut Problems::new(&mut reading));
     }
     if reading.mistakes.is_empty() {
+        for path in config.derive() {
+            // It is not what was set there.
+            reading.origins.remove(&path);
+        }
         Ok(Loaded { config, origins: reading.origins })
     } else {
         Err(Mistakes::new(reading.mistakes))
