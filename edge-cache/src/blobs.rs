@@ -43,7 +43,7 @@ use std::{
 
 use longshore_oci::{Digest, RangeRequest};
 use longshore_service::budget::NoBudget;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use background::{Background, BackgroundSettings, Fetched};
 pub use body::BlobBody;
@@ -100,8 +100,10 @@ struct Shared {
     asked: AtomicU64,
     /// How many clients wait to be told how they can have a blob.
     opening: AtomicU64,
-    /// What has come, and is being written.
+    /// What is being fetched, and what has come and is being written.
     keeping: TaskTracker,
+    /// Nothing more is to come.
+    closing: CancellationToken,
     settings: BlobSettings,
     metrics: BlobMetrics,
 }
@@ -140,6 +142,7 @@ impl Blobs {
             asked: AtomicU64::new(0),
             opening: AtomicU64::new(0),
             keeping: TaskTracker::new(),
+            closing: CancellationToken::new(),
             settings,
             metrics,
         });
@@ -180,8 +183,9 @@ impl Blobs {
         Ok(was_here)
     }
 
-    /// Waits until all that has come is written, when nobody reads any more.
+    /// Ends what is being fetched by pieces, and waits until all that has come of it is written. For when nobody reads any more.
     pub async fn wait_until_kept(&self) {
+        self.0.closing.cancel();
         self.0.keeping.close();
         self.0.keeping.wait().await;
     }
@@ -224,6 +228,12 @@ fn within(range: RangeRequest, size_bytes: u64) -> Result<Range<u64>, OpenError>
 }
 
 impl Shared {
+    /// Has pieces fetched until nothing more is to come: then what is being written still is, and who waits for the rest is told that it
+    /// was given up.
+    fn fetch_until_closing(self: &Arc<Self>, fetching: impl Future<Output = ()> + Send + 'static) {
+        self.keeping.spawn(self.closing.clone().run_until_cancelled_owned(fetching));
+    }
+
     /// Waits for memory for one who is being answered, and so can't be refused any more.
     async fn more_room(&self, bytes: u64) -> Result<Room, NoBudget> {
         let mut waits = 0;

@@ -99,7 +99,7 @@ pub struct Gathered {
 #[async_trait]
 pub trait Gathering: Send {
     /// The next piece; `None` once all that was missing has come. May be given up while it is waited for, and nothing is lost by that. An
-    /// error ends it.
+    /// error ends it; after [`SourceError::Rangeless`] the source is not asked to gather for a while, but for streams.
     async fn next(&mut self) -> Option<Result<Gathered, SourceError>>;
 
     /// A piece lies where it can be read again, be it that it came this way or another: it is not missing any more, and others may be told
@@ -123,6 +123,12 @@ pub enum SourceError {
         /// What is wrong.
         reason: String,
     },
+    /// It sends all of a blob for any part of it, so what is missing can't be asked for by parts.
+    #[error("{name} sends no parts of a blob")]
+    Rangeless {
+        /// The source.
+        name: String,
+    },
     /// What came before can't be kept for want of room, so what follows is fetched as it is read.
     #[error("there is no room to keep what is fetched")]
     Unkept,
@@ -145,7 +151,7 @@ impl SourceError {
     /// Whether it might go well if it is asked again, at once or a moment later, and who asks has not waited for that yet.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Wrong { .. } | Self::Unkept => true,
+            Self::Wrong { .. } | Self::Rangeless { .. } | Self::Unkept => true,
             Self::Upstream(error) => matches!(error, UpstreamError::Unreachable { .. }),
         }
     }
@@ -154,7 +160,7 @@ impl SourceError {
     pub fn busy_for(&self) -> Option<Duration> {
         match self {
             Self::Upstream(UpstreamError::Paused { reason: Pause::Busy, retry_after, .. }) => Some(*retry_after),
-            Self::Upstream(_) | Self::Wrong { .. } | Self::Unkept => None,
+            Self::Upstream(_) | Self::Wrong { .. } | Self::Rangeless { .. } | Self::Unkept => None,
         }
     }
 }

@@ -115,7 +115,7 @@ impl Flights {
             let waiting = of_blob.waiting(entry, &asked);
             drop(all);
             gatherer.missing().for_each(begun);
-            tokio::spawn(gatherer.run());
+            shared.fetch_until_closing(gatherer.run());
             return waiting;
         }
         let most = match wanted {
@@ -130,7 +130,7 @@ impl Flights {
         let (claimed, waiting) = of_blob.claim(shared, entry, asked, others);
         drop(all);
         begun(piece.0..run_end);
-        tokio::spawn(claimed.fetch(entry.clone(), source.clone()));
+        shared.fetch_until_closing(claimed.fetch(entry.clone(), source.clone()));
         Some(waiting)
     }
 

@@ -30,8 +30,17 @@ pub trait Origin: Send + Sync + 'static {
 pub struct OriginError {
     /// When it is worth asking again.
     pub retry_after: Duration,
+    /// Whether that is of no use for this download: who asks is refused, and another may not be.
+    pub is_final: bool,
     /// What went wrong.
     pub source: Box<dyn Error + Send + Sync>,
+}
+
+impl OriginError {
+    /// How long the origin is let be.
+    pub(super) fn rest(&self) -> Duration {
+        if self.is_final { Duration::MAX } else { self.retry_after }
+    }
 }
 
 /// What came from the origin is not what it should be, or too little.
@@ -50,7 +59,7 @@ const WRONG_PAUSE: Duration = Duration::from_secs(1);
 
 impl std::convert::From<Fault> for OriginError {
     fn from(fault: Fault) -> Self {
-        Self { retry_after: WRONG_PAUSE, source: fault.into() }
+        Self { retry_after: WRONG_PAUSE, is_final: false, source: fault.into() }
     }
 }
 

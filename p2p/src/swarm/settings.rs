@@ -41,6 +41,8 @@ pub struct SwarmSettings {
     pub least_in_flight: u32,
     /// How long a download waits for peers, while the origin fails and nothing comes, before it fails as well.
     pub give_up_after: Duration,
+    /// The same where the origin fails for good: others who want the blob, and whom it may not refuse, wait for that.
+    pub give_up_refused_after: Duration,
     /// How long a peer that refused a topic is not asked for it again.
     pub refused_for: Duration,
     /// How long a peer may take to answer whether it has a topic, before another is asked in its place.
@@ -78,6 +80,7 @@ impl SwarmSettings {
             in_flight: 64,
             least_in_flight: 4,
             give_up_after: Duration::from_secs(10),
+            give_up_refused_after: Duration::from_secs(1),
             refused_for: Duration::from_secs(2),
             open_timeout: Duration::from_secs(2),
             most_judged: 256,

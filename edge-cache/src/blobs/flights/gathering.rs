@@ -64,7 +64,12 @@ impl Gatherer {
             let gathered = gathered.map_err(|error| match error {
                 // Told and counted here, as of a stream.
                 SourceError::Wrong { reason, .. } => self.wrong(reason),
-                error => error.into(),
+                error => {
+                    if matches!(error, SourceError::Rangeless { .. }) {
+                        self.shared.rangeless.note(&self.source);
+                    }
+                    error.into()
+                }
             })?;
             self.take_in(gathered).await?;
         }

@@ -43,7 +43,7 @@ impl Trouble {
             // Another may have asked meanwhile, or whoever asks may have shown what is out of date.
             return counted(&mut self.refusals, 1).map(|_| Duration::ZERO);
         }
-        if is_refusal || matches!(error, SourceError::Unkept) {
+        if is_refusal || matches!(error, SourceError::Unkept | SourceError::Rangeless { .. }) {
             let times = counted(&mut self.others, MOST_TRIES)?;
             return Some(if times == 1 { Duration::ZERO } else { FIRST_PAUSE });
         }

@@ -92,7 +92,7 @@ impl Task {
             }
             RunStep::Ended(error) => {
                 let Some(begun) = fetch.end_run(run, &mut self.intake) else { return };
-                let end = error.as_ref().map_or(RunEnd::Done, |error| RunEnd::Failed { retry_after: error.retry_after });
+                let end = error.as_ref().map_or(RunEnd::Done, |error| RunEnd::Failed { retry_after: error.rest() });
                 fetch.download.origin_ended(run, end, now);
                 if let Some(error) = error {
                     self.failed(id, begun, error, now);

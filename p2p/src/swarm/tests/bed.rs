@@ -183,17 +183,21 @@ struct Spring {
     content: Arc<[Bytes]>,
     bytes_per_second: Option<u32>,
     fails: bool,
+    /// Whether it fails for good.
+    refuses: bool,
     wrong: bool,
     hangs: bool,
     /// How many requests are still to break off after their first piece.
     breaks: Arc<AtomicU32>,
     sent: Arc<AtomicU64>,
+    requests: Arc<AtomicU64>,
 }
 
 #[async_trait]
 impl Origin for Spring {
     async fn read(&self, bytes: Range<u64>) -> Result<OriginStream, OriginError> {
-        let failure = || OriginError { retry_after: Duration::from_millis(100), source: "the origin is down".into() };
+        let failure = || OriginError { retry_after: Duration::from_millis(100), is_final: self.refuses, source: "the origin is down".into() };
+        self.requests.fetch_add(1, Ordering::Relaxed);
         if self.fails {
             return Err(failure());
         }
@@ -232,6 +236,7 @@ pub struct Spec<'a> {
     pub joins: Vec<ControlAddress>,
     pub origin_rate: Option<u32>,
     pub has_no_origin: bool,
+    pub origin_refuses: bool,
     pub origin_is_wrong: bool,
     pub origin_hangs: bool,
     /// How many requests to the origin break off after a piece.
@@ -250,6 +255,7 @@ impl Default for Spec<'_> {
             joins: Vec::new(),
             origin_rate: None,
             has_no_origin: false,
+            origin_refuses: false,
             origin_is_wrong: false,
             origin_hangs: false,
             origin_breaks: 0,
@@ -269,6 +275,7 @@ pub struct Running {
     spring: Spec<'static>,
     breaks: Arc<AtomicU32>,
     sent: Arc<AtomicU64>,
+    requests: Arc<AtomicU64>,
 }
 
 /// What came from where, in pieces.
@@ -297,6 +304,10 @@ impl Running {
         self.sent.load(Ordering::Relaxed)
     }
 
+    pub fn origin_requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
     pub fn most_memory(&self) -> u32 {
         self.room.most.load(Ordering::Relaxed)
     }
@@ -315,11 +326,13 @@ impl Running {
         let origin = Spring {
             content: blob.content.clone(),
             bytes_per_second: self.spring.origin_rate,
-            fails: self.spring.has_no_origin,
+            fails: self.spring.has_no_origin || self.spring.origin_refuses,
+            refuses: self.spring.origin_refuses,
             wrong: self.spring.origin_is_wrong,
             hangs: self.spring.origin_hangs,
             breaks: self.breaks.clone(),
             sent: self.sent.clone(),
+            requests: self.requests.clone(),
         };
         let (geometry, hashes) = (blob.geometry, blob.hashes.clone());
         let (_, reading) = watch::channel(None);
@@ -431,12 +444,13 @@ impl Bed {
         let spring = Spec {
             origin_rate: spec.origin_rate,
             has_no_origin: spec.has_no_origin,
+            origin_refuses: spec.origin_refuses,
             origin_is_wrong: spec.origin_is_wrong,
             origin_hangs: spec.origin_hangs,
             ..Spec::default()
         };
         let breaks = Arc::new(AtomicU32::new(spec.origin_breaks));
-        let running = Running { swarm, shelf: holdings, room, spring, breaks, sent: Arc::default() };
+        let running = Running { swarm, shelf: holdings, room, spring, breaks, sent: Arc::default(), requests: Arc::default() };
         if let Some(blob) = spec.holds {
             running.hold(blob);
         }

@@ -76,3 +76,37 @@ async fn what_is_not_the_blob_as_a_whole_is_dropped() {
     assert_eq!((swarm.begun(), swarm.brought_once()), (1, 4));
     assert_eq!(cache.whole(&honest).await.unwrap(), honest.content);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_who_knows_no_ranges_the_rest_comes_as_one_stream() {
+    let (cache, swarm) = (Cache::roomy(), Swarm::of(9_500_000));
+    *swarm.endings.lock().unwrap() = [(3, Ending::KnowsNoRanges)].into();
+    let read = join_all((0..10).map(|_| cache.read_by(&swarm, ""))).await;
+    assert!(read.iter().all(|bytes| bytes.as_ref().unwrap() == &swarm.behind.content));
+    assert_eq!((swarm.begun(), swarm.brought_once(), swarm.behind.asked().len()), (1, 3, 1));
+    // Nor is it asked to gather the next.
+    assert!(cache.store.evict(&swarm.digest()).await.unwrap());
+    assert_eq!(cache.read_by(&swarm, "").await.unwrap(), swarm.behind.content);
+    assert_eq!(swarm.begun(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_cache_s_end_nothing_more_comes_and_what_came_is_kept() {
+    let (cache, swarm) = (Cache::roomy(), Swarm::of(9_500_000));
+    swarm.hold();
+    swarm.pieces.add_permits(3);
+    let (body, _) = cache.reader_at(&swarm, 4).await.await.unwrap();
+    until(|| swarm.landed() == 3).await;
+    let reading = tokio::spawn(rest(body));
+    let streamed = Scripted::of(6_000_000, true);
+    streamed.chunks.forget_permits(1 << 20);
+    let streaming = cache.blobs.open(&streamed.digest(), Arc::new(streamed.clone()), RangeRequest::Whole).await.unwrap().body;
+    let streaming = tokio::spawn(rest(streaming));
+    until(|| streamed.answering.load(Ordering::SeqCst) == 1).await;
+    tokio::time::timeout(Duration::from_secs(5), cache.blobs.wait_until_kept()).await.expect("nothing keeps it waiting");
+    assert_eq!((swarm.running(), streamed.answering.load(Ordering::SeqCst)), (0, 0));
+    assert_eq!(cache.store.peek(&swarm.digest()).unwrap().present().count(), 3);
+    for cut_off in [reading, streaming] {
+        assert!(cut_off.await.unwrap().is_err(), "who still reads is told");
+    }
+}

@@ -27,6 +27,8 @@ pub(super) enum Ending {
     Stops,
     /// With a piece that lacks its last byte.
     Cuts,
+    /// As one that found out that what is behind it knows no ranges.
+    KnowsNoRanges,
 }
 
 /// How many pieces may come, if nothing is said.
@@ -130,6 +132,9 @@ impl Gathering for Bringing {
         if matches!(ending, Some(Ending::Fails)) {
             let (name, digest) = (self.swarm.behind.name.into(), self.wish.digest.clone());
             return Some(Err(SourceError::Wrong { name, digest, reason: "it is away".into() }));
+        }
+        if matches!(ending, Some(Ending::KnowsNoRanges)) {
+            return Some(Err(SourceError::Rangeless { name: self.swarm.behind.name.into() }));
         }
         let may = self.swarm.pieces.acquire().await.unwrap();
         let memory = loop {
