@@ -66,7 +66,7 @@ async fn pulls_of_many_images_hold_the_memory_budget() {
     let mut pulls = JoinSet::new();
     for (number, image) in images.into_iter().enumerate() {
         let (client, name) = (node.client(), name(number));
-        pulls.spawn(async move { (client.pull_image(&name, "v1").await == image.digest).then_some(()).expect("it is the image") });
+        pulls.spawn(async move { assert_eq!(client.pull_image(&name, "v1").await, image.digest) });
     }
     let (mut most_held, mut most_bytes) = (0.0_f64, 0);
     while !pulls.is_empty() {
@@ -88,10 +88,8 @@ async fn pulls_of_many_images_hold_the_memory_budget() {
     let (all, origin) = (node.metric(RECEIVED).await, node.metric(FROM_ORIGIN).await);
     assert!(all >= (IMAGES * LAYER) as f64 && origin < all / 2.0, "{origin} of {all} bytes came from the registry");
     // What was held is given back, but for what is kept.
-    until("memory to be given back", Duration::from_secs(30), async || {
-        (node.metric(HELD).await <= HOT as f64).then_some(())
-    })
-    .await;
+    until("memory to be given back", Duration::from_secs(30), async || (node.metric(HELD).await <= HOT as f64).then_some(()))
+        .await;
     let left = join_all(neighbours.iter().map(|neighbour| neighbour.metric(Edge::WRONG))).await;
     assert_eq!(left.iter().sum::<f64>() + node.metric(Edge::WRONG).await, 0.0);
 }

@@ -86,9 +86,9 @@ fn failed(error: OpenError) -> Error {
         OpenError::Source(error @ SourceError::Wrong { .. }) => Error::BlobWrong(error.to_string()),
         OpenError::RangeNotSatisfiable { size_bytes } => Error::RangeNotSatisfiable { size_bytes },
         OpenError::Store { source, .. } => Error::Store(source),
-        OpenError::Source(SourceError::Rangeless { .. } | SourceError::Unkept) | OpenError::NoBudget(_) | OpenError::GaveUp(_) => {
-            Error::Overloaded
-        }
+        OpenError::Source(SourceError::Rangeless { .. } | SourceError::Unkept)
+        | OpenError::NoBudget(_)
+        | OpenError::GaveUp(_) => Error::Overloaded,
     }
 }
 
