@@ -28,16 +28,15 @@ impl Trouble {
 }
 
 impl Task {
-    /// Whether nothing more is to be hoped for: the origin fails whenever it is asked, or for good, and nobody else may bring anything, or
-    /// nothing has come for long.
+    /// Whether nothing more is to be hoped for: the origin fails whenever it is asked and nobody else may bring anything, or nothing has
+    /// come for long, which is less long where the origin fails for good.
     pub(super) fn fails(&self, id: FetchId, now: Moment) -> bool {
         let Some(fetch) = self.fetches.get(&id) else { return false };
         let Some(trouble) = fetch.trouble.as_ref().filter(|_| fetch.runs.is_empty()) else { return false };
         // What comes for one of two of the same blob is here for the other.
         let alike = || self.fetches.values().filter(|other| other.key == fetch.key);
         let fed = alike().map(|other| other.fed).max().unwrap_or(fetch.fed);
-        let is_final = trouble.error.is_final;
-        let patience = if is_final { self.settings.give_up_refused_after } else { self.settings.give_up_after };
+        let patience = if trouble.error.is_final { self.settings.give_up_refused_after } else { self.settings.give_up_after };
         if now.since(trouble.since.max(fed)) >= patience {
             return true;
         }
@@ -45,7 +44,7 @@ impl Task {
             || self.expects_peers(id)
             || self.hopes_for_peers(fetch, now)
             || self.announcing.is_asking(&fetch.key);
-        (trouble.is_repeated || is_final) && !may_be_fed
+        trouble.is_repeated && !may_be_fed
     }
 
     /// Whether somebody is about to be found who may have it.

@@ -196,7 +196,11 @@ struct Spring {
 #[async_trait]
 impl Origin for Spring {
     async fn read(&self, bytes: Range<u64>) -> Result<OriginStream, OriginError> {
-        let failure = || OriginError { retry_after: Duration::from_millis(100), is_final: self.refuses, source: "the origin is down".into() };
+        let failure = || OriginError {
+            retry_after: Duration::from_millis(100),
+            is_final: self.refuses,
+            source: "the origin is down".into(),
+        };
         self.requests.fetch_add(1, Ordering::Relaxed);
         if self.fails {
             return Err(failure());

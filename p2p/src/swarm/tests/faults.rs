@@ -1,9 +1,12 @@
 //! What goes wrong on the way.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
+
+use futures_util::future::join;
+use tokio::time::sleep;
 
 use super::bed::{Bed, Blob, Spec, soon};
-use crate::swarm::FetchError;
+use crate::swarm::{FetchError, SwarmSettings};
 
 /// A peer that sends what is wrong is found out by the first piece, and shunned; what is missing comes from others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -17,8 +20,18 @@ async fn a_liar_is_shunned_and_nothing_wrong_is_handed_on() {
         node.swarm.share(blob.topic()).await;
         bed.tracks(&blob, node).await;
     }
-    let node = bed.node(Spec { has_no_origin: true, ..Spec::default() }).await;
-    assert_eq!(soon(node.get(&blob)).await.unwrap().from_peers, 10);
+    let tune = |settings: &mut SwarmSettings| settings.give_up_after = Duration::from_secs(30);
+    let node = bed.node(Spec { has_no_origin: true, tune, ..Spec::default() }).await;
+    // Else it may have all before the liar is asked for anything.
+    honest.shelf.is_broken.store(true, Ordering::Relaxed);
+    let found_out = async {
+        while node.swarm.status().await.unwrap().banned.is_empty() {
+            sleep(Duration::from_millis(5)).await;
+        }
+        honest.shelf.is_broken.store(false, Ordering::Relaxed);
+    };
+    let (outcome, ()) = soon(join(node.get(&blob), found_out)).await;
+    assert_eq!(outcome.unwrap().from_peers, 10);
     assert!(node.has_all(&blob));
     let status = node.swarm.status().await.unwrap();
     assert_eq!(status.banned.iter().map(|(peer, _)| *peer).collect::<Vec<_>>(), [liar.swarm.peer()]);

@@ -1,6 +1,12 @@
 //! Downloads that are held back, that are alone with a bad origin, or that are two of the same.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::join;
 use tokio::time::{Instant, sleep};
@@ -111,6 +117,28 @@ async fn who_is_let_be_for_a_time_is_waited_for() {
     assert!((Duration::from_secs(5)..Duration::from_secs(20)).contains(&took), "{took:?}");
 }
 
+/// Where it refuses who asks, others who may ask are not kept waiting for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_origin_that_refuses_is_not_hoped_for() {
+    let bed = Bed::new().await;
+    let blob = Blob::new(3, 57);
+    bed.tells_of_nobody(&blob).await;
+    let tune = |settings: &mut SwarmSettings| {
+        (settings.give_up_after, settings.give_up_refused_after) = (Duration::from_secs(30), Duration::from_secs(3));
+    };
+    let node = bed.node(Spec { origin_refuses: true, tune, ..Spec::default() }).await;
+    let begun = Instant::now();
+    assert!(matches!(soon(node.get(&blob)).await, Err(FetchError::Origin(_))));
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(node.origin_requests(), 1, "it was asked again, of no use");
+    // What a neighbour has comes all the same.
+    let held = Blob::new(6, 58);
+    let seed = bed.node(Spec { holds: Some(&held), ..Spec::default() }).await;
+    seed.swarm.share(held.topic()).await;
+    bed.tracks(&held, &seed).await;
+    assert_eq!(soon(node.get(&held)).await.unwrap().from_peers, 6);
+}
+
 /// Of two downloads of one blob neither keeps the other from its peers for good.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_downloads_of_one_blob_both_get_it() {
@@ -128,4 +156,47 @@ async fn two_downloads_of_one_blob_both_get_it() {
     let (one, other) = soon(both).await;
     assert_eq!((one.unwrap(), other.unwrap()), (8, 8));
     assert!(begun.elapsed() < Duration::from_secs(40), "the peer refused what it has open already");
+}
+
+/// However much it is told to do, it gets on with what it does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_flood_of_orders_holds_up_no_download() {
+    let bed = Bed::without_tracker().await;
+    let (blob, shared) = (Blob::new(12, 59), Blob::new(1, 60));
+    let node = bed.node(Spec { holds: Some(&shared), ..Spec::default() }).await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let floods: Vec<_> = (0..3)
+        .map(|_| {
+            let (swarm, topic, is_over) = (node.swarm.clone(), shared.topic(), is_over.clone());
+            tokio::task::spawn_blocking(move || {
+                let mut heard = 0_u64;
+                while !is_over.load(Ordering::Relaxed) {
+                    heard += u64::from(swarm.try_share(topic.clone()));
+                }
+                heard
+            })
+        })
+        .collect();
+    let begun = Instant::now();
+    assert_eq!(soon(node.get(&blob)).await.unwrap().from_origin, 12);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    is_over.store(true, Ordering::Relaxed);
+    for flood in floods {
+        assert!(flood.await.unwrap() > 0, "it was no flood");
+    }
+}
+
+/// What is to be decided anew is so at once, and not when it is looked around again: the lease that it gives itself is used.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_stirred_does_not_wait_for_a_tick() {
+    let bed = Bed::without_tracker().await;
+    let node = bed.node(Spec::default()).await;
+    let mut quickest = Duration::MAX;
+    // The machine may be busy with others for some of them.
+    for seed in 70..78 {
+        let begun = Instant::now();
+        assert_eq!(soon(node.get(&Blob::new(1, seed))).await.unwrap().from_origin, 1);
+        quickest = quickest.min(begun.elapsed());
+    }
+    assert!(quickest < Duration::from_millis(100), "{quickest:?}");
 }

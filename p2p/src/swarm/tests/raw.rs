@@ -141,3 +141,47 @@ async fn who_does_not_answer_makes_room_for_who_does() {
         soon(async { while raw.reader.next().await.is_ok() {} }).await;
     }
 }
+
+/// What was asked of a slow peer and came by another way meanwhile holds no memory, be it sent all the same or not, and is no fault.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_piece_that_comes_late_holds_no_memory() {
+    let bed = Bed::new().await;
+    let blob = Blob::new(6, 63);
+    let tune = |settings: &mut SwarmSettings| settings.give_up_after = Duration::from_secs(30);
+    let node = bed.node(Spec { has_no_origin: true, memory_pieces: 8, tune, ..Spec::default() }).await;
+    let getting = node.get(&blob);
+    let meanwhile = async {
+        let mut slow = Raw::dial(&node).await;
+        slow.open(&blob);
+        let id = slow.next_open().await;
+        let pieces = PieceSet::all_of(blob.geometry.pieces());
+        slow.sender.opened(Opened { id, geometry: blob.geometry, pieces, metainfo: None }).unwrap();
+        let asked = loop {
+            if let Event::Ask { piece, .. } = soon(slow.reader.next()).await.unwrap() {
+                break piece;
+            }
+        };
+        let seed = bed.node(Spec { holds: Some(&blob), joins: vec![node.control()], ..Spec::default() }).await;
+        seed.swarm.share(blob.topic()).await;
+        (slow, seed, id, asked)
+    };
+    let (outcome, (mut slow, _seed, id, asked)) = soon(Box::pin(futures_util::future::join(getting, meanwhile))).await;
+    assert_eq!(outcome.unwrap().from_peers, 6);
+    let is_free = async || {
+        soon(async {
+            while node.held_memory() > 0 {
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    };
+    is_free().await;
+    // It has not heard that this is not wanted any more.
+    let bytes = blob.content[asked.0 as usize].clone();
+    soon(slow.sender.send_piece(id, asked, bytes)).await.unwrap();
+    // What it opens next is answered after what it sent.
+    slow.open(&Blob::new(1, 64));
+    soon(async { while !matches!(slow.reader.next().await.unwrap(), Event::Refused { .. }) {} }).await;
+    is_free().await;
+    assert!(node.swarm.status().await.unwrap().banned.is_empty());
+}
