@@ -121,7 +121,7 @@ async fn who_is_let_be_for_a_time_is_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_origin_that_refuses_is_not_hoped_for() {
     let bed = Bed::new().await;
-    let blob = Blob::new(3, 57);
+    let blob = Blob::new(1, 57);
     bed.tells_of_nobody(&blob).await;
     let tune = |settings: &mut SwarmSettings| {
         (settings.give_up_after, settings.give_up_refused_after) = (Duration::from_secs(30), Duration::from_secs(3));
