@@ -1,7 +1,7 @@
 //! One prewarming: what is asked for, how far it is, and what came of it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -13,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::wish::Wish;
-use crate::blobs::Fetched;
+use crate::{blobs::Fetched, supply::Supplied};
+
+/// Of how many blobs is told one by one: of more than an image or two has, and an event is some 64 KiB then.
+const MOST_SHOWN_BLOBS: usize = 256;
 
 /// Where an operation, or an image of one, is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -61,6 +64,13 @@ pub struct OperationView {
     /// How far it is.
     #[serde(flatten)]
     pub progress: Progress,
+    /// Bytes that were here when it was known that they are wanted.
+    pub here_bytes: u64,
+    /// What came since, and from whom.
+    #[serde(flatten)]
+    pub supplied: Supplied,
+    /// Configurations and layers, the first of them.
+    pub blobs: Vec<BlobView>,
     /// Why it ended before all images had.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -83,6 +93,23 @@ pub struct ImageView {
     /// Why it failed, or why it waits for its upstream. Where the deadline ended it: why it last waited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// A configuration or layer of a prewarming, as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlobView {
+    /// Which.
+    pub digest: Digest,
+    /// How long it is.
+    pub size_bytes: u64,
+    /// How much of it is here.
+    pub bytes_done: u64,
+    /// How much of it was here when it was known that it is wanted.
+    pub here_bytes: u64,
+    /// What came since, and from whom.
+    #[serde(flatten)]
+    pub supplied: Supplied,
 }
 
 /// How much is here of configurations and layers, and how much there is as far as is known.
@@ -130,7 +157,7 @@ pub struct Operation {
 }
 
 enum Live {
-    Running { images: Vec<LiveImage>, blobs: HashMap<Digest, Fetched> },
+    Running { images: Vec<LiveImage>, blobs: HashMap<Digest, LiveBlob> },
     Ended(Arc<OperationView>),
 }
 
@@ -142,6 +169,21 @@ struct LiveImage {
     error: Option<String>,
     /// Why it last waited for its upstream.
     last_wait: Option<String>,
+}
+
+#[derive(Clone, Copy)]
+struct LiveBlob {
+    fetched: Fetched,
+    here_bytes: u64,
+    /// What had come when it was first heard of.
+    before: Option<Supplied>,
+    supplied: Supplied,
+}
+
+impl LiveBlob {
+    fn new(fetched: Fetched) -> Self {
+        Self { fetched, here_bytes: fetched.bytes, before: None, supplied: Supplied::default() }
+    }
 }
 
 impl LiveImage {
@@ -227,7 +269,9 @@ impl Operation {
             image.state = State::Running;
             image.digest = digest;
             image.blobs = found.iter().map(|(digest, _)| digest.clone()).collect();
-            blobs.extend(found);
+            for (digest, fetched) in found {
+                blobs.entry(digest).or_insert_with(|| LiveBlob::new(fetched)).fetched = fetched;
+            }
         });
     }
 
@@ -249,9 +293,20 @@ impl Operation {
         if let Live::Running { blobs, .. } = &mut *self.live()
             && let Some(before) = blobs.get_mut(digest)
         {
-            *before = fetched;
+            before.fetched = fetched;
         }
         self.changed.send_replace(());
+    }
+
+    /// What has come of a blob by now, and from whom; what had come when this was told first does not count.
+    pub fn supplied(&self, digest: &Digest, now: Supplied) {
+        if let Live::Running { blobs, .. } = &mut *self.live()
+            && let Some(blob) = blobs.get_mut(digest)
+        {
+            let before = *blob.before.get_or_insert(now);
+            // Where it was dropped meanwhile, it is counted anew.
+            blob.supplied = if now.sum() < before.sum() { now } else { now.since(before) };
+        }
     }
 
     /// An image is over.
@@ -311,7 +366,7 @@ impl Operation {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, image: usize, change: impl FnOnce(&mut LiveImage, &mut HashMap<Digest, Fetched>)) {
+    fn change(&self, image: usize, change: impl FnOnce(&mut LiveImage, &mut HashMap<Digest, LiveBlob>)) {
         if let Live::Running { images, blobs } = &mut *self.live()
             && let Some(image) = images.get_mut(image)
         {
@@ -320,12 +375,12 @@ impl Operation {
         self.changed.send_replace(());
     }
 
-    fn shown(&self, images: &[LiveImage], blobs: &HashMap<Digest, Fetched>) -> OperationView {
+    fn shown(&self, images: &[LiveImage], blobs: &HashMap<Digest, LiveBlob>) -> OperationView {
         let image = |(name, live): (&String, &LiveImage)| ImageView {
             image: name.clone(),
             state: live.state,
             digest: live.digest.clone(),
-            progress: Progress::sum(live.blobs.iter().filter_map(|digest| blobs.get(digest).copied())),
+            progress: Progress::sum(live.blobs.iter().filter_map(|digest| blobs.get(digest)).map(|blob| blob.fetched)),
             error: live.error.clone(),
         };
         OperationView {
@@ -338,10 +393,28 @@ impl Operation {
             deadline: self.wish.deadline,
             created_at: self.created_at,
             ended_at: None,
-            progress: Progress::sum(blobs.values().copied()),
+            progress: Progress::sum(blobs.values().map(|blob| blob.fetched)),
+            here_bytes: blobs.values().map(|blob| blob.here_bytes).sum(),
+            supplied: blobs.values().fold(Supplied::default(), |sum, blob| sum.plus(blob.supplied)),
+            blobs: shown_blobs(images, blobs),
             error: None,
         }
     }
+}
+
+/// The first blobs, each once, in the order of the images.
+fn shown_blobs(images: &[LiveImage], blobs: &HashMap<Digest, LiveBlob>) -> Vec<BlobView> {
+    let mut seen = HashSet::new();
+    let each = images.iter().flat_map(|image| &image.blobs).filter(|digest| seen.insert(*digest));
+    let known = each.filter_map(|digest| Some((digest, blobs.get(digest)?))).take(MOST_SHOWN_BLOBS);
+    let view = |(digest, blob): (&Digest, &LiveBlob)| BlobView {
+        digest: digest.clone(),
+        size_bytes: blob.fetched.bytes_in_all,
+        bytes_done: blob.fetched.bytes,
+        here_bytes: blob.here_bytes,
+        supplied: blob.supplied,
+    };
+    known.map(view).collect()
 }
 
 #[cfg(test)]
@@ -349,6 +422,7 @@ mod tests {
     use longshore_oci::Algorithm;
 
     use super::*;
+    use crate::supply::Supplier;
 
     fn operation(images: &[&str]) -> Operation {
         let images = images.iter().map(|&image| image.to_owned()).collect();
@@ -378,6 +452,40 @@ mod tests {
         assert_eq!(json["images"][0]["bytesTotal"], (3 << 20) + 5);
         assert_eq!(json["createdAt"], "1970-01-01T00:00:00Z");
         assert!(json.get("error").is_none() && json.get("progress").is_none());
+    }
+
+    #[test]
+    fn what_came_is_told_by_who_sent_it() {
+        let operation = operation(&["a", "b"]);
+        let half = Fetched { bytes: 4, ..Fetched::nothing_of(9) };
+        operation.resolved(0, None, vec![(digest(0), half), (digest(1), Fetched::nothing_of(5))]);
+        operation.supplied(&digest(0), Supplied::of(Supplier::Registry, 4));
+        operation.supplied(&digest(1), Supplied::default());
+        operation.supplied(&digest(0), Supplied::of(Supplier::Registry, 4).plus(Supplied::of(Supplier::Neighbours, 5)));
+        operation.fetched(&digest(0), Fetched::all_of(9));
+        operation.resolved(1, None, vec![(digest(0), Fetched::all_of(9))]);
+        operation.supplied(&digest(1), Supplied::of(Supplier::Edge, 2));
+        operation.supplied(&digest(7), Supplied::of(Supplier::Edge, 2));
+        let view = operation.view();
+        let blobs: Vec<_> = view.blobs.iter().map(|blob| (blob.bytes_done, blob.here_bytes, blob.supplied)).collect();
+        assert_eq!(blobs, [(9, 4, Supplied::of(Supplier::Neighbours, 5)), (0, 0, Supplied::of(Supplier::Edge, 2))]);
+        let json = serde_json::to_value(&*view).unwrap();
+        let told =
+            |json: &serde_json::Value| ["hereBytes", "neighbourBytes", "edgeBytes", "registryBytes"].map(|of| json[of].as_u64());
+        assert_eq!(told(&json), [Some(4), Some(5), Some(2), Some(0)]);
+        assert_eq!(told(&json["blobs"][0]), [Some(4), Some(5), Some(0), Some(0)]);
+        operation.supplied(&digest(0), Supplied::of(Supplier::Edge, 1));
+        assert_eq!(operation.view().blobs[0].supplied, Supplied::of(Supplier::Edge, 1), "it was dropped, and comes anew");
+    }
+
+    #[test]
+    fn of_many_blobs_the_first_are_told_one_by_one() {
+        let operation = operation(&["a"]);
+        let found = (0..=255).map(|number| (digest(number), Fetched::all_of(1)));
+        let more = (0..=9).map(|number| (Digest::of(Algorithm::Sha256, &[number, 0]), Fetched::all_of(1)));
+        operation.resolved(0, None, found.chain(more).collect());
+        let view = operation.view();
+        assert_eq!((view.blobs.len(), view.progress.bytes_total), (MOST_SHOWN_BLOBS, 266));
     }
 
     #[test]
