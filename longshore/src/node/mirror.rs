@@ -181,7 +181,7 @@ mod tests {
         let (plain, mut prefixed) =
             (upstream("localhost:5000", "http://127.0.0.1:5000"), upstream("up", "http://127.0.0.1:5000"));
         for runtime in [Runtime::Podman, Runtime::Crio] {
-            assert!(!is_known(runtime, &registry("localhost:5000"), &[plain.clone()]));
+            assert!(!is_known(runtime, &registry("localhost:5000"), std::slice::from_ref(&plain)));
             assert!(is_known(runtime, &registry("localhost:5000=up"), &[plain.clone(), prefixed.clone()]));
         }
         prefixed.path_prefix = Some("localhost_5000/".to_owned());
