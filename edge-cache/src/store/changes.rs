@@ -112,7 +112,9 @@ mod tests {
     #[test]
     fn a_blob_is_told_of_once_with_its_last_change() {
         let changes = Changes::default();
-        [0, 1, 0, 2].into_iter().for_each(|number| changes.note(&digest(number)));
+        for number in [0, 1, 0, 2] {
+            changes.note(&digest(number));
+        }
         assert_eq!(digests(changes.since(0, 9).unwrap()), [1, 0, 2].map(digest));
         assert_eq!(changes.since(0, 2).unwrap(), (vec![(2, digest(1)), (3, digest(0))], true));
         assert_eq!(digests(changes.since(3, 9).unwrap()), [digest(2)]);
