@@ -33,12 +33,24 @@ pub struct EdgeUpstream {
     pub url: String,
     /// Whether it is asked where a request names none.
     pub is_default: bool,
+    /// The hosts besides that mean it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// What names of its repositories may begin with, besides its own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_prefix: Option<String>,
     /// Bytes of its blobs that clients got.
     pub served_bytes: u64,
     /// Those of them that were at the edge already, or came for another.
     pub hit_bytes: u64,
-    /// Bytes of blobs that came from it.
+    /// Bytes of blobs that came from it, and not from neighbours.
     pub fetched_bytes: u64,
+    /// Those of them that another edge sent, as far as is known: one of the same site, or the upstream itself where it is one.
+    #[serde(default)]
+    pub edge_bytes: u64,
+    /// Bytes of its blobs that came from neighbours instead.
+    #[serde(default)]
+    pub neighbour_bytes: u64,
     /// Requests to it for bytes of blobs.
     pub fetches: u64,
     /// Pieces and blobs that it sent wrong.

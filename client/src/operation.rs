@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use events::OperationEvents;
 
-use crate::{ClientError, RegistryClient};
+use crate::{ClientError, RegistryClient, SuppliedBytes};
 
 /// Where a prewarming is asked for.
 const PREWARM: &str = "/v2/_longshore/prewarm";
@@ -85,6 +85,15 @@ pub struct Operation {
     pub pieces_done: u64,
     /// Pieces of all, as far as is known.
     pub pieces_total: u64,
+    /// Bytes that were there when it was known that they are wanted.
+    #[serde(default)]
+    pub here_bytes: u64,
+    /// What came since, and from whom.
+    #[serde(flatten)]
+    pub supplied: SuppliedBytes,
+    /// Configurations and layers one by one, the first 256 of them.
+    #[serde(default)]
+    pub blobs: Vec<OperationBlob>,
     /// Why it ended before all images had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -112,6 +121,23 @@ pub struct OperationImage {
     /// Why it failed, or what it waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// A configuration or layer of an operation.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OperationBlob {
+    /// Which.
+    pub digest: Digest,
+    /// How long it is.
+    pub size_bytes: u64,
+    /// How much of it is there.
+    pub bytes_done: u64,
+    /// How much of it was there when it was known that it is wanted.
+    pub here_bytes: u64,
+    /// What came since, and from whom.
+    #[serde(flatten)]
+    pub supplied: SuppliedBytes,
 }
 
 #[derive(Deserialize)]

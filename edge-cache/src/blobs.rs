@@ -26,6 +26,7 @@ mod rangeless;
 mod reader;
 mod resuming;
 mod settings;
+mod transfers;
 mod unkept;
 mod whole;
 
@@ -59,6 +60,7 @@ pub use provenance::most_known;
 use rangeless::Rangeless;
 use reader::Reader;
 pub use settings::BlobSettings;
+pub use transfers::{Transfer, Transfers};
 use unkept::Unkept;
 use whole::Whole;
 
@@ -86,6 +88,7 @@ struct Shared {
     /// Blobs that somebody vouches for, and that there is no room for.
     unkept: Unkept,
     provenance: Provenance,
+    transfers: Transfers,
     /// Sources that know no ranges.
     rangeless: Rangeless,
     checks: Checks,
@@ -127,6 +130,7 @@ impl Blobs {
         let dropped = store.dropped();
         let shared = Arc::new(Shared {
             provenance,
+            transfers: Transfers::new(store.clone()),
             rangeless: Rangeless::default(),
             turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             store,
@@ -148,6 +152,16 @@ impl Blobs {
         });
         tokio::spawn(dropped::take_note(Arc::downgrade(&shared), dropped));
         Ok(Self(shared))
+    }
+
+    /// What comes of blobs, and from whom.
+    pub fn transfers(&self) -> &Transfers {
+        &self.0.transfers
+    }
+
+    /// The names of the sources that are known to have what is kept of a blob.
+    pub fn known_at(&self, digest: &Digest) -> Vec<String> {
+        self.0.provenance.sources(digest)
     }
 
     /// What is kept of a blob of this source.

@@ -10,6 +10,8 @@
 //! | `DELETE pins?owner=&image=` or `&digest=` | `{"pins": [...]}`, those that there were; 404 where that was none |
 //! | `GET scrub` | how far the scrub that was last asked for is |
 //! | `GET swarm` | [`SwarmStatus`](longshore_client::SwarmStatus): a node's peers, and what comes of them; 404 where there is no swarm |
+//! | `GET layers?since=&wait=&n=` | [`LayerChanges`](longshore_client::LayerChanges): what is here and on its way, or what has changed of that |
+//! | `GET transfers` | `{"transfers": [...]}`: what comes and came last, and from whom |
 //! | `POST scrub` | 202: what is kept is read again, all of it; the one that runs where one does |
 //!
 //! It is served on both listeners, and to nobody else than those who send `listen.admin_token`, or where there is none to callers on this
@@ -18,6 +20,7 @@
 mod admission;
 mod blobs;
 mod image;
+mod layers;
 mod lease;
 mod pins;
 mod refusal;
@@ -34,6 +37,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use admission::AdminToken;
+pub use layers::LayerFollowers;
 use refusal::Refusal;
 use route::ControlRoute;
 pub use scrub::Scrubbing;
@@ -85,6 +89,8 @@ where
         (ControlRoute::Pins, _) if is_read => Ok(pins::list(edge)),
         (ControlRoute::Pins, &Method::POST) => pins::pin(edge, read(body).await?).await,
         (ControlRoute::Pins, &Method::DELETE) => pins::unpin(edge, query).await,
+        (ControlRoute::Layers, _) if is_read => layers::changes(edge, query).await,
+        (ControlRoute::Transfers, _) if is_read => Ok(layers::transfers(edge)),
         (ControlRoute::Swarm, _) if is_read => swarm(edge).await,
         (ControlRoute::Scrub, _) if is_read => Ok(json(StatusCode::OK, &edge.scrubbing.seen())),
         (ControlRoute::Scrub, &Method::POST) => Ok(json(StatusCode::ACCEPTED, &scrub::start(edge))),

@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Origin,
     blobs::{BlobMetrics, Blobs},
-    control::{AdminToken, Scrubbing},
+    control::{AdminToken, LayerFollowers, Scrubbing},
     error::Error,
     grants::Grants,
     prewarm::Prewarm,
@@ -54,6 +54,8 @@ pub struct Edge {
     pub tasks: TaskTracker,
     /// Cancelled where what runs by itself is to end.
     pub stopping: CancellationToken,
+    /// Those who follow what is here.
+    pub layers: LayerFollowers,
     /// The scrub that was last asked for.
     pub scrubbing: Scrubbing,
     /// What whoever looks after the edge from elsewhere must show.

@@ -18,7 +18,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::body::Body;
 use http::{
     HeaderValue, Method, Request, Response,
-    header::{WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS},
+    header::{VIA, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS},
     request::Parts,
 };
 use longshore_oci::{RepositoryName, Route};
@@ -28,6 +28,7 @@ use crate::{
     error::{About, Error},
     grants::Client,
     names::{self, Meant},
+    supply::VIA_A_CACHE,
     upstream::Upstream,
     via::Way,
 };
@@ -83,6 +84,7 @@ pub async fn handle<B>(edge: &Arc<Edge>, request: Request<B>, client: IpAddr) ->
 fn mark(response: &mut Response<Body>, label: &'static str) {
     let headers = response.headers_mut();
     headers.insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
+    headers.append(VIA, VIA_A_CACHE);
     // What anybody pushed is not for a browser to guess at.
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response.extensions_mut().insert(RouteLabel(label));

@@ -27,6 +27,7 @@ pub mod source;
 mod sources;
 mod start;
 pub mod store;
+pub mod supply;
 mod tags;
 mod turns;
 pub mod upstream;

@@ -1,6 +1,7 @@
 //! Others beside an edge, who may have what it lacks.
 
 use async_trait::async_trait;
+use longshore_client::LayerPlace;
 use longshore_oci::Digest;
 use serde_json::Value;
 
@@ -15,6 +16,9 @@ pub trait Neighbours: Send + Sync + 'static {
     /// Somebody was let at a blob of this place, of which something is or will be here: neighbours who may pull from there may have it
     /// too. It is told of each request, so it returns at once.
     fn shares(&self, place: &SiteRepository, digest: &Digest);
+
+    /// By which repositories neighbours may know that a blob is here.
+    fn places(&self, digest: &Digest) -> Vec<LayerPlace>;
 
     /// Who the edge is among them, and where they are reached, as `GET /v2/_longshore/swarm` tells it; `None` while that is not known.
     fn record(&self) -> Option<Value>;

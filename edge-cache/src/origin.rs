@@ -14,6 +14,7 @@ use longshore_oci::{ByteRange, Digest, RepositoryName, Route, SentRange};
 use crate::{
     piece::PieceHashes,
     source::{Reading, Source, SourceError},
+    supply::{Sender, Supplier},
     upstream::{Answer, Ask, Identity, Upstream, UpstreamError},
 };
 
@@ -120,7 +121,8 @@ impl Origin {
         if !is_asked(&sent) {
             return Err(self.wrong(digest, "another range was sent than was asked for"));
         }
-        Ok(Reading { size_bytes, is_ranged: true, stream: answer.body.map_err(SourceError::from).boxed() })
+        let sender = Sender::new(Supplier::of_answer(&answer.headers));
+        Ok(Reading { size_bytes, is_ranged: true, sender, stream: answer.body.map_err(SourceError::from).boxed() })
     }
 
     fn wrong(&self, digest: &Digest, reason: &str) -> SourceError {
@@ -137,6 +139,7 @@ fn is_of_the_method(error: &UpstreamError) -> bool {
 /// What was asked for of a blob that is sent whole, as whoever knows no ranges does.
 fn whole(answer: Answer, size_bytes: u64, range: Option<Range<u64>>) -> Reading {
     let is_ranged = range.is_none();
+    let sender = Sender::new(Supplier::of_answer(&answer.headers));
     let range = range.unwrap_or(0..size_bytes);
     let mut at = 0;
     let stream = answer.body.map_err(SourceError::from).map_ok(move |bytes| {
@@ -145,7 +148,7 @@ fn whole(answer: Answer, size_bytes: u64, range: Option<Range<u64>>) -> Reading 
         part(&bytes, start, &range)
     });
     let stream = stream.try_filter(|bytes| std::future::ready(!bytes.is_empty())).boxed();
-    Reading { size_bytes, is_ranged, stream }
+    Reading { size_bytes, is_ranged, sender, stream }
 }
 
 /// How long an answer's body is, in bytes, where that is told.

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::{
     piece::{Geometry, PieceHashes, PieceIndex, PieceSet},
+    supply::{Sender, Supplied},
     upstream::{Identity, Pause, UpstreamError},
 };
 
@@ -62,6 +63,8 @@ pub struct Reading {
     pub size_bytes: u64,
     /// Whether no more is sent than was asked for. Who knows no ranges sends all of a blob each time, and what comes before is let go.
     pub is_ranged: bool,
+    /// Who sends it.
+    pub sender: Sender,
     /// What was asked for of it.
     pub stream: BoxStream<'static, Result<Bytes, SourceError>>,
 }
@@ -91,6 +94,8 @@ pub struct Gathered {
     pub piece: PieceIndex,
     /// All of its bytes.
     pub bytes: Vec<u8>,
+    /// Who sent them.
+    pub supplied: Supplied,
     /// The memory that they take, of [`Wish::memory`]; what is more than that is given back.
     pub memory: OwnedSemaphorePermit,
 }

@@ -20,6 +20,7 @@
 //! caller passes the bytes on.
 
 mod admit;
+mod changes;
 mod charge;
 mod entry;
 mod error;
@@ -52,6 +53,7 @@ use jiff::Timestamp;
 use longshore_oci::Digest;
 use tokio::sync::broadcast;
 
+pub use changes::Changes;
 pub use entry::Entry;
 pub use error::{ReadError, StoreError};
 pub use follower::{Follower, There, Written};
@@ -129,6 +131,11 @@ impl Store {
     /// Blobs that are dropped from now on, by whomever. Who takes note of them too slowly is told how many were missed.
     pub fn dropped(&self) -> broadcast::Receiver<Digest> {
         self.shared.dropped.subscribe()
+    }
+
+    /// Which blobs changed last.
+    pub fn changes(&self) -> &Changes {
+        &self.shared.changes
     }
 
     /// How many blobs are kept at most.

@@ -6,7 +6,7 @@ use longshore_service::config::split_flags;
 use crate::{
     account::AccountArguments,
     audit::AuditArguments,
-    edge::EdgeArguments,
+    edge::{EdgeArguments, EdgeConnection},
     exit_codes,
     failure::Failure,
     image::ImageArguments,
@@ -64,7 +64,7 @@ pub enum Command {
     Policy(PolicyArguments),
     /// Have an edge fetch images before anybody asks for them
     #[command(after_help = exit_codes::PREWARM)]
-    Prewarm(PrewarmArguments),
+    Prewarm(PrewarmArguments<EdgeConnection>),
     /// Log in to a registry; docker on this machine is logged in by that too
     #[command(after_help = exit_codes::COMMAND)]
     Login(LoginArguments),
@@ -130,7 +130,12 @@ mod tests {
             assert_eq!(told.contains(&3), name == "policy", "{name}");
             assert_eq!(told.contains(&130), ["up", "registry", "edge", "node", "prewarm"].contains(&name), "{name}");
             for verb in command.get_subcommands().filter(|verb| verb.get_after_help().is_some()) {
-                assert_eq!(codes(verb).contains(&130), verb.get_name() == "serve", "{name} {}", verb.get_name());
+                assert_eq!(
+                    codes(verb).contains(&130),
+                    ["serve", "pull", "prewarm"].contains(&verb.get_name()),
+                    "{name} {}",
+                    verb.get_name()
+                );
             }
         }
     }

@@ -14,8 +14,10 @@ mod unpin;
 
 use clap::{Args, Subcommand};
 
-pub use connection::{EdgeConnection, told};
+pub use connection::{Cache, Connection, EdgeConnection};
+pub use pin::PinArguments;
 pub use status::write_status;
+pub use unpin::UnpinArguments;
 
 use crate::{configuration::ConfigArguments, exit_codes, failure::Failure};
 
@@ -56,9 +58,9 @@ enum Verb {
     /// List the blobs that an edge keeps, or with --pins what is pinned there, and why
     Ls(ls::LsArguments),
     /// Have an edge keep what it has of an image, or will have, or a blob, for as long as said; nothing is fetched
-    Pin(pin::PinArguments),
+    Pin(PinArguments<EdgeConnection>),
     /// Let an edge drop an image or a blob again
-    Unpin(unpin::UnpinArguments),
+    Unpin(UnpinArguments<EdgeConnection>),
     /// Have an edge throw blobs away
     Evict(evict::EvictArguments),
     /// Have an edge read again all that it keeps, and drop what is damaged

@@ -20,7 +20,7 @@ pub const WITH_SERVE: &str = "Exit codes:
   0    done; for serve, stopped by a signal, with requests finished or cut off at the drain's end
   1    failed
   2    a mistake in arguments, environment or configuration; nothing was done
-  130  serve was told a second time to stop, and so stopped at once";
+  130  serve was told a second time to stop, and so stopped at once; for pull and prewarm, interrupted";
 
 /// Of a noun whose verbs try policies out.
 pub const WITH_TRIALS: &str = "Exit codes:
@@ -34,6 +34,13 @@ pub const COMMAND: &str = "Exit codes:
   0    done
   1    failed
   2    a mistake in arguments, environment or configuration; nothing was done";
+
+/// Of what has a node get images.
+pub const NODE_PULL: &str = "Exit codes:
+  0    done; every image is there
+  1    failed, or an image is not all there
+  2    a mistake in arguments, environment or configuration; nothing was done
+  130  interrupted, and the node told to end it";
 
 /// Of what has an edge fetch images.
 pub const PREWARM: &str = "Exit codes:

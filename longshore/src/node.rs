@@ -2,14 +2,23 @@
 
 mod announcement;
 mod connection;
+mod layers;
 mod mirror;
 mod peers;
+mod pull;
 mod serve;
 mod status;
 
 use clap::{Args, Subcommand};
 
-use crate::{configuration::ConfigArguments, exit_codes, failure::Failure};
+use crate::{
+    configuration::ConfigArguments,
+    edge::{PinArguments, UnpinArguments},
+    exit_codes,
+    failure::Failure,
+    prewarm::PrewarmArguments,
+};
+use connection::NodeConnection;
 
 const CONFIGURATION: &str = "Configuration:
   Every value can be set in four places, and a later one replaces an earlier one's:
@@ -47,6 +56,18 @@ enum Verb {
     Status(status::StatusArguments),
     /// List the peers that a node is connected to, and what came of each
     Peers(peers::PeersArguments),
+    /// List what a node holds and what is on its way to it, layer by layer
+    Layers(layers::LayersArguments),
+    /// Have a node get images, from its neighbours where they have them, and show how much came from where
+    #[command(after_help = exit_codes::NODE_PULL)]
+    Pull(pull::PullArguments),
+    /// Have a node fetch images before anybody asks for them, and pin them with --pin
+    #[command(after_help = exit_codes::PREWARM)]
+    Prewarm(PrewarmArguments<NodeConnection>),
+    /// Have a node keep what it has of an image, or will have, or a blob, for as long as said; nothing is fetched
+    Pin(PinArguments<NodeConnection>),
+    /// Let a node drop an image or a blob again
+    Unpin(UnpinArguments<NodeConnection>),
     /// Have a container runtime pull through the node, or no longer
     Mirror(mirror::MirrorArguments),
 }
@@ -62,6 +83,11 @@ impl NodeArguments {
             Verb::Config(config) => config.run::<longshore_node::Config>(settings),
             Verb::Status(status) => status.run().await,
             Verb::Peers(peers) => peers.run().await,
+            Verb::Layers(layers) => layers.run().await,
+            Verb::Pull(pull) => pull.run().await,
+            Verb::Prewarm(prewarm) => prewarm.run().await,
+            Verb::Pin(pin) => pin.run().await,
+            Verb::Unpin(unpin) => unpin.run().await,
             Verb::Mirror(mirror) => mirror.run().await,
         }
     }

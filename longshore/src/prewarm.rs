@@ -1,34 +1,44 @@
 //! `longshore prewarm`: has an edge fetch images before anybody asks for them.
 
+mod following;
 mod progress;
 mod report;
 
-use std::{
-    io::{self, stdout},
-    time::Duration,
-};
+use std::io::stdout;
 
 use clap::Args;
 use jiff::Timestamp;
-use longshore_client::{ClientError, NewPrewarm, Operation, OperationState, RegistryClient};
+use longshore_client::{ClientError, NewPrewarm, Operation, OperationState};
 use longshore_service::config::Duration as Period;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    edge::{EdgeConnection, told},
+    edge::{Connection, EdgeConnection},
     failure::Failure,
     output::{Format, write_json},
 };
+pub use following::{follow, interrupt};
 use progress::Progress;
+pub use report::{is_over, word as state_word};
 
-/// How often in a row it is tried again to ask an edge how far it is.
-const MOST_FAILURES: u32 = 5;
-/// How long it is waited before that.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// `longshore prewarm`.
+/// `longshore prewarm`, and `longshore node prewarm`.
 #[derive(Args)]
-pub struct PrewarmArguments {
+pub struct PrewarmArguments<C: Connection> {
+    #[command(flatten)]
+    wish: WishArguments,
+    /// Return once the edge has begun, and print the operation's id
+    #[arg(long)]
+    detach: bool,
+    /// End an operation instead, by its id; what it has fetched and not pinned stays as long as there is room
+    #[arg(long, value_name = "OPERATION", conflicts_with_all = ["images", "platforms", "pin", "deadline", "detach"])]
+    cancel: Option<String>,
+    #[command(flatten)]
+    connection: C,
+}
+
+/// What is to be fetched.
+#[derive(Args)]
+pub struct WishArguments {
     /// The images: `alpine:3.20`, `ghcr.io/org/app@sha256:…`; a host before them is an upstream's
     #[arg(required_unless_present = "cancel", value_name = "IMAGE")]
     images: Vec<String>,
@@ -41,48 +51,54 @@ pub struct PrewarmArguments {
     /// How long it may take: `30m`; what is not there by then has failed
     #[arg(long, value_name = "DURATION")]
     deadline: Option<Period>,
-    /// Return once the edge has begun, and print the operation's id
-    #[arg(long)]
-    detach: bool,
-    /// End an operation instead, by its id; what it has fetched and not pinned stays as long as there is room
-    #[arg(long, value_name = "OPERATION", conflicts_with_all = ["images", "platforms", "pin", "deadline", "detach"])]
-    cancel: Option<String>,
-    #[command(flatten)]
-    edge: EdgeConnection,
 }
 
-impl PrewarmArguments {
+impl<C: Connection> PrewarmArguments<C> {
     /// Has images fetched, and waits for them. Interrupted, it leaves the edge to it, and says how to end that.
     pub async fn run(self) -> Result<(), Failure> {
-        let client = self.edge.registry_client()?;
-        let failed = |error: ClientError| told(&error);
-        if let Some(id) = &self.cancel {
+        let Self { wish, detach, cancel, connection } = self;
+        let edge = connection.edge();
+        let client = edge.following_client()?;
+        let failed = |error: ClientError| edge.told(&error);
+        if let Some(id) = &cancel {
             let operation = client.cancel_operation(id).await.map_err(failed)?;
-            return self.print(&operation, || format!("{} is told to end", operation.id));
+            return print(&edge, &operation, &format!("{} is told to end", operation.id));
         }
-        let operation = client.prewarm(&self.wish(Timestamp::now())?).await.map_err(failed)?;
-        if self.detach {
-            return self.print(&operation, || operation.id.clone());
+        let operation = client.prewarm(&wish.wish()?).await.map_err(failed)?;
+        if detach {
+            return print(&edge, &operation, &operation.id);
         }
         // Before it is known of which operation, there is nothing to say.
         let signals = signal(SignalKind::interrupt());
-        let interruption = interrupted(&operation.id, &self.edge.flags());
+        let interruption = interrupted(&operation.id, &edge);
         let mut progress = Progress::begin(&operation);
         let followed = tokio::select! {
             () = interrupt(signals) => Err(interruption),
-            followed = follow(&client, operation, &mut progress) => followed,
+            followed = follow(&client, &edge, operation, |operation| {
+                progress.show(operation);
+                Ok(())
+            }) => followed,
         };
         progress.end();
         let operation = followed?;
         let mut out = stdout().lock();
-        match self.edge.output {
+        match edge.output {
             Format::Table => report::write(&mut out, &operation)?,
             Format::Json => write_json(&mut out, &operation)?,
         }
         outcome(&operation)
     }
+}
 
-    fn wish(&self, now: Timestamp) -> Result<NewPrewarm, Failure> {
+impl WishArguments {
+    /// These images, for these platforms, as long as there is room.
+    pub fn of(images: Vec<String>, platforms: Vec<String>) -> Self {
+        Self { images, platforms, pin: None, deadline: None }
+    }
+
+    /// As it is sent.
+    pub fn wish(&self) -> Result<NewPrewarm, Failure> {
+        let now = Timestamp::now();
         let deadline = self.deadline.map(|period| {
             let end = i64::try_from(period.as_milliseconds()).ok().and_then(|length| now.as_millisecond().checked_add(length));
             let end = end.and_then(|millisecond| Timestamp::from_millisecond(millisecond).ok());
@@ -95,71 +111,22 @@ impl PrewarmArguments {
             deadline: deadline.transpose()?,
         })
     }
-
-    fn print(&self, operation: &Operation, text: impl FnOnce() -> String) -> Result<(), Failure> {
-        use std::io::Write as _;
-        let mut out = stdout().lock();
-        match self.edge.output {
-            Format::Table => writeln!(out, "{}", text())?,
-            Format::Json => write_json(&mut out, operation)?,
-        }
-        Ok(())
-    }
 }
 
-/// Waits until whoever waits does not want to any more.
-async fn interrupt(signals: io::Result<Signal>) {
-    match signals {
-        Ok(mut signals) => {
-            signals.recv().await;
-        }
-        // Then it ends the process as it does any other.
-        Err(_) => std::future::pending().await,
+fn print(edge: &EdgeConnection, operation: &Operation, text: &str) -> Result<(), Failure> {
+    use std::io::Write as _;
+    let mut out = stdout().lock();
+    match edge.output {
+        Format::Table => writeln!(out, "{text}")?,
+        Format::Json => write_json(&mut out, operation)?,
     }
+    Ok(())
 }
 
 /// What is left to say; by the flags the same edge is reached, each after a space.
-fn interrupted(id: &str, flags: &str) -> Failure {
-    let how = format!("longshore prewarm --cancel {id}{flags}");
-    Failure::Interrupted(format!("interrupted; the edge goes on with it, until it is told to end:\n  {how}"))
-}
-
-/// Shows an operation until it is over. Where the edge is lost on the way, it is asked again a few times.
-async fn follow(client: &RegistryClient, begun: Operation, progress: &mut Progress) -> Result<Operation, Failure> {
-    let id = begun.id.clone();
-    let mut operation = begun;
-    let mut failures = 0;
-    while !operation.is_over() {
-        let error = match client.follow_operation(&id).await {
-            Err(error) => Some(error),
-            Ok(mut events) => loop {
-                match events.next().await {
-                    Ok(Some(next)) => {
-                        failures = 0;
-                        progress.show(&next);
-                        operation = next;
-                    }
-                    Ok(None) => break None,
-                    Err(error) => break Some(error),
-                }
-            },
-        };
-        if operation.is_over() {
-            break;
-        }
-        failures += 1;
-        if failures > MOST_FAILURES || error.as_ref().is_some_and(is_final) {
-            let lost = || Failure::Failed("the edge does not tell how the operation ends".to_owned());
-            return Err(error.map_or_else(lost, |error| told(&error)));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    Ok(operation)
-}
-
-/// Whether asking again is no use: the edge answered, and has no such operation, as after a new start.
-fn is_final(error: &ClientError) -> bool {
-    error.status().is_some_and(|status| status.is_client_error() && status.as_u16() != 429)
+fn interrupted(id: &str, edge: &EdgeConnection) -> Failure {
+    let how = format!("longshore prewarm --cancel {id}{}", edge.flags());
+    Failure::Interrupted(format!("interrupted; {} goes on with it, until it is told to end:\n  {how}", edge.cache()))
 }
 
 fn outcome(operation: &Operation) -> Result<(), Failure> {
@@ -174,10 +141,12 @@ fn outcome(operation: &Operation) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::Cache;
 
     #[test]
     fn whoever_interrupts_is_told_how_to_end_it() {
-        let failure = interrupted("op_1", " --at edge.example --plain-http --ca-file ca.pem").to_string();
+        let edge = EdgeConnection::to(Cache::Edge, "edge.example".to_owned(), true, Some("ca.pem".into()), Format::Table);
+        let failure = interrupted("op_1", &edge).to_string();
         assert!(failure.contains("the edge goes on"), "{failure}");
         let how = "\n  longshore prewarm --cancel op_1 --at edge.example --plain-http --ca-file ca.pem";
         assert!(failure.ends_with(how), "{failure}");

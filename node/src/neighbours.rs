@@ -3,23 +3,25 @@
 use std::{ops::Range, sync::Arc};
 
 use async_trait::async_trait;
+use longshore_client::LayerPlace;
 use longshore_edge_cache::{
     neighbours::Neighbours,
     piece::{PieceHashes, PieceIndex},
     site::SiteRepository,
     source::{Gathered, Gathering, Reading, SharedSource, Source, SourceError, Wish},
+    supply::{self, Supplied},
     upstream::Identity,
 };
 use longshore_oci::Digest;
 use longshore_p2p::{
-    swarm::{Arrivals, Swarm, Wanted},
+    swarm::{Arrival, Arrivals, Supplier, Swarm, Wanted},
     topic::Topic,
 };
 use serde_json::Value;
 
 use crate::{
     holdings::CacheMemory,
-    origin::{SourceOrigin, told},
+    origin::{ByEdges, SourceOrigin, told},
     rights::RegistryRights,
     status,
     topics::{Asked, Topics},
@@ -60,6 +62,10 @@ impl Neighbours for SwarmNeighbours {
             let rights = self.rights.clone();
             tokio::spawn(async move { rights.learn(&topic).await });
         }
+    }
+
+    fn places(&self, digest: &Digest) -> Vec<LayerPlace> {
+        self.topics.places(digest)
     }
 
     fn record(&self) -> Option<Value> {
@@ -105,7 +111,8 @@ impl Source for SwarmSource {
             return None;
         }
         let Wish { digest, geometry, hashes, here, reading, memory } = wish;
-        let origin = SourceOrigin { source: self.behind.clone(), digest: digest.clone() };
+        let by_edges = Arc::<ByEdges>::default();
+        let origin = SourceOrigin { source: self.behind.clone(), digest: digest.clone(), by_edges: by_edges.clone() };
         let arrivals = self.swarm.fetch(Wanted {
             topic: topic(&self.place, &digest),
             geometry,
@@ -115,7 +122,7 @@ impl Source for SwarmSource {
             memory: Arc::new(CacheMemory(memory)),
             origin: Arc::new(origin),
         });
-        Some(Box::new(FromSwarm { arrivals, name: self.behind.name().to_owned(), digest }))
+        Some(Box::new(FromSwarm { arrivals, name: self.behind.name().to_owned(), digest, by_edges }))
     }
 
     fn distrust(&self, digest: &Digest) {
@@ -132,6 +139,22 @@ struct FromSwarm {
     arrivals: Arrivals,
     name: String,
     digest: Digest,
+    by_edges: Arc<ByEdges>,
+}
+
+impl FromSwarm {
+    /// Who sent a piece.
+    fn supplied(&self, arrival: &Arrival) -> Supplied {
+        let bytes = arrival.bytes.len() as u64;
+        match arrival.from {
+            Supplier::Peer(..) => Supplied::of(supply::Supplier::Neighbours, bytes),
+            Supplier::Origin => {
+                let by_edges = self.by_edges.take(arrival.piece).min(bytes);
+                let by_the_registry = Supplied::of(supply::Supplier::Registry, bytes - by_edges);
+                Supplied::of(supply::Supplier::Edge, by_edges).plus(by_the_registry)
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -139,7 +162,10 @@ impl Gathering for FromSwarm {
     async fn next(&mut self) -> Option<Result<Gathered, SourceError>> {
         let arrival = self.arrivals.next().await?;
         Some(match arrival {
-            Ok(arrival) => Ok(Gathered { piece: arrival.piece, bytes: arrival.bytes, memory: arrival.memory }),
+            Ok(arrival) => {
+                let supplied = self.supplied(&arrival);
+                Ok(Gathered { piece: arrival.piece, bytes: arrival.bytes, supplied, memory: arrival.memory })
+            }
             Err(error) => Err(told(error, &self.name, &self.digest)),
         })
     }

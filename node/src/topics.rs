@@ -2,12 +2,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use longshore_client::LayerPlace;
 use longshore_edge_cache::store::{Store, StoreError};
-use longshore_oci::Digest;
+use longshore_oci::{Digest, RepositoryName};
 use longshore_p2p::topic::{Topic, TopicKey};
 use tokio::sync::broadcast::error::RecvError;
 
@@ -27,8 +28,15 @@ pub struct Topics {
 
 #[derive(Default)]
 struct Known {
-    by_digest: HashMap<Digest, HashMap<TopicKey, Instant>>,
+    by_digest: HashMap<Digest, HashMap<TopicKey, Remembered>>,
     count: usize,
+}
+
+/// A topic of a blob, by what it is called, and when the swarm was told of it last.
+struct Remembered {
+    told: Instant,
+    registry: Arc<str>,
+    repository: RepositoryName,
 }
 
 /// What there is to do about a topic that was asked for.
@@ -68,13 +76,23 @@ impl Topics {
         asked
     }
 
+    /// The registries and repositories by which neighbours may know of a blob.
+    pub fn places(&self, digest: &Digest) -> Vec<LayerPlace> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = |topic: &Remembered| LayerPlace {
+            registry: topic.registry.to_string(),
+            repository: Some(topic.repository.to_string()),
+        };
+        known.by_digest.get(digest).map(|topics| topics.values().map(place).collect()).unwrap_or_default()
+    }
+
     fn remember(&self, topic: &Topic) -> Asked {
         let (key, now) = (topic.key(), Instant::now());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(told) = known.by_digest.get_mut(&topic.digest).and_then(|keys| keys.get_mut(&key)) {
-            let is_due = now.duration_since(*told) >= TOLD_FOR;
+        if let Some(found) = known.by_digest.get_mut(&topic.digest).and_then(|keys| keys.get_mut(&key)) {
+            let is_due = now.duration_since(found.told) >= TOLD_FOR;
             if is_due {
-                *told = now;
+                found.told = now;
             }
             return if is_due { Asked::Again } else { Asked::Lately };
         }
@@ -85,7 +103,8 @@ impl Topics {
             return Asked::Again;
         }
         known.count += 1;
-        known.by_digest.entry(topic.digest.clone()).or_default().insert(key, now);
+        let remembered = Remembered { told: now, registry: topic.registry.clone(), repository: topic.repository.clone() };
+        known.by_digest.entry(topic.digest.clone()).or_default().insert(key, remembered);
         Asked::New
     }
 

@@ -61,6 +61,7 @@ mod node;
 mod node_crash;
 mod node_memory;
 mod node_strangers;
+mod node_pulls;
 mod notation;
 mod old_keyless;
 mod operator;

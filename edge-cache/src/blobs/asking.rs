@@ -5,10 +5,12 @@ use std::ops::Range;
 use futures_util::StreamExt as _;
 use longshore_oci::Digest;
 
-use super::Shared;
+use super::{Fetched, Shared};
 use crate::{
+    piece::PIECE_BYTES,
     source::{Reading, SharedSource, SourceError},
     store::StoreError,
+    supply::Supplied,
 };
 
 impl Shared {
@@ -24,17 +26,26 @@ impl Shared {
     pub async fn read(&self, digest: &Digest, source: &SharedSource, range: Option<Range<u64>>) -> Result<Reading, SourceError> {
         let name = [source.name()];
         self.metrics.fetches.with_label_values(&name).inc();
-        let fetched = self.metrics.fetched_bytes.with_label_values(&name);
-        let Reading { size_bytes, is_ranged, stream } = source.read(digest, range.clone()).await?;
+        let Reading { size_bytes, is_ranged, sender, stream } = source.read(digest, range.clone()).await?;
         if !is_ranged && range.is_some_and(|range| range != (0..size_bytes)) {
             self.rangeless.note(source);
         }
+        let here_bytes = self.store.peek(digest).map_or(0, |entry| Fetched::of(entry.geometry(), &entry.present()).bytes);
+        let bringing = self.transfers.begin(digest, source.name(), size_bytes, here_bytes);
+        let (metrics, name, said, mut untold) = (self.metrics.clone(), source.name().to_owned(), sender.clone(), 0);
         let counted = stream.inspect(move |chunk| {
             if let Ok(bytes) = chunk {
-                fetched.inc_by(bytes.len() as u64);
+                let supplied = Supplied::of(said.now(), bytes.len() as u64);
+                metrics.came(&name, supplied);
+                bringing.came(supplied);
+                untold += supplied.sum();
+                if untold >= PIECE_BYTES {
+                    untold = 0;
+                    bringing.tell();
+                }
             }
         });
-        Ok(Reading { size_bytes, is_ranged, stream: counted.boxed() })
+        Ok(Reading { size_bytes, is_ranged, sender, stream: counted.boxed() })
     }
 
     /// What a source sent is not what it was to be: counts it, and tells.

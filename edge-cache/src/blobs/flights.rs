@@ -139,6 +139,11 @@ impl Flights {
         self.all().get(entry.digest())?.whole_of(entry)?.wait_for(piece)
     }
 
+    /// Whether somebody gathers what is missing of a blob.
+    pub fn is_gathered(&self, entry: &Entry) -> bool {
+        self.all().get(entry.digest()).is_some_and(|of_blob| of_blob.whole_of(entry).is_some())
+    }
+
     /// How many pieces are fetched by runs, and whether one who reads waits for a piece that is gathered.
     pub fn at_work(&self) -> (u64, bool) {
         let all = self.all();

@@ -1,16 +1,22 @@
 use longshore_service::metrics::Metrics;
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
-use crate::hot::MemoryMetrics;
+use crate::{
+    hot::MemoryMetrics,
+    supply::{Supplied, Supplier},
+};
 
 /// What is counted of blobs.
 #[derive(Clone)]
 pub struct BlobMetrics {
-    /// Bytes that came from sources, by source.
+    /// Bytes that came from upstreams, and not from neighbours, by upstream.
     pub fetched_bytes: IntCounterVec,
+    /// All bytes that came, by upstream and by who sent them.
+    pub supplied_bytes: IntCounterVec,
     /// Bytes that were handed to clients, by source.
     pub served_bytes: IntCounterVec,
-    /// Those of them that nothing was fetched for by who got them: they were here, or on their way for another.
+    /// Those of them that nothing was fetched for by who got them: they were here, or on their way for another. Of what is gathered, those
+    /// that were here when it was asked for.
     pub hit_bytes: IntCounterVec,
     /// Requests to sources for bytes of blobs, by source.
     pub fetches: IntCounterVec,
@@ -28,7 +34,15 @@ impl BlobMetrics {
     pub fn new(metrics: &Metrics) -> Self {
         let by_source = |name, help| metrics.counters(name, help, &["upstream"]);
         Self {
-            fetched_bytes: by_source("longshore_edge_fetched_bytes_total", "Bytes of blobs that came from upstreams."),
+            fetched_bytes: by_source(
+                "longshore_edge_fetched_bytes_total",
+                "Bytes of blobs that came from upstreams, and not from neighbours.",
+            ),
+            supplied_bytes: metrics.counters(
+                "longshore_edge_supplied_bytes_total",
+                "Bytes of blobs that came, by who sent them: neighbours, an edge, or the registry.",
+                &["upstream", "from"],
+            ),
             served_bytes: by_source("longshore_edge_served_bytes_total", "Bytes of blobs that were handed to clients."),
             hit_bytes: by_source(
                 "longshore_edge_hit_bytes_total",
@@ -43,6 +57,14 @@ impl BlobMetrics {
                 .counter("longshore_edge_not_kept_total", "Pieces and blobs passed on and not kept, for want of room."),
             pieces_in_flight: metrics.gauge("longshore_edge_pieces_in_flight", "Pieces that are being fetched."),
             memory: MemoryMetrics::new(metrics),
+        }
+    }
+    /// Bytes came.
+    pub(super) fn came(&self, upstream: &str, supplied: Supplied) {
+        let fetched = supplied.sum() - supplied.by(Supplier::Neighbours);
+        self.fetched_bytes.with_label_values(&[upstream]).inc_by(fetched);
+        for supplier in Supplier::ALL.into_iter().filter(|supplier| supplied.by(*supplier) > 0) {
+            self.supplied_bytes.with_label_values(&[upstream, supplier.name()]).inc_by(supplied.by(supplier));
         }
     }
 }

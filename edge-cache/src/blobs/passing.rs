@@ -234,7 +234,7 @@ impl Passing {
             Ok(reading) => reading,
             Err(error) => return self.go_on_after(Some(error)).await,
         };
-        let Reading { size_bytes, is_ranged, mut stream } = reading;
+        let Reading { size_bytes, is_ranged, mut stream, .. } = reading;
         if size_bytes != self.size_bytes {
             return Err(self.wrong(format!("it is said to have {size_bytes} bytes, and {} before", self.size_bytes)));
         }

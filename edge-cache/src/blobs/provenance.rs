@@ -60,6 +60,14 @@ impl Provenance {
         self.known.get(digest).is_some_and(|known| known.sources.iter().any(|known| known == source))
     }
 
+    /// The names of the sources that are known to have a blob.
+    pub fn sources(&self, digest: &Digest) -> Vec<String> {
+        let known = self.known.get(digest);
+        // An address begins with the name.
+        let name = |source: &String| source.split_once(' ').map_or(source.as_str(), |(name, _)| name).to_owned();
+        known.map(|known| known.sources.iter().map(name).collect()).unwrap_or_default()
+    }
+
     /// Whether all that is kept of a blob is known to be that of its digest.
     pub fn is_whole_checked(&self, digest: &Digest) -> bool {
         self.known.get(digest).is_some_and(|known| known.is_whole_checked)

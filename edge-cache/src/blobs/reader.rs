@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     hot::{Piece, PieceKey},
-    piece::PieceIndex,
+    piece::{PieceIndex, PieceSet},
     source::{SharedSource, SourceError},
     store::Entry,
 };
@@ -48,6 +48,10 @@ pub struct Reader {
     started: Started,
     /// Its first piece, where that was in memory when it began.
     first: OnceLock<Piece>,
+    /// What was here when it began.
+    here: PieceSet,
+    /// Whether the blob is, or was, gathered for it or for others.
+    is_gathered: AtomicBool,
     served_bytes: IntCounter,
     hit_bytes: IntCounter,
     /// Whether the disk did not give what is there.
@@ -63,7 +67,23 @@ impl Reader {
         let hit_bytes = shared.metrics.hit_bytes.with_label_values(&name);
         let (started, first, is_disk_off) = (Started::default(), OnceLock::new(), AtomicBool::new(false));
         let whereabouts = Whereabouts::default();
-        Self { shared, entry, source, range, started, first, served_bytes, hit_bytes, is_disk_off, whereabouts }
+        // In this order: what lands meanwhile was not here.
+        let here = entry.present();
+        let is_gathered = AtomicBool::new(shared.flights.is_gathered(&entry));
+        Self {
+            shared,
+            entry,
+            source,
+            range,
+            started,
+            first,
+            here,
+            is_gathered,
+            served_bytes,
+            hit_bytes,
+            is_disk_off,
+            whereabouts,
+        }
     }
 
     /// That there is memory for its first piece, before anything is answered. Nothing is set aside: many may be about to read the same.
@@ -103,7 +123,9 @@ impl Reader {
         let within = |at: u64| usize::try_from(at.clamp(start, end) - start).expect("pieces are short");
         let bytes = held.bytes().slice(within(self.range.start)..within(self.range.end));
         self.served_bytes.inc_by(bytes.len() as u64);
-        if !self.started.has(piece) {
+        // Who gathers is begun by whoever comes first, and brings all of it, to whoever reads.
+        let is_hit = if self.is_gathered.load(Ordering::Relaxed) { self.here.contains(piece) } else { !self.started.has(piece) };
+        if is_hit {
             self.hit_bytes.inc_by(bytes.len() as u64);
         }
         bytes
@@ -197,7 +219,11 @@ impl Reader {
         let geometry = self.entry.geometry();
         let end = geometry.pieces_of(&self.range).end;
         let begun = |fetched| self.started.note(fetched, geometry.pieces());
-        Flights::join(&self.shared, &self.entry, &self.source, piece, end, wanted, begun)
+        let waiting = Flights::join(&self.shared, &self.entry, &self.source, piece, end, wanted, begun)?;
+        if waiting.is_gathered() {
+            self.is_gathered.store(true, Ordering::Relaxed);
+        }
+        Some(waiting)
     }
 
     /// Gets a piece and holds it for a moment in which its reader finds it in memory. `None` where it is there. What goes wrong is found

@@ -33,6 +33,7 @@ use crate::{
     piece::{PIECE_BYTES, PieceHashes},
     source::{Reading, Source, SourceError},
     store::{StoreMetrics, StoreSettings},
+    supply::{Sender, Supplier},
     upstream::{Identity, UpstreamError},
 };
 
@@ -156,7 +157,8 @@ impl Source for Arc<Scripted> {
                 chunk
             }
         });
-        Ok(Reading { size_bytes, is_ranged: true, stream: stream.boxed() })
+        let sender = Sender::new(Supplier::Registry);
+        Ok(Reading { size_bytes, is_ranged: true, sender, stream: stream.boxed() })
     }
 }
 

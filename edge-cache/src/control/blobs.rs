@@ -57,7 +57,7 @@ pub fn here(store: &Store, digest: &Digest) -> u64 {
 }
 
 /// How much is there; the last piece may be shorter, and counts as whole until all are there.
-fn present_bytes(pieces: u32, present_pieces: u32, size_bytes: u64) -> u64 {
+pub fn present_bytes(pieces: u32, present_pieces: u32, size_bytes: u64) -> u64 {
     if present_pieces >= pieces { size_bytes } else { (u64::from(present_pieces) * PIECE_BYTES).min(size_bytes) }
 }
 

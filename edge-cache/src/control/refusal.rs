@@ -23,7 +23,7 @@ impl Refusal {
         Self::new(
             StatusCode::NOT_FOUND,
             ErrorCode::Unsupported,
-            "there is no such path; the edge has status, blobs, pins and scrub",
+            "there is no such path; the edge has status, blobs, layers, transfers, pins and scrub",
         )
     }
 
@@ -72,6 +72,12 @@ impl Refusal {
             }
             _ => Self::new(StatusCode::BAD_GATEWAY, ErrorCode::Unavailable, told),
         }
+    }
+
+    /// More is at work than may be.
+    pub fn busy(message: &'static str) -> Self {
+        let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message);
+        Self { header: Some((header::RETRY_AFTER, "2")), ..refusal }
     }
 
     /// What an upstream sent can't be used.

@@ -17,6 +17,10 @@ pub enum ControlRoute {
     Scrub,
     /// `swarm`
     Swarm,
+    /// `layers`
+    Layers,
+    /// `transfers`
+    Transfers,
 }
 
 impl ControlRoute {
@@ -28,6 +32,8 @@ impl ControlRoute {
             "pins" => Ok(Self::Pins),
             "scrub" => Ok(Self::Scrub),
             "swarm" => Ok(Self::Swarm),
+            "layers" => Ok(Self::Layers),
+            "transfers" => Ok(Self::Transfers),
             _ => {
                 let digest = path.strip_prefix("blobs/").ok_or_else(Refusal::unknown)?;
                 Ok(Self::Blob(digest.parse().map_err(Refusal::digest)?))
@@ -38,7 +44,7 @@ impl ControlRoute {
     /// The methods that it has.
     pub fn allowed(&self) -> &'static str {
         match self {
-            Self::Status | Self::Blobs | Self::Swarm => "GET, HEAD",
+            Self::Status | Self::Blobs | Self::Swarm | Self::Layers | Self::Transfers => "GET, HEAD",
             Self::Blob(_) => "DELETE",
             Self::Pins => "GET, HEAD, POST, DELETE",
             Self::Scrub => "GET, HEAD, POST",
@@ -58,6 +64,7 @@ mod tests {
         assert_eq!(ControlRoute::parse(&format!("blobs/{digest}")).ok(), Some(ControlRoute::Blob(digest)));
         assert_eq!(ControlRoute::parse("status").ok(), Some(ControlRoute::Status));
         assert_eq!(ControlRoute::parse("swarm").ok(), Some(ControlRoute::Swarm));
+        assert_eq!(ControlRoute::parse("layers").ok(), Some(ControlRoute::Layers));
         for (path, status) in [("", 404), ("statu", 404), ("pins/x", 404), ("blobs/", 400), ("blobs/sha256:x", 400)] {
             assert_eq!(ControlRoute::parse(path).expect_err("no such path").status.as_u16(), status, "{path}");
         }

@@ -7,6 +7,7 @@ use prometheus::IntCounterVec;
 use super::{lease, pins};
 use crate::{
     edge::Edge,
+    supply::Supplier,
     upstream::{LeftAlone, Upstream},
 };
 
@@ -33,13 +34,18 @@ pub fn status(edge: &Edge) -> EdgeStatus {
 fn told(edge: &Edge, upstream: &Upstream, now: Timestamp) -> EdgeUpstream {
     let name = upstream.name();
     let of = |counters: &IntCounterVec| counters.with_label_values(&[name]).get();
+    let supplied = |from: Supplier| edge.counts.supplied_bytes.with_label_values(&[name, from.name()]).get();
     EdgeUpstream {
         name: name.to_owned(),
         url: upstream.settings().url.to_string(),
         is_default: upstream.settings().is_default,
+        hosts: upstream.settings().hosts.clone(),
+        path_prefix: upstream.settings().path_prefix.clone(),
         served_bytes: of(&edge.counts.served_bytes),
         hit_bytes: of(&edge.counts.hit_bytes),
         fetched_bytes: of(&edge.counts.fetched_bytes),
+        edge_bytes: supplied(Supplier::Edge),
+        neighbour_bytes: supplied(Supplier::Neighbours),
         fetches: of(&edge.counts.fetches),
         wrong: of(&edge.counts.wrong),
         pauses: upstream.left_alone(Instant::now()).into_iter().map(|left| pause(left, now)).collect(),

@@ -229,6 +229,10 @@ impl Neighbours for Deaf {
         self.shared.lock().unwrap().push((place.clone(), digest.clone()));
     }
 
+    fn places(&self, _: &Digest) -> Vec<longshore_client::LayerPlace> {
+        Vec::new()
+    }
+
     fn record(&self) -> Option<serde_json::Value> {
         self.record.lock().unwrap().clone()
     }

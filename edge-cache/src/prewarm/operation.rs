@@ -1,7 +1,11 @@
 //! One prewarming: what is asked for, how far it is, and what came of it.
 
+#[cfg(test)]
+mod tests;
+mod view;
+
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,8 +16,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use view::{BlobView, ImageView, OperationView, Progress};
+
 use super::wish::Wish;
-use crate::blobs::Fetched;
+use crate::{blobs::Fetched, supply::Supplied};
+
+/// Of how many blobs is told one by one: of more than an image or two has, and an event is some 64 KiB then.
+const MOST_SHOWN_BLOBS: usize = 256;
 
 /// Where an operation, or an image of one, is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -31,83 +40,6 @@ pub enum State {
     Failed,
     /// Somebody ended it.
     Cancelled,
-}
-
-/// A prewarming, as JSON. Its pieces and bytes count once what several images share.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OperationView {
-    /// `op_` and a UUID of version 7.
-    pub id: String,
-    /// What is done: `prewarm`.
-    pub kind: &'static str,
-    /// `running`, `done`, `failed` or `cancelled`.
-    pub state: State,
-    /// The images.
-    pub images: Vec<ImageView>,
-    /// The platforms that they are wanted for; none for all.
-    pub platforms: Vec<String>,
-    /// How long they are pinned.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pin: Option<String>,
-    /// When it must be done.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<Timestamp>,
-    /// When it was asked for.
-    pub created_at: Timestamp,
-    /// When it was over.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ended_at: Option<Timestamp>,
-    /// How far it is.
-    #[serde(flatten)]
-    pub progress: Progress,
-    /// Why it ended before all images had.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-}
-
-/// An image of a prewarming, as JSON.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ImageView {
-    /// As it was asked for.
-    pub image: String,
-    /// Where it is.
-    pub state: State,
-    /// What its name leads to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub digest: Option<Digest>,
-    /// How far it is.
-    #[serde(flatten)]
-    pub progress: Progress,
-    /// Why it failed, or why it waits for its upstream. Where the deadline ended it: why it last waited.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-}
-
-/// How much is here of configurations and layers, and how much there is as far as is known.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Progress {
-    /// Bytes that are here.
-    pub bytes_done: u64,
-    /// Bytes that there are.
-    pub bytes_total: u64,
-    /// Pieces that are here.
-    pub pieces_done: u64,
-    /// Pieces that there are.
-    pub pieces_total: u64,
-}
-
-impl Progress {
-    fn sum(blobs: impl Iterator<Item = Fetched>) -> Self {
-        blobs.fold(Self::default(), |sum, blob| Self {
-            bytes_done: sum.bytes_done + blob.bytes,
-            bytes_total: sum.bytes_total + blob.bytes_in_all,
-            pieces_done: sum.pieces_done + u64::from(blob.pieces),
-            pieces_total: sum.pieces_total + u64::from(blob.pieces_in_all),
-        })
-    }
 }
 
 /// Why an operation ends before all of its images have.
@@ -130,7 +62,7 @@ pub struct Operation {
 }
 
 enum Live {
-    Running { images: Vec<LiveImage>, blobs: HashMap<Digest, Fetched> },
+    Running { images: Vec<LiveImage>, blobs: HashMap<Digest, LiveBlob> },
     Ended(Arc<OperationView>),
 }
 
@@ -142,6 +74,21 @@ struct LiveImage {
     error: Option<String>,
     /// Why it last waited for its upstream.
     last_wait: Option<String>,
+}
+
+#[derive(Clone, Copy)]
+struct LiveBlob {
+    fetched: Fetched,
+    here_bytes: u64,
+    /// What had come when it was first heard of.
+    before: Option<Supplied>,
+    supplied: Supplied,
+}
+
+impl LiveBlob {
+    fn new(fetched: Fetched) -> Self {
+        Self { fetched, here_bytes: fetched.bytes, before: None, supplied: Supplied::default() }
+    }
 }
 
 impl LiveImage {
@@ -227,7 +174,9 @@ impl Operation {
             image.state = State::Running;
             image.digest = digest;
             image.blobs = found.iter().map(|(digest, _)| digest.clone()).collect();
-            blobs.extend(found);
+            for (digest, fetched) in found {
+                blobs.entry(digest).or_insert_with(|| LiveBlob::new(fetched)).fetched = fetched;
+            }
         });
     }
 
@@ -249,9 +198,20 @@ impl Operation {
         if let Live::Running { blobs, .. } = &mut *self.live()
             && let Some(before) = blobs.get_mut(digest)
         {
-            *before = fetched;
+            before.fetched = fetched;
         }
         self.changed.send_replace(());
+    }
+
+    /// What has come of a blob by now, and from whom; what had come when this was told first does not count.
+    pub fn supplied(&self, digest: &Digest, now: Supplied) {
+        if let Live::Running { blobs, .. } = &mut *self.live()
+            && let Some(blob) = blobs.get_mut(digest)
+        {
+            let before = *blob.before.get_or_insert(now);
+            // Where it was dropped meanwhile, it is counted anew.
+            blob.supplied = if now.sum() < before.sum() { now } else { now.since(before) };
+        }
     }
 
     /// An image is over.
@@ -311,7 +271,7 @@ impl Operation {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, image: usize, change: impl FnOnce(&mut LiveImage, &mut HashMap<Digest, Fetched>)) {
+    fn change(&self, image: usize, change: impl FnOnce(&mut LiveImage, &mut HashMap<Digest, LiveBlob>)) {
         if let Live::Running { images, blobs } = &mut *self.live()
             && let Some(image) = images.get_mut(image)
         {
@@ -320,12 +280,12 @@ impl Operation {
         self.changed.send_replace(());
     }
 
-    fn shown(&self, images: &[LiveImage], blobs: &HashMap<Digest, Fetched>) -> OperationView {
+    fn shown(&self, images: &[LiveImage], blobs: &HashMap<Digest, LiveBlob>) -> OperationView {
         let image = |(name, live): (&String, &LiveImage)| ImageView {
             image: name.clone(),
             state: live.state,
             digest: live.digest.clone(),
-            progress: Progress::sum(live.blobs.iter().filter_map(|digest| blobs.get(digest).copied())),
+            progress: Progress::sum(live.blobs.iter().filter_map(|digest| blobs.get(digest)).map(|blob| blob.fetched)),
             error: live.error.clone(),
         };
         OperationView {
@@ -338,99 +298,26 @@ impl Operation {
             deadline: self.wish.deadline,
             created_at: self.created_at,
             ended_at: None,
-            progress: Progress::sum(blobs.values().copied()),
+            progress: Progress::sum(blobs.values().map(|blob| blob.fetched)),
+            here_bytes: blobs.values().map(|blob| blob.here_bytes).sum(),
+            supplied: blobs.values().fold(Supplied::default(), |sum, blob| sum.plus(blob.supplied)),
+            blobs: shown_blobs(images, blobs),
             error: None,
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use longshore_oci::Algorithm;
-
-    use super::*;
-
-    fn operation(images: &[&str]) -> Operation {
-        let images = images.iter().map(|&image| image.to_owned()).collect();
-        let wish = Wish { images, platforms: vec!["linux/amd64".parse().unwrap()], pin: None, deadline: None };
-        Operation::new(wish, Timestamp::UNIX_EPOCH, &CancellationToken::new())
-    }
-
-    fn digest(number: u8) -> Digest {
-        Digest::of(Algorithm::Sha256, &[number])
-    }
-
-    #[test]
-    fn what_images_share_counts_once_in_all() {
-        let operation = operation(&["a", "b"]);
-        assert!(operation.id().starts_with("op_"));
-        let (base, own) = (Fetched::nothing_of(3 << 20), Fetched::nothing_of(5));
-        operation.resolved(0, Some(digest(9)), vec![(digest(0), base), (digest(1), own)]);
-        operation.resolved(1, None, vec![(digest(0), base)]);
-        operation.fetched(&digest(0), Fetched::all_of(3 << 20));
-        operation.fetched(&digest(7), Fetched::all_of(1));
-        let view = operation.view();
-        assert_eq!(view.progress, Progress { bytes_done: 3 << 20, bytes_total: (3 << 20) + 5, pieces_done: 3, pieces_total: 4 });
-        assert_eq!(view.images[1].progress.bytes_done, 3 << 20);
-        assert_eq!(view.images[0].progress.pieces_total, 4);
-        let json = serde_json::to_value(&*view).unwrap();
-        assert_eq!((&json["state"], &json["piecesDone"], &json["kind"]), (&"running".into(), &3.into(), &"prewarm".into()));
-        assert_eq!(json["images"][0]["bytesTotal"], (3 << 20) + 5);
-        assert_eq!(json["createdAt"], "1970-01-01T00:00:00Z");
-        assert!(json.get("error").is_none() && json.get("progress").is_none());
-    }
-
-    #[test]
-    fn why_an_image_waits_is_told_until_it_goes_on_and_after_the_deadline() {
-        let now = Timestamp::UNIX_EPOCH;
-        let begun = || {
-            let operation = operation(&["a", "b"]);
-            operation.resolved(1, None, vec![]);
-            operation.waits(1, "nobody listens".to_owned());
-            operation
-        };
-        let error = |operation: &Operation| operation.view().images[1].error.clone();
-        let one = begun();
-        assert_eq!((error(&one).as_deref(), one.view().images[1].state), (Some("nobody listens"), State::Running));
-        one.goes_on(1);
-        assert_eq!(error(&one), None);
-        one.ended(Some(Stop::Deadline), now);
-        assert_eq!(error(&one).as_deref(), Some("nobody listens"));
-        let told = one.view().error.clone().unwrap();
-        assert!(told.contains("deadline") && told.ends_with("b last waited for its upstream: nobody listens"), "{told}");
-        let two = begun();
-        two.ended(Some(Stop::Cancelled), now);
-        assert_eq!((error(&two), two.view().images[1].state), (None, State::Cancelled));
-        let three = begun();
-        three.goes_on(1);
-        three.image_ended(1, Ok(()));
-        three.ended(Some(Stop::Deadline), now);
-        let view = three.view();
-        assert_eq!((error(&three), view.error.as_deref()), (None, Some("its deadline passed before all of it was here")));
-    }
-
-    #[test]
-    fn it_is_done_when_all_images_are() {
-        let now = Timestamp::UNIX_EPOCH;
-        let one = operation(&["a", "b"]);
-        one.image_ended(0, Ok(()));
-        one.image_ended(1, Ok(()));
-        assert_eq!((one.ended(None, now), one.is_over()), (State::Done, true));
-        let two = operation(&["a", "b"]);
-        two.image_ended(0, Err("no such image".to_owned()));
-        two.image_ended(1, Ok(()));
-        assert_eq!(two.ended(None, now), State::Failed);
-        let view = two.view();
-        assert_eq!((view.images[0].error.as_deref(), view.images[1].state), (Some("no such image"), State::Done));
-        let three = operation(&["a", "b"]);
-        three.image_ended(0, Ok(()));
-        assert_eq!(three.ended(Some(Stop::Cancelled), now), State::Cancelled);
-        assert_eq!((three.view().images[0].state, three.view().images[1].state), (State::Done, State::Cancelled));
-        let four = operation(&["a"]);
-        assert_eq!(four.ended(Some(Stop::Deadline), now), State::Failed);
-        assert!(four.view().error.as_ref().unwrap().contains("deadline"));
-        four.fetched(&digest(0), Fetched::all_of(1));
-        four.image_ended(0, Ok(()));
-        assert_eq!(four.view().state, State::Failed, "what is over stays as it is");
-    }
+/// The first blobs, each once, in the order of the images.
+fn shown_blobs(images: &[LiveImage], blobs: &HashMap<Digest, LiveBlob>) -> Vec<BlobView> {
+    let mut seen = HashSet::new();
+    let each = images.iter().flat_map(|image| &image.blobs).filter(|digest| seen.insert(*digest));
+    let known = each.filter_map(|digest| Some((digest, blobs.get(digest)?))).take(MOST_SHOWN_BLOBS);
+    let view = |(digest, blob): (&Digest, &LiveBlob)| BlobView {
+        digest: digest.clone(),
+        size_bytes: blob.fetched.bytes_in_all,
+        bytes_done: blob.fetched.bytes,
+        here_bytes: blob.here_bytes,
+        supplied: blob.supplied,
+    };
+    known.map(view).collect()
 }

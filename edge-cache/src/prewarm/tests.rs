@@ -31,6 +31,7 @@ use crate::{
     piece::{PIECE_BYTES, PieceHashes},
     source::{Reading, Source, SourceError},
     store::{StoreMetrics, StoreSettings},
+    supply::{Sender, Supplier},
     upstream::{Pause, UpstreamError},
 };
 
@@ -178,7 +179,8 @@ impl Source for Port {
                 Ok(chunk)
             }
         });
-        Ok(Reading { size_bytes, is_ranged: true, stream: stream.boxed() })
+        let sender = Sender::new(Supplier::Registry);
+        Ok(Reading { size_bytes, is_ranged: true, sender, stream: stream.boxed() })
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     error::Error,
     grants::{Denied, What},
     source::SourceError,
+    supply::Supplied,
     upstream::UpstreamError,
 };
 
@@ -137,6 +138,7 @@ async fn fetch(shared: &Shared, operation: &Operation, image: usize, taken: &mut
     };
     let digest = contents.manifests.first().map(|(digest, _)| digest.clone());
     operation.resolved(image, digest, contents.blobs.iter().map(here).collect());
+    contents.blobs.iter().for_each(|(digest, _)| operation.supplied(digest, supplied(shared, digest)));
     if let Some(pin) = wish.pin {
         let end = Timestamp::now().as_second().checked_add_unsigned(pin.get().as_secs().max(1));
         let expires_at = end.and_then(|second| Timestamp::from_second(second).ok()).ok_or(NotThere::Calendar)?;
@@ -175,6 +177,11 @@ async fn wait<'a>(
     Ok(())
 }
 
+/// What has come of a blob, and from whom.
+fn supplied(shared: &Shared, digest: &Digest) -> Supplied {
+    shared.blobs.transfers().of(digest).map(|transfer| transfer.supplied).unwrap_or_default()
+}
+
 /// How many pieces of an image's blobs are here.
 fn pieces_here(shared: &Shared, contents: &Contents) -> u64 {
     let fetched = contents.blobs.iter().filter_map(|(digest, _)| shared.blobs.fetched(digest));
@@ -196,7 +203,10 @@ async fn fetch_blob(
     (digest, expected_bytes): (Digest, u64),
     image: &Image,
 ) -> Result<(), NotThere> {
-    let tell = |fetched| operation.fetched(&digest, fetched);
+    let tell = |fetched| {
+        operation.supplied(&digest, supplied(shared, &digest));
+        operation.fetched(&digest, fetched);
+    };
     let fetching = shared.blobs.prewarm(&digest, image.blobs.clone(), &shared.background, tell);
     // Neighbours who fetch the same have what is here of it meanwhile.
     let (fetched, ()) = tokio::join!(fetching, image.repository.share(&digest));

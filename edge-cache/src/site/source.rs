@@ -21,6 +21,7 @@ use crate::{
     origin::Origin,
     piece::PieceHashes,
     source::{Reading, SharedSource, Source, SourceError},
+    supply::{Sender, Supplier},
     upstream::Identity,
     via::{Led, Way},
 };
@@ -103,7 +104,9 @@ impl Source for SiteSource {
             rest: 0..0,
             size_bytes: None,
             is_ranged: true,
+            sender: Sender::new(Supplier::Edge),
         };
+        let sender = carrying.sender.clone();
         let (size_bytes, coming) = carrying.open(range.clone()).await?;
         carrying.size_bytes = Some(size_bytes);
         carrying.rest = range.unwrap_or(0..size_bytes);
@@ -116,7 +119,7 @@ impl Source for SiteSource {
                 None => None,
             }
         });
-        Ok(Reading { size_bytes, is_ranged, stream: stream.boxed() })
+        Ok(Reading { size_bytes, is_ranged, sender, stream: stream.boxed() })
     }
 
     fn distrust(&self, digest: &Digest) {
@@ -162,7 +165,7 @@ impl Asking {
 /// Bytes on their way, from whoever has them now.
 enum Coming {
     Home(Arc<Peer>, BoxStream<'static, Result<Bytes, reqwest::Error>>),
-    Upstream(BoxStream<'static, Result<Bytes, SourceError>>),
+    Upstream(BoxStream<'static, Result<Bytes, SourceError>>, Sender),
 }
 
 /// Where a home breaks off the next one goes on, and after the last the upstream.
@@ -177,6 +180,8 @@ struct Carrying {
     size_bytes: Option<u64>,
     /// See [`Reading::is_ranged`].
     is_ranged: bool,
+    /// Who sends what is handed on.
+    sender: Sender,
 }
 
 impl Carrying {
@@ -199,20 +204,24 @@ impl Carrying {
                 }
             }
         }
-        let Reading { size_bytes, is_ranged, stream } = self.asking.upstream.read(&self.digest, range).await?;
+        let Reading { size_bytes, is_ranged, sender, stream } = self.asking.upstream.read(&self.digest, range).await?;
         self.is_ranged = is_ranged;
         if let Some(known) = self.size_bytes.filter(|known| *known != size_bytes) {
             let reason = format!("it is said to have {size_bytes} bytes, and {known} before");
             let name = self.asking.upstream.name().to_owned();
             return Err(SourceError::Wrong { name, digest: self.digest.clone(), reason });
         }
-        Ok((size_bytes, Coming::Upstream(stream)))
+        Ok((size_bytes, Coming::Upstream(stream, sender)))
     }
 
     async fn next(&mut self, coming: &mut Coming) -> Option<Result<Bytes, SourceError>> {
         loop {
             let (home, broken) = match coming {
-                Coming::Upstream(stream) => return stream.next().await,
+                Coming::Upstream(stream, sender) => {
+                    let next = stream.next().await;
+                    self.sender.set(sender.now());
+                    return next;
+                }
                 Coming::Home(home, stream) => match home.unless_gone(stream.next()).await {
                     Some(Some(Ok(bytes))) if bytes.len() as u64 <= self.rest.end - self.rest.start => {
                         self.rest.start += bytes.len() as u64;

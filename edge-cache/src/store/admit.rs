@@ -129,7 +129,7 @@ impl Shared {
                     entry.fill();
                     room.spend(&mut state);
                     put(&mut state, entry);
-                    state.dirty.insert(entry.digest().clone());
+                    state.mark_changed(entry.digest());
                     drop(state);
                     self.changed.notify_one();
                     return Ok(entry.clone());
@@ -158,7 +158,7 @@ impl Shared {
             let extra = found.fill();
             room.spend(&mut state);
             state.release(blob_charge(found.geometry().size_bytes()) - extra);
-            state.dirty.insert(found.digest().clone());
+            state.mark_changed(found.digest());
             Ok::<_, StoreError>(())
         });
         self.changed.notify_one();
@@ -195,6 +195,6 @@ fn put(state: &mut State, entry: &Arc<Entry>) {
     state.insert(entry, Use::first(Timestamp::now()));
     if entry.geometry().pieces() == 0 {
         // All there is to note of it.
-        state.dirty.insert(entry.digest().clone());
+        state.mark_changed(entry.digest());
     }
 }

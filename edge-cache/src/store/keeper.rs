@@ -112,6 +112,7 @@ impl Shared {
         let mut state = self.state();
         for (owner, digest) in state.pins.expired(now) {
             state.pins.remove(&owner, &digest);
+            state.changes.note(&digest);
             state.notes.pins.insert((owner, digest), None);
         }
         state.tell_pinned();

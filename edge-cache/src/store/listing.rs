@@ -9,6 +9,7 @@ use longshore_oci::Digest;
 use super::{
     Store,
     entry::Entry,
+    state::{Slot, State},
     usage::{EntrySummary, Use},
 };
 
@@ -28,9 +29,7 @@ impl Store {
             let mut following = state.entries.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
             let (mut found, mut last) = (Vec::new(), None);
             for (digest, slot) in following.by_ref().take(most) {
-                let holding = state.pins.iter_of(digest).filter(|pin| pin.holds(now));
-                let pinned_by = holding.map(|pin| pin.owner.clone()).collect();
-                found.push(Found { entry: Arc::downgrade(&slot.entry), used: slot.used, pinned_by });
+                found.push(Found::of(&state, digest, slot, now));
                 last = Some(digest);
             }
             let has_more = following.next().is_some();
@@ -41,7 +40,24 @@ impl Store {
     }
 }
 
+impl Store {
+    /// What is here of a blob; `None` where nothing is, and nothing is about to be.
+    pub fn summary(&self, digest: &Digest) -> Option<EntrySummary> {
+        let found = {
+            let state = self.shared.state();
+            state.entries.get(digest).map(|slot| Found::of(&state, digest, slot, Timestamp::now()))
+        };
+        found?.summary()
+    }
+}
+
 impl Found {
+    fn of(state: &State, digest: &Digest, slot: &Slot, now: Timestamp) -> Self {
+        let holding = state.pins.iter_of(digest).filter(|pin| pin.holds(now));
+        let pinned_by = holding.map(|pin| pin.owner.clone()).collect();
+        Self { entry: Arc::downgrade(&slot.entry), used: slot.used, pinned_by }
+    }
+
     /// What there is of it; `None` where it was dropped meanwhile.
     fn summary(self) -> Option<EntrySummary> {
         let entry = self.entry.upgrade()?;

@@ -43,6 +43,7 @@ impl Store {
         let mut state = self.shared.state();
         for (owner, digest) in pins {
             state.pins.remove(owner, digest);
+            state.changes.note(digest);
         }
         state.tell_pinned();
     }
@@ -70,6 +71,7 @@ impl Shared {
             // Nobody is told that it is pinned, so it is not.
             let mut state = self.state();
             state.pins.remove(&key.0, &key.1);
+            state.changes.note(&key.1);
             if let Some(former) = &former {
                 state.pins.insert(former.clone());
             }
@@ -96,6 +98,7 @@ impl Shared {
         if pinned_bytes > state.quota_bytes {
             return Err(StoreError::PinsExceedQuota { pinned_bytes, quota_bytes: state.quota_bytes });
         }
+        state.changes.note(&pin.digest);
         state.pins.insert(pin);
         Ok(former)
     }
@@ -129,6 +132,7 @@ impl Shared {
             if !state.pins.remove(&pin.0, &pin.1) {
                 return Ok(false);
             }
+            state.changes.note(&pin.1);
             state.notes.pins.insert(pin, None);
             state.tell_pinned();
         }

@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use super::{
+    changes::Changes,
     entry::Entry,
     error::StoreError,
     folder::Folder,
@@ -41,6 +42,8 @@ pub(super) struct Shared {
     pub(super) commits: Mutex<()>,
     /// Wakes the keeper: there is something to be written.
     pub(super) changed: Notify,
+    /// Which blobs changed last.
+    pub(super) changes: Arc<Changes>,
     /// Tells of blobs that were dropped.
     pub(super) dropped: broadcast::Sender<Digest>,
     /// That the disk was full, told once in a while.
@@ -60,7 +63,8 @@ impl Shared {
         let folder = Folder::open(&settings.folder)?;
         let index = Index::open(folder.index(), settings.max_records)?;
         folder.sync_root()?;
-        let state = Mutex::new(State::new(settings.quota_bytes, metrics.clone()));
+        let changes = Arc::new(Changes::default());
+        let state = Mutex::new(State::new(settings.quota_bytes, metrics.clone(), changes.clone()));
         let (names, flushes, commits) = (Mutex::new(()), Mutex::new(()), Mutex::new(()));
         let (dropped, _) = broadcast::channel(MOST_DROPPED);
         let shared = Arc::new(Self {
@@ -73,6 +77,7 @@ impl Shared {
             flushes,
             commits,
             changed: Notify::new(),
+            changes,
             dropped,
             full_disk: Seldom::default(),
             next_scrub: Mutex::new(None),

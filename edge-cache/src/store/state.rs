@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use longshore_oci::Digest;
 
 use super::{
+    changes::Changes,
     entry::Entry,
     eviction::Candidate,
     metrics::{StoreMetrics, gauged},
@@ -46,11 +47,13 @@ pub(super) struct State {
     pub(super) moving: HashSet<Digest>,
     pub(super) notes: Notes,
     pub(super) metrics: StoreMetrics,
+    /// Which blobs changed last.
+    pub(super) changes: Arc<Changes>,
     shortage: Option<Shortage>,
 }
 
 impl State {
-    pub(super) fn new(quota_bytes: u64, metrics: StoreMetrics) -> Self {
+    pub(super) fn new(quota_bytes: u64, metrics: StoreMetrics, changes: Arc<Changes>) -> Self {
         metrics.quota_bytes.set(gauged(quota_bytes));
         Self {
             entries: BTreeMap::new(),
@@ -65,6 +68,7 @@ impl State {
             moving: HashSet::new(),
             notes: Notes::default(),
             metrics,
+            changes,
             shortage: None,
         }
     }
@@ -82,6 +86,12 @@ impl State {
         self.metrics.disk_bytes.set(gauged(self.disk_bytes));
     }
 
+    /// More or less of a blob is here than the index has.
+    pub(super) fn mark_changed(&mut self, digest: &Digest) {
+        self.dirty.insert(digest.clone());
+        self.changes.note(digest);
+    }
+
     /// How much more there is than may be, with so much to come.
     pub(super) fn excess(&self, more_bytes: u64) -> u64 {
         self.disk_bytes.saturating_add(self.reserved_bytes).saturating_add(more_bytes).saturating_sub(self.limit_bytes)
@@ -91,12 +101,14 @@ impl State {
     pub(super) fn insert(&mut self, entry: &Arc<Entry>, used: Use) {
         self.entries.insert(entry.digest().clone(), Slot { entry: entry.clone(), used });
         self.used.insert(entry.digest().clone());
+        self.changes.note(entry.digest());
         self.metrics.entries.set(gauged(self.entries.len()));
     }
 
     /// Takes a blob out: nobody finds it any more, and the index is to forget it.
     pub(super) fn remove(&mut self, digest: &Digest) -> Option<Arc<Entry>> {
         let slot = self.entries.remove(digest)?;
+        self.changes.note(digest);
         self.dirty.remove(digest);
         self.used.remove(digest);
         self.gone.insert(digest.clone());

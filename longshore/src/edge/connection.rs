@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf, time::Duration};
 
 use clap::Args;
 use longshore_client::{ClientError, ClientOptions, Credentials, EdgeClient, Fault, Refusal, RegistryClient, RegistryUrl};
@@ -6,10 +6,46 @@ use longshore_service::error_text::with_sources;
 
 use crate::{connection::explained, failure::Failure, output::Format};
 
+/// How long it is waited for an answer that takes no work, and that no upstream is asked for.
+const QUICK: Duration = Duration::from_secs(10);
+/// How long for the next word of what runs: longer than the 15 s after which an edge says that it is still at it.
+const FOLLOWING: Duration = Duration::from_secs(20);
+
 /// The edge that is asked where nobody says.
 const USUAL: &str = "http://127.0.0.1:5100";
 
 const WHERE: &str = "The edge: where it serves, or its admin listener. Its token, where it has one, is in LONGSHORE_EDGE_TOKEN";
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Cache {
+    /// An edge.
+    #[default]
+    Edge,
+    /// A node, which is one, too.
+    Node,
+}
+
+impl fmt::Display for Cache {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Edge => "the edge",
+            Self::Node => "the node",
+        })
+    }
+}
+
+/// The flags by which a command is told whom to ask.
+pub trait Connection: Args {
+    /// The edge that is meant, or the node as the edge that it is.
+    fn edge(self) -> EdgeConnection;
+}
+
+impl Connection for EdgeConnection {
+    fn edge(self) -> EdgeConnection {
+        self
+    }
+}
 
 /// Which edge to ask, how to reach it, and how to show what it says.
 #[derive(Args)]
@@ -26,12 +62,14 @@ pub struct EdgeConnection {
     /// How to print: a table for people, JSON for programs
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub output: Format,
+    #[arg(skip)]
+    cache: Cache,
 }
 
 impl EdgeConnection {
     /// One that was told by another command's flags.
-    pub fn to(at: String, plain_http: bool, ca_file: Option<PathBuf>, output: Format) -> Self {
-        Self { at, plain_http, ca_file, output }
+    pub fn to(cache: Cache, at: String, plain_http: bool, ca_file: Option<PathBuf>, output: Format) -> Self {
+        Self { at, plain_http, ca_file, output, cache }
     }
 
     /// The flags by which another command reaches the same edge, each after a space.
@@ -42,13 +80,37 @@ impl EdgeConnection {
         format!("{at}{plain_http}{ca_file}")
     }
 
-    /// A client for the edge's own API.
-    pub fn client(&self) -> Result<EdgeClient, Failure> {
-        self.registry_client().map(EdgeClient::new)
+    /// What it is.
+    pub fn cache(&self) -> Cache {
+        self.cache
     }
 
-    /// A client for the edge, as for a registry.
-    pub fn registry_client(&self) -> Result<RegistryClient, Failure> {
+    /// What went wrong, and what can be done about it.
+    pub fn told(&self, error: &ClientError) -> Failure {
+        match (self.cache, error) {
+            (Cache::Node, ClientError::Unreachable { registry, fault, .. }) => {
+                Failure::Failed(format!("no node answers at {registry}: {fault}; {}", remedy(registry, fault)))
+            }
+            _ => told(error),
+        }
+    }
+
+    /// A client for what is answered at once, if at all.
+    pub fn quick_client(&self) -> Result<EdgeClient, Failure> {
+        self.client_within(Some(QUICK)).map(EdgeClient::new)
+    }
+
+    /// A client for work that tells how far it is.
+    pub fn following_client(&self) -> Result<RegistryClient, Failure> {
+        self.client_within(Some(FOLLOWING))
+    }
+
+    /// A client for the edge's own API.
+    pub fn client(&self) -> Result<EdgeClient, Failure> {
+        self.client_within(None).map(EdgeClient::new)
+    }
+
+    fn client_within(&self, patience: Option<Duration>) -> Result<RegistryClient, Failure> {
         let url = RegistryUrl::parse(&self.at, self.plain_http);
         let url =
             url.map_err(|error| Failure::Usage(format!("--at: {}", error.to_string().replace("a registry's", "an edge's"))))?;
@@ -57,6 +119,7 @@ impl EdgeConnection {
         options.credentials = token.map(Credentials::Bearer);
         options.ca_file.clone_from(&self.ca_file);
         options.allow_plain_http = self.plain_http;
+        options.read_timeout = patience.unwrap_or(options.read_timeout);
         RegistryClient::new(options).map_err(|error| told(&error))
     }
 }
@@ -99,6 +162,7 @@ fn remedy(registry: &RegistryUrl, fault: &Fault) -> String {
         Fault::NotHttp => format!("try --at https://{host}"),
         Fault::NotTls => format!("try --at http://{host}"),
         Fault::UnknownAuthority => "--ca-file FILE trusts an authority of your own".to_owned(),
+        Fault::TimedOut => "is it stopped, or too busy? --at says where it is".to_owned(),
         // The alert of one that speaks TLS may be lost with the connection.
         Fault::Broken(_) if !registry.is_https() => format!("where it speaks TLS, try --at https://{host}"),
         _ => "--at says where it is".to_owned(),
@@ -135,7 +199,8 @@ mod tests {
 
     #[test]
     fn another_command_reaches_the_same_edge() {
-        let usual = EdgeConnection { at: USUAL.to_owned(), plain_http: false, ca_file: None, output: Format::Table };
+        let usual =
+            EdgeConnection { at: USUAL.to_owned(), plain_http: false, ca_file: None, output: Format::Table, cache: Cache::Edge };
         assert_eq!(usual.flags(), "");
         let other = EdgeConnection { at: "edge.example".to_owned(), plain_http: true, ca_file: Some("ca.pem".into()), ..usual };
         assert_eq!(other.flags(), " --at edge.example --plain-http --ca-file ca.pem");

@@ -5,10 +5,7 @@ use jiff::Timestamp;
 use longshore_client::{EdgePin, NewEdgePin, Pinned};
 use longshore_service::config::Duration;
 
-use super::{
-    connection::{EdgeConnection, told},
-    pinned::pinned,
-};
+use super::{connection::Connection, pinned::pinned};
 use crate::{
     failure::Failure,
     output::{ByteCount, Format, JsonArray},
@@ -18,9 +15,9 @@ use crate::{
 pub const OWNER: &str = "operator";
 
 #[derive(Args)]
-pub struct PinArguments {
+pub struct PinArguments<C: Connection> {
     #[command(flatten)]
-    connection: EdgeConnection,
+    connection: C,
     /// What to keep: an image, `alpine:3.20` or `docker.io/alpine:3.20`, or a blob that is there by its digest
     #[arg(value_name = "IMAGE|DIGEST")]
     what: String,
@@ -38,24 +35,25 @@ pub struct PinArguments {
     platform: Vec<String>,
 }
 
-impl PinArguments {
+impl<C: Connection> PinArguments<C> {
     pub async fn run(self) -> Result<(), Failure> {
+        let connection = self.connection.edge();
         let expires_at = self.lasts.map(|lasts| end(Timestamp::now(), lasts)).transpose()?;
         let (image, digest) = match pinned(&self.what) {
             Pinned::Image(image) => (Some(image), None),
             Pinned::Blob(digest) => (None, Some(digest)),
         };
         let pin = NewEdgePin { owner: self.owner, reason: self.reason, image, platforms: self.platform, digest, expires_at };
-        let pins = self.connection.client()?.pin(&pin).await.map_err(|error| told(&error))?;
+        let pins = connection.client()?.pin(&pin).await.map_err(|error| connection.told(&error))?;
         let mut out = stdout();
-        match self.connection.output {
+        match connection.output {
             Format::Table => {
                 let size = ByteCount(pins.iter().map(|pin| pin.size_bytes).sum());
                 let until = expires_at.map(|end| format!(", until {end}")).unwrap_or_default();
                 writeln!(out, "pinned {}, {} parts of {size}, for {}{until}", self.what, pins.len(), pin.owner)?;
                 if let Some(missing) = missing(&pins) {
                     let then = match &pin.image {
-                        Some(image) => format!("fetch it with `{}`", fetching(image, &pin.platforms, &self.connection.flags())),
+                        Some(image) => format!("fetch it with `{}`", fetching(image, &pin.platforms, &connection.flags())),
                         None => "it comes when somebody pulls it".to_owned(),
                     };
                     writeln!(out, "{missing} is not here, and a pin fetches nothing: {then}")?;

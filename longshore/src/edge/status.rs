@@ -21,7 +21,7 @@ pub struct StatusArguments {
 
 impl StatusArguments {
     pub async fn run(self) -> Result<(), Failure> {
-        let status = self.connection.client()?.status().await.map_err(|error| told(&error))?;
+        let status = self.connection.quick_client()?.status().await.map_err(|error| told(&error))?;
         let mut out = BufWriter::new(stdout());
         match self.connection.output {
             Format::Json => write_json(&mut out, &status)?,
@@ -36,6 +36,7 @@ pub fn write_status(out: &mut impl Write, status: &EdgeStatus) -> io::Result<()>
     let mut table = Table::new(["UPSTREAM", "HIT", "SAVED", "IN FLIGHT", "DISK", "PINNED"]);
     let now = Timestamp::now();
     table.write(out, rows(status, now))?;
+    status.upstreams.iter().filter_map(supplied).try_for_each(|line| writeln!(out, "{}", printable(&line)))?;
     for upstream in &status.upstreams {
         upstream.pauses.iter().try_for_each(|pause| writeln!(out, "{}", paused(upstream, pause, now)))?;
     }
@@ -57,6 +58,19 @@ fn rows(status: &EdgeStatus, now: Timestamp) -> Vec<[String; 6]> {
         [upstream.name.clone(), hit(upstream), ByteCount(saved).to_string(), in_flight, disk, pinned]
     };
     status.upstreams.iter().map(&mut row).collect()
+}
+
+/// `127.0.0.1:5000: 3.6 MiB came: neighbours 97%, edge 0%, registry 3%`; nothing where all that came is from the upstream itself.
+fn supplied(upstream: &EdgeUpstream) -> Option<String> {
+    let EdgeUpstream { name, fetched_bytes, edge_bytes, neighbour_bytes, .. } = upstream;
+    if edge_bytes + neighbour_bytes == 0 {
+        return None;
+    }
+    let all = fetched_bytes.saturating_add(*neighbour_bytes);
+    let part = |bytes: u64| format!("{}%", u128::from(bytes) * 100 / u128::from(all.max(1)));
+    let registry = part(fetched_bytes.saturating_sub(*edge_bytes));
+    let (neighbours, edge) = (part(*neighbour_bytes), part(*edge_bytes));
+    Some(format!("{name}: {} came: neighbours {neighbours}, edge {edge}, registry {registry}", ByteCount(all)))
 }
 
 /// `127.0.0.1:5000 is left alone for 7 s: it can't be reached: connection refused`.
@@ -118,9 +132,13 @@ mod tests {
             name: name.to_owned(),
             url,
             is_default: false,
+            hosts: Vec::new(),
+            path_prefix: None,
             served_bytes,
             hit_bytes,
             fetched_bytes,
+            edge_bytes: 0,
+            neighbour_bytes: 0,
             fetches: 1,
             wrong: 0,
             pauses: Vec::new(),
@@ -138,6 +156,14 @@ mod tests {
         (pause.address, pause.until) = ("http://127.0.0.2".to_owned(), None);
         let expected = format!("127.0.0.1:5000 at http://127.0.0.2 is left alone until it is asked again: {reason}");
         assert_eq!(paused(&upstream, &pause, now), expected);
+    }
+
+    #[test]
+    fn says_who_sent_what_came() {
+        let mut upstream = upstream("up", 9 << 20, 0, 1 << 20);
+        assert_eq!(supplied(&upstream), None);
+        (upstream.neighbour_bytes, upstream.edge_bytes) = (3 << 20, 1 << 19);
+        assert_eq!(supplied(&upstream).as_deref(), Some("up: 4.0 MiB came: neighbours 75%, edge 12%, registry 12%"));
     }
 
     #[test]

@@ -2,20 +2,16 @@ use std::io::{Write as _, stdout};
 
 use clap::Args;
 
-use super::{
-    connection::{EdgeConnection, told},
-    pin::OWNER,
-    pinned::pinned,
-};
+use super::{connection::Connection, pin::OWNER, pinned::pinned};
 use crate::{
     failure::Failure,
     output::{ByteCount, Format, JsonArray},
 };
 
 #[derive(Args)]
-pub struct UnpinArguments {
+pub struct UnpinArguments<C: Connection> {
     #[command(flatten)]
-    connection: EdgeConnection,
+    connection: C,
     /// What to let go, as it was pinned
     #[arg(value_name = "IMAGE|DIGEST")]
     what: String,
@@ -24,13 +20,14 @@ pub struct UnpinArguments {
     owner: String,
 }
 
-impl UnpinArguments {
+impl<C: Connection> UnpinArguments<C> {
     /// Ends a pin; a program gets what it held.
     pub async fn run(self) -> Result<(), Failure> {
-        let client = self.connection.client()?;
-        let pins = client.unpin(&self.owner, &pinned(&self.what)).await.map_err(|error| told(&error))?;
+        let connection = self.connection.edge();
+        let client = connection.client()?;
+        let pins = client.unpin(&self.owner, &pinned(&self.what)).await.map_err(|error| connection.told(&error))?;
         let mut out = stdout();
-        match self.connection.output {
+        match connection.output {
             Format::Table => {
                 let size = ByteCount(pins.iter().map(|pin| pin.size_bytes).sum());
                 writeln!(out, "unpinned {}, {} parts of {size}", self.what, pins.len())?;

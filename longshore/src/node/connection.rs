@@ -2,7 +2,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{edge::EdgeConnection, output::Format};
+use crate::{
+    edge::{Cache, Connection, EdgeConnection},
+    output::Format,
+};
 
 const WHERE: &str =
     "The node: where its mirror serves, or its admin listener. Its token, where it has one, is in LONGSHORE_EDGE_TOKEN";
@@ -31,9 +34,10 @@ pub struct NodeConnection {
     output: Format,
 }
 
-impl NodeConnection {
+impl Connection for NodeConnection {
     /// The node as the edge cache that it is.
-    pub fn edge(self) -> EdgeConnection {
-        EdgeConnection::to(self.at, self.plain_http, self.ca_file, self.output)
+    fn edge(self) -> EdgeConnection {
+        let Self { at, plain_http, ca_file, output } = self;
+        EdgeConnection::to(Cache::Node, at, plain_http, ca_file, output)
     }
 }

@@ -4,10 +4,19 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use longshore_client::EdgeUpstream;
 use longshore_node::mirror::{self, MirrorError, MirrorUrl, Registry, Report, Request, Runtime};
 use longshore_service::error_text::with_sources;
 
-use crate::{exit_codes, failure::Failure, output::printable};
+use crate::{
+    edge::{Cache, EdgeConnection},
+    exit_codes,
+    failure::Failure,
+    output::{Format, printable},
+};
+
+/// By which Docker Hub goes besides `docker.io`.
+const DOCKER_HOSTS: [&str; 2] = ["index.docker.io", "registry-1.docker.io"];
 
 /// `longshore node mirror`.
 #[derive(Args)]
@@ -68,6 +77,7 @@ impl MirrorArguments {
     pub async fn run(self) -> Result<(), Failure> {
         let (request, change): (_, Change) = match self.verb {
             Verb::Install(install) => {
+                install.change.tell_unknown().await;
                 let edits_containerd_config = install.edit_config;
                 (Request { edits_containerd_config, ..install.change.request() }, mirror::install)
             }
@@ -83,8 +93,113 @@ impl MirrorArguments {
 }
 
 impl ChangeArguments {
+    /// Tells, where the node answers, of registries that it knows by no name that the runtime will use. It is installed all the same: the
+    /// runtime goes on to the registry, and the node can be told of it later.
+    async fn tell_unknown(&self) {
+        let node = EdgeConnection::to(Cache::Node, self.at.to_string(), true, None, Format::Table);
+        let Ok(client) = node.quick_client() else { return };
+        match client.status().await {
+            Ok(status) => {
+                let unknown = self.registries.iter().filter(|registry| !is_known(self.runtime, registry, &status.upstreams));
+                unknown.for_each(|registry| eprintln!("longshore: {}", printable(&remedy(self.runtime, registry, &self.at))));
+            }
+            Err(error) => {
+                let why = printable(&node.told(&error).to_string());
+                eprintln!("longshore: it is not known whether the node has an upstream for what is installed: {why}");
+            }
+        }
+    }
+
     fn request(self) -> Request {
         let Self { runtime, registries, at, root, path, containerd_config } = self;
         Request { root, config: path, containerd_config, ..Request::new(runtime, registries, at) }
+    }
+}
+
+/// Whether a node with these upstreams knows a registry by what this runtime will call it.
+fn is_known(runtime: Runtime, registry: &Registry, upstreams: &[EdgeUpstream]) -> bool {
+    upstreams.iter().any(|upstream| match runtime {
+        Runtime::Podman | Runtime::Crio => {
+            let prefix = upstream.path_prefix.as_deref().map(|prefix| prefix.trim_matches('/'));
+            upstream.name == registry.name().as_str() || prefix == Some(registry.name().as_str())
+        }
+        Runtime::Containerd => registry.is_any() || is_called(upstream, registry.host()),
+        Runtime::Docker => upstream.is_default && is_called(upstream, registry.host()),
+    })
+}
+
+/// Whether an upstream is called by this host: its name, one of its hosts, or where it is, on this machine by any of its names.
+fn is_called(upstream: &EdgeUpstream, host: &str) -> bool {
+    let own = upstream.url.split_once("://").map_or(upstream.url.as_str(), |(_, host)| host).trim_end_matches('/');
+    let here = |host: &str| {
+        let (host, port) = host.rsplit_once(':')?;
+        ["localhost", "127.0.0.1", "[::1]"].contains(&host).then(|| port.to_owned())
+    };
+    let is_same = |name: &str| {
+        let name = if DOCKER_HOSTS.contains(&name) { "docker.io" } else { name };
+        name.eq_ignore_ascii_case(host)
+    };
+    is_same(&upstream.name)
+        || upstream.hosts.iter().any(|known| is_same(known))
+        || is_same(own)
+        || (here(own).is_some() && here(own) == here(host))
+}
+
+/// What to do that the node knows a registry.
+fn remedy(runtime: Runtime, registry: &Registry, at: &MirrorUrl) -> String {
+    let nothing = format!("the node at {at} knows no {registry}, and until it does {runtime} gets nothing of that through it");
+    let what = match runtime {
+        Runtime::Podman | Runtime::Crio => {
+            let name = registry.name();
+            format!(
+                "give its upstream path_prefix = \"{name}\", or install with --for {registry}=NAME, where NAME is what the upstream is called"
+            )
+        }
+        Runtime::Containerd => format!("give it an [[upstream]] with hosts = [\"{registry}\"]"),
+        Runtime::Docker => format!("give it {registry} as its default upstream"),
+    };
+    format!("{nothing}: {what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream(name: &str, url: &str) -> EdgeUpstream {
+        let json = format!(
+            r#"{{"name":"{name}","url":"{url}","isDefault":true,"servedBytes":0,"hitBytes":0,"fetchedBytes":0,"fetches":0,"wrong":0}}"#
+        );
+        serde_json::from_str(&json).expect("an upstream")
+    }
+
+    fn registry(text: &str) -> Registry {
+        text.parse().expect("a registry")
+    }
+
+    #[test]
+    fn podman_calls_a_registry_by_a_path() {
+        let (plain, mut prefixed) =
+            (upstream("localhost:5000", "http://127.0.0.1:5000"), upstream("up", "http://127.0.0.1:5000"));
+        for runtime in [Runtime::Podman, Runtime::Crio] {
+            assert!(!is_known(runtime, &registry("localhost:5000"), std::slice::from_ref(&plain)));
+            assert!(is_known(runtime, &registry("localhost:5000=up"), &[plain.clone(), prefixed.clone()]));
+        }
+        prefixed.path_prefix = Some("localhost_5000/".to_owned());
+        assert!(is_known(Runtime::Podman, &registry("localhost:5000"), &[plain, prefixed]));
+        let at: MirrorUrl = "http://127.0.0.1:5200".parse().expect("a URL");
+        let told = remedy(Runtime::Podman, &registry("localhost:5000"), &at);
+        assert!(told.contains("path_prefix = \"localhost_5000\"") && told.contains("--for localhost:5000=NAME"), "{told}");
+    }
+
+    #[test]
+    fn containerd_names_a_registry_and_docker_means_the_default() {
+        let mut one = upstream("127.0.0.1:5000", "http://127.0.0.1:5000");
+        let known = |one: &EdgeUpstream, text: &str| is_known(Runtime::Containerd, &registry(text), std::slice::from_ref(one));
+        assert!(known(&one, "localhost:5000") && known(&one, "_default") && !known(&one, "localhost:5001"));
+        assert!(!known(&one, "registry.example.org"));
+        one.hosts = vec!["registry.example.org".to_owned()];
+        assert!(known(&one, "registry.example.org"));
+        assert!(!is_known(Runtime::Docker, &registry("docker.io"), &[one]));
+        assert!(is_known(Runtime::Docker, &registry("docker.io"), &[upstream("hub", "https://registry-1.docker.io")]));
     }
 }

@@ -5,7 +5,7 @@ use longshore_client::SwarmPeer;
 
 use super::connection::NodeConnection;
 use crate::{
-    edge::told,
+    edge::Connection as _,
     failure::Failure,
     output::{ByteCount, Format, Table, write_json},
 };
@@ -19,7 +19,7 @@ pub struct PeersArguments {
 impl PeersArguments {
     pub async fn run(self) -> Result<(), Failure> {
         let edge = self.connection.edge();
-        let status = edge.client()?.swarm().await.map_err(|error| told(&error))?;
+        let status = edge.quick_client()?.swarm().await.map_err(|error| edge.told(&error))?;
         let mut out = BufWriter::new(stdout());
         match edge.output {
             Format::Json => write_json(&mut out, &status.peers)?,

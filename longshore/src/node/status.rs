@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::connection::NodeConnection;
 use crate::{
-    edge::{self, told},
+    edge::{self, Connection as _},
     failure::Failure,
     output::{ByteCount, Format, printable, write_json},
 };
@@ -28,12 +28,12 @@ struct Whole<'a> {
 impl StatusArguments {
     pub async fn run(self) -> Result<(), Failure> {
         let connection = self.connection.edge();
-        let client = connection.client()?;
-        let cache = client.status().await.map_err(|error| told(&error))?;
+        let client = connection.quick_client()?;
+        let cache = client.status().await.map_err(|error| connection.told(&error))?;
         let swarm = match client.swarm().await {
             Ok(swarm) => Some(swarm),
             Err(ClientError::Refused { status, .. }) if status.as_u16() == 404 => None,
-            Err(error) => return Err(told(&error)),
+            Err(error) => return Err(connection.told(&error)),
         };
         let mut out = BufWriter::new(stdout());
         match connection.output {

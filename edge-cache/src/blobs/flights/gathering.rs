@@ -4,7 +4,7 @@ use std::{ops::Range, pin::pin, sync::Arc};
 
 use super::{Failed, Teller, whole_flight::WholeFlight};
 use crate::{
-    blobs::{OpenError, Shared},
+    blobs::{OpenError, Shared, transfers::Bringing},
     hot::Piece,
     piece::PieceIndex,
     source::{Gathered, Gathering, SharedSource, SourceError},
@@ -18,6 +18,7 @@ pub(super) struct Gatherer {
     pub(super) source: SharedSource,
     pub(super) flight: Arc<WholeFlight>,
     pub(super) gathering: Box<dyn Gathering>,
+    pub(super) bringing: Bringing,
 }
 
 impl Gatherer {
@@ -93,13 +94,14 @@ impl Gatherer {
     }
 
     /// Takes in a piece that came.
-    async fn take_in(&mut self, Gathered { piece, bytes, memory }: Gathered) -> Result<(), OpenError> {
+    async fn take_in(&mut self, Gathered { piece, bytes, supplied, memory }: Gathered) -> Result<(), OpenError> {
         let (shared, entry) = (&self.shared, &self.entry);
         let (range, length) = (entry.geometry().bytes_of(piece), bytes.len() as u64);
         let Some(key) = entry.hashes().get(piece).filter(|_| length == range.end - range.start) else {
             return Err(self.wrong(format!("{length} bytes came as piece {}", piece.0)));
         };
-        shared.metrics.fetched_bytes.with_label_values(&[self.source.name()]).inc_by(length);
+        shared.metrics.came(self.source.name(), supplied);
+        self.bringing.came(supplied);
         let mut room = shared.hot.room_of(memory);
         room.shrink(length);
         self.land(piece, move |shared| shared.hot.put(key, bytes, room)).await

@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 use super::{Place, Told, Waiting, claimed::Claimed, gathering::Gatherer, whole_flight::WholeFlight};
 use crate::{
-    blobs::Shared,
+    blobs::{Fetched, Shared},
     piece::PieceIndex,
     source::{SharedSource, Wish},
     store::Entry,
@@ -46,6 +46,7 @@ impl OfBlob {
             reading: read_at,
             memory: shared.hot.budget().clone(),
         })?;
+        let fetched = Fetched::of(entry.geometry(), &here);
         let mut settled = here;
         for (piece, key) in self.pieces.keys() {
             if hashes.get(*piece) == Some(*key) {
@@ -55,7 +56,8 @@ impl OfBlob {
         let flight = Arc::new(WholeFlight::new(hashes, settled, reading, shared.metrics.pieces_in_flight.clone()));
         self.whole = Some(flight.clone());
         shared.metrics.fetches.with_label_values(&[source.name()]).inc();
-        Some(Gatherer { shared: shared.clone(), entry: entry.clone(), source: source.clone(), flight, gathering })
+        let bringing = shared.transfers.begin(entry.digest(), source.name(), fetched.bytes_in_all, fetched.bytes);
+        Some(Gatherer { shared: shared.clone(), entry: entry.clone(), source: source.clone(), flight, gathering, bringing })
     }
 
     /// The pieces of a run after its first one, before `end`, and to the first that is here, in memory or on its way.

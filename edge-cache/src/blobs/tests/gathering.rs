@@ -38,13 +38,20 @@ async fn in_whatever_order_each_piece_comes_once_for_all() {
     assert_eq!((swarm.begun(), swarm.brought_once(), swarm.landed()), (1, 10, 10));
     assert!(swarm.behind.asked().is_empty(), "nothing of it came as a stream");
     let (name, metrics) = ([swarm.behind.name], &cache.blobs.0.metrics);
-    let [served, hit, fetched] =
-        [&metrics.served_bytes, &metrics.hit_bytes, &metrics.fetched_bytes].map(|bytes| bytes.with_label_values(&name).get());
-    assert_eq!([served, hit, fetched], [60 * 9_500_000, 59 * 9_500_000, 9_500_000]);
+    let counted =
+        || [&metrics.served_bytes, &metrics.hit_bytes, &metrics.fetched_bytes].map(|bytes| bytes.with_label_values(&name).get());
+    let [served, hit, fetched] = counted();
+    assert_eq!((served, fetched), (60 * 9_500_000, 0), "nothing of it came from the upstream");
+    assert!(hit <= 59 * 9_500_000, "{hit} were here when they were asked for, and there was nothing for the first");
+    assert_eq!(metrics.supplied_bytes.with_label_values(&[name[0], "neighbours"]).get(), 9_500_000);
+    let came = cache.blobs.transfers().of(&swarm.digest()).unwrap();
+    assert_eq!((came.supplied.neighbour_bytes, came.supplied.sum(), came.size_bytes), (9_500_000, 9_500_000, 9_500_000));
     until(|| cache.blobs.0.provenance.is_whole_checked(&swarm.digest()) && swarm.running() == 0).await;
     assert_eq!(metrics.pieces_in_flight.get(), 0);
+    assert!(!cache.blobs.transfers().of(&swarm.digest()).unwrap().is_coming);
     assert_eq!(cache.read_by(&swarm, "").await.unwrap(), swarm.behind.content);
     assert_eq!(swarm.begun(), 1);
+    assert_eq!(counted(), [61 * 9_500_000, hit + 9_500_000, 0], "now it is here");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,6 +21,7 @@ use crate::{
     grants::Denied,
     piece::{PIECE_BYTES, PieceHashes},
     source::{Reading, SharedSource, Source, SourceError},
+    supply::{Sender, Supplier},
     tags::Manifest,
     upstream::{Identity, UpstreamError},
 };
@@ -166,6 +167,7 @@ impl Source for AsCaller {
             let registry = registry.clone();
             async move { Ok(registry.send(chunk).await) }
         });
-        Ok(Reading { size_bytes, is_ranged: true, stream: stream.boxed() })
+        let sender = Sender::new(Supplier::Registry);
+        Ok(Reading { size_bytes, is_ranged: true, sender, stream: stream.boxed() })
     }
 }

@@ -12,7 +12,7 @@ impl Entry {
             let mut state = shared.state();
             let freed = self.forget(pieces.clone());
             state.release(freed);
-            state.dirty.insert(self.digest.clone());
+            state.mark_changed(&self.digest);
         }
         shared.changed.notify_one();
         for piece in pieces {

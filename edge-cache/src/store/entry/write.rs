@@ -83,7 +83,7 @@ impl Entry {
             if pieces.present.insert(piece) {
                 pieces.unsynced.insert(piece);
                 room.spend(&mut state);
-                state.dirty.insert(self.digest.clone());
+                state.mark_changed(&self.digest);
             }
         }
         shared.changed.notify_one();

@@ -3,7 +3,10 @@ use std::collections::{BTreeSet, VecDeque};
 use tokio::sync::watch;
 
 use super::*;
-use crate::source::{Gathered, Gathering, Wish};
+use crate::{
+    source::{Gathered, Gathering, Wish},
+    supply::Supplied,
+};
 
 /// Has a blob, whose pieces it brings from the last to the first, but where somebody reads: from there on.
 pub(super) struct Swarm {
@@ -156,7 +159,8 @@ impl Gathering for Bringing {
         if let Some((left, _)) = &mut self.ending {
             *left = left.saturating_sub(1);
         }
-        Some(Ok(Gathered { piece: PieceIndex(piece), bytes, memory }))
+        let supplied = Supplied::of(Supplier::Neighbours, bytes.len() as u64);
+        Some(Ok(Gathered { piece: PieceIndex(piece), bytes, supplied, memory }))
     }
 
     fn landed(&mut self, piece: PieceIndex) {
