@@ -17,7 +17,7 @@ use clap::{Args, Subcommand};
 pub use connection::{EdgeConnection, told};
 pub use status::write_status;
 
-use crate::{configuration::ConfigArguments, exit_codes, failure::Failure};
+use crate::{configuration::ConfigArguments, exit_codes, failure::Failure, tracker::Tracked};
 
 const CONFIGURATION: &str = "Configuration:
   Every value can be set in four places, and a later one replaces an earlier one's:
@@ -73,7 +73,7 @@ impl EdgeArguments {
         }
         match self.verb {
             Verb::Serve(serve) => serve.run(settings).await,
-            Verb::Config(config) => config.run::<longshore_edge_cache::Config>(settings),
+            Verb::Config(config) => config.run::<Tracked<longshore_edge_cache::Config>>(settings),
             Verb::Status(status) => status.run().await,
             Verb::Ls(ls) => ls.run().await,
             Verb::Pin(pin) => pin.run().await,

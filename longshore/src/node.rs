@@ -10,6 +10,7 @@ mod status;
 use clap::{Args, Subcommand};
 
 use crate::{configuration::ConfigArguments, exit_codes, failure::Failure};
+pub use announcement::Announcement;
 
 const CONFIGURATION: &str = "Configuration:
   Every value can be set in four places, and a later one replaces an earlier one's:
