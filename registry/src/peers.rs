@@ -3,16 +3,23 @@
 use std::sync::Arc;
 
 use longshore_oci::{Digest, RepositoryName};
+use tokio::sync::Semaphore;
 
 use crate::registry::Registry;
 
+/// How many blobs are looked up for peers at once: whatever they announce, they keep no client from the database.
+const MOST_LOOKUPS: usize = 8;
+
 /// Which peers of a swarm may be told of what.
 #[derive(Clone)]
-pub struct Peers(Arc<Registry>);
+pub struct Peers {
+    registry: Arc<Registry>,
+    lookups: Arc<Semaphore>,
+}
 
 impl Peers {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        Self(registry)
+        Self { registry, lookups: Arc::new(Semaphore::new(MOST_LOOKUPS)) }
     }
 
     /// Whether a peer may be told who holds a blob of a repository: it may pull from there, and the repository has the blob.
@@ -25,7 +32,7 @@ impl Peers {
     }
 
     fn may_pull(&self, repository: &RepositoryName, peer_id: &str, token: Option<&str>) -> bool {
-        let Some(access) = &self.0.access else { return true };
+        let Some(access) = &self.registry.access else { return true };
         let caller = match token {
             Some(token) => access.peer(token, peer_id),
             None => Ok(access.anonymous()),
@@ -40,7 +47,8 @@ impl Peers {
     }
 
     async fn has(&self, repository: &RepositoryName, digest: &Digest) -> bool {
-        match self.0.memory.blob((repository.clone(), digest.clone())).await {
+        let _turn = self.lookups.acquire().await.expect("nobody closes it");
+        match self.registry.memory.blob((repository.clone(), digest.clone())).await {
             Ok(blob) => blob.is_some(),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;

@@ -140,13 +140,15 @@ impl Task {
     ) {
         let Some(tracker) = self.announcing.get_mut(id) else { return };
         let Telling { topics: asked, withdrawn: mut unheard } = tracker.end();
+        let mut is_news = false;
         let (answers, failure) = match outcome {
             Ok(Answers { topics, standing, failure }) => {
                 if let Some(standing) = standing.filter(|_| !tracker.is_watched()) {
                     let watching = tokio::spawn(watch(id, standing, self.inputs.clone()));
                     tracker.stands(AbortOnDropHandle::new(watching), now);
                 }
-                if tracker.answered() {
+                is_news = tracker.answered();
+                if is_news {
                     tracing::info!(tracker = tracker.address().map(tracing::field::display), "a tracker answers again");
                 }
                 unheard.clear();
@@ -176,8 +178,9 @@ impl Task {
             }
         }
         if let Some(tracker) = self.announcing.get_mut(id).filter(|_| failure.is_some()) {
-            let is_news = tracker.failed(unheard, now);
-            if let (true, Some(error)) = (is_news, &failure) {
+            let is_silent = tracker.failed(unheard, now);
+            is_news |= is_silent;
+            if let (true, Some(error)) = (is_silent, &failure) {
                 let (tracker, error) = (tracker.address().map(tracing::field::display), error as &dyn std::error::Error);
                 tracing::warn!(
                     tracker,
@@ -186,6 +189,10 @@ impl Task {
                      another fleet key"
                 );
             }
+        }
+        if is_news {
+            // While one is silent others may be told in its place.
+            self.announce_anew(now);
         }
         lacking.retain(|key| asked.get(key) == Some(&true) || self.announcing.leading(key).is_none());
         let waiting: Vec<_> = self.fetches.iter().filter(|(_, fetch)| lacking.contains(&fetch.key)).map(|(id, _)| *id).collect();

@@ -130,6 +130,11 @@ impl Tracker {
         self.failures == 0
     }
 
+    /// Whether it has not answered for a while.
+    pub(super) fn is_silent(&self) -> bool {
+        self.failures >= TOLD_AFTER
+    }
+
     /// Whether it says who is in a topic, as far as is known.
     pub(super) fn answers_for(&self, key: &TopicKey) -> bool {
         self.answers() && !self.refused.contains(key)
@@ -213,7 +218,7 @@ impl Tracker {
 
     /// It has answered; whether that is news, after it was said that it does not.
     pub(super) fn answered(&mut self) -> bool {
-        let was_silent = self.failures >= TOLD_AFTER;
+        let was_silent = self.is_silent();
         (self.failures, self.is_blank, self.was_asked) = (0, false, true);
         was_silent
     }

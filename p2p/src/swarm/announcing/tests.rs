@@ -239,3 +239,25 @@ fn a_tracker_of_several_addresses_is_tried_at_each_and_what_it_did_is_told_once(
     assert_eq!([tracker.answered(), tracker.answered()], [true, false]);
     assert_eq!(tracker.answered_last(), Some(true));
 }
+
+#[test]
+fn while_a_registry_s_trackers_are_silent_those_who_were_joined_stand_in() {
+    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
+    let (registry, [found, joined]): (Arc<str>, _) = ("here".into(), [PeerId::random(), PeerId::random()]);
+    announcing.note(&key(1), &registry);
+    announcing.replace_itself(address("10.0.0.2:1", joined));
+    announcing.found(&registry, vec![vec![address("10.0.0.1:1", found)]]);
+    announcing.add(&key(1), at(1));
+    let leader = |announcing: &Announcing| announcing.get(announcing.leading(&key(1))?)?.peer();
+    let told = |announcing: &Announcing| announcing.iter().filter(|tracker| tracker.has(&key(1))).count();
+    assert_eq!((leader(&announcing), told(&announcing)), (Some(found), 1));
+    let id = announcing.leading(&key(1)).unwrap();
+    for _ in 0..2 {
+        announcing.get_mut(id).unwrap().failed(BTreeSet::new(), at(1));
+    }
+    announcing.add(&key(1), at(1));
+    assert_eq!((leader(&announcing), told(&announcing)), (Some(joined), 2), "the silent one is asked on");
+    announcing.get_mut(id).unwrap().answered();
+    announcing.add(&key(1), at(1));
+    assert_eq!((leader(&announcing), told(&announcing)), (Some(found), 1));
+}

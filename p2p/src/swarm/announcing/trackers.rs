@@ -88,15 +88,24 @@ impl Announcing {
         self.trackers.iter()
     }
 
-    /// The trackers of a topic, the first first: of those that its registry told of, or where it told of none, of all others.
+    /// The trackers of a topic, the first first: of those that its registry told of, and while all of these are silent, or it told of none,
+    /// of all others. This node is none to itself while there might be another: it would lease all to itself, as others would.
     fn of(&self, key: &TopicKey) -> impl Iterator<Item = &Tracker> {
         let registry = self.registries.get(key);
-        let is_of = |tracker: &&Tracker, registry: Option<&Arc<str>>| tracker.registry.as_ref() == registry;
-        let has_own = registry.is_some() && self.trackers.iter().any(|tracker| is_of(&tracker, registry));
-        let registry = registry.filter(|_| has_own);
-        let able: Vec<_> = self.trackers.iter().filter(|tracker| is_of(tracker, registry)).collect();
+        let own = |tracker: &&Tracker| registry.is_some() && tracker.registry.as_ref() == registry;
+        let own: Vec<_> = self.trackers.iter().filter(own).collect();
+        let is_alone = own.is_empty();
+        let others = |tracker: &&Tracker| tracker.registry.is_none() && (is_alone || !tracker.is_itself());
+        let needs_others = own.iter().all(|tracker| tracker.is_silent());
+        let others = if needs_others { self.trackers.iter().filter(others).collect() } else { Vec::new() };
+        self.ranked(own, key).chain(self.ranked(others, key))
+    }
+
+    /// Those of these that are responsible for a topic.
+    fn ranked<'a>(&self, able: Vec<&'a Tracker>, key: &TopicKey) -> impl Iterator<Item = &'a Tracker> + use<'a> {
         let ranked = trackers_of(able.iter().map(|tracker| &tracker.name), key, self.per_topic);
-        ranked.into_iter().filter_map(move |name| able.iter().find(|tracker| tracker.name == *name).copied())
+        let found = ranked.into_iter().filter_map(|name| able.iter().find(|tracker| tracker.name == *name).copied());
+        found.collect::<Vec<_>>().into_iter()
     }
 
     fn each_of(&mut self, key: &TopicKey, act: impl Fn(&mut Tracker)) {
