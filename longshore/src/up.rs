@@ -19,6 +19,7 @@ const TRACKER_PORT_AFTER: u16 = 3;
 
 /// `longshore up`.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct UpArguments {
     /// Run a node alone, beside a `longshore up` that runs already: it pulls from that one's registry, and shares what it has with that
     /// one's node and all others. ADDR is where the registry listens, such as 127.0.0.1:5000

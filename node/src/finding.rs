@@ -28,7 +28,7 @@ pub async fn follow(swarm: Swarm, upstream: Arc<Upstream>, stopping: Cancellatio
 async fn follow_always(swarm: Swarm, upstream: Arc<Upstream>) {
     let registry: Arc<str> = upstream.name().into();
     let (mut pause, mut known, mut telling) = (LEAST_PAUSE, Vec::new(), Telling::default());
-    let asking = "the registry does not say where its tracker is; it is asked again";
+    let asking = "the upstream does not say where its tracker is; it is asked again";
     loop {
         match upstream.swarm_record().await {
             Ok(told) => {
@@ -38,7 +38,7 @@ async fn follow_always(swarm: Swarm, upstream: Arc<Upstream>) {
                 {
                     found = addresses(&record, host);
                     if found.is_empty() {
-                        tracing::debug!(%registry, ?record, "it names no address at which its tracker can be reached from here");
+                        tracing::debug!(upstream = %registry, ?record, "it names no address at which its tracker can be reached from here");
                     }
                 }
                 telling.is_over();
@@ -49,9 +49,11 @@ async fn follow_always(swarm: Swarm, upstream: Arc<Upstream>) {
                 continue;
             }
             // That it is away is said by others, who ask it for more than this.
-            Err(error) if error.is_away() => tracing::debug!(%registry, error = &error as &dyn std::error::Error, "{asking}"),
+            Err(error) if error.is_away() => {
+                tracing::debug!(upstream = %registry, error = &error as &dyn std::error::Error, "{asking}")
+            }
             Err(error) if telling.is_news(&error) => {
-                tracing::warn!(%registry, error = &error as &dyn std::error::Error, "{asking}");
+                tracing::warn!(upstream = %registry, error = &error as &dyn std::error::Error, "{asking}");
             }
             Err(_) => {}
         }
@@ -63,8 +65,8 @@ async fn follow_always(swarm: Swarm, upstream: Arc<Upstream>) {
 /// Says what is news of an upstream's tracker.
 fn tell(registry: &str, known: &[ControlAddress], found: &[ControlAddress]) {
     match found.first() {
-        Some(at) if known != found => tracing::info!(registry, tracker = %at, "the registry has a tracker"),
-        None if !known.is_empty() => tracing::info!(registry, "the registry has no tracker any more"),
+        Some(at) if known != found => tracing::info!(upstream = registry, tracker = %at, "the upstream has a tracker"),
+        None if !known.is_empty() => tracing::info!(upstream = registry, "the upstream has no tracker any more"),
         _ => {}
     }
 }

@@ -51,7 +51,7 @@ async fn a_second_up_shares_with_the_first() {
     let second_mirror = printed(&mut second, "node on ").await;
     assert!(second.output().contains("longshore node peers --at"), "{}", second.output());
     second
-        .printed("that it has found the tracker", LIMIT, |line| line.contains("the registry has a tracker").then_some(()))
+        .printed("that it has found the tracker", LIMIT, |line| line.contains("the upstream has a tracker").then_some(()))
         .await;
     let client = Client::new(&second_mirror);
     assert_eq!(client.pull_image("team/app", "v1").await, image.digest);

@@ -97,12 +97,12 @@ impl Announcing {
         let is_alone = own.is_empty();
         let others = |tracker: &&Tracker| tracker.registry.is_none() && (is_alone || !tracker.is_itself());
         let needs_others = own.iter().all(|tracker| tracker.is_silent());
-        let others = if needs_others { self.trackers.iter().filter(others).collect() } else { Vec::new() };
-        self.ranked(own, key).chain(self.ranked(others, key))
+        let others: Vec<_> = self.trackers.iter().filter(others).filter(|_| needs_others).collect();
+        self.ranked(&own, key).chain(self.ranked(&others, key))
     }
 
     /// Those of these that are responsible for a topic.
-    fn ranked<'a>(&self, able: Vec<&'a Tracker>, key: &TopicKey) -> impl Iterator<Item = &'a Tracker> + use<'a> {
+    fn ranked<'a>(&self, able: &[&'a Tracker], key: &TopicKey) -> impl Iterator<Item = &'a Tracker> + use<'a> {
         let ranked = trackers_of(able.iter().map(|tracker| &tracker.name), key, self.per_topic);
         let found = ranked.into_iter().filter_map(|name| able.iter().find(|tracker| tracker.name == *name).copied());
         found.collect::<Vec<_>>().into_iter()
