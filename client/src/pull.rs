@@ -14,7 +14,7 @@ use crate::challenge::{Challenge, challenge_header};
 use crate::client::text_header;
 use crate::elsewhere::Elsewhere;
 use crate::retry_after::retry_after;
-use crate::{ClientError, ClientOptions, Credentials, RegistryClient, RegistryUrl, Secret};
+use crate::{ClientError, ClientOptions, Credentials, RegistryClient, RegistryUrl, Secret, SwarmRecord};
 pub use answer::PullAnswer;
 use trail::Trail;
 
@@ -103,6 +103,15 @@ impl PullClient {
         let status = response.status();
         self.registry.accepted(response).await?;
         Err(self.registry.malformed(format!("it answers {status}")))
+    }
+
+    /// Who answers there is in the swarm: a tracker beside the registry, or a node. `None` where there is neither.
+    pub async fn swarm_record(&self) -> Result<Option<SwarmRecord>, ClientError> {
+        match self.registry.swarm_record().await {
+            Ok(record) => Ok(Some(record)),
+            Err(ClientError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// A token by which the peer of this id shows its neighbours in a swarm that the client's account may pull from a repository, or that

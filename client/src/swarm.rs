@@ -101,10 +101,16 @@ pub struct SwarmDownload {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SwarmTracker {
-    /// Where it is.
+    /// Where it is: a host and a port.
     pub address: String,
-    /// Whether it answered last.
-    pub answers: bool,
+    /// Its peer id, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// The registry that told of it, whose blobs alone are announced to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<String>,
+    /// Whether it answered when it was last asked; null where it was not yet.
+    pub answers: Option<bool>,
 }
 
 /// A peer that a node shuns.

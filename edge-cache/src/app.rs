@@ -87,6 +87,12 @@ impl App {
         self.edge.sources.set_neighbours(neighbours);
     }
 
+    /// Has `GET /v2/_longshore/swarm` tell of a tracker that runs beside it. To be set before it runs; what is set first stays, and where
+    /// there are neighbours they tell of themselves.
+    pub fn set_swarm_record(&self, record: serde_json::Value) {
+        self.edge.swarm_record.set(record).ok();
+    }
+
     /// Serves until `shutdown` is cancelled, then finishes what runs, within the drain's limit.
     pub async fn run(self, shutdown: CancellationToken) -> Drained {
         let Self { mut doors, admin, edge, http_metrics, keeper, followers, draining, .. } = self;

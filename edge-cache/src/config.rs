@@ -131,7 +131,7 @@ impl Layout for Config {
         self.site.check(problems);
         if self.upstream.is_empty() {
             let reason =
-                "an edge needs a registry to speak for: write [[upstream]] and its url = \"https://registry.example.org\"";
+                "a cache needs a registry to speak for: write [[upstream]] and its url = \"https://registry.example.org\"";
             problems.add(&["upstream"], reason);
         }
         for (position, upstream) in self.upstream.iter().enumerate() {

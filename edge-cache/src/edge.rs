@@ -1,10 +1,11 @@
 //! What all requests share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use longshore_oci::Digest;
+use longshore_oci::{Digest, RepositoryName};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -14,6 +15,7 @@ use crate::{
     control::{AdminToken, LayerFollowers, Scrubbing},
     error::Error,
     grants::Grants,
+    names,
     prewarm::Prewarm,
     seldom::Seldom,
     site::{Behind, Site, SiteRepository},
@@ -60,6 +62,8 @@ pub struct Edge {
     pub scrubbing: Scrubbing,
     /// What whoever looks after the edge from elsewhere must show.
     pub admin_token: AdminToken,
+    /// What is told of the tracker that runs beside it, where one does.
+    pub swarm_record: OnceLock<Value>,
     /// When it started.
     pub started_at: Timestamp,
 }
@@ -103,6 +107,12 @@ impl Upstreams {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Upstream>> {
         self.all.iter()
+    }
+
+    /// What a neighbour means that has a registry by this name: the upstream that is called so; or what a request that names none means, for
+    /// this cache may be the registry that it knows. With the repository as the upstream calls it.
+    pub fn of_neighbour(&self, registry: &str, repository: &RepositoryName) -> Option<(Arc<Upstream>, RepositoryName)> {
+        names::of_neighbour(self.all.iter(), registry, repository)
     }
 
     /// Tells, once in a while, that a client means none of these by a name.

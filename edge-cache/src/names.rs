@@ -92,6 +92,21 @@ pub fn meant<'u>(
     Ok(Meant { is_shown: is_shown || upstream.settings().takes_credentials, upstream, repository })
 }
 
+/// What a neighbour means that has a registry by this name: see [`Upstreams::of_neighbour`](crate::Upstreams::of_neighbour).
+pub(crate) fn of_neighbour<'u>(
+    upstreams: impl Iterator<Item = &'u Arc<Upstream>>,
+    registry: &str,
+    repository: &RepositoryName,
+) -> Option<(Arc<Upstream>, RepositoryName)> {
+    let all: Vec<_> = upstreams.collect();
+    if let Some(upstream) = all.iter().find(|upstream| upstream.name() == registry) {
+        return Some((Arc::clone(upstream), repository.clone()));
+    }
+    let called: Vec<_> = all.iter().map(|upstream| upstream.called()).collect();
+    let (position, repository) = choose(&called, &Said::default(), Some(repository), false).ok()?;
+    Some((Arc::clone(all.get(position)?), repository?))
+}
+
 fn said(parts: &Parts) -> Said {
     let header = |name: &str| parts.headers.get(name)?.to_str().ok();
     let query = Query::new(parts.uri.query().unwrap_or_default());

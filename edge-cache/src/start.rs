@@ -1,6 +1,10 @@
 //! From a configuration to an edge cache that is ready to serve.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use longshore_service::{
@@ -215,6 +219,7 @@ fn assemble(
         layers: LayerFollowers::default(),
         scrubbing: Scrubbing::default(),
         admin_token: AdminToken::new(&config.listen.admin_token),
+        swarm_record: OnceLock::new(),
         started_at: Timestamp::now(),
     })
 }
@@ -231,7 +236,7 @@ fn readiness(edge: &Arc<Edge>, draining: CancellationToken) -> Readiness {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(
                         error,
-                        "the cache's index was not written; the edge is ready, and passes on what it can't keep"
+                        "the cache's index was not written; the cache is ready, and passes on what it can't keep"
                     );
                     Ok(())
                 }

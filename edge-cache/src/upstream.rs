@@ -29,6 +29,7 @@ mod published;
 mod scrutiny;
 mod settings;
 mod slots;
+mod swarm_record;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -43,7 +43,7 @@ const ROOM_OF_REST: u64 = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum VouchingError {
     /// The file can't be read or written.
-    #[error("the edge's key in {} can't be {operation}", path.display())]
+    #[error("the cache's key in {} can't be {operation}", path.display())]
     File {
         /// What was tried.
         operation: &'static str,
@@ -54,7 +54,7 @@ pub enum VouchingError {
         source: io::Error,
     },
     /// The file holds something else.
-    #[error("{} holds no key; where it is removed the edge makes another, of which whoever trusts it must be told", path.display())]
+    #[error("{} holds no key; where it is removed the cache makes another, of which whoever trusts it must be told", path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -88,7 +88,7 @@ impl Vouching {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let (key, bytes) = SigningKey::generate();
                 keep(folder, &bytes).map_err(failed("written"))?;
-                tracing::info!(key = key.id(), "the edge made the key that it vouches with");
+                tracing::info!(key = key.id(), "the cache made the key that it vouches with");
                 Ok(Self { key, room: room() })
             }
             Err(error) => Err(failed("read")(error)),

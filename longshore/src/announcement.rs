@@ -1,5 +1,16 @@
 use std::{fmt, net::SocketAddr};
 
+/// A node that runs beside the registry.
+#[derive(Clone, Debug)]
+pub struct NodeBeside {
+    /// Its mirror's URL.
+    pub url: String,
+    /// Where its mirror listens.
+    pub address: SocketAddr,
+    /// Where the registry is reached from this machine.
+    pub registry: SocketAddr,
+}
+
 /// What a daemon tells people on stderr once it answers.
 #[derive(Clone, Debug)]
 pub struct Announcement {
@@ -17,6 +28,10 @@ pub struct Announcement {
     pub asks_who_calls: bool,
     /// The first administrator's password, where one was made.
     pub first_password: Option<String>,
+    /// Where nodes find each other beside it, where they do.
+    pub tracker: Option<Vec<SocketAddr>>,
+    /// The node beside it, where there is one.
+    pub node: Option<NodeBeside>,
 }
 
 impl fmt::Display for Announcement {
@@ -30,17 +45,37 @@ impl fmt::Display for Announcement {
             }
             writeln!(formatter, "  try  docker pull alpine && docker tag alpine {image} && docker push {image}")?;
         }
+        if let Some(NodeBeside { url, address, registry }) = &self.node {
+            let host = reachable_host(*address);
+            writeln!(formatter, "longshore: node on {url}, which pulls from the registry and shares with other nodes")?;
+            if self.shows_first_steps {
+                if self.asks_who_calls {
+                    writeln!(formatter, "  try  docker login {host} -u admin")?;
+                }
+                writeln!(formatter, "  try  docker pull {host}/alpine")?;
+                writeln!(formatter, "  try  a second node, which shares with it: longshore up --join {registry}")?;
+            }
+        }
         if let Some(password) = &self.first_password {
             writeln!(
                 formatter,
                 "longshore: the administrator is \"admin\", with the password {password}; it is shown this once"
             )?;
         }
+        if let Some(tracker) = &self.tracker {
+            writeln!(formatter, "{}", tracker_line(tracker))?;
+        }
         match self.admin_address {
             Some(admin_address) => writeln!(formatter, "longshore: admin on http://{admin_address}"),
             None => Ok(()),
         }
     }
+}
+
+/// What is said of a tracker that nodes reach there.
+pub fn tracker_line(addresses: &[SocketAddr]) -> String {
+    let addresses = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    format!("longshore: nodes find each other by the tracker on {addresses}")
 }
 
 /// The host and port by which a client on this machine reaches a listener. Docker takes plain HTTP from `localhost` unasked.
@@ -63,6 +98,8 @@ mod tests {
             shows_first_steps: true,
             asks_who_calls: false,
             first_password: None,
+            tracker: None,
+            node: None,
         };
         assert_eq!(
             announcement.to_string(),
@@ -73,6 +110,18 @@ mod tests {
         let told = announcement.to_string();
         assert!(told.contains("\n  try  docker login localhost:5000 -u admin\n"), "{told}");
         assert!(told.ends_with("is \"admin\", with the password a secret; it is shown this once\n"), "{told}");
+        announcement.node = Some(NodeBeside {
+            url: "http://127.0.0.1:5200".to_owned(),
+            address: SocketAddr::from(([127, 0, 0, 1], 5200)),
+            registry: announcement.address,
+        });
+        let told = announcement.to_string();
+        for words in ["try  docker pull localhost:5200/alpine\n", "shares with it: longshore up --join 127.0.0.1:5000\n"] {
+            assert!(told.contains(words), "{told}");
+        }
+        announcement.tracker = Some(vec![SocketAddr::from(([127, 0, 0, 1], 5003))]);
+        assert!(announcement.to_string().ends_with("\nlongshore: nodes find each other by the tracker on 127.0.0.1:5003\n"));
+        (announcement.node, announcement.tracker) = (None, None);
         announcement.first_password = None;
         announcement.shows_first_steps = false;
         announcement.admin_address = Some(SocketAddr::from(([127, 0, 0, 1], 5001)));

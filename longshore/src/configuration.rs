@@ -8,7 +8,7 @@ use std::{
 use clap::{Args, Subcommand};
 use longshore_service::config::{self, Layout, Loaded, Mistakes, process_environment};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, tracker::Tracked};
 
 /// A daemon's configuration.
 pub trait Configuration: Layout + Sized {
@@ -16,15 +16,15 @@ pub trait Configuration: Layout + Sized {
     fn read(file: Option<&Path>, settings: Vec<(String, String)>) -> Result<Loaded<Self>, Mistakes>;
 }
 
-impl Configuration for longshore_registry::Config {
+impl Configuration for Tracked<longshore_registry::Config> {
     fn read(file: Option<&Path>, settings: Vec<(String, String)>) -> Result<Loaded<Self>, Mistakes> {
-        Self::load(file, process_environment(), settings)
+        config::load(longshore_registry::DAEMON, file, process_environment(), settings)
     }
 }
 
-impl Configuration for longshore_edge_cache::Config {
+impl Configuration for Tracked<longshore_edge_cache::Config> {
     fn read(file: Option<&Path>, settings: Vec<(String, String)>) -> Result<Loaded<Self>, Mistakes> {
-        Self::load(file, process_environment(), settings)
+        config::load(longshore_edge_cache::DAEMON, file, process_environment(), settings)
     }
 }
 

@@ -1,9 +1,11 @@
 use std::{
     error::Error,
     io::{self, Write as _},
+    net::SocketAddr,
+    path::Path,
 };
 
-use longshore_registry::{Config, StartError, build};
+use longshore_registry::{App, Config, StartError, build};
 use longshore_service::{
     doors::Drained,
     error_text::with_sources,
@@ -12,7 +14,11 @@ use longshore_service::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{announcement::Announcement, failure::Failure};
+use crate::{
+    announcement::{Announcement, NodeBeside},
+    failure::Failure,
+    tracker::{Running, Tracked},
+};
 
 /// How a registry's start is told to people.
 pub struct Telling {
@@ -26,9 +32,9 @@ pub struct Telling {
     pub reindex_command: String,
 }
 
-/// Runs a registry until a signal says to stop, and its requests have finished.
-pub async fn run(config: Config, telling: Telling) -> Result<(), Failure> {
-    let settings = config.telemetry_settings();
+/// Runs a registry, and a tracker beside it where one is set, until a signal says to stop, and its requests have finished.
+pub async fn run(config: Tracked<Config>, telling: Telling) -> Result<(), Failure> {
+    let settings = config.daemon.telemetry_settings();
     with_telemetry(&settings, serve(config, telling)).await
 }
 
@@ -42,36 +48,79 @@ pub async fn with_telemetry(settings: &Settings, daemon: impl Future<Output = Re
 }
 
 /// The wish to stop, as a daemon hears it.
-fn stop_signal() -> Result<CancellationToken, Failure> {
+pub fn stop_signal() -> Result<CancellationToken, Failure> {
     shutdown::on_signal().map_err(|error| Failure::because("signals can't be handled", &error))
 }
 
-async fn serve(config: Config, telling: Telling) -> Result<(), Failure> {
+async fn serve(config: Tracked<Config>, telling: Telling) -> Result<(), Failure> {
     let stop = stop_signal()?;
-    let asks_who_calls = config.auth.enabled;
-    let started = tokio::select! {
-        // Boxed, as is the run below: they are large, and held by every future up to main's.
-        started = Box::pin(build(config)) => started,
-        // Nothing is served yet, so there is nothing to finish.
-        () = stop.cancelled() => return Ok(()),
-    };
-    let app = started.map_err(|error| not_started(&error, &telling))?;
-    let announcement = Announcement {
-        url: app.doors().url(),
-        address: app.doors().address(),
-        admin_address: app.doors().admin_address(),
-        data: format!("data in {} ({})", telling.data, app.summary()),
-        shows_first_steps: telling.shows_first_steps,
-        asks_who_calls,
-        first_password: app.first_password().map(str::to_owned),
-    };
+    let Some(registry) = start_registry(config, &telling, &stop).await? else { return Ok(()) };
     // A daemon whose stderr is closed has nobody to tell, and serves all the same.
-    let _ = write!(io::stderr(), "{announcement}");
-    if Box::pin(app.run(stop)).await == Drained::TimedOut {
+    let _ = write!(io::stderr(), "{}", registry.announcement(&telling, None));
+    if registry.run(stop).await == Drained::TimedOut {
         // Uploads that were cut off can be gone on with, so this is no failure.
         tell_cut_off();
     }
     Ok(())
+}
+
+/// A registry with its addresses taken, and the tracker beside it.
+pub struct StartedRegistry {
+    app: App,
+    asks_who_calls: bool,
+    tracker: Option<Running>,
+}
+
+/// Starts a registry, and the tracker beside it where one is set; `None` where it was to stop before it began.
+pub async fn start_registry(
+    config: Tracked<Config>,
+    telling: &Telling,
+    stop: &CancellationToken,
+) -> Result<Option<StartedRegistry>, Failure> {
+    let Tracked { daemon: config, tracker } = config;
+    let asks_who_calls = config.auth.enabled;
+    let folder = config.database.file.parent().map(Path::to_owned).unwrap_or_default();
+    let started = tokio::select! {
+        // Boxed, as is the run below: they are large, and held by every future up to main's.
+        started = Box::pin(build(config)) => started,
+        // Nothing is served yet, so there is nothing to finish.
+        () = stop.cancelled() => return Ok(None),
+    };
+    let app = started.map_err(|error| not_started(&error, telling))?;
+    let tracker = Running::beside_registry(&tracker, &folder, &app).await?;
+    Ok(Some(StartedRegistry { app, asks_who_calls, tracker }))
+}
+
+impl StartedRegistry {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.app.doors().address()
+    }
+
+    /// What people are told of it, and of a node beside it.
+    pub fn announcement(&self, telling: &Telling, node: Option<NodeBeside>) -> Announcement {
+        let app = &self.app;
+        Announcement {
+            url: app.doors().url(),
+            address: self.address(),
+            admin_address: app.doors().admin_address(),
+            data: format!("data in {} ({})", telling.data, app.summary()),
+            shows_first_steps: telling.shows_first_steps,
+            asks_who_calls: self.asks_who_calls,
+            first_password: app.first_password().map(str::to_owned),
+            tracker: self.tracker.as_ref().map(|tracker| tracker.addresses().to_vec()),
+            node,
+        }
+    }
+
+    /// Serves until it is to stop, and its requests have finished.
+    pub async fn run(self, stop: CancellationToken) -> Drained {
+        let drained = Box::pin(self.app.run(stop)).await;
+        if let Some(tracker) = self.tracker {
+            tracker.leave().await;
+        }
+        drained
+    }
 }
 
 /// Runs a cache, an edge's or a node's, until a signal says to stop, and its requests have finished. What it tells people is written once it
@@ -102,7 +151,7 @@ pub async fn run_cache<App, E: Error + 'static>(
 }
 
 /// Says that a daemon did not finish all that it was asked.
-fn tell_cut_off() {
+pub fn tell_cut_off() {
     let _ = writeln!(io::stderr(), "longshore: stopped before every request had finished; listen.drain_timeout is the limit");
 }
 

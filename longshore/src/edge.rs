@@ -19,7 +19,7 @@ pub use pin::PinArguments;
 pub use status::write_status;
 pub use unpin::UnpinArguments;
 
-use crate::{configuration::ConfigArguments, exit_codes, failure::Failure};
+use crate::{configuration::ConfigArguments, exit_codes, failure::Failure, tracker::Tracked};
 
 const CONFIGURATION: &str = "Configuration:
   Every value can be set in four places, and a later one replaces an earlier one's:
@@ -75,7 +75,7 @@ impl EdgeArguments {
         }
         match self.verb {
             Verb::Serve(serve) => serve.run(settings).await,
-            Verb::Config(config) => config.run::<longshore_edge_cache::Config>(settings),
+            Verb::Config(config) => config.run::<Tracked<longshore_edge_cache::Config>>(settings),
             Verb::Status(status) => status.run().await,
             Verb::Ls(ls) => ls.run().await,
             Verb::Pin(pin) => pin.run().await,

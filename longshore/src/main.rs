@@ -22,6 +22,7 @@ mod registry;
 mod robot;
 mod role;
 mod secret_input;
+mod tracker;
 mod up;
 mod verdict;
 

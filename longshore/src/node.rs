@@ -18,6 +18,7 @@ use crate::{
     failure::Failure,
     prewarm::PrewarmArguments,
 };
+pub use announcement::Announcement;
 use connection::NodeConnection;
 
 const CONFIGURATION: &str = "Configuration:

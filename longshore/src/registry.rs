@@ -7,7 +7,7 @@ mod source;
 
 use clap::{Args, Subcommand};
 
-use crate::{configuration::ConfigArguments, exit_codes, failure::Failure};
+use crate::{configuration::ConfigArguments, exit_codes, failure::Failure, tracker::Tracked};
 
 const CONFIGURATION: &str = "Configuration:
   Every value can be set in four places, and a later one replaces an earlier one's:
@@ -53,7 +53,7 @@ impl RegistryArguments {
     pub async fn run(self, settings: Vec<(String, String)>) -> Result<(), Failure> {
         match self.verb {
             Verb::Serve(serve) => serve.run(settings).await,
-            Verb::Config(config) => config.run::<longshore_registry::Config>(settings),
+            Verb::Config(config) => config.run::<Tracked<longshore_registry::Config>>(settings),
             Verb::Reindex(reindex) => reindex.run(settings).await,
             Verb::ResetAdmin(reset) => reset.run(settings).await,
         }

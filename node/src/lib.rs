@@ -6,16 +6,20 @@
 
 mod app;
 pub mod config;
+mod finding;
 mod holdings;
 mod joining;
 pub mod mirror;
 mod neighbours;
 mod origin;
+mod reached;
 mod rights;
 mod start;
 mod status;
+mod telling;
 mod topics;
 
 pub use app::App;
 pub use config::{Config, DAEMON};
+pub use rights::CacheAdmission;
 pub use start::{StartError, build};

@@ -113,6 +113,7 @@ mod tests {
     use longshore_edge_cache::{
         piece::PieceHashes,
         source::{Reading, Source},
+        supply::Sender,
         upstream::UpstreamError,
     };
     use longshore_oci::Algorithm;

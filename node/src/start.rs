@@ -11,7 +11,8 @@ use longshore_p2p::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    App, Config, config, holdings::CacheHoldings, joining, neighbours::SwarmNeighbours, rights::RegistryRights, topics::Topics,
+    App, Config, config, finding, holdings::CacheHoldings, joining, neighbours::SwarmNeighbours, rights::RegistryRights,
+    topics::Topics,
 };
 
 /// The file of the node's key, in the cache's folder.
@@ -78,6 +79,11 @@ async fn share(
     let node = Node { key, fleet, holdings: Arc::new(CacheHoldings(cache.blobs.clone())), rights: rights.clone() };
     let swarm = Swarm::start(node, settings.to_settings(), app.metrics()).await?;
     app.set_neighbours(Arc::new(SwarmNeighbours::new(swarm.clone(), topics.clone(), rights)));
+    if settings.trackers.is_empty() && settings.upstream_trackers {
+        for upstream in cache.upstreams.iter() {
+            tasks.spawn(finding::follow(swarm.clone(), upstream.clone(), stopping.clone()));
+        }
+    }
     for address in &settings.join {
         tasks.spawn(joining::join(swarm.clone(), address.clone(), stopping.clone()));
     }

@@ -4,7 +4,7 @@ use longshore_client::{SwarmBan, SwarmDownload, SwarmLocality, SwarmPeer, SwarmR
 use longshore_p2p::{
     locality::Locality,
     plane::Direction,
-    swarm::{FetchStatus, PeerStatus, Status, Swarm},
+    swarm::{FetchStatus, PeerStatus, Status, Swarm, TrackerStatus},
 };
 
 /// Who this node is there.
@@ -27,9 +27,15 @@ pub async fn status(swarm: &Swarm) -> Option<SwarmStatus> {
         shared: shared as u64,
         peers: peers.iter().map(peer).collect(),
         downloads: fetches.into_iter().map(download).collect(),
-        trackers: trackers.into_iter().map(|(address, answers)| SwarmTracker { address, answers }).collect(),
+        trackers: trackers.into_iter().map(tracker).collect(),
         banned: banned.iter().map(|(peer, left)| SwarmBan { peer: peer.to_string(), left_seconds: left.as_secs() }).collect(),
     })
+}
+
+fn tracker(tracker: TrackerStatus) -> SwarmTracker {
+    let TrackerStatus { address, peer, registry, answers } = tracker;
+    let (peer, registry) = (peer.map(|peer| peer.to_string()), registry.map(|registry| registry.to_string()));
+    SwarmTracker { address, peer, registry, answers }
 }
 
 fn peer(peer: &PeerStatus) -> SwarmPeer {

@@ -22,6 +22,7 @@ mod fetching;
 mod holdings;
 mod input;
 mod link;
+mod lone_tracker;
 mod metrics;
 mod origin_run;
 mod serving;
@@ -41,10 +42,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use arrival::{Arrival, Arrivals, FetchError, Supplier};
 pub use holdings::{Holdings, Kept, Memory, Rights};
+pub use lone_tracker::{LoneTracker, TrackerSetup};
 pub use origin_run::{Origin, OriginError, OriginStream};
 pub use settings::SwarmSettings;
-pub use status::{FetchStatus, PeerStatus, Status};
-pub use tracking::Tracking;
+pub use status::{FetchStatus, PeerStatus, Status, TrackerStatus};
+pub use tracking::{Admission, Tracking};
 pub use wanted::Wanted;
 
 use crate::{
@@ -158,6 +160,13 @@ impl Swarm {
     /// Another node, which answers there: it is asked who it is, now and then. Where the settings name no trackers it is one.
     pub async fn join(&self, address: ControlAddress) {
         let _ = self.orders.send(Order::Join(address)).await;
+    }
+
+    /// A registry tells of its trackers, each by the addresses at which it is reached: they come before all others for the blobs of that
+    /// registry, as topics name it. One that it told of before stays as long as it answers. Nothing of it counts where the settings name
+    /// trackers.
+    pub async fn found_trackers(&self, registry: Arc<str>, trackers: Vec<Vec<ControlAddress>>) {
+        let _ = self.orders.send(Order::Found { registry, trackers }).await;
     }
 
     /// How things are; `None` where the task is gone.

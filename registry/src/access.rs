@@ -251,6 +251,20 @@ impl Access {
         if token.peer_id.is_some() {
             return Err(AuthenticationError::Token("it is a peer's, to be shown to its neighbours in a swarm alone"));
         }
+        self.of_token(token)
+    }
+
+    /// Whom a token speaks of that the peer of this id shows to a tracker; one that is another peer's, or no peer's, is not taken.
+    pub fn peer(&self, text: &str, peer_id: &str) -> Result<Caller, AuthenticationError> {
+        let token = self.tokens.check(text, &self.settings.service)?;
+        if token.peer_id.as_deref() != Some(peer_id) {
+            return Err(AuthenticationError::Token("it is not this peer's"));
+        }
+        self.of_token(token)
+    }
+
+    /// Whom a token speaks of that was found good.
+    fn of_token(&self, token: Arc<AccessToken>) -> Result<Caller, AuthenticationError> {
         let directory = self.directory.load();
         if token.subject.is_empty() {
             return Ok(Caller::anonymous(directory.clone(), Some(token)));

@@ -9,7 +9,7 @@ use longshore_service::{
     admin::Admin,
     doors::{Doors, Drained},
     listener::ConnectionInfo,
-    metrics::HttpMetrics,
+    metrics::{HttpMetrics, Metrics},
     request_id::{self, RequestId},
     telemetry,
 };
@@ -23,6 +23,7 @@ use crate::{
     http,
     keys::KeyKeeper,
     links::Scribe,
+    peers::Peers,
     policy::{Follower, Watch},
     registry::Registry,
     sweep::Sweeper,
@@ -58,6 +59,7 @@ pub(crate) const ROUTES: &[&str] = &[
     "audit",
     "audithead",
     "events",
+    "swarm",
     "unknown",
 ];
 
@@ -69,6 +71,7 @@ pub struct App {
     pub(crate) summary: String,
     pub(crate) doors: Doors,
     pub(crate) admin: Admin,
+    pub(crate) metrics: Metrics,
     pub(crate) registry: Arc<Registry>,
     pub(crate) http_metrics: Arc<HttpMetrics>,
     pub(crate) sweeper: Sweeper,
@@ -96,6 +99,21 @@ impl App {
     /// The password that was made for the first administrator, `admin`, if this start made one. It is nowhere else.
     pub fn first_password(&self) -> Option<&str> {
         self.first_password.as_deref()
+    }
+
+    /// What is counted, and told on the admin listener.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Which peers of a swarm may be told of what: for a tracker that runs beside the registry.
+    pub fn peers(&self) -> Peers {
+        Peers::new(self.registry.clone())
+    }
+
+    /// Has `GET /v2/_longshore/swarm` tell of a tracker that runs beside the registry. To be set before it runs; what is set first stays.
+    pub fn set_swarm_record(&self, record: serde_json::Value) {
+        self.registry.swarm_record.set(record).ok();
     }
 
     /// Serves until `shutdown` is cancelled, then finishes what runs, within the drain's limit.

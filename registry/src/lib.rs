@@ -16,6 +16,7 @@ mod http;
 mod keys;
 mod links;
 mod memory;
+mod peers;
 mod policy;
 mod random;
 mod record;
@@ -35,6 +36,7 @@ mod verdicts;
 pub use access::Credentials;
 pub use app::App;
 pub use config::{Config, DAEMON, StorageKind};
+pub use peers::Peers;
 pub use policy::{
     Document as PolicyDocument, InlineError as PolicyInlineError, PolicyError, check_name as check_policy_name,
     inline as inline_policy, told as policy_error_told,

@@ -1,10 +1,14 @@
 //! What all requests share.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use http::HeaderValue;
 use longshore_oci::{RepositoryName, VerdictLifetime};
 use prometheus::{IntCounter, IntGauge};
+use serde_json::Value;
 use tokio::{
     sync::{Notify, Semaphore},
     task::JoinHandle,
@@ -69,6 +73,8 @@ pub struct Registry {
     pub traffic: Traffic,
     /// How many uploads are open, as the sweeper last counted.
     pub uploads_open: IntGauge,
+    /// What is told of the tracker that runs beside it, where one does.
+    pub swarm_record: OnceLock<Value>,
     /// What may be set.
     pub limits: Limits,
 }

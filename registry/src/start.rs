@@ -1,6 +1,9 @@
 //! From a configuration to a registry that is ready to serve.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use longshore_oci::VerdictLifetime;
 use longshore_service::{
@@ -123,7 +126,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     let tuf_keeper = (!config.tuf.offline).then(|| keep_roots(&config, &registry, repositories, &metrics));
     watch_gauges(&registry, &metrics);
     let draining = CancellationToken::new();
-    let admin = Admin::new(readiness(&registry, draining.clone()), metrics);
+    let admin = Admin::new(readiness(&registry, draining.clone()), metrics.clone());
     let sweeper = Sweeper::new(registry.clone(), Retention::of(&config));
     let scribe = Scribe::new(registry.clone(), config.sweep.link_delay.get());
     let audit = registry.audit.clone();
@@ -132,6 +135,7 @@ pub async fn build(config: Config) -> Result<App, StartError> {
         summary: summary(&config),
         doors: doors.counted_in(http_metrics.connections.clone()),
         admin,
+        metrics,
         registry,
         http_metrics,
         sweeper,
@@ -235,6 +239,7 @@ fn assemble(
         garbage: Notify::new(),
         links: Notify::new(),
         traffic: Traffic { received: http.received_bytes.clone(), sent: http.sent_bytes.clone() },
+        swarm_record: OnceLock::new(),
         uploads_open: metrics.gauge("longshore_uploads_open", "Uploads begun and not ended, as of the last sweep."),
         limits: Limits {
             uploads,

@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "longshore-registry",
             "longshore-edge-cache",
             "longshore-node",
+            "longshore-p2p",
             "longshore-client",
             "longshore-service",
             "longshore-oci",

@@ -77,7 +77,7 @@ impl Registry {
         Self::launch(Arc::new(home), settings, false).await
     }
 
-    /// `longshore up`, on a new data folder.
+    /// `longshore up --no-node`, on a new data folder: a test that is about nodes has its own.
     pub async fn embedded() -> Self {
         let home = Home::create(Backend::Folder).await;
         let settings = home.settings();
@@ -277,7 +277,8 @@ fn spawn(home: &Home, settings: &Settings, config_folder: &Path, is_embedded: bo
         if is_embedded {
             let listen = settings.text("listen.address");
             let admin = settings.text("listen.admin_address");
-            command.arg("up").arg("--data").arg(home.folder.path()).args(["--listen", listen, "--admin-listen", admin]);
+            command.args(["up", "--no-node", "--data"]).arg(home.folder.path());
+            command.args(["--listen", listen, "--admin-listen", admin]);
         } else {
             command.args(["registry", "serve", "--config"]).arg(&config);
         }

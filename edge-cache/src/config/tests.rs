@@ -27,7 +27,7 @@ fn an_upstream_is_all_that_must_be_said() {
     assert_eq!(config, Config { upstream: vec![upstream], ..Config::default() });
     assert_eq!(config.upstream[0].name().as_deref(), Some("127.0.0.1:5000"));
     let told = mistakes("");
-    assert!(told.len() == 1 && told[0].starts_with("upstream: an edge needs a registry to speak for"), "{told:?}");
+    assert!(told.len() == 1 && told[0].starts_with("upstream: a cache needs a registry to speak for"), "{told:?}");
 }
 
 #[test]
@@ -102,7 +102,7 @@ kind = 'ours'
         "edge.toml:10: upstream.1.connect_timeout: must be longer than 0s",
         "edge.toml:11: upstream.1.hosts: \"a b\" is no host",
         "edge.toml:12: upstream.1.backoff_min: 2s is longer than backoff_max, 1s",
-        "edge.toml:14: upstream.2.shares_access: the edge has no account there that could be shared",
+        "edge.toml:14: upstream.2.shares_access: the cache has no account there that could be shared",
         "edge.toml:15: upstream.2.name: an upstream needs a url",
         "edge.toml:15: upstream.2.name: must be made of letters, digits",
         "edge.toml:16: upstream.2.max_concurrent: must be from 1 to 10000",

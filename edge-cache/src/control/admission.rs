@@ -33,13 +33,13 @@ pub fn admit(token: &AdminToken, client: IpAddr, uri: &Uri, headers: &HeaderMap)
         if is_of_this_machine(client, uri, headers) {
             return Ok(());
         }
-        return refused("without a listen.admin_token the edge is looked after from its own machine alone, past every proxy");
+        return refused("without a listen.admin_token the cache is looked after from its own machine alone, past every proxy");
     };
     match headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.to_str().ok()?)) {
         // Hashes are compared, in constant time.
         Some(shown) if token == blake3::hash(shown.as_bytes()) => Ok(()),
         Some(_) => refused("this is not the token of listen.admin_token"),
-        None => refused("the edge is looked after with the token of listen.admin_token as Authorization: Bearer"),
+        None => refused("the cache is looked after with the token of listen.admin_token as Authorization: Bearer"),
     }
 }
 

@@ -23,7 +23,7 @@ impl Refusal {
         Self::new(
             StatusCode::NOT_FOUND,
             ErrorCode::Unsupported,
-            "there is no such path; the edge has status, blobs, layers, transfers, pins and scrub",
+            "there is no such path; the cache has status, blobs, layers, transfers, pins and scrub",
         )
     }
 
@@ -67,7 +67,7 @@ impl Refusal {
                 Self::new(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown, told)
             }
             UpstreamError::Refused { status, .. } if matches!(status.as_u16(), 401 | 403) => {
-                let message = format!("the edge's own account may not see it: {told}");
+                let message = format!("the cache's own account may not see it: {told}");
                 Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message)
             }
             _ => Self::new(StatusCode::BAD_GATEWAY, ErrorCode::Unavailable, told),
@@ -91,7 +91,7 @@ impl Refusal {
         if matches!(error, StoreError::PinsExceedQuota { .. } | StoreError::TooManyPins { .. } | StoreError::Pinned { .. }) {
             return Self::conflict(message);
         }
-        tracing::error!(error = error as &dyn std::error::Error, "what was asked of the edge failed");
+        tracing::error!(error = error as &dyn std::error::Error, "what was asked of the cache failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, message)
     }
 
@@ -143,7 +143,7 @@ mod tests {
             (ErrorCode::ManifestUnknown, "up answered 404 Not Found: there is no v1")
         );
         let closed = Refusal::upstream(&refused(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", ""));
-        let expected = "the edge's own account may not see it: up answered 401 Unauthorized";
+        let expected = "the cache's own account may not see it: up answered 401 Unauthorized";
         assert_eq!((closed.code, closed.message.as_str()), (ErrorCode::Denied, expected));
     }
 }

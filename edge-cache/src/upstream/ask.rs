@@ -77,7 +77,7 @@ impl Upstream {
             && matches!(**source, ClientError::ForeignRealm { .. })
         {
             if !self.has_warned.swap(true, Ordering::Relaxed) {
-                tracing::warn!(upstream = %self.name, reason = %source, "the edge asks anonymously; token_realms can name that server");
+                tracing::warn!(upstream = %self.name, reason = %source, "the cache asks anonymously; token_realms can name that server");
             }
             return self.ask_as(&Asker::Anonymous, &ask).await;
         }
@@ -88,7 +88,7 @@ impl Upstream {
             && let Ok(answer) = self.ask_as(&Asker::Anonymous, &ask).await
         {
             if !self.is_refused.swap(true, Ordering::Relaxed) {
-                tracing::warn!(upstream = %self.name, reason = %error, "it refuses the edge's credentials what it gives to anybody");
+                tracing::warn!(upstream = %self.name, reason = %error, "it refuses the cache's credentials what it gives to anybody");
             }
             return Ok(answer);
         }

@@ -135,7 +135,7 @@ impl Endpoint {
     pub(super) fn left_alone(&self, now: Instant) -> Option<LeftAlone> {
         let failure = || self.last_failure().map_or_else(|| Pause::Failing.to_string(), |failure| failure.to_string());
         let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = held.into_iter().zip(["without credentials", "with the edge's credentials"]).filter_map(|(held, who)| {
+        let held = held.into_iter().zip(["without credentials", "with the cache's credentials"]).filter_map(|(held, who)| {
             let (until, why) = held.filter(|(until, _)| *until > now)?;
             let reason = if why == Pause::Limited { format!("it limits requests {who}") } else { failure() };
             Some((until - now, reason))

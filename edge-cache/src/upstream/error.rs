@@ -108,7 +108,7 @@ impl UpstreamError {
             }
             // To a caller it is as if the registry had answered so; it is up, and wants to know who asks.
             ClientError::Unreachable { fault: Fault::NoCertificate, .. } if !shows_certificate => {
-                let message = "it serves nobody without a client certificate, and the edge shows its own for itself alone";
+                let message = "it serves nobody without a client certificate, and the cache shows its own for itself alone";
                 let said =
                     Refusal { code: "UNAVAILABLE".to_owned(), message: message.to_owned(), detail: serde_json::Value::Null };
                 let (status, errors) = (StatusCode::UNAUTHORIZED, vec![said]);

@@ -1,6 +1,6 @@
 use std::{fmt, net::SocketAddr};
 
-use crate::announcement::reachable_host;
+use crate::announcement::{reachable_host, tracker_line};
 
 /// What an edge tells people on stderr once it answers.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct Announcement {
     pub data: String,
     /// Whether to show a newcomer what to type next.
     pub shows_first_steps: bool,
+    /// Where nodes find each other beside it, where they do.
+    pub tracker: Option<Vec<SocketAddr>>,
 }
 
 impl fmt::Display for Announcement {
@@ -28,6 +30,9 @@ impl fmt::Display for Announcement {
             writeln!(formatter, "  try  docker pull {}/alpine", reachable_host(*address))?;
             // With the scheme: a bare host on this machine is taken to speak plain HTTP.
             writeln!(formatter, "  try  longshore edge status --at {url}")?;
+        }
+        if let Some(tracker) = &self.tracker {
+            writeln!(formatter, "{}", tracker_line(tracker))?;
         }
         match self.admin_address {
             Some(admin_address) => writeln!(formatter, "longshore: admin on http://{admin_address}"),
@@ -49,6 +54,7 @@ mod tests {
             upstreams: vec!["127.0.0.1:5000".to_owned(), "docker.io".to_owned()],
             data: "pieces in ./edge (up to 50GiB)".to_owned(),
             shows_first_steps: true,
+            tracker: None,
         };
         assert_eq!(
             announcement.to_string(),
@@ -60,6 +66,9 @@ mod tests {
         );
         announcement.url = "https://127.0.0.1:5100".to_owned();
         assert!(announcement.to_string().contains("  try  longshore edge status --at https://127.0.0.1:5100\n"));
+        announcement.tracker = Some(vec![SocketAddr::from(([127, 0, 0, 1], 5103))]);
+        assert!(announcement.to_string().contains("\nlongshore: nodes find each other by the tracker on 127.0.0.1:5103\n"));
+        announcement.tracker = None;
         (announcement.shows_first_steps, announcement.admin_address) = (false, None);
         assert!(announcement.to_string().ends_with("nothing is lost\n"));
     }

@@ -1,14 +1,10 @@
 use std::{fmt, net::SocketAddr};
 
-use crate::announcement::reachable_host;
-
 /// What a node tells people on stderr once it answers.
 #[derive(Clone, Debug)]
 pub struct Announcement {
     /// The mirror's URL, with its real port.
     pub url: String,
-    /// Where the mirror listens.
-    pub address: SocketAddr,
     /// Where health and metrics are, if anywhere.
     pub admin_address: Option<SocketAddr>,
     /// The registries that it speaks for, by name.
@@ -17,26 +13,20 @@ pub struct Announcement {
     pub data: String,
     /// Where peers connect for pieces; `None` where it shares nothing.
     pub peers: Option<Vec<SocketAddr>>,
-    /// Whether to show a newcomer what to type next.
-    pub shows_first_steps: bool,
+    /// What a newcomer is shown to type next.
+    pub first_steps: Vec<String>,
 }
 
 impl fmt::Display for Announcement {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, address, data, .. } = self;
+        let Self { url, data, .. } = self;
         let upstreams = self.upstreams.join(", ");
         writeln!(formatter, "longshore: node on {url}, for {upstreams}, {data}; Ctrl-C stops, nothing is lost")?;
         if let Some(peers) = &self.peers {
             let peers = peers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             writeln!(formatter, "longshore: shares with its peers on {peers}")?;
         }
-        if self.shows_first_steps {
-            let host = reachable_host(*address);
-            writeln!(formatter, "  try  docker pull {host}/alpine")?;
-            if self.peers.is_some() {
-                writeln!(formatter, "  try  a second node beside it: longshore node serve … --join {host}")?;
-            }
-        }
+        self.first_steps.iter().try_for_each(|step| writeln!(formatter, "  try  {step}"))?;
         match self.admin_address {
             Some(admin_address) => writeln!(formatter, "longshore: admin on http://{admin_address}"),
             None => Ok(()),
@@ -52,22 +42,20 @@ mod tests {
     fn says_where_it_is_and_what_to_type() {
         let mut announcement = Announcement {
             url: "http://127.0.0.1:5200".to_owned(),
-            address: SocketAddr::from(([127, 0, 0, 1], 5200)),
             admin_address: None,
             upstreams: vec!["127.0.0.1:5000".to_owned()],
             data: "pieces in ./node (up to 50GiB)".to_owned(),
             peers: Some(vec![SocketAddr::from(([127, 0, 0, 1], 41_000))]),
-            shows_first_steps: true,
+            first_steps: vec!["docker pull localhost:5200/alpine".to_owned()],
         };
         assert_eq!(
             announcement.to_string(),
             "longshore: node on http://127.0.0.1:5200, for 127.0.0.1:5000, pieces in ./node (up to 50GiB); Ctrl-C stops, nothing is \
              lost\n\
              longshore: shares with its peers on 127.0.0.1:41000\n\
-             \x20 try  docker pull localhost:5200/alpine\n\
-             \x20 try  a second node beside it: longshore node serve … --join localhost:5200\n"
+             \x20 try  docker pull localhost:5200/alpine\n"
         );
-        (announcement.shows_first_steps, announcement.peers) = (false, None);
+        (announcement.first_steps, announcement.peers) = (Vec::new(), None);
         assert!(announcement.to_string().ends_with("nothing is lost\n"));
     }
 }

@@ -5,6 +5,7 @@ use longshore_node::{App, Config, build};
 
 use super::announcement::Announcement;
 use crate::{
+    announcement::reachable_host,
     configuration::ConfigSource,
     daemon::{run_cache, with_telemetry},
     failure::Failure,
@@ -75,16 +76,25 @@ impl ServeArguments {
     }
 }
 
+/// What a newcomer types next.
+fn first_steps(app: &App) -> Vec<String> {
+    let host = reachable_host(app.doors().address());
+    let mut steps = vec![format!("docker pull {host}/alpine")];
+    if app.peer_addresses().is_some() {
+        steps.push(format!("a second node beside it: longshore node serve … --join {host}"));
+    }
+    steps
+}
+
 async fn serve(config: Config, shows_first_steps: bool) -> Result<(), Failure> {
     let folder = config.edge.cache.folder.display().to_string();
     let announce = |app: &App| Announcement {
         url: app.doors().url(),
-        address: app.doors().address(),
+        first_steps: if shows_first_steps { first_steps(app) } else { Vec::new() },
         admin_address: app.doors().admin_address(),
         upstreams: app.upstreams().to_vec(),
         data: format!("pieces in {folder} ({})", app.summary()),
         peers: app.peer_addresses(),
-        shows_first_steps,
     };
     // Boxed: it is large, and held by every future up to main's.
     run_cache(Box::pin(build(config)), |app| announce(app).to_string(), App::run).await

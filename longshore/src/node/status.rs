@@ -67,7 +67,7 @@ fn lines(swarm: &SwarmStatus) -> Vec<String> {
         let (here, all) = (download.pieces_here, download.pieces);
         lines.push(format!("gets {}@{}: {here} of {all} pieces{from}", download.repository, download.digest));
     }
-    let silent = swarm.trackers.iter().filter(|tracker| !tracker.answers);
+    let silent = swarm.trackers.iter().filter(|tracker| tracker.answers == Some(false));
     lines.extend(silent.map(|tracker| format!("the tracker {} does not answer", tracker.address)));
     let bans = swarm.banned.iter();
     lines.extend(bans.map(|ban| format!("shuns {} for {} s, for what it sent", ban.peer, ban.left_seconds)));
@@ -98,7 +98,7 @@ mod tests {
                 far_bytes: 0,
                 origin_bytes: 1 << 20,
             }],
-            trackers: vec![SwarmTracker { address: "t:1".to_owned(), answers: false }],
+            trackers: vec![SwarmTracker { address: "t:1".to_owned(), peer: None, registry: None, answers: Some(false) }],
             banned: vec![SwarmBan { peer: "12D3".to_owned(), left_seconds: 7 }],
             ..SwarmStatus::default()
         };

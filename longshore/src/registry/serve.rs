@@ -5,6 +5,7 @@ use crate::{
     configuration::ConfigSource,
     daemon::{self, Telling},
     failure::Failure,
+    tracker::Tracked,
 };
 
 #[derive(Args)]
@@ -15,9 +16,9 @@ pub struct ServeArguments {
 
 impl ServeArguments {
     pub async fn run(self, settings: Vec<(String, String)>) -> Result<(), Failure> {
-        let config: Config = self.source.load(settings)?.config;
+        let config: Tracked<Config> = self.source.load(settings)?.config;
         let telling = Telling {
-            data: place(&config),
+            data: place(&config.daemon),
             shows_first_steps: false,
             on_taken_address: "another program has this port: stop that one, or set another listen.address or \
                                listen.admin_address",

@@ -34,6 +34,8 @@ pub struct Swarm {
     pub advertise: Vec<String>,
     /// The trackers to announce to, as `registry.example.org:5003`. All nodes of a fleet name the same ones.
     pub trackers: Vec<String>,
+    /// Whether the registries and edges that it pulls from are asked where their trackers are, where none are named.
+    pub upstream_trackers: bool,
     /// Other nodes to begin with, each where its mirror listens, as `10.0.0.7:5200`.
     pub join: Vec<String>,
     /// Whether to find, and be found by, neighbours on the same network by mDNS.
@@ -70,6 +72,7 @@ longshore_service::settings!(Swarm {
     control_listen,
     advertise,
     trackers,
+    upstream_trackers,
     join,
     mdns,
     fleet_key,
@@ -95,6 +98,7 @@ impl Default for Swarm {
             control_listen: free,
             advertise: Vec::new(),
             trackers: Vec::new(),
+            upstream_trackers: true,
             join: Vec::new(),
             mdns: false,
             fleet_key: Secret::default(),
@@ -204,7 +208,7 @@ mod tests {
             Swarm { zone: "a".into(), trackers: vec!["registry.test:5003".into()], max_connections: 9, ..Swarm::default() };
         let settings = swarm.to_settings();
         assert_eq!(settings.locality.zone, "a");
-        assert_eq!(settings.trackers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["/dns/registry.test/tcp/5003"]);
+        assert_eq!(settings.trackers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["registry.test:5003"]);
         assert_eq!((settings.acquaintance.connections, settings.plane.most_accepted, settings.in_flight), (9, 9, 64));
     }
 }

@@ -19,7 +19,8 @@ const MOST_NAME_BYTES: usize = 253;
 
 /// Where a tracker or a peer is reached for the control protocols, and who should be there if that is known.
 ///
-/// Written as `host:port`, or as a multiaddr of `/ip4`, `/ip6`, `/dns`, `/dns4` or `/dns6`, then `/tcp`, then `/p2p` if the peer is known.
+/// Read as `host:port`, or as a multiaddr of `/ip4`, `/ip6`, `/dns`, `/dns4` or `/dns6`, then `/tcp`, then `/p2p` if the peer is known. It is
+/// told as `host:port`; see [`Self::peer`] for who is there.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ControlAddress(Arc<Place>);
 
@@ -53,6 +54,11 @@ impl ControlAddress {
     #[must_use]
     pub fn of_peer(self, peer: PeerId) -> Self {
         Self::new(self.0.host.clone(), self.0.port, Some(peer))
+    }
+
+    /// By what whoever is there is told apart from others: the peer's id, which stays the same wherever it is reached, or else the place.
+    pub fn identity(&self) -> String {
+        self.peer().map_or_else(|| self.to_string(), |peer| peer.to_string())
     }
 
     /// The place's number, unless it is a name.
@@ -135,12 +141,9 @@ impl FromStr for ControlAddress {
 impl fmt::Display for ControlAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.host {
-            Host::Ip(IpAddr::V4(ip)) => write!(formatter, "/ip4/{ip}")?,
-            Host::Ip(IpAddr::V6(ip)) => write!(formatter, "/ip6/{ip}")?,
-            Host::Name(name) => write!(formatter, "/dns/{name}")?,
+            Host::Ip(ip) => SocketAddr::new(*ip, self.0.port).fmt(formatter),
+            Host::Name(name) => write!(formatter, "{name}:{}", self.0.port),
         }
-        write!(formatter, "/tcp/{}", self.0.port)?;
-        self.peer().map_or(Ok(()), |peer| write!(formatter, "/p2p/{peer}"))
     }
 }
 
@@ -163,20 +166,22 @@ mod tests {
     fn both_forms_are_read() {
         let with_peer = format!("/ip4/10.0.0.1/tcp/7/p2p/{PEER}");
         for (text, expected) in [
-            ("10.0.0.1:7", "/ip4/10.0.0.1/tcp/7"),
-            ("[::1]:7", "/ip6/::1/tcp/7"),
-            ("[::ffff:10.0.0.1]:7", "/ip4/10.0.0.1/tcp/7"),
-            ("Edge-1.example.org:7", "/dns/edge-1.example.org/tcp/7"),
-            ("/dns4/edge-1/tcp/7", "/dns/edge-1/tcp/7"),
-            (&with_peer, &with_peer),
+            ("10.0.0.1:7", "10.0.0.1:7"),
+            ("/ip4/10.0.0.1/tcp/7", "10.0.0.1:7"),
+            ("[::1]:7", "[::1]:7"),
+            ("/ip6/::1/tcp/7", "[::1]:7"),
+            ("[::ffff:10.0.0.1]:7", "10.0.0.1:7"),
+            ("Edge-1.example.org:7", "edge-1.example.org:7"),
+            ("/dns4/edge-1/tcp/7", "edge-1:7"),
         ] {
             let address: ControlAddress = text.parse().unwrap();
-            assert_eq!(address.to_string(), expected, "{text}");
+            assert_eq!((address.to_string().as_str(), address.identity().as_str()), (expected, expected), "{text}");
             assert_eq!(address.to_string().parse(), Ok(address));
         }
-        let address: ControlAddress = "10.0.0.1:7".parse().unwrap();
+        let (of_peer, place): (ControlAddress, ControlAddress) = (with_peer.parse().unwrap(), "10.0.0.1:7".parse().unwrap());
         let peer: PeerId = PEER.parse().unwrap();
-        assert_eq!((address.peer(), address.of_peer(peer).to_string()), (None, with_peer));
+        assert_eq!((of_peer.to_string().as_str(), of_peer.identity().as_str()), ("10.0.0.1:7", PEER));
+        assert_eq!((place.peer(), place.of_peer(peer)), (None, of_peer));
     }
 
     #[test]

@@ -64,12 +64,13 @@ mod tests {
             (one, "/ip4/10.0.0.1/tcp/7"),
         ];
         let found = found.map(|(peer, address)| (peer, address.parse().unwrap())).to_vec();
-        let shown = |peer: &Discovered| (peer.peer, peer.addresses.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let of_peer = |peer, address: &str| address.parse::<ControlAddress>().unwrap().of_peer(ids::ours(peer));
         let expected = [
-            (ids::ours(one), vec![format!("/ip4/10.0.0.1/tcp/7/p2p/{one}"), format!("/ip6/fd00::1/tcp/7/p2p/{one}")]),
-            (ids::ours(other), vec![format!("/ip4/10.0.0.2/tcp/7/p2p/{other}")]),
+            (ids::ours(one), vec![of_peer(one, "10.0.0.1:7"), of_peer(one, "[fd00::1]:7")]),
+            (ids::ours(other), vec![of_peer(other, "10.0.0.2:7")]),
         ];
-        assert_eq!(of(found).iter().map(shown).collect::<Vec<_>>(), expected);
+        let found = of(found).into_iter().map(|discovered| (discovered.peer, discovered.addresses)).collect::<Vec<_>>();
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub(super) struct Task {
     guests: Guests,
     judging: JoinSet<Response<WireAnswer>>,
     in_hand: HashMap<tokio::task::Id, InHand>,
+    /// When it was last said that somebody was not let in.
+    told_stranger_at: Option<Instant>,
 }
 
 impl Task {
@@ -114,6 +116,7 @@ impl Task {
             guests: Guests::default(),
             judging: JoinSet::new(),
             in_hand: HashMap::new(),
+            told_stranger_at: None,
         }
     }
 

@@ -7,7 +7,7 @@ mod shared;
 mod tests;
 mod trackers;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use rand::RngExt as _;
@@ -49,18 +49,32 @@ impl Task {
     pub(super) fn join(&mut self, address: ControlAddress, now: Moment) {
         if self.joins.add(address.clone()) && self.settings.trackers.is_empty() {
             self.announcing.replace_itself(address);
-            for key in self.shared.keys() {
-                self.announcing.add(&key, now);
-            }
-            for fetch in self.fetches.values() {
-                self.announcing.hurry(&fetch.key);
-            }
+            self.announce_anew(now);
+        }
+    }
+
+    /// A registry tells of its trackers, each by the addresses at which it is reached.
+    pub(super) fn found(&mut self, registry: &Arc<str>, trackers: Vec<Vec<ControlAddress>>, now: Moment) {
+        if self.settings.trackers.is_empty() {
+            self.announcing.found(registry, trackers);
+            self.announce_anew(now);
+        }
+    }
+
+    /// Has all topics announced to whom they belong now.
+    fn announce_anew(&mut self, now: Moment) {
+        for key in self.shared.keys() {
+            self.announcing.add(&key, now);
+        }
+        for fetch in self.fetches.values() {
+            self.announcing.hurry(&fetch.key);
         }
     }
 
     /// What is here of a blob may be had by others.
     pub(super) fn share(&mut self, topic: Topic, now: Moment) {
         let key = topic.key();
+        self.announcing.note(&key, &topic.registry);
         if let Some(gone) = self.shared.add(topic, now) {
             self.announcing.remove(&gone);
         }
@@ -92,7 +106,7 @@ impl Task {
         let withdraw = telling.withdrawn.iter().copied().collect();
         let call = Call {
             tracker: id,
-            address: tracker.address.clone(),
+            address: tracker.address().cloned(),
             announce: Announce { record: self.own.borrow().clone(), topics, withdraw },
             clock: self.clock,
             patience: self.settings.callback_timeout,
@@ -126,13 +140,17 @@ impl Task {
     ) {
         let Some(tracker) = self.announcing.get_mut(id) else { return };
         let Telling { topics: asked, withdrawn: mut unheard } = tracker.end();
+        let mut is_news = false;
         let (answers, failure) = match outcome {
             Ok(Answers { topics, standing, failure }) => {
                 if let Some(standing) = standing.filter(|_| !tracker.is_watched()) {
                     let watching = tokio::spawn(watch(id, standing, self.inputs.clone()));
                     tracker.stands(AbortOnDropHandle::new(watching), now);
                 }
-                tracker.answered();
+                is_news = tracker.answered();
+                if is_news {
+                    tracing::info!(tracker = tracker.address().map(tracing::field::display), "a tracker answers again");
+                }
                 unheard.clear();
                 (topics, failure)
             }
@@ -140,7 +158,7 @@ impl Task {
         };
         if let Some(error) = &failure {
             let error = error as &dyn std::error::Error;
-            tracing::debug!(tracker = tracker.address.as_ref().map(tracing::field::display), error, "a tracker did not answer");
+            tracing::debug!(tracker = tracker.address().map(tracing::field::display), error, "a tracker did not answer");
             self.metrics.silent_trackers.inc();
         }
         // No lease comes of what it did not answer, nor of what it refuses.
@@ -160,7 +178,21 @@ impl Task {
             }
         }
         if let Some(tracker) = self.announcing.get_mut(id).filter(|_| failure.is_some()) {
-            tracker.failed(unheard, now);
+            let is_silent = tracker.failed(unheard, now);
+            is_news |= is_silent;
+            if let (true, Some(error)) = (is_silent, &failure) {
+                let (tracker, error) = (tracker.address().map(tracing::field::display), error as &dyn std::error::Error);
+                tracing::warn!(
+                    tracker,
+                    error,
+                    "a tracker does not answer; until it does this node goes by the neighbours that it knows. It lets in nobody with \
+                     another fleet key"
+                );
+            }
+        }
+        if is_news {
+            // While one is silent others may be told in its place.
+            self.announce_anew(now);
         }
         lacking.retain(|key| asked.get(key) == Some(&true) || self.announcing.leading(key).is_none());
         let waiting: Vec<_> = self.fetches.iter().filter(|(_, fetch)| lacking.contains(&fetch.key)).map(|(id, _)| *id).collect();
@@ -247,7 +279,7 @@ impl Task {
                 continue;
             }
             let announce = Announce { record: self.own.borrow().clone(), topics: Vec::new(), withdraw };
-            let (control, Some(address)) = (self.control.clone(), tracker.address.clone()) else { continue };
+            let (control, Some(address)) = (self.control.clone(), tracker.address().cloned()) else { continue };
             calls.push(async move { control.announce(&address, announce).await });
         }
         join_all(calls).await;

@@ -17,6 +17,9 @@ use crate::{
 /// The most nodes that one is told of to begin with.
 const MOST_JOINS: usize = 256;
 
+/// After how many times in a row that one could not be asked it is said.
+const TOLD_AFTER: u32 = 2;
+
 /// Nodes that this one knows from the start, and asks who they are.
 #[derive(Debug)]
 pub(super) struct Joins(Vec<Join>);
@@ -26,6 +29,8 @@ struct Join {
     address: ControlAddress,
     /// When to ask it next; `None` while it is being asked.
     ask_at: Option<Moment>,
+    /// How often in a row it could not be asked.
+    failures: u32,
 }
 
 impl Joins {
@@ -37,13 +42,18 @@ impl Joins {
         joins
     }
 
-    /// Adds one; whether it is new, and there was room for it.
+    /// Adds one, or notes where one is now; whether that is new, and there was room for it.
     pub(super) fn add(&mut self, address: ControlAddress) -> bool {
-        let is_new = self.0.len() < MOST_JOINS && self.0.iter().all(|join| join.address != address);
-        if is_new {
-            self.0.push(Join { address, ask_at: Some(Moment::default()) });
+        if self.0.iter().any(|join| join.address == address) {
+            return false;
         }
-        is_new
+        // One that was restarted is not there any more where it was.
+        self.0.retain(|join| join.address.peer().is_none() || join.address.peer() != address.peer());
+        let has_room = self.0.len() < MOST_JOINS;
+        if has_room {
+            self.0.push(Join { address, ask_at: Some(Moment::default()), failures: 0 });
+        }
+        has_room
     }
 
     /// Whether one of them is being asked.
@@ -53,6 +63,23 @@ impl Joins {
 
     fn find(&mut self, address: &ControlAddress) -> Option<&mut Join> {
         self.0.iter_mut().find(|join| join.address == *address)
+    }
+}
+
+impl Join {
+    /// Notes how it went to ask it, and says so where it goes wrong for the second time, or well again.
+    fn tell(&mut self, error: Option<&ControlError>) {
+        let before = self.failures;
+        self.failures = error.map_or(0, |_| before.saturating_add(1));
+        let address = &self.address;
+        match error {
+            Some(error) if self.failures == TOLD_AFTER => {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(%address, error, "the node to join can't be reached in the swarm; it is asked again. It lets in nobody with another fleet key");
+            }
+            None if before >= TOLD_AFTER => tracing::info!(%address, "the node to join is reached again"),
+            _ => {}
+        }
     }
 }
 
@@ -185,6 +212,7 @@ impl Task {
         let again = if is_connected { self.settings.acquaintance.record_for / 3 } else { self.settings.join_every };
         if let Some(join) = self.joins.find(address) {
             join.ask_at = Some(now + again);
+            join.tell(outcome.as_ref().err());
         }
         match outcome {
             Ok(record) => {

@@ -1,6 +1,6 @@
 //! What the task hears.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use libp2p_identity::PeerId;
 use longshore_oci::piece::PieceIndex;
@@ -33,6 +33,7 @@ pub(super) enum Order {
     Drop(FetchId),
     Share(Topic),
     Join(ControlAddress),
+    Found { registry: Arc<str>, trackers: Vec<Vec<ControlAddress>> },
     Status(oneshot::Sender<Status>),
     Leave(oneshot::Sender<()>),
 }

@@ -1,6 +1,6 @@
 //! How things are, for whoever asks.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use libp2p_identity::PeerId;
 
@@ -14,12 +14,25 @@ pub struct Status {
     pub peers: Vec<PeerStatus>,
     /// The blobs that it gets.
     pub fetches: Vec<FetchStatus>,
-    /// The trackers, and whether each answered last.
-    pub trackers: Vec<(String, bool)>,
+    /// The trackers, but for this node itself.
+    pub trackers: Vec<TrackerStatus>,
     /// How many blobs others may know to be here.
     pub shared: usize,
     /// The peers that are shunned, and for how long yet.
     pub banned: Vec<(PeerId, Duration)>,
+}
+
+/// A tracker that the node announces to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TrackerStatus {
+    /// Where it is: `10.0.0.7:5203`.
+    pub address: String,
+    /// Who should be there, where that is known.
+    pub peer: Option<PeerId>,
+    /// The registry that told of it, whose blobs alone are announced to it.
+    pub registry: Option<Arc<str>>,
+    /// Whether it answered when it was last asked; `None` where it was not yet.
+    pub answers: Option<bool>,
 }
 
 /// A peer that there is a connection to.
@@ -73,7 +86,7 @@ impl Task {
         Status {
             peers: self.links.iter().map(|(_, link)| peer(link)).collect(),
             fetches: self.fetches.values().map(super::fetching::Fetch::status).collect(),
-            trackers: self.announcing.status().map(|(address, answers)| (address.to_string(), answers)).collect(),
+            trackers: self.announcing.status().collect(),
             shared: self.shared.count(),
             banned: self.book.report(now).banned.iter().map(|(peer, ban)| (*peer, ban.until.since(now))).collect(),
         }

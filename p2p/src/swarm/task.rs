@@ -195,6 +195,7 @@ impl Task {
             Order::Drop(id) => self.end(id),
             Order::Share(topic) => self.share(topic, now),
             Order::Join(address) => self.join(address, now),
+            Order::Found { registry, trackers } => self.found(&registry, trackers, now),
             Order::Status(reply) => {
                 let _ = reply.send(self.status(now));
             }

@@ -16,6 +16,7 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use super::{Rights, clock::Clock};
 use crate::{
     control::{self, Announce, Introduction, OriginLease, ToldPeer, TopicAnswer, TrackerService},
+    topic::Topic,
     tracker::{self, Announcement, Holds, Tracker, TrackerSettings},
     wire::Token,
 };
@@ -23,10 +24,28 @@ use crate::{
 /// Of one announcement, questions whether the peer may have a topic that are being answered at once.
 const MOST_JUDGED: usize = 32;
 
+/// Who may announce what to a tracker.
+#[async_trait]
+pub trait Admission: Send + Sync + 'static {
+    /// Whether a peer may announce a topic here, and be told who else has to do with it, by what it shows: be anything known of it here or
+    /// not. The peer's id was proven by its connection.
+    async fn admits(&self, topic: &Topic, peer: PeerId, token: Option<&Token>) -> bool;
+}
+
+/// A node's rights, as those of the tracker that it is.
+struct OfNode(Arc<dyn Rights>);
+
+#[async_trait]
+impl Admission for OfNode {
+    async fn admits(&self, topic: &Topic, peer: PeerId, token: Option<&Token>) -> bool {
+        self.0.may_announce(topic, peer, token).await
+    }
+}
+
 /// A tracker that a registry, an edge or a node is besides.
 pub struct Tracking {
     state: Mutex<State>,
-    rights: Arc<dyn Rights>,
+    admission: Arc<dyn Admission>,
     clock: Clock,
     announced: IntCounterVec,
     kept: IntGaugeVec,
@@ -38,12 +57,17 @@ struct State {
 }
 
 impl Tracking {
-    /// One that knows nobody yet; who may announce what is said by `rights`.
+    /// A node's, that knows nobody yet; who may announce what is said by `rights`.
     pub fn new(settings: TrackerSettings, rights: Arc<dyn Rights>, metrics: &Metrics) -> Self {
+        Self::admitting(settings, Arc::new(OfNode(rights)), metrics)
+    }
+
+    /// One that knows nobody yet.
+    pub fn admitting(settings: TrackerSettings, admission: Arc<dyn Admission>, metrics: &Metrics) -> Self {
         let state = State { tracker: Tracker::new(settings), rng: StdRng::from_rng(&mut rand::rng()) };
         Self {
             state: Mutex::new(state),
-            rights,
+            admission,
             clock: Clock::start(),
             announced: metrics.counters(
                 "longshore_swarm_tracker_announcements_total",
@@ -78,7 +102,7 @@ impl TrackerService for Tracking {
         let admitted: Vec<_> = stream::iter(topics)
             .map(|announced| async move {
                 let token = announced.token.map(Token);
-                let may = self.rights.may_announce(&announced.topic, peer, token.as_ref()).await;
+                let may = self.admission.admits(&announced.topic, peer, token.as_ref()).await;
                 let holds = Holds { pieces: announced.state.pieces, of: announced.state.of };
                 let (wants_peers, wants_origin) = (announced.wants_peers, announced.wants_origin);
                 may.then(|| Announcement { topic: announced.topic.key(), holds, wants_peers, wants_origin })

@@ -29,6 +29,7 @@ mod referrers;
 mod refusal;
 mod reply;
 mod roles;
+mod swarm;
 mod tags;
 mod token;
 mod upload_append;
@@ -45,7 +46,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, request::Parts};
-use longshore_oci::{Query, Route, RouteError};
+use longshore_oci::{Query, Route};
 use longshore_service::listener::ClientCertificate;
 use longshore_service::request_id::RequestId;
 
@@ -201,8 +202,7 @@ async fn administer<B: Incoming>(registry: &Arc<Registry>, route: Route, call: C
         (Route::Audit, _) if is_read => audit::audit(registry, &call).await,
         (Route::AuditHead, _) if is_read => audit_head::audit_head(registry).await,
         (Route::Events, _) if is_read => events::events(registry, &call).await,
-        // A node's.
-        (Route::Swarm, _) => Err(RouteError::Unknown.into()),
+        (Route::Swarm, _) if is_read => swarm::swarm(registry),
         (route, _) => Err(Error::Method { method, allowed: allowed(&route) }),
     }
 }

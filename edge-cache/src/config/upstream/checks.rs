@@ -82,7 +82,7 @@ impl Upstream {
             && self.username.is_empty()
             && self.certificate_file.is_none()
         {
-            let reason = "the edge has no account there that could be shared: set username, credentials or certificate_file";
+            let reason = "the cache has no account there that could be shared: set username, credentials or certificate_file";
             problems.add(&[&key("shares_access")], reason);
         }
         if self.certificate_file.is_some() != self.key_file.is_some() {

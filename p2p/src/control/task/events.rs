@@ -1,12 +1,13 @@
 //! What the swarm tells of, and whom it concerns.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use libp2p::{
     Multiaddr, PeerId, mdns,
     request_response::{Event, Message},
     swarm::{ListenError, SwarmEvent},
 };
+use tokio::time::Instant;
 
 use super::{Task, asking::Asked};
 use crate::{
@@ -21,6 +22,9 @@ use crate::{
     },
     record::PeerRecord,
 };
+
+/// How long nothing is said of strangers after it was.
+const STRANGERS_PAUSE: Duration = Duration::from_mins(10);
 
 impl Task {
     pub(super) fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
@@ -43,15 +47,32 @@ impl Task {
                 self.forget(gone);
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => self.on_dial_failed(connection_id, error),
-            SwarmEvent::IncomingConnectionError { error, .. } => {
+            SwarmEvent::IncomingConnectionError { error, send_back_addr, .. } => {
                 let reason = if matches!(error, ListenError::Denied { .. }) { "denied" } else { "handshake" };
                 self.metrics.failed_inbound.with_label_values(&[reason]).inc();
+                if reason == "handshake" {
+                    self.tell_stranger(&send_back_addr, &error);
+                }
             }
             SwarmEvent::ListenerClosed { addresses, reason: Err(error), .. } => {
                 tracing::error!(?addresses, %error, "a listener of the control protocols has ended");
             }
             _ => {}
         }
+    }
+
+    /// Says that somebody was not let in, who may be a node with another fleet key: once in a while, for anybody may knock.
+    fn tell_stranger(&mut self, from: &Multiaddr, error: &ListenError) {
+        if self.told_stranger_at.is_some_and(|at| at.elapsed() < STRANGERS_PAUSE) {
+            return;
+        }
+        self.told_stranger_at = Some(Instant::now());
+        let (from, error) = (ip_of(from).map(tracing::field::display), error as &dyn std::error::Error);
+        tracing::warn!(
+            from,
+            error,
+            "somebody was not let in; it may have another fleet key, or none. It is said again in 10 minutes"
+        );
     }
 
     fn on_tracker_event(&mut self, event: Event<Request<Arc<Announce>>, Response<WireAnswer>>) {

@@ -31,7 +31,7 @@ impl<M: Send + Sync + Serialize + DeserializeOwned + 'static> Raw<M> {
         let transport = transport::new(&keypair, None, &settings()).unwrap();
         let mut swarm = Swarm::new(transport, behaviour, ids::swarms(keypair.public().to_peer_id()), config);
         let target = ids::swarms(end.peer());
-        let address = end.at().to_string().parse().unwrap();
+        let address = format!("/ip4/{}/tcp/{}/p2p/{}", end.address.ip(), end.address.port(), end.peer()).parse().unwrap();
         swarm.dial(DialOpts::peer_id(target).addresses(vec![address]).allocate_new_port().build()).unwrap();
         while !matches!(soon(swarm.select_next_some()).await, SwarmEvent::ConnectionEstablished { .. }) {}
         Self { swarm, target }

@@ -2,9 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
     time::Duration,
 };
 
+use libp2p_identity::PeerId;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::TrackerIndex;
@@ -25,6 +27,8 @@ const MOST_PAUSE: Duration = Duration::from_secs(15);
 const MOST_RETURN: Duration = Duration::from_secs(1);
 /// A tracker that knows for as long what it was told is a steady one.
 const STEADY: Duration = Duration::from_mins(1);
+/// After how many calls in a row that were not answered it is said: one may be lost, and the next be answered.
+const TOLD_AFTER: u32 = 2;
 /// When a topic is due that goes before all others.
 const AT_ONCE: Moment = Moment(Duration::ZERO);
 
@@ -32,8 +36,12 @@ const AT_ONCE: Moment = Moment(Duration::ZERO);
 #[derive(Debug)]
 pub(super) struct Tracker {
     pub(super) id: TrackerIndex,
-    /// Where it is; `None` for this node itself.
-    pub(super) address: Option<ControlAddress>,
+    /// What it goes by among others: all nodes have the same for it.
+    pub(super) name: String,
+    /// The registry that told of it, whose topics alone it is told of.
+    pub(super) registry: Option<Arc<str>>,
+    /// Where it is, the one to be tried next first; nowhere for this node itself.
+    addresses: Vec<ControlAddress>,
     /// When each topic is to be announced.
     due: HashMap<TopicKey, Moment>,
     by_time: BTreeSet<(Moment, TopicKey)>,
@@ -43,6 +51,8 @@ pub(super) struct Tracker {
     /// The topics that it refused when it last was told of them.
     refused: BTreeSet<TopicKey>,
     failures: u32,
+    /// Whether it was asked anything, and answered or not.
+    was_asked: bool,
     rests_until: Moment,
     standing: Option<Standing>,
     /// How often in a row it forgot soon what it was told.
@@ -68,16 +78,19 @@ struct Standing {
 }
 
 impl Tracker {
-    pub(super) fn new(id: TrackerIndex, address: Option<ControlAddress>) -> Self {
+    pub(super) fn new(id: TrackerIndex, registry: Option<Arc<str>>, addresses: Vec<ControlAddress>) -> Self {
         Self {
             id,
-            address,
+            name: addresses.first().map(ControlAddress::identity).unwrap_or_default(),
+            registry,
+            addresses,
             due: HashMap::new(),
             by_time: BTreeSet::new(),
             withdrawn: BTreeSet::new(),
             telling: None,
             refused: BTreeSet::new(),
             failures: 0,
+            was_asked: false,
             rests_until: Moment::default(),
             standing: None,
             lapses: 0,
@@ -85,9 +98,41 @@ impl Tracker {
         }
     }
 
+    /// Where it is asked next; `None` for this node itself.
+    pub(super) fn address(&self) -> Option<&ControlAddress> {
+        self.addresses.first()
+    }
+
+    pub(super) fn is_itself(&self) -> bool {
+        self.addresses.is_empty()
+    }
+
+    /// Who should be there.
+    pub(super) fn peer(&self) -> Option<PeerId> {
+        self.address()?.peer()
+    }
+
+    /// It is reached there now; where that is elsewhere it is asked there at once.
+    pub(super) fn moved(&mut self, addresses: Vec<ControlAddress>) {
+        if addresses.iter().any(|address| !self.addresses.contains(address)) {
+            self.rests_until = Moment::default();
+            self.addresses = addresses;
+        }
+    }
+
+    /// Whether it answered when it was last asked; `None` where it was not yet.
+    pub(super) fn answered_last(&self) -> Option<bool> {
+        self.was_asked.then(|| self.answers())
+    }
+
     /// Whether it answered when it was last asked, or was not yet.
     pub(super) fn answers(&self) -> bool {
         self.failures == 0
+    }
+
+    /// Whether it has not answered for a while.
+    pub(super) fn is_silent(&self) -> bool {
+        self.failures >= TOLD_AFTER
     }
 
     /// Whether it says who is in a topic, as far as is known.
@@ -171,19 +216,26 @@ impl Tracker {
         self.telling.take().unwrap_or_default()
     }
 
-    /// It has answered.
-    pub(super) fn answered(&mut self) {
-        (self.failures, self.is_blank) = (0, false);
+    /// It has answered; whether that is news, after it was said that it does not.
+    pub(super) fn answered(&mut self) -> bool {
+        let was_silent = self.is_silent();
+        (self.failures, self.is_blank, self.was_asked) = (0, false, true);
+        was_silent
     }
 
-    /// It has not answered. What it was to forget it is told again.
-    pub(super) fn failed(&mut self, unheard: BTreeSet<TopicKey>, now: Moment) {
+    /// It has not answered. What it was to forget it is told again. Whether it is to be said that it does not.
+    pub(super) fn failed(&mut self, unheard: BTreeSet<TopicKey>, now: Moment) -> bool {
         let pause = LEAST_PAUSE.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(MOST_PAUSE);
         self.failures = self.failures.saturating_add(1).min(16);
         self.rests_until = now + pause;
+        self.was_asked = true;
+        if self.addresses.len() > 1 {
+            self.addresses.rotate_left(1);
+        }
         for key in unheard {
             self.withdraw(key);
         }
+        self.failures == TOLD_AFTER
     }
 
     /// It has told of a topic, and wants to hear of it then.

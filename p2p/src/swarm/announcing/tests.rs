@@ -2,11 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
+use libp2p_identity::PeerId;
+
 use super::{Announcing, TrackerIndex, dues::Tracker};
-use crate::{moment::Moment, swarm::SwarmSettings, topic::TopicKey};
+use crate::{control::ControlAddress, moment::Moment, swarm::SwarmSettings, topic::TopicKey};
 
 fn key(number: u8) -> TopicKey {
     TopicKey([number; 32])
@@ -151,4 +154,110 @@ fn an_answer_is_of_the_tracker_that_was_asked_and_topics_move_with_the_trackers(
     let ids: Vec<TrackerIndex> = announcing.iter().map(|tracker| tracker.id).collect();
     let has = |id: &TrackerIndex, number: u8| announcing.get(*id).unwrap().has(&key(number));
     assert!((0..64).all(|number| ids.iter().filter(|id| has(id, number)).count() == 1));
+}
+
+fn address(text: &str, peer: PeerId) -> ControlAddress {
+    text.parse::<ControlAddress>().unwrap().of_peer(peer)
+}
+
+/// Where trackers are, and whose.
+fn places(announcing: &Announcing) -> Vec<(String, Option<Arc<str>>)> {
+    announcing.status().map(|tracker| (tracker.address, tracker.registry)).collect()
+}
+
+#[test]
+fn a_registry_s_trackers_are_told_of_its_topics_alone_and_nobody_else_is() {
+    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
+    let (here, there): (Arc<str>, Arc<str>) = ("here".into(), "there".into());
+    announcing.note(&key(1), &here);
+    announcing.note(&key(2), &there);
+    let itself = announcing.leading(&key(1)).unwrap();
+    let peer = PeerId::random();
+    announcing.found(&here, vec![vec![address("10.0.0.1:1", peer)]]);
+    for number in 1..=2 {
+        announcing.add(&key(number), at(1));
+    }
+    let found = announcing.leading(&key(1)).unwrap();
+    assert_eq!(announcing.get(found).unwrap().peer(), Some(peer));
+    assert_eq!(announcing.leading(&key(2)), Some(itself), "a topic of another registry");
+    let has = |announcing: &Announcing, id, number| announcing.get(id).unwrap().has(&key(number));
+    assert!(has(&announcing, found, 1) && !has(&announcing, found, 2));
+    assert!(!has(&announcing, itself, 1) && has(&announcing, itself, 2));
+    // It is silent, and what it leads nobody does: all who know it share out among themselves.
+    announcing.get_mut(found).unwrap().failed(BTreeSet::new(), at(1));
+    assert_eq!(announcing.leading(&key(1)), None);
+    // Its registry has none any more: the topic goes where all others go.
+    announcing.found(&here, Vec::new());
+    announcing.add(&key(1), at(2));
+    assert_eq!(announcing.leading(&key(1)), Some(itself));
+}
+
+#[test]
+fn a_tracker_that_was_restarted_is_one_and_replicas_are_several() {
+    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
+    let registry: Arc<str> = "here".into();
+    let [one, other] = [PeerId::random(), PeerId::random()];
+    announcing.found(&registry, vec![vec![address("10.0.0.1:1", one)]]);
+    announcing.found(&registry, vec![vec![address("10.0.0.1:2", one)]]);
+    // Another replica answers, and does not know of the first.
+    announcing.found(&registry, vec![vec![address("10.0.0.2:1", other)]]);
+    let of = |place: &str| (place.to_owned(), Some(registry.clone()));
+    assert_eq!(places(&announcing), [of("10.0.0.1:2"), of("10.0.0.2:1")]);
+    // One that is not named and does not answer is forgotten; one that is named stays.
+    for id in announcing.iter().map(|tracker| tracker.id).collect::<Vec<_>>() {
+        announcing.get_mut(id).unwrap().failed(BTreeSet::new(), at(1));
+    }
+    announcing.found(&registry, vec![vec![address("10.0.0.2:1", other)]]);
+    assert_eq!(places(&announcing), [of("10.0.0.2:1")]);
+    let many = (0..100).map(|_| vec![address("10.0.0.3:1", PeerId::random())]).collect();
+    announcing.found(&registry, many);
+    assert_eq!(places(&announcing).len(), 16);
+}
+
+#[test]
+fn one_that_was_joined_and_began_again_is_where_it_is_now() {
+    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
+    let [one, other] = [PeerId::random(), PeerId::random()];
+    for (place, peer) in [("10.0.0.1:1", one), ("10.0.0.2:1", other), ("10.0.0.1:9", one)] {
+        announcing.replace_itself(address(place, peer));
+    }
+    assert_eq!(places(&announcing), [("10.0.0.1:9".to_owned(), None), ("10.0.0.2:1".to_owned(), None)]);
+}
+
+#[test]
+fn a_tracker_of_several_addresses_is_tried_at_each_and_what_it_did_is_told_once() {
+    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
+    let peer = PeerId::random();
+    announcing.found(&"here".into(), vec![vec![address("10.0.0.1:1", peer), address("[fd00::1]:1", peer)]]);
+    let id = announcing.iter().find(|tracker| !tracker.is_itself()).unwrap().id;
+    assert_eq!(announcing.status().next().unwrap().answers, None, "it was not asked yet");
+    let tracker = announcing.get_mut(id).unwrap();
+    let told: Vec<_> = (0..3).map(|_| tracker.failed(BTreeSet::new(), at(1))).collect();
+    assert_eq!(told, [false, true, false]);
+    assert_eq!(tracker.address().unwrap().to_string(), "[fd00::1]:1");
+    assert_eq!(tracker.answered_last(), Some(false));
+    assert_eq!([tracker.answered(), tracker.answered()], [true, false]);
+    assert_eq!(tracker.answered_last(), Some(true));
+}
+
+#[test]
+fn while_a_registry_s_trackers_are_silent_those_who_were_joined_stand_in() {
+    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
+    let (registry, [found, joined]): (Arc<str>, _) = ("here".into(), [PeerId::random(), PeerId::random()]);
+    announcing.note(&key(1), &registry);
+    announcing.replace_itself(address("10.0.0.2:1", joined));
+    announcing.found(&registry, vec![vec![address("10.0.0.1:1", found)]]);
+    announcing.add(&key(1), at(1));
+    let leader = |announcing: &Announcing| announcing.get(announcing.leading(&key(1))?)?.peer();
+    let told = |announcing: &Announcing| announcing.iter().filter(|tracker| tracker.has(&key(1))).count();
+    assert_eq!((leader(&announcing), told(&announcing)), (Some(found), 1));
+    let id = announcing.leading(&key(1)).unwrap();
+    for _ in 0..2 {
+        announcing.get_mut(id).unwrap().failed(BTreeSet::new(), at(1));
+    }
+    announcing.add(&key(1), at(1));
+    assert_eq!((leader(&announcing), told(&announcing)), (Some(joined), 2), "the silent one is asked on");
+    announcing.get_mut(id).unwrap().answered();
+    announcing.add(&key(1), at(1));
+    assert_eq!((leader(&announcing), told(&announcing)), (Some(found), 1));
 }

@@ -1,13 +1,28 @@
 //! The trackers, and which of them is told of what.
 
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
 use super::{TrackerIndex, dues::Tracker};
-use crate::{control::ControlAddress, moment::Moment, swarm::SwarmSettings, topic::TopicKey, tracker::trackers_of};
+use crate::{
+    control::ControlAddress,
+    moment::Moment,
+    swarm::{SwarmSettings, TrackerStatus},
+    topic::TopicKey,
+    tracker::trackers_of,
+};
+
+/// The most trackers that are kept in mind of those that a registry told of, over time: each of its replicas may be one.
+const MOST_FOUND: usize = 16;
 
 /// The trackers, and what each is to be told when.
 #[derive(Debug)]
 pub(in crate::swarm) struct Announcing {
     trackers: Vec<Tracker>,
-    names: Vec<String>,
+    /// Of which registry each topic is that is announced.
+    registries: HashMap<TopicKey, Arc<str>>,
     per_topic: usize,
     last: u64,
 }
@@ -15,30 +30,50 @@ pub(in crate::swarm) struct Announcing {
 impl Announcing {
     /// Those of the settings; where these name neither trackers nor nodes to join, this node itself, if it is one.
     pub(in crate::swarm) fn new(settings: &SwarmSettings, is_tracker: bool) -> Self {
-        let mut announcing = Self { trackers: Vec::new(), names: Vec::new(), per_topic: settings.trackers_per_topic, last: 0 };
+        let per_topic = settings.trackers_per_topic;
+        let mut announcing = Self { trackers: Vec::new(), registries: HashMap::new(), per_topic, last: 0 };
         let joins = if settings.trackers.is_empty() { &settings.joins[..] } else { &[] };
         for address in settings.trackers.iter().chain(joins) {
-            announcing.add_tracker(Some(address.clone()));
+            announcing.add_tracker(None, vec![address.clone()]);
         }
         if announcing.trackers.is_empty() && is_tracker {
-            announcing.add_tracker(None);
+            announcing.add_tracker(None, Vec::new());
         }
         announcing
     }
 
-    pub(super) fn add_tracker(&mut self, address: Option<ControlAddress>) {
+    fn add_tracker(&mut self, registry: Option<Arc<str>>, addresses: Vec<ControlAddress>) {
         self.last += 1;
-        self.names.push(address.as_ref().map(ToString::to_string).unwrap_or_default());
-        self.trackers.push(Tracker::new(TrackerIndex(self.last), address));
+        self.trackers.push(Tracker::new(TrackerIndex(self.last), registry, addresses));
     }
 
     /// Another node is a tracker, and this one none to itself any more: of two that know nothing of each other both would have their way.
+    /// One that is known already, and was restarted, is where it is now.
     pub(super) fn replace_itself(&mut self, address: ControlAddress) {
-        if self.names.first().is_some_and(String::is_empty) {
-            self.trackers.remove(0);
-            self.names.remove(0);
+        self.trackers.retain(|tracker| !tracker.is_itself());
+        let peer = address.peer();
+        let known = self.trackers.iter_mut().find(|known| known.registry.is_none() && peer.is_some() && known.peer() == peer);
+        match known {
+            Some(known) => known.moved(vec![address]),
+            None => self.add_tracker(None, vec![address]),
         }
-        self.add_tracker(Some(address));
+    }
+
+    /// A registry tells of these trackers now, each by its addresses. They come before all others for its topics. One that it told of before
+    /// stays as long as it answers: of replicas each tells of itself alone.
+    pub(super) fn found(&mut self, registry: &Arc<str>, named: Vec<Vec<ControlAddress>>) {
+        let identities: BTreeSet<_> = named.iter().filter_map(|addresses| Some(addresses.first()?.identity())).collect();
+        let is_of = |tracker: &Tracker| tracker.registry.as_ref() == Some(registry);
+        let stays = |tracker: &Tracker| identities.contains(&tracker.name) || tracker.answered_last() != Some(false);
+        self.trackers.retain(|tracker| !is_of(tracker) || stays(tracker));
+        for addresses in named {
+            let Some(identity) = addresses.first().map(ControlAddress::identity) else { continue };
+            if let Some(known) = self.trackers.iter_mut().find(|known| is_of(known) && known.name == identity) {
+                known.moved(addresses);
+            } else if self.trackers.iter().filter(|tracker| is_of(tracker)).count() < MOST_FOUND {
+                self.add_tracker(Some(registry.clone()), addresses);
+            }
+        }
     }
 
     pub(super) fn get(&self, id: TrackerIndex) -> Option<&Tracker> {
@@ -53,11 +88,24 @@ impl Announcing {
         self.trackers.iter()
     }
 
-    /// The trackers of a topic, the first first.
+    /// The trackers of a topic, the first first: of those that its registry told of, and while all of these are silent, or it told of none,
+    /// of all others. This node is none to itself while there might be another: it would lease all to itself, as others would.
     fn of(&self, key: &TopicKey) -> impl Iterator<Item = &Tracker> {
-        let ranked = trackers_of(&self.names, key, self.per_topic).into_iter();
-        let place = |name: &String| self.names.iter().position(|known| known == name);
-        ranked.filter_map(move |name| self.trackers.get(place(name)?))
+        let registry = self.registries.get(key);
+        let own = |tracker: &&Tracker| registry.is_some() && tracker.registry.as_ref() == registry;
+        let own: Vec<_> = self.trackers.iter().filter(own).collect();
+        let is_alone = own.is_empty();
+        let others = |tracker: &&Tracker| tracker.registry.is_none() && (is_alone || !tracker.is_itself());
+        let needs_others = own.iter().all(|tracker| tracker.is_silent());
+        let others: Vec<_> = self.trackers.iter().filter(others).filter(|_| needs_others).collect();
+        self.ranked(&own, key).chain(self.ranked(&others, key))
+    }
+
+    /// Those of these that are responsible for a topic.
+    fn ranked<'a>(&self, able: &[&'a Tracker], key: &TopicKey) -> impl Iterator<Item = &'a Tracker> + use<'a> {
+        let ranked = trackers_of(able.iter().map(|tracker| &tracker.name), key, self.per_topic);
+        let found = ranked.into_iter().filter_map(|name| able.iter().find(|tracker| tracker.name == *name).copied());
+        found.collect::<Vec<_>>().into_iter()
     }
 
     fn each_of(&mut self, key: &TopicKey, act: impl Fn(&mut Tracker)) {
@@ -76,6 +124,11 @@ impl Announcing {
         self.each_of(key, |tracker| tracker.hurry(*key));
     }
 
+    /// Notes of which registry a topic is.
+    pub(super) fn note(&mut self, key: &TopicKey, registry: &Arc<str>) {
+        self.registries.entry(*key).or_insert_with(|| registry.clone());
+    }
+
     /// Has a topic announced that may not have been, and withdrawn where it does not belong any more.
     pub(super) fn add(&mut self, key: &TopicKey, now: Moment) {
         let ids: Vec<_> = self.of(key).map(|tracker| tracker.id).collect();
@@ -89,6 +142,7 @@ impl Announcing {
     }
 
     pub(super) fn remove(&mut self, key: &TopicKey) {
+        self.registries.remove(key);
         self.trackers.iter_mut().for_each(|tracker| tracker.remove(key));
     }
 
@@ -97,9 +151,16 @@ impl Announcing {
         self.trackers.iter().any(|tracker| tracker.is_asked(key))
     }
 
-    /// Addresses, and whether the last call was answered.
-    pub(in crate::swarm) fn status(&self) -> impl Iterator<Item = (&ControlAddress, bool)> {
-        self.trackers.iter().filter_map(|tracker| Some((tracker.address.as_ref()?, tracker.answers())))
+    /// How each tracker is but this node itself.
+    pub(in crate::swarm) fn status(&self) -> impl Iterator<Item = TrackerStatus> {
+        self.trackers.iter().filter_map(|tracker| {
+            Some(TrackerStatus {
+                address: tracker.address()?.to_string(),
+                peer: tracker.peer(),
+                registry: tracker.registry.clone(),
+                answers: tracker.answered_last(),
+            })
+        })
     }
 
     /// The trackers that are to be told something now.

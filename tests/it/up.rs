@@ -1,0 +1,97 @@
+//! `longshore up`, whole: a registry, its tracker and a node; and a second node that joins it.
+
+use std::{path::Path, time::Duration};
+
+use longshore_tests::{Client, Image, Process, longshore, run, temporary_folder};
+use serde_json::Value;
+
+longshore_tests::once!(
+    a_second_up_shares_with_the_first,
+    up_loses_nothing_and_a_taken_port_of_the_node_is_no_matter,
+    up_says_what_can_not_be_joined,
+);
+
+const LIMIT: Duration = Duration::from_secs(60);
+const MIB: usize = 1 << 20;
+
+/// The URL that follows `words` where it is printed.
+async fn printed(process: &mut Process, words: &str) -> String {
+    let find = |line: &str| {
+        let rest = &line[line.find(words)? + words.len()..];
+        let end = rest.find(|character: char| character == ',' || character.is_whitespace()).unwrap_or(rest.len());
+        Some(rest[..end].to_owned())
+    };
+    process.printed(words, LIMIT, find).await
+}
+
+/// Runs `longshore up`, with these arguments besides.
+fn up(name: &str, data: &Path, arguments: &[&str]) -> Process {
+    Process::start(name, longshore(), |command| {
+        command.args(["up", "--data"]).arg(data).args(["--admin-listen", "off", "--log", "info"]).args(arguments);
+    })
+}
+
+async fn received(client: &Client) -> Value {
+    client.get("/v2/_longshore/edge/swarm").await.expect(200).json()["peers"].clone()
+}
+
+async fn a_second_up_shares_with_the_first() {
+    let (one, other) = (temporary_folder("up"), temporary_folder("joined"));
+    let mut first = up("up", one.path(), &["--listen", "127.0.0.1:0"]);
+    let registry = printed(&mut first, "registry on ").await;
+    let mirror = printed(&mut first, "node on ").await;
+    let joined = printed(&mut first, "longshore up --join ").await;
+    assert_eq!(format!("http://{joined}"), registry, "it says what to type next");
+    let image = Image::random(710, &[24 * MIB]);
+    Client::new(&registry).push_image("team/app", "v1", &image).await;
+    assert_eq!(Client::new(&mirror).pull_image("team/app", "v1").await, image.digest);
+    // By another of its names it is the same registry.
+    let mut second =
+        up("joined", other.path(), &["--join", &joined.replace("127.0.0.1", "localhost"), "--listen", "127.0.0.1:0"]);
+    let second_mirror = printed(&mut second, "node on ").await;
+    assert!(second.output().contains("longshore node peers --at"), "{}", second.output());
+    second
+        .printed("that it has found the tracker", LIMIT, |line| line.contains("the upstream has a tracker").then_some(()))
+        .await;
+    let client = Client::new(&second_mirror);
+    assert_eq!(client.pull_image("team/app", "v1").await, image.digest);
+    let peers = received(&client).await;
+    let bytes: u64 = peers.as_array().expect("a list").iter().filter_map(|peer| peer["receivedBytes"].as_u64()).sum();
+    assert!(bytes > 0, "nothing came from the first node: {peers}");
+    for process in [&mut second, &mut first] {
+        process.terminate(LIMIT);
+    }
+}
+
+async fn up_loses_nothing_and_a_taken_port_of_the_node_is_no_matter() {
+    let folder = temporary_folder("up");
+    let mut process = up("up", folder.path(), &["--listen", "127.0.0.1:0"]);
+    let registry = printed(&mut process, "registry on ").await;
+    let image = Image::random(711, &[3 * MIB]);
+    Client::new(&registry).push_image("team/app", "v1", &image).await;
+    assert_eq!(Client::new(&printed(&mut process, "node on ").await).pull_image("team/app", "v1").await, image.digest);
+    process.kill9();
+    // Somebody else has the port that the node would have.
+    let port: u16 = registry.rsplit_once(':').expect("a port").1.parse().expect("a port");
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", port.saturating_add(200)));
+    let mut process = up("up again", folder.path(), &["--listen", &format!("127.0.0.1:{port}")]);
+    let mirror = printed(&mut process, "node on ").await;
+    assert_eq!(printed(&mut process, "registry on ").await, registry);
+    for url in [&registry, &mirror] {
+        assert_eq!(Client::new(url).pull_image("team/app", "v1").await, image.digest, "{url}");
+    }
+    process.terminate(LIMIT);
+}
+
+async fn up_says_what_can_not_be_joined() {
+    for (arguments, code, words) in [
+        (&["--join", "ftp://x"][..], 2, "does not say where a registry is"),
+        (&["--join", "10.0.0.1:5000"], 2, "--allow-plain-http"),
+        (&["--join", "127.0.0.1:5000", "--auth"], 2, "cannot be used with"),
+        (&["--no-node", "--node-listen", "127.0.0.1:0"], 2, "cannot be used with"),
+        (&["--join", "127.0.0.1:5000", "--listen", "0.0.0.0:5200"], 2, "--allow-plain-http"),
+    ] {
+        let output = run(longshore(), ["up"].iter().chain(arguments).copied()).await;
+        assert!(output.code == Some(code) && output.stderr.contains(words), "{arguments:?}: {output}");
+    }
+}
