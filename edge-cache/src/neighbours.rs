@@ -1,6 +1,13 @@
 //! Others beside an edge, who may have what it lacks.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use longshore_oci::Digest;
 use serde_json::Value;
 
@@ -15,6 +22,13 @@ pub trait Neighbours: Send + Sync + 'static {
     /// Somebody was let at a blob of this place, of which something is or will be here: neighbours who may pull from there may have it
     /// too. It is told of each request, so it returns at once.
     fn shares(&self, place: &SiteRepository, digest: &Digest);
+
+    /// What neighbours who let this node have it know of something in a repository, as each says it, and who that is: of a blob
+    /// [its metainfo](crate::showing), of a manifest the manifest with its voucher. Nothing of it is proven. Ends when nobody else is to be
+    /// asked, and after a patience in any case. Nobody says anything where they can't be asked.
+    fn ask_about(&self, _place: &SiteRepository, _about: &Digest, _patience: Duration) -> BoxStream<'static, (String, Bytes)> {
+        stream::empty().boxed()
+    }
 
     /// Who the edge is among them, and where they are reached, as `GET /v2/_longshore/swarm` tells it; `None` while that is not known.
     fn record(&self) -> Option<Value>;
