@@ -6,8 +6,8 @@ mod trail;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Arc, LazyLock};
 
-use longshore_oci::{RepositoryName, Route, Scope};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE, VIA};
+use longshore_oci::{ManifestVoucher, RepositoryName, Route, Scope};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE, VIA};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 
 use crate::challenge::{Challenge, challenge_header};
@@ -19,7 +19,7 @@ pub use answer::PullAnswer;
 use trail::Trail;
 
 /// What of a caller's headers is sent on; the rest is between it and whoever pulls for it.
-const CARRIED: [reqwest::header::HeaderName; 5] = [ACCEPT, IF_NONE_MATCH, IF_RANGE, RANGE, VIA];
+const CARRIED: [HeaderName; 6] = [ACCEPT, IF_NONE_MATCH, IF_RANGE, RANGE, VIA, HeaderName::from_static(ManifestVoucher::HEADER)];
 
 /// One registry, for whoever passes its answers on. Clones share the connections, and the tokens that it gave.
 ///
@@ -39,7 +39,7 @@ pub struct PullRequest {
     pub route: Route,
     /// The query, as it stands in a URL.
     pub query: Option<String>,
-    /// `Accept`, `If-None-Match`, `If-Range`, `Range` and `Via`; others are not sent.
+    /// `Accept`, `If-None-Match`, `If-Range`, `Range`, `Via` and that which asks for a manifest's voucher; others are not sent.
     pub headers: HeaderMap,
     /// What the registry is shown.
     pub shown: Shown,

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use longshore_oci::{Digest, RepositoryName};
 use serde_json::Value;
@@ -16,7 +17,7 @@ use crate::{
     error::Error,
     grants::Grants,
     names,
-    prewarm::Prewarm,
+    prewarm::{Prewarm, blobs_of},
     seldom::Seldom,
     site::{Behind, Site, SiteRepository},
     source::SharedSource,
@@ -24,7 +25,7 @@ use crate::{
     store::Store,
     tags::{Manifest, Tags},
     upstream::{Identity, Upstream},
-    via::Led,
+    via::{Led, Way},
     vouching::Vouching,
 };
 
@@ -50,6 +51,8 @@ pub struct Edge {
     pub vouching: Vouching,
     /// What is fetched before it is asked for.
     pub prewarm: Prewarm,
+    /// Leave to look ahead for a manifest's blobs.
+    pub looking_ahead: Arc<Semaphore>,
     /// Requests at work; over its permits they are sent away.
     pub in_flight: Semaphore,
     /// Work that outlives the request that began it, and what is to be over before the store writes what is left.
@@ -69,9 +72,49 @@ pub struct Edge {
 }
 
 impl Edge {
+    /// Leave to look ahead, for all.
+    pub(crate) fn room_to_look_ahead() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(MOST_LOOKED_AHEAD))
+    }
+
     /// Where the blobs of a repository come from: see [`Sources::of`].
     pub fn source(&self, origin: Origin) -> SharedSource {
         self.sources.of(origin)
+    }
+}
+
+/// How many manifests' blobs are looked ahead for at once; of more nothing is asked before it is needed.
+const MOST_LOOKED_AHEAD: usize = 16;
+/// How many blobs of each, at most: what an image has more is asked about when it is needed.
+const MOST_BLOBS_AHEAD: usize = 128;
+/// How many of them are asked about at once.
+const ASKED_AHEAD: usize = 4;
+
+impl Edge {
+    /// Somebody pulls this manifest: asks the upstream what its blobs are made of, so that neighbours can bring them though it goes away
+    /// meanwhile. Returns at once.
+    pub fn look_ahead(&self, origin: &Origin, manifest: &Manifest) {
+        if self.sources.neighbours().is_none() || manifest.was_here {
+            return;
+        }
+        let Ok(parsed) = longshore_oci::Manifest::parse(&manifest.bytes, Some(&manifest.media_type)) else { return };
+        let Ok(turn) = self.looking_ahead.clone().try_acquire_owned() else { return };
+        let lacks = |(digest, _): &(Digest, u64)| self.blobs.kept(digest, origin.upstream.key()).is_none();
+        let blobs: Vec<_> = blobs_of(&parsed).into_iter().filter(lacks).take(MOST_BLOBS_AHEAD).collect();
+        let (origin, stopping, way) = (origin.clone(), self.stopping.clone(), Way::now());
+        let asks = blobs.into_iter().map(move |(digest, _)| ask_ahead(origin.clone(), digest));
+        self.tasks.spawn(async move {
+            let asking = stream::iter(asks).buffer_unordered(ASKED_AHEAD).for_each(std::future::ready);
+            stopping.run_until_cancelled(way.lead(asking)).await;
+            drop(turn);
+        });
+    }
+}
+
+async fn ask_ahead(Origin { upstream, repository, who }: Origin, digest: Digest) {
+    if let Err(error) = upstream.metainfo_ahead(&who, &repository, &digest).await {
+        // Whoever wants it asks for it, and is told.
+        tracing::debug!(upstream = upstream.name(), %digest, %error, "a blob's metainfo was not fetched ahead");
     }
 }
 

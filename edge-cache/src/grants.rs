@@ -5,8 +5,9 @@
 //! said is remembered for a short time, for the same client, or for all where it was said to nobody in particular. Of registries of our own
 //! a client's token says by itself, signed, that it covers a repository.
 //!
-//! A repository has what its upstream said, asked for that one digest. What a manifest names proves nothing: whoever may push one may
-//! write any digest into it. Nor does it prove anything that the content is here.
+//! A repository has what its upstream said, asked for that one digest. What a manifest names proves nothing by itself: whoever may push one
+//! may write any digest into it. It does where a registry of ours signs that the repository has it all ([`statements`](crate::statements)).
+//! Nor does it prove anything that the content is here.
 //!
 //! What is remembered decides only whether the upstream is asked, never how it is asked or what a refusal says. So a client that is
 //! refused can't tell what is cached, by words or by time.
@@ -46,11 +47,12 @@ mod token;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use http::StatusCode;
-use longshore_oci::{Digest, RepositoryName, VerdictLifetime};
+use longshore_oci::{Digest, ManifestVoucher, RepositoryName, VerdictLifetime};
 use moka::sync::Cache;
 
 use crate::{
     single::Single,
+    statements::Statements,
     store::{Store, StoreError},
     turns::Turns,
     upstream::{Identity, Upstream},
@@ -277,6 +279,36 @@ impl Grants {
                 self.memory.learn(place, &attempt.who, denied);
             }
         }
+    }
+
+    /// What upstreams have signed.
+    pub fn statements(&self) -> &Arc<Statements> {
+        self.memory.book.statements()
+    }
+
+    /// Notes what an upstream's signed word for a manifest says of its repository; the word itself is among [`Self::statements`].
+    pub fn note_vouched(&self, place: &Place, said: &ManifestVoucher, blobs: impl Iterator<Item = (Digest, u64)>) {
+        self.memory.book.note_vouched(place, said, blobs);
+    }
+
+    /// That a client is granted something by what is remembered, though the upstream has answered so.
+    pub async fn allowed_despite(
+        &self,
+        denied: &Denied,
+        upstream: &Arc<Upstream>,
+        repository: &RepositoryName,
+        client: &Client,
+        what: &What,
+    ) -> Option<Granted> {
+        let place = Place::new(upstream, repository.clone());
+        let attempts = self.attempts(upstream, &place, client).await;
+        attempts.iter().find_map(|attempt| self.remembered_despite(denied, attempt, &place, what))
+    }
+
+    /// Whether it is remembered that a client may pull from a repository, whatever it has.
+    pub async fn may_pull_from(&self, upstream: &Arc<Upstream>, repository: &RepositoryName, client: &Client) -> bool {
+        let place = Place::new(upstream, repository.clone());
+        self.attempts(upstream, &place, client).await.iter().any(|attempt| self.may_pull(attempt, &place))
     }
 
     /// Forgets that a repository has something, and what rights there were in it.

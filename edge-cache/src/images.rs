@@ -72,7 +72,9 @@ struct Place {
 #[async_trait]
 impl Repository for Place {
     async fn manifest(&self, reference: &Reference) -> Result<FetchedManifest, NoImage> {
-        let (digest, manifest) = self.tags.fetch(&self.upstream, &self.repository, reference, &Identity::Edge).await?;
+        let (digest, manifest) =
+            self.tags.fetch(&self.grants, &self.upstream, &self.repository, reference, &Identity::Edge).await?;
+        self.sources.shares_manifest(&self.grants, &self.upstream, &self.repository, &digest, reference);
         Ok(FetchedManifest { digest, media_type: manifest.media_type.to_string(), content: manifest.bytes })
     }
 

@@ -1,6 +1,13 @@
 //! Others beside an edge, who may have what it lacks.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use longshore_client::LayerPlace;
 use longshore_oci::Digest;
 use serde_json::Value;
@@ -19,6 +26,13 @@ pub trait Neighbours: Send + Sync + 'static {
 
     /// By which repositories neighbours may know that a blob is here.
     fn places(&self, digest: &Digest) -> Vec<LayerPlace>;
+
+    /// What neighbours who let this node have it know of something in a repository, as each says it, and who that is: of a blob
+    /// [its metainfo](crate::showing), of a manifest the manifest with its voucher. Nothing of it is proven. Ends when nobody else is to be
+    /// asked, and after a patience in any case. Nobody says anything where they can't be asked.
+    fn ask_about(&self, _place: &SiteRepository, _about: &Digest, _patience: Duration) -> BoxStream<'static, (String, Bytes)> {
+        stream::empty().boxed()
+    }
 
     /// Who the edge is among them, and where they are reached, as `GET /v2/_longshore/swarm` tells it; `None` while that is not known.
     fn record(&self) -> Option<Value>;

@@ -35,6 +35,7 @@ use crate::{
     source::SharedSource,
     store::Store,
 };
+pub use contents::blobs_of;
 use follow::Following;
 pub use images::{Image, Images, NoImage, Repository};
 use leases::Leases;

@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, OnceLock};
 
-use longshore_oci::{Digest, RepositoryName};
+use jiff::Timestamp;
+use longshore_oci::{Digest, Reference, RepositoryName};
 
 use crate::{
     Origin,
+    grants::{Grants, Place},
     neighbours::Neighbours,
     site::{Site, SiteRepository, SiteSource},
     source::SharedSource,
+    statements::tag_topic,
     upstream::Upstream,
     via::Led,
 };
@@ -54,6 +57,31 @@ impl Sources {
     pub fn shares(&self, upstream: &Upstream, repository: &RepositoryName, digest: &Digest) {
         if let Some(neighbours) = self.neighbours() {
             neighbours.shares(&SiteRepository::new(upstream, repository.clone()), digest);
+        }
+    }
+
+    /// The same of a manifest that was asked for by this reference, where its upstream has given its word for it: neighbours have it by that
+    /// alone.
+    pub fn shares_manifest(
+        &self,
+        grants: &Grants,
+        upstream: &Upstream,
+        repository: &RepositoryName,
+        digest: &Digest,
+        reference: &Reference,
+    ) {
+        if self.neighbours().is_none() {
+            return;
+        }
+        let (place, now) = (Place::new(upstream, repository.clone()), Timestamp::now());
+        let of_tag = match reference {
+            Reference::Tag(tag) => Some(tag_topic(tag)),
+            Reference::Digest(_) => None,
+        };
+        for about in [Some(digest.clone()), of_tag].into_iter().flatten() {
+            if grants.statements().counting(&place, &about, now).is_some() {
+                self.shares(upstream, repository, &about);
+            }
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::{
     prewarm::{Prewarm, PrewarmMetrics, PrewarmSettings},
     site::{Site, SiteError, SiteMetrics},
     sources::Sources,
+    statements::MOST as MOST_STATEMENTS,
     store::{Keeper, Store, StoreError, StoreMetrics, StoreSettings},
     tags::{MOST_MANIFEST_KINDS, TagMetrics, TagSettings, Tags},
     upstream::{Upstream, UpstreamError, UpstreamMetrics, metainfo_room},
@@ -156,7 +157,7 @@ async fn open_store(cache: &Cache, metrics: &Metrics) -> Result<(Store, Keeper),
 fn max_records(cache: &Cache) -> usize {
     // What repositories have, and what anybody may see.
     let grants = cache.max_grants.saturating_mul(2);
-    let others = cache.max_tags.saturating_add(grants).saturating_add(MOST_MANIFEST_KINDS);
+    let others = cache.max_tags.saturating_add(grants).saturating_add(MOST_MANIFEST_KINDS).saturating_add(2 * MOST_STATEMENTS);
     let others = usize::try_from(others).unwrap_or(usize::MAX);
     most_known(cache.max_entries).saturating_add(others).saturating_add(SPARE_RECORDS)
 }
@@ -196,9 +197,10 @@ fn assemble(
         manifest_bytes: cache.manifest_memory.as_bytes(),
         most_asked: config.requests.max_tag_checks,
     };
-    let (upstreams, tags) = (Arc::new(upstreams), Arc::new(Tags::new(store.clone(), site.clone(), tags, counted)?));
+    let (upstreams, sources) = (Arc::new(upstreams), Arc::new(Sources::new(site.clone())));
+    let tags = Arc::new(Tags::new(store.clone(), site.clone(), tags, counted)?.with_neighbours_of(sources.clone()));
     let grants = Arc::new(Grants::new(store.clone(), grants, config.requests.login_limits())?);
-    let sources = Arc::new(Sources::new(site.clone()));
+    upstreams.iter().for_each(|upstream| upstream.keep_statements(grants.statements().clone()));
     let images = Arc::new(UpstreamImages::new(upstreams.clone(), tags.clone(), grants.clone(), sources.clone()));
     let prewarm = PrewarmSettings { follows_pulls: cache.prefetch, ..PrewarmSettings::default() };
     let (counted, tasks) = (PrewarmMetrics::new(metrics), TaskTracker::new());
@@ -213,6 +215,7 @@ fn assemble(
         grants,
         store,
         counts,
+        looking_ahead: Edge::room_to_look_ahead(),
         in_flight: Semaphore::new(config.requests.max_in_flight),
         tasks,
         stopping,

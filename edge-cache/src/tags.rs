@@ -5,6 +5,7 @@ mod looking;
 mod manifest_bytes;
 mod manifests;
 mod memo;
+mod neighbours;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +28,8 @@ use looking::Looked;
 pub use manifest_bytes::MOST_BYTES as MOST_MANIFEST_BYTES;
 pub use manifests::{MOST_KINDS as MOST_MANIFEST_KINDS, Manifest, Manifests};
 use memo::{Kept, Memo};
+use neighbours::Asking;
+pub use neighbours::VouchedManifest;
 
 /// What may be set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -68,6 +71,7 @@ pub struct Tags {
     looking: Single<(Place, Tag, Who), Answered>,
     turns: Arc<Turns>,
     stale: IntCounterVec,
+    asking: Asking,
     /// The manifests.
     pub manifests: Manifests,
 }
@@ -91,7 +95,7 @@ impl Tags {
         let memo = Arc::new(Memo::new(Some(store.clone()), settings.most, settings.ttl)?);
         let turns = Arc::new(Turns::new(settings.most_asked));
         let (looking, manifests) = (Single::default(), Manifests::new(store, site, settings.manifest_bytes, metrics.wrong)?);
-        Ok(Self { settings, memo, looking, turns, stale: metrics.stale, manifests })
+        Ok(Self { settings, memo, looking, turns, stale: metrics.stale, asking: Asking::default(), manifests })
     }
 
     /// Notes that a tag changed: what it named before is not believed without asking any more.
@@ -159,12 +163,24 @@ impl Tags {
                 },
             }
         }
-        Err(refusal.unwrap_or(Denied::Overloaded))
+        let refusal = refusal.unwrap_or(Denied::Overloaded);
+        let may_pull = attempts.iter().any(|attempt| grants.may_pull(attempt, &place));
+        if may_pull && self.ask_neighbours(grants, &refusal, upstream, repository, &Reference::Tag(tag.clone())).await.is_some() {
+            let kept = self.memo.get(&place, tag);
+            let what = kept.as_ref().map(|kept| What::Manifest(kept.digest.clone()));
+            let despite = |attempt| grants.remembered_despite(&refusal, attempt, &place, what.as_ref()?);
+            if let (Some(granted), Some(kept)) = (attempts.iter().find_map(despite), &kept) {
+                self.stale.with_label_values(&[upstream.name()]).inc();
+                return Ok(named(kept, granted, Timestamp::now(), true));
+            }
+        }
+        Err(refusal)
     }
 
-    /// A manifest, as somebody who may have it; what a tag names is asked of the upstream.
+    /// A manifest, as somebody who may have it; what a tag names is asked of the upstream, and while that is away of neighbours.
     pub async fn fetch(
         &self,
+        grants: &Grants,
         upstream: &Arc<Upstream>,
         repository: &RepositoryName,
         reference: &Reference,
@@ -172,13 +188,18 @@ impl Tags {
     ) -> Result<(Digest, Manifest), Error> {
         let digest = match reference {
             Reference::Digest(digest) => digest.clone(),
-            Reference::Tag(tag) => {
-                let Looked { kept, .. } = looking::look(upstream, identity, repository, tag, None).await?;
-                self.memo.put(&Place::new(upstream, repository.clone()), tag, kept.clone());
-                kept.digest
-            }
+            Reference::Tag(tag) => match looking::look(upstream, identity, repository, tag, None).await {
+                Ok(Looked { kept, .. }) => {
+                    self.memo.put(&Place::new(upstream, repository.clone()), tag, kept.clone());
+                    kept.digest
+                }
+                Err(denied) => {
+                    let found = self.ask_neighbours(grants, &denied, upstream, repository, reference).await;
+                    found.ok_or(denied)?
+                }
+            },
         };
-        let manifest = self.manifests.get(upstream, repository, &digest, identity).await?;
+        let manifest = self.manifest(grants, upstream, repository, &digest, identity).await?;
         Ok((digest, manifest))
     }
 

@@ -29,12 +29,13 @@ mod published;
 mod scrutiny;
 mod settings;
 mod slots;
+mod statement;
 mod swarm_record;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::Instant,
 };
 
@@ -49,15 +50,17 @@ pub use error::{Pause, UpstreamError};
 pub use metainfo::metainfo_room;
 pub use metrics::UpstreamMetrics;
 pub use settings::{CredentialSource, Kind, UpstreamSettings};
+pub use statement::About;
 
 use byte_rate::ByteRate;
 use credentials::OwnCredentials;
 use endpoint::Endpoint;
+use metainfo::Ahead;
 use metrics::Counts;
 use published::Published;
 use slots::Slots;
 
-use crate::names::Called;
+use crate::{names::Called, statements::Statements};
 
 /// A registry that is asked for what is not here.
 #[derive(Debug)]
@@ -77,6 +80,10 @@ pub struct Upstream {
     /// Whether it was said that it refuses the edge's credentials, since it last took them.
     is_refused: AtomicBool,
     published: Published,
+    /// Where what it has signed is kept; nowhere in a test.
+    statements: OnceLock<Arc<Statements>>,
+    /// Metainfo that was asked for before it is needed.
+    ahead: Ahead,
     /// For metainfo that is read.
     room: Budget,
     /// For answers that are passed on.
@@ -104,6 +111,8 @@ impl Upstream {
             has_warned: AtomicBool::new(false),
             is_refused: AtomicBool::new(false),
             published: Published::default(),
+            statements: OnceLock::new(),
+            ahead: Ahead::default(),
             room: metainfo_room(),
             passing: passing::room(),
             key: format!("{name} {}", settings.url).into(),

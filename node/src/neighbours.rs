@@ -1,23 +1,30 @@
 //! The swarm as the cache's first source.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use longshore_client::LayerPlace;
 use longshore_edge_cache::{
+    Edge,
     neighbours::Neighbours,
     piece::{PieceHashes, PieceIndex},
     site::SiteRepository,
     source::{Gathered, Gathering, Reading, SharedSource, Source, SourceError, Wish},
     supply::{self, Supplied},
-    upstream::Identity,
+    upstream::{Identity, Upstream},
 };
 use longshore_oci::Digest;
 use longshore_p2p::{
-    swarm::{Arrival, Arrivals, Supplier, Swarm, Wanted},
+    swarm::{Arrival, Arrivals, Inquiry, Supplier, Swarm, Told, Wanted},
     topic::Topic,
 };
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::{
     holdings::CacheMemory,
@@ -27,16 +34,22 @@ use crate::{
     topics::{Asked, Topics},
 };
 
+/// How long whatever is behind the swarm may take to say what a blob is made of before neighbours are asked as well.
+const HEAD_START: Duration = Duration::from_millis(500);
+/// How long neighbours may take for that.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A node's swarm.
 pub struct SwarmNeighbours {
     swarm: Swarm,
     topics: Arc<Topics>,
     rights: Arc<RegistryRights>,
+    edge: Arc<Edge>,
 }
 
 impl SwarmNeighbours {
-    pub fn new(swarm: Swarm, topics: Arc<Topics>, rights: Arc<RegistryRights>) -> Self {
-        Self { swarm, topics, rights }
+    pub fn new(swarm: Swarm, topics: Arc<Topics>, rights: Arc<RegistryRights>, edge: Arc<Edge>) -> Self {
+        Self { swarm, topics, rights, edge }
     }
 }
 
@@ -47,7 +60,8 @@ fn topic(place: &SiteRepository, digest: &Digest) -> Topic {
 #[async_trait]
 impl Neighbours for SwarmNeighbours {
     fn before(&self, behind: SharedSource, place: &SiteRepository) -> SharedSource {
-        Arc::new(SwarmSource { swarm: self.swarm.clone(), behind, place: place.clone() })
+        let upstream = self.edge.upstreams.of(place).cloned();
+        Arc::new(SwarmSource { swarm: self.swarm.clone(), behind, place: place.clone(), upstream })
     }
 
     fn shares(&self, place: &SiteRepository, digest: &Digest) {
@@ -68,6 +82,15 @@ impl Neighbours for SwarmNeighbours {
         self.topics.places(digest)
     }
 
+    fn ask_about(&self, place: &SiteRepository, about: &Digest, patience: Duration) -> BoxStream<'static, (String, Bytes)> {
+        let inquiry = self.swarm.ask_about(topic(place, about), patience);
+        let next = |mut inquiry: Inquiry| async move {
+            let Told { by, metainfo } = inquiry.next().await?;
+            Some(((by.to_string(), metainfo), inquiry))
+        };
+        stream::unfold(inquiry, next).boxed()
+    }
+
     fn record(&self) -> Option<Value> {
         serde_json::to_value(status::record(&self.swarm)).ok()
     }
@@ -82,6 +105,28 @@ struct SwarmSource {
     swarm: Swarm,
     behind: SharedSource,
     place: SiteRepository,
+    /// By whose keys neighbours' word is proven.
+    upstream: Option<Arc<Upstream>>,
+}
+
+impl SwarmSource {
+    /// What neighbours hand on of a blob that its upstream has signed.
+    async fn vouched_by_neighbours(&self, digest: &Digest) -> Option<(u64, PieceHashes)> {
+        let upstream = self.upstream.as_ref()?;
+        let mut inquiry = self.swarm.ask_about(topic(&self.place, digest), PATIENCE);
+        while let Some(Told { by, metainfo }) = inquiry.next().await {
+            match upstream.vouched_elsewhere(digest, &metainfo).await {
+                Ok(found) => return Some(found),
+                Err(reason) => tracing::debug!(%by, %digest, reason, "what a neighbour tells of a blob is not proven"),
+            }
+        }
+        None
+    }
+}
+
+/// Whether a source has nothing to say for now, which others may.
+fn is_away(error: &SourceError) -> bool {
+    matches!(error, SourceError::Upstream(error) if error.is_down())
 }
 
 #[async_trait]
@@ -98,8 +143,28 @@ impl Source for SwarmSource {
         self.behind.caller()
     }
 
+    /// By the word of what is behind; where that takes long, or is away, by what neighbours hand on of it, whichever comes first. A registry
+    /// that answers does so in a few milliseconds, so neighbours are hardly ever asked then, which would cost as many bytes again.
     async fn vouched(&self, digest: &Digest) -> Result<Option<(u64, PieceHashes)>, SourceError> {
-        self.behind.vouched(digest).await
+        let mut behind = std::pin::pin!(self.behind.vouched(digest));
+        let error = match timeout(HEAD_START, &mut behind).await {
+            Ok(Err(error)) if is_away(&error) => Some(error),
+            Ok(answered) => return answered,
+            Err(_) => None,
+        };
+        let elsewhere = self.vouched_by_neighbours(digest);
+        let Some(error) = error else {
+            let mut elsewhere = std::pin::pin!(elsewhere);
+            return tokio::select! {
+                answered = &mut behind => match answered {
+                    Err(error) if is_away(&error) => elsewhere.await.map(Some).ok_or(error),
+                    answered => answered,
+                },
+                Some(found) = &mut elsewhere => Ok(Some(found)),
+                else => behind.await,
+            };
+        };
+        elsewhere.await.map(Some).ok_or(error)
     }
 
     async fn read(&self, digest: &Digest, range: Option<Range<u64>>) -> Result<Reading, SourceError> {

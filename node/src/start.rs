@@ -6,7 +6,7 @@ use longshore_edge_cache as edge;
 use longshore_edge_cache::store::StoreError;
 use longshore_p2p::{
     plane::{NodeKey, NodeKeyError},
-    swarm::{Node, Swarm, SwarmError},
+    swarm::{Holdings as _, Node, Swarm, SwarmError},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -66,19 +66,20 @@ async fn share(
     stopping: &CancellationToken,
 ) -> Result<Swarm, StartError> {
     let cache = app.edge().clone();
-    let store = cache.store.clone();
+    let (store, holdings) = (cache.store.clone(), Arc::new(CacheHoldings(cache.clone())));
+    let shown = holdings.clone();
     let opening = move || {
         let path = folder.join(KEY_FILE);
         let key = NodeKey::open(&path).map_err(|source| StartError::Key { path, source })?;
-        let (topics, known) = Topics::open(store).map_err(StartError::Topics)?;
+        let (topics, known) = Topics::open(store, |topic| shown.kept(topic).is_some()).map_err(StartError::Topics)?;
         Ok::<_, StartError>((key, topics, known))
     };
     let (key, topics, known) = tokio::task::spawn_blocking(opening).await??;
     let (fleet, topics) = (settings.fleet_key().map_err(StartError::FleetKey)?, Arc::new(topics));
     let rights = Arc::new(RegistryRights::new(cache.clone(), key.peer_id()));
-    let node = Node { key, fleet, holdings: Arc::new(CacheHoldings(cache.blobs.clone())), rights: rights.clone() };
+    let node = Node { key, fleet, holdings: holdings.clone(), rights: rights.clone() };
     let swarm = Swarm::start(node, settings.to_settings(), app.metrics()).await?;
-    app.set_neighbours(Arc::new(SwarmNeighbours::new(swarm.clone(), topics.clone(), rights)));
+    app.set_neighbours(Arc::new(SwarmNeighbours::new(swarm.clone(), topics.clone(), rights, cache.clone())));
     if settings.trackers.is_empty() && settings.upstream_trackers {
         for upstream in cache.upstreams.iter() {
             tasks.spawn(finding::follow(swarm.clone(), upstream.clone(), stopping.clone()));

@@ -51,13 +51,13 @@ pub enum Asked {
 }
 
 impl Topics {
-    /// Reads what was written down, and tells of each that is still here. Blocks.
-    pub fn open(store: Store) -> Result<(Self, Vec<Topic>), StoreError> {
+    /// Reads what was written down, and tells of each that is still here, which `is_here` says. Blocks.
+    pub fn open(store: Store, is_here: impl Fn(&Topic) -> bool) -> Result<(Self, Vec<Topic>), StoreError> {
         let topics = Self { store, known: Mutex::default() };
         let mut all = Vec::new();
         for (key, value) in topics.store.records(KIND)? {
             match serde_json::from_slice::<Topic>(&value) {
-                Ok(topic) if topics.store.peek(&topic.digest).is_some() && topics.remember(&topic) == Asked::New => {
+                Ok(topic) if is_here(&topic) && topics.remember(&topic) == Asked::New => {
                     all.push(topic);
                 }
                 _ => topics.store.remove_record(KIND, &key),

@@ -1,5 +1,5 @@
 //! The nouns of container images, as the OCI specifications name them: digests, references, manifests, media types, the
-//! routes of the distribution API, scopes, tokens, byte ranges, error codes, the lines of the audit log, and how long verdicts hold.
+//! routes of the distribution API, scopes, tokens, byte ranges, error codes, the lines of the audit log, how long verdicts hold, and what registries sign of blobs and manifests.
 //!
 //! Everything here is pure: no I/O, no clock, no randomness. Text from outside becomes one of these types once, at the rim, and
 //! what is in a type needs no second look.
@@ -13,6 +13,7 @@ mod digest;
 mod error_code;
 mod hasher;
 mod manifest;
+mod manifest_voucher;
 pub mod media_type;
 mod member_names;
 mod metainfo;
@@ -36,6 +37,7 @@ pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use error_code::{ErrorBody, ErrorCode, ErrorEntry};
 pub use hasher::{HashState, Hasher, InvalidHashState};
 pub use manifest::{InvalidManifest, Manifest, ManifestKind};
+pub use manifest_voucher::ManifestVoucher;
 pub use metainfo::{Metainfo, Voucher};
 pub use query::Query;
 pub use range::{ByteRange, RangeRequest};

@@ -21,6 +21,8 @@ mod debts;
 mod fetching;
 mod holdings;
 mod input;
+mod inquiring;
+mod inquiry;
 mod link;
 mod lone_tracker;
 mod metrics;
@@ -34,7 +36,7 @@ mod tests;
 mod tracking;
 mod wanted;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use libp2p_identity::PeerId;
 use longshore_service::metrics::Metrics;
@@ -42,6 +44,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use arrival::{Arrival, Arrivals, FetchError, Supplier};
 pub use holdings::{Holdings, Kept, Memory, Rights};
+pub use inquiry::{Inquiry, Told};
 pub use lone_tracker::{LoneTracker, TrackerSetup};
 pub use origin_run::{Origin, OriginError, OriginStream};
 pub use settings::SwarmSettings;
@@ -145,6 +148,15 @@ impl Swarm {
             tokio::spawn(async move { orders.send(order).await });
         }
         arrivals
+    }
+
+    /// Asks peers who may know something of a topic what that is: the metainfo of a blob of which nothing is here, say. What they say is
+    /// nobody's word but theirs. Ends when the inquiry is dropped, when nobody else is to be asked, and after `patience` in any case.
+    pub fn ask_about(&self, topic: Topic, patience: Duration) -> Inquiry {
+        let (inquiry, order) = Inquiry::of(topic, patience, self.orders.clone());
+        // Where too much is going on, or the task is gone, nobody says anything.
+        let _ = self.orders.try_send(order);
+        inquiry
     }
 
     /// What is here of a blob may be had by peers who may pull from there. Forgotten when nothing of it is here any more.

@@ -131,9 +131,14 @@ impl VerdictLimits {
         Self { lifetime, header: lifetime.to_header() }
     }
 
-    /// The header's value for a verdict that stands for so long; `None` where the time alone does not change it.
+    /// How long a verdict holds that stands for so long; `None` where the time alone does not change it.
+    pub fn lifetime_of(&self, stands_for: Option<Duration>) -> VerdictLifetime {
+        stands_for.map_or(self.lifetime, |stands_for| self.lifetime.at_most(stands_for))
+    }
+
+    /// The header's value for the same.
     pub fn header(&self, stands_for: Option<Duration>) -> HeaderValue {
-        stands_for.map_or_else(|| self.header.clone(), |stands_for| self.lifetime.at_most(stands_for).to_header())
+        stands_for.map_or_else(|| self.header.clone(), |_| self.lifetime_of(stands_for).to_header())
     }
 }
 

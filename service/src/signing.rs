@@ -11,11 +11,20 @@ mod key;
 mod key_set;
 mod provider;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
+use serde::de::DeserializeOwned;
 
 pub use issuer_keys::{Claimed, InvalidIdentity, InvalidKeySet, IssuerKeys};
 pub use key::{InvalidKey, SigningKey};
 pub use key_set::{KeySet, PublicKey};
+
+/// What a statement says, whoever has signed it, and as what: for who has it from the signer itself. `None` where it can't be read.
+pub fn unproven<S: DeserializeOwned>(signed: &str) -> Option<S> {
+    let (_, rest) = signed.split_once('.')?;
+    let (said, _) = rest.split_once('.')?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(said).ok()?).ok()
+}
 
 /// Why a signed statement was not taken.
 #[derive(Debug, thiserror::Error)]

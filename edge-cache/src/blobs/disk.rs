@@ -23,15 +23,17 @@ pub enum NotRead {
 }
 
 impl Blobs {
-    /// A blob of which something is here or is about to be, whoever brought it: who asks has to know who may have it. Not as asking for it.
-    pub fn kept(&self, digest: &Digest) -> Option<Arc<Entry>> {
-        self.0.store.peek(digest).filter(|entry| !self.0.checks.are_wrong(digest, entry.hashes()))
+    /// A blob of which something is here or is about to be, as this source has it by its address: who asks has to know who may have it. Not as
+    /// asking for it.
+    pub fn kept(&self, digest: &Digest, source: &str) -> Option<Arc<Entry>> {
+        let is_its_own = self.0.provenance.is_of(digest, source);
+        self.0.store.peek(digest).filter(|entry| is_its_own && !self.0.checks.are_wrong(digest, entry.hashes()))
     }
 
     /// A piece of such a blob that is here, in memory or on the disk, and was found right; no source is asked for it. `None` where it is
     /// not here, or can't be read now; an error where there is no memory for it.
-    pub async fn read_kept(&self, digest: &Digest, piece: PieceIndex) -> Result<Option<Bytes>, NoBudget> {
-        let Some(entry) = self.kept(digest) else { return Ok(None) };
+    pub async fn read_kept(&self, digest: &Digest, source: &str, piece: PieceIndex) -> Result<Option<Bytes>, NoBudget> {
+        let Some(entry) = self.kept(digest, source) else { return Ok(None) };
         let Some(key) = entry.hashes().get(piece).filter(|_| entry.has(piece)) else { return Ok(None) };
         if let Some(held) = self.0.hot.get(&key) {
             return Ok(Some(held.bytes()));

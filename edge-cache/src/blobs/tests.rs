@@ -62,6 +62,8 @@ struct Scripted {
     says: Digest,
 }
 
+/// Its name, and address, where a test gives it no other.
+const SCRIPTED: &str = "scripted";
 /// How much it sends at once: no divisor of a piece.
 const CHUNK: usize = 100_003;
 
@@ -81,7 +83,7 @@ impl Scripted {
             chunks: Semaphore::new(1 << 20),
             asked: Mutex::default(),
             vouched: AtomicUsize::new(0),
-            name: "scripted",
+            name: SCRIPTED,
         })
     }
 
@@ -473,6 +475,9 @@ async fn what_one_source_brought_is_not_another_s() {
         let bare = Scripted::other(&source, "bare", false, false);
         cache.whole(&bare).await.unwrap_err();
         assert_eq!(bare.asked().len(), 1, "it was asked itself");
+        let shown_as = |of: &str| cache.blobs.kept(&source.digest(), of).is_some();
+        assert!(shown_as(SCRIPTED) && !shown_as("bare") && !shown_as("twin"), "nor is it shown to who may pull from there");
+        assert_eq!(cache.blobs.read_kept(&source.digest(), "twin", PieceIndex(0)).await.unwrap(), None);
         let twin = Scripted::other(&source, "twin", false, true);
         for _ in 0..3 {
             assert_eq!(cache.whole(&twin).await.unwrap(), source.content);

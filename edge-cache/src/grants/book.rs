@@ -9,7 +9,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use longshore_oci::{Digest, VerdictLifetime};
+use longshore_oci::{Digest, ManifestVoucher, VerdictLifetime};
 use moka::{policy::EvictionPolicy, sync::Cache};
 
 use super::{
@@ -18,7 +18,10 @@ use super::{
     links::{Link, Links},
     public::Public,
 };
-use crate::store::{Store, StoreError};
+use crate::{
+    statements::Statements,
+    store::{Store, StoreError},
+};
 
 /// How long it is not written down again that a repository has something.
 const LINK_NOTED: Duration = Duration::from_hours(1);
@@ -90,6 +93,8 @@ pub struct Book {
     links: Links,
     /// What anybody could have, a restart ago too.
     public: Public,
+    /// What upstreams have signed of manifests.
+    statements: Arc<Statements>,
 }
 
 impl Book {
@@ -101,7 +106,8 @@ impl Book {
         let (since, doubted, shut) = (ends(settings.most, longest), ends(settings.most, longest), ends(settings.most, longest));
         let links = Links::new(store.clone(), settings.most)?;
         let public = Public::new(store.clone(), settings.most, settings.public_stale, Now::read())?;
-        Ok(Self { settings, rights, since, resets: Resets::new(store, RESET_KIND)?, doubted, shut, links, public })
+        let statements = Arc::new(Statements::new(store.clone())?);
+        Ok(Self { settings, rights, since, resets: Resets::new(store, RESET_KIND)?, doubted, shut, links, public, statements })
     }
 
     /// What is known of something in a repository.
@@ -112,6 +118,26 @@ impl Book {
     /// The same, and no longer than since all was last forgotten of the upstream.
     pub fn is_linked_now(&self, place: &Place, what: &What) -> bool {
         self.link(place, what).is_some_and(|link| !self.is_from_before(place, link))
+    }
+
+    /// What upstreams have signed.
+    pub fn statements(&self) -> &Arc<Statements> {
+        &self.statements
+    }
+
+    /// Notes by an upstream's signed word that a repository has a manifest, and if it says so these blobs, with their lengths.
+    pub fn note_vouched(&self, place: &Place, said: &ManifestVoucher, blobs: impl Iterator<Item = (Digest, u64)>) {
+        let seen_at = Timestamp::from_second(said.issued_at).unwrap_or_default().min(Timestamp::now());
+        let blobs = blobs.map(|(digest, size_bytes)| (What::Blob(digest), Some(size_bytes)));
+        for (what, size_bytes) in [(What::Manifest(said.digest.clone()), None)].into_iter().chain(blobs) {
+            let is_known = |known: Link| {
+                !self.is_from_before(place, known) && known.seen_at.checked_add(LINK_NOTED).is_ok_and(|until| until >= seen_at)
+            };
+            let link = Link { seen_at, size_bytes };
+            if !self.is_from_before(place, link) && !self.links.get(place, &what).is_some_and(is_known) {
+                self.links.add(place, &what, link);
+            }
+        }
     }
 
     /// How long a right is believed before the upstream is asked again.
@@ -159,6 +185,7 @@ impl Book {
         match closes {
             Closes::Repository => self.shut(place, who),
             Closes::This => {
+                self.forget_word(place, what);
                 self.doubt(place, who, now);
                 if *who == Who::Shared {
                     // Whom the cache speaks for as one has it by the link alone.
@@ -166,8 +193,18 @@ impl Book {
                 }
             }
             // To others an upstream may say so of what it hides from them.
-            Closes::Missing if *is_covered || self.may_pull(place, who, now) => self.links.remove(place, what),
+            Closes::Missing if *is_covered || self.may_pull(place, who, now) => {
+                self.forget_word(place, what);
+                self.links.remove(place, what);
+            }
             Closes::Missing => {}
+        }
+    }
+
+    /// What an upstream has signed of a manifest does not count any more.
+    fn forget_word(&self, place: &Place, what: &What) {
+        if let Some(digest) = what.manifest() {
+            self.statements.forget(place, digest);
         }
     }
 
@@ -183,6 +220,7 @@ impl Book {
     pub fn forget(&self, place: &Place, digest: &Digest) {
         self.since.insert(place.clone(), Instant::now());
         self.public.remove(place, None);
+        self.statements.forget(place, digest);
         self.links.remove(place, &What::Manifest(digest.clone()));
         self.links.remove(place, &What::Blob(digest.clone()));
     }

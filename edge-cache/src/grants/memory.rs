@@ -16,6 +16,8 @@ use crate::store::{Store, StoreError};
 const CLOSED_FOR: Duration = Duration::from_secs(10);
 /// How many such are remembered.
 const MOST_CLOSED: u64 = 10_000;
+/// The kind of the records of upstreams' names of themselves.
+const SERVICE_KIND: &str = "edge-registry-service";
 /// How many upstreams' names of themselves are remembered.
 const MOST_SERVICES: u64 = 1_000;
 
@@ -26,15 +28,22 @@ pub struct Memory {
     pub closed: Cache<Place, Denied>,
     /// The service that an upstream wants tokens for.
     pub services: Cache<Arc<str>, Arc<str>>,
+    /// Where those are written down; nowhere in a test.
+    store: Option<Store>,
 }
 
 impl Memory {
     /// Nothing yet, but for what is written down.
     pub fn new(settings: GrantSettings, store: Option<Store>) -> Result<Self, StoreError> {
+        let services = Cache::new(MOST_SERVICES);
+        for (upstream, service) in store.as_ref().map_or(Ok(Vec::new()), |store| store.records(SERVICE_KIND))? {
+            services.insert(upstream.into(), String::from_utf8_lossy(&service).into());
+        }
         Ok(Self {
-            book: Book::new(settings, store)?,
+            book: Book::new(settings, store.clone())?,
             closed: Cache::builder().max_capacity(MOST_CLOSED).time_to_live(CLOSED_FOR).build(),
-            services: Cache::new(MOST_SERVICES),
+            services,
+            store,
         })
     }
 
@@ -59,6 +68,10 @@ impl Memory {
     pub fn learn(&self, place: &Place, who: &Who, denied: &Denied) {
         let Some(challenge) = denied.challenge() else { return };
         if let Some(service) = challenge.to_str().ok().and_then(token::service) {
+            let is_news = self.services.get(&place.upstream).is_none_or(|known| *known != *service);
+            if let Some(store) = self.store.as_ref().filter(|_| is_news) {
+                store.put_record(SERVICE_KIND, place.upstream.to_string(), service.into());
+            }
             self.services.insert(place.upstream.clone(), service.into());
         }
         if *who == Who::Anybody {

@@ -85,7 +85,7 @@ impl Peers {
 }
 
 impl Grants {
-    /// Whether a neighbour may have a blob through a repository, by the token that it shows, or as anybody. `peer_id` is the one that its
+    /// Whether a neighbour may have a blob, a manifest or what a tag names through a repository, by the token that it shows, or as anybody. `peer_id` is the one that its
     /// connection proves. Until when that is so, as far as is known now; then it is asked again.
     pub async fn may_peer_pull(
         &self,
@@ -95,17 +95,28 @@ impl Grants {
         peer_id: &str,
         token: Option<&str>,
     ) -> Result<Timestamp, PeerDenied> {
-        let (place, what) = (Place::new(upstream, repository.clone()), What::Blob(digest.clone()));
+        let place = Place::new(upstream, repository.clone());
+        let (what, closes_at) = match self.memory.book.statements().manifest(&place, digest) {
+            // Beside the right to pull, which is for the upstream's policies to give: by its word, and no longer than that counts.
+            Some(vouched) => (What::Manifest(vouched.said.digest.clone()), self.closes_at(&place, digest)),
+            None => (What::Blob(digest.clone()), Timestamp::MAX),
+        };
         let end = match token {
             Some(token) => self.covers(upstream, &place, &what, peer_id, token).await?,
             None if self.is_public(upstream, &place, &what, false).await => Timestamp::MAX,
             None => return Err(PeerDenied::Private),
         };
-        if !self.is_linked(upstream, &place, &what).await {
+        if closes_at <= Timestamp::now() || !self.is_linked(upstream, &place, &what).await {
             return Err(PeerDenied::Absent);
         }
         let again = Timestamp::now().checked_add(self.memory.book.ttl()).unwrap_or(Timestamp::MAX);
-        Ok(again.min(end))
+        Ok(again.min(end).min(closes_at))
+    }
+
+    /// When an upstream's word for a manifest, or for what a tag names, ends.
+    fn closes_at(&self, place: &Place, about: &Digest) -> Timestamp {
+        let counting = self.memory.book.statements().counting(place, about, Timestamp::now());
+        counting.map_or(Timestamp::MIN, |vouched| vouched.ends_at())
     }
 
     /// Whether a neighbour's token is for the pull from a repository, whatever that has: who holds what there may be told to it. Until when.

@@ -3,15 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use longshore_oci::{Digest, Reference, RepositoryName, Route, VerdictLifetime, media_type};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use jiff::Timestamp;
+use longshore_oci::{Digest, ManifestVoucher, Reference, RepositoryName, Route, VerdictLifetime, media_type};
 
 use super::{Call, Outcome, reply};
 use crate::{
     Origin,
     edge::Edge,
     error::Error,
-    grants::{Denied, Granted, MANIFESTS, What},
+    grants::{Denied, Granted, MANIFESTS, Place, What},
+    statements::tag_topic,
     upstream::{Ask, Identity, UpstreamError},
 };
 
@@ -30,9 +32,12 @@ pub async fn manifest(edge: &Arc<Edge>, call: &Call, name: RepositoryName, refer
     };
     let Found { digest, granted, age } = found;
     let (is_open, lifetime) = (granted.is_open, granted.lifetime);
-    let manifest = edge.tags.manifests.get(&call.upstream, &name, &digest, &granted.identity).await?;
+    let manifest = edge.tags.manifest(&edge.grants, &call.upstream, &name, &digest, &granted.identity).await?;
+    edge.sources.shares_manifest(&edge.grants, &call.upstream, &name, &digest, &reference);
+    let voucher = voucher(edge, call, &name, &digest, &reference);
     if !call.is_head() {
         let origin = Origin { upstream: call.upstream.clone(), repository: name, who: granted.identity };
+        edge.look_ahead(&origin, &manifest);
         edge.prewarm.follow(&digest, &manifest.media_type, &manifest.bytes, edge.source(origin));
     }
     let accept = call.parts.headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -57,6 +62,7 @@ pub async fn manifest(edge: &Arc<Edge>, call: &Call, name: RepositoryName, refer
         // What is left of it: a cache behind this one goes by the same verdict, and by no longer one.
         response.headers_mut().insert(VerdictLifetime::HEADER, lifetime.to_header());
     }
+    response.headers_mut().extend(voucher.map(|voucher| (HeaderName::from_static(ManifestVoucher::HEADER), voucher)));
     let is_stale = age.is_some_and(|(_, is_stale)| is_stale);
     let was = if is_stale {
         reply::STALE
@@ -78,7 +84,10 @@ async fn find(edge: &Edge, call: &Call, name: &RepositoryName, reference: &Refer
     match reference {
         Reference::Digest(digest) => {
             let what = What::Manifest(digest.clone());
-            let granted = edge.grants.allowed(&call.upstream, name, &call.client, &what).await?;
+            let granted = match edge.grants.allowed(&call.upstream, name, &call.client, &what).await {
+                Err(denied) => despite(edge, call, name, reference, &what, denied).await?,
+                granted => granted?,
+            };
             Ok(Found { digest: digest.clone(), granted, age: None })
         }
         Reference::Tag(tag) => {
@@ -86,6 +95,37 @@ async fn find(edge: &Edge, call: &Call, name: &RepositoryName, reference: &Refer
             Ok(Found { digest: named.digest, granted: named.granted, age: Some((named.age, named.is_stale)) })
         }
     }
+}
+
+/// What a client may have of a manifest though the upstream does not say so, as it is away: where it is remembered that the client may pull
+/// from the repository, and a neighbour has the upstream's word for the manifest.
+async fn despite(
+    edge: &Edge,
+    call: &Call,
+    name: &RepositoryName,
+    reference: &Reference,
+    what: &What,
+    denied: Denied,
+) -> Result<Granted, Denied> {
+    let (grants, upstream) = (&edge.grants, &call.upstream);
+    if !grants.may_pull_from(upstream, name, &call.client).await
+        || edge.tags.ask_neighbours(grants, &denied, upstream, name, reference).await.is_none()
+    {
+        return Err(denied);
+    }
+    grants.allowed_despite(&denied, upstream, name, &call.client, what).await.ok_or(denied)
+}
+
+/// The upstream's word for a manifest, for a cache that asks for it.
+fn voucher(edge: &Edge, call: &Call, name: &RepositoryName, digest: &Digest, reference: &Reference) -> Option<HeaderValue> {
+    call.parts.headers.get(ManifestVoucher::HEADER)?;
+    let (place, now) = (Place::new(&call.upstream, name.clone()), Timestamp::now());
+    let about = match reference {
+        Reference::Digest(digest) => digest.clone(),
+        Reference::Tag(tag) => tag_topic(tag),
+    };
+    let vouched = edge.grants.statements().counting(&place, &about, now).filter(|vouched| vouched.said.digest == *digest)?;
+    HeaderValue::from_str(&vouched.text).ok()
 }
 
 /// A refusal in the upstream's own words. A HEAD is refused without any, so where a policy refuses a client that may pull, it is asked

@@ -100,6 +100,24 @@ impl Manifests {
         self.shelf.hot.invalidate(digest);
     }
 
+    /// How long a manifest is that is here, in bytes.
+    pub fn size_bytes(&self, place: &Place, digest: &Digest) -> Option<u64> {
+        self.shelf.kinds.get(&(place.clone(), digest.clone()))?;
+        let entry = self.shelf.store.peek(digest).filter(|entry| entry.is_complete())?;
+        Some(entry.geometry().size_bytes())
+    }
+
+    /// A manifest that is here.
+    pub async fn held(&self, place: &Place, digest: &Digest) -> Option<Manifest> {
+        self.shelf.get(&(place.clone(), digest.clone())).await
+    }
+
+    /// Keeps a manifest that came from elsewhere and was found right.
+    pub async fn take(&self, place: &Place, digest: &Digest, bytes: &Bytes, came_as: &str) {
+        let media_type: Arc<str> = manifest_bytes::media_type(bytes, came_as).into();
+        self.shelf.keep(&(place.clone(), digest.clone()), bytes, &media_type).await;
+    }
+
     /// A manifest that its asker may see, from here or else from its upstream.
     pub async fn get(
         &self,

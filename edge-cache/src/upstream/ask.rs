@@ -57,13 +57,20 @@ impl Upstream {
     /// Asks, as often as it takes and is allowed; what fails after the first byte of the body is an error of the body's.
     ///
     /// One of the places for requests is taken until the body is dropped.
-    pub async fn ask(&self, who: &Identity, ask: Ask) -> Result<Answer, UpstreamError> {
+    pub async fn ask(&self, who: &Identity, mut ask: Ask) -> Result<Answer, UpstreamError> {
+        self.ask_for_voucher(&mut ask);
+        let answer = self.ask_in_name(who, &ask).await?;
+        self.keep_voucher(&ask.route, &answer.headers);
+        Ok(answer)
+    }
+
+    async fn ask_in_name(&self, who: &Identity, ask: &Ask) -> Result<Answer, UpstreamError> {
         let asker = match who {
             Identity::Anonymous => Asker::Anonymous,
             Identity::Edge => Asker::Edge(self.credentials.get().await),
             Identity::Caller(authorization) => Asker::Caller(authorization.clone()),
         };
-        let error = match self.ask_as(&asker, &ask).await {
+        let error = match self.ask_as(&asker, ask).await {
             Ok(answer) => {
                 self.lets_edge_in(&asker);
                 return Ok(answer);
@@ -79,13 +86,13 @@ impl Upstream {
             if !self.has_warned.swap(true, Ordering::Relaxed) {
                 tracing::warn!(upstream = %self.name, reason = %source, "the cache asks anonymously; token_realms can name that server");
             }
-            return self.ask_as(&Asker::Anonymous, &ask).await;
+            return self.ask_as(&Asker::Anonymous, ask).await;
         }
         if error.status() == Some(StatusCode::UNAUTHORIZED) {
             self.credentials.doubt();
         }
-        if may_be_public(&asker, &ask, &error)
-            && let Ok(answer) = self.ask_as(&Asker::Anonymous, &ask).await
+        if may_be_public(&asker, ask, &error)
+            && let Ok(answer) = self.ask_as(&Asker::Anonymous, ask).await
         {
             if !self.is_refused.swap(true, Ordering::Relaxed) {
                 tracing::warn!(upstream = %self.name, reason = %error, "it refuses the cache's credentials what it gives to anybody");

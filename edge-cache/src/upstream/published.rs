@@ -76,6 +76,15 @@ impl Default for Published {
 }
 
 impl Published {
+    /// Takes up keys that were fetched before this process began. They are asked for anew where somebody can be asked.
+    pub(super) fn take_up(&self, keys: KeySet) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        if state.found.is_none() {
+            state.succeed(Some(Arc::new(keys)), Duration::ZERO, now);
+        }
+    }
+
     fn state(&self) -> State {
         self.lock().clone()
     }
@@ -200,6 +209,9 @@ impl Upstream {
         let reason = match tokio::time::timeout(PATIENCE, self.fetch_keys()).await {
             Ok(Ok((keys, kept))) => {
                 self.published.lock().succeed(keys.clone(), kept, Instant::now());
+                if let Some(statements) = self.statements.get() {
+                    statements.put_keys(&self.key, keys.as_deref());
+                }
                 return Ok(keys);
             }
             Ok(Err(error)) if error.is_loop() => return if known.found.is_some() { Ok(known.keys()) } else { Err(error) },

@@ -118,11 +118,13 @@ impl Task {
     fn announced(&self, key: &TopicKey, to: TrackerIndex) -> Option<AnnouncedTopic> {
         let topic = self.shared.get(key)?;
         let fetch = self.fetches.values().find(|fetch| fetch.key == *key);
-        let kept = self.holdings.kept(&topic.digest);
+        let kept = self.holdings.kept(topic);
         let held = kept.map(|kept| Holding { pieces: kept.pieces.count(), of: kept.geometry.pieces() });
         let wanted = fetch.map(|fetch| Holding { pieces: fetch.download.here().count(), of: fetch.geometry().pieces() });
-        let state = wanted.or(held)?;
-        let wants_peers = fetch.map_or(0, |_| self.settings.acquaintance.peers_per_topic);
+        let is_asked_about = self.inquiries.is_about(key);
+        // How much there is of it is not known where it is only asked about.
+        let state = wanted.or(held).or(is_asked_about.then_some(Holding { pieces: 0, of: 1 }))?;
+        let wants_peers = if fetch.is_some() || is_asked_about { self.settings.acquaintance.peers_per_topic } else { 0 };
         let wants_lease = fetch.is_some() && self.announcing.leading(key) == Some(to);
         let wants_origin = if wants_lease { self.settings.download.stripes } else { 0 };
         let wants_peers = u16::try_from(wants_peers).unwrap_or(u16::MAX);

@@ -87,6 +87,7 @@ impl Task {
     /// Opens what is wanted at those who may have it, and dials more of them.
     pub(super) fn seek(&mut self, now: Moment) {
         self.open_all(now);
+        self.ask_all(now);
         self.dial(now);
     }
 
@@ -97,7 +98,8 @@ impl Task {
             let beyond = fetch.links().filter(|link| beyond(*link)).count();
             Need { peers: fetch.links().count(), beyond, topic: fetch.key }
         };
-        let needs: Vec<_> = self.fetches.values().map(need).collect();
+        let asked = self.inquiries.iter().map(|(peers, topic)| Need { peers, beyond: 0, topic });
+        let needs: Vec<_> = self.fetches.values().map(need).chain(asked).collect();
         if needs.is_empty() {
             return;
         }
@@ -188,6 +190,7 @@ impl Task {
             }
             self.stirred.insert(*fetch);
         }
+        self.inquiries.lose(id);
         self.forget_servings(peer);
         self.metrics.connections.set(count(self.links.iter().count()));
     }

@@ -5,10 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use libp2p_identity::PeerId;
-use longshore_oci::{
-    Digest,
-    piece::{Geometry, PieceIndex, PieceSet},
-};
+use longshore_oci::piece::{Geometry, PieceIndex, PieceSet};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{topic::Topic, wire::Token};
@@ -22,17 +19,19 @@ pub struct Kept {
     pub pieces: PieceSet,
 }
 
-/// What is here.
+/// What is here. It is asked for by topic: what one registry's repository has is nothing to who may pull from another's, be it of the same
+/// digest.
 #[async_trait]
 pub trait Holdings: Send + Sync + 'static {
     /// What is here of a blob; `None` where nothing is, nor will be soon. Must not wait for anything.
-    fn kept(&self, digest: &Digest) -> Option<Kept>;
+    fn kept(&self, topic: &Topic) -> Option<Kept>;
 
     /// A piece that is here, found right; `None` where it is not, or can't be read now.
-    async fn read(&self, digest: &Digest, piece: PieceIndex) -> Option<Bytes>;
+    async fn read(&self, topic: &Topic, piece: PieceIndex) -> Option<Bytes>;
 
-    /// A blob's signed metainfo as JSON, where it is here.
-    async fn metainfo(&self, digest: &Digest) -> Option<Bytes>;
+    /// What is known here of a topic beside its pieces, as [`Swarm::ask_about`](super::Swarm::ask_about) hands it on: a blob's signed
+    /// metainfo, say. `None` where nothing is.
+    async fn metainfo(&self, topic: &Topic) -> Option<Bytes>;
 }
 
 /// Who may have what.

@@ -7,9 +7,10 @@ use longshore_oci::piece::PieceIndex;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::{
-    Arrival, FetchError, OriginError, Status, Wanted,
+    Arrival, FetchError, OriginError, Status, Told, Wanted,
     announcing::{Answers, TrackerIndex},
     arrival::FetchId,
+    inquiring::InquiryId,
     link::LinkId,
 };
 use crate::{
@@ -31,6 +32,8 @@ pub(super) enum Order {
     Fetch { id: FetchId, wanted: Box<Wanted>, out: mpsc::Sender<Result<Arrival, FetchError>> },
     Landed { topic: TopicKey, piece: PieceIndex },
     Drop(FetchId),
+    AskAbout { id: InquiryId, topic: Topic, patience: Duration, out: mpsc::Sender<Told> },
+    StopAsking(InquiryId),
     Share(Topic),
     Join(ControlAddress),
     Found { registry: Arc<str>, trackers: Vec<Vec<ControlAddress>> },
@@ -57,6 +60,8 @@ pub(super) enum Input {
     Reading { fetch: FetchId, place: Option<PieceIndex> },
     /// What this node shows for a blob that is wanted.
     Shown { fetch: FetchId, token: Option<Token> },
+    /// The same for what is asked about.
+    ShownFor { inquiry: InquiryId, token: Option<Token> },
     /// Whether a peer may have what it has opened, and for how long.
     Judged { link: LinkId, id: TopicId, holds_for: Option<Duration>, want_metainfo: bool },
     /// What there is to answer to who may.

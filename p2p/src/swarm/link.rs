@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use libp2p_identity::PeerId;
 use longshore_oci::piece::PieceIndex;
 
-use super::arrival::FetchId;
+use super::{arrival::FetchId, inquiring::InquiryId};
 use crate::{
     locality::Nearness,
     moment::Moment,
@@ -26,6 +26,8 @@ pub(super) struct Link {
     pub(super) nearness: Nearness,
     /// What is open there for downloads here.
     pub(super) ours: BTreeMap<TopicId, FetchId>,
+    /// What is asked about there.
+    pub(super) inquired: BTreeMap<TopicId, InquiryId>,
     /// How much there is of pieces that are on their way, in bytes.
     pub(super) received: HashMap<(TopicId, PieceIndex), u32>,
     /// What the peer has opened here.
@@ -92,8 +94,8 @@ impl Links {
         self.last += 1;
         let id = LinkId(self.last);
         self.by_peer.insert(peer.id, id);
-        let (ours, received, theirs) = (BTreeMap::new(), HashMap::new(), BTreeMap::new());
-        self.all.insert(id, Link { peer, sender, nearness, ours, received, theirs });
+        let (ours, inquired, received, theirs) = (BTreeMap::new(), BTreeMap::new(), HashMap::new(), BTreeMap::new());
+        self.all.insert(id, Link { peer, sender, nearness, ours, inquired, received, theirs });
         id
     }
 

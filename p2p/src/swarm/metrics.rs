@@ -26,6 +26,10 @@ pub(super) struct SwarmMetrics {
     pub origin_failures: IntCounter,
     /// Announcements that no tracker answered.
     pub silent_trackers: IntCounter,
+    /// What peers were asked about, by what came of it.
+    pub inquiries: IntCounterVec,
+    /// Bytes of metainfo that were sent to peers.
+    pub metainfo_sent: IntCounter,
     received: IntCounterVec,
     wasted: IntCounter,
     sent: IntCounterVec,
@@ -48,6 +52,15 @@ impl SwarmMetrics {
             origin_failures: metrics.counter("longshore_swarm_origin_failures_total", "Requests to the origin that failed."),
             silent_trackers: metrics
                 .counter("longshore_swarm_silent_trackers_total", "Announcements that a tracker did not answer."),
+            inquiries: metrics.counters(
+                "longshore_swarm_inquiries_total",
+                "Blobs and manifests that peers were asked about: somebody told something, nobody did, or too much was asked.",
+                &["outcome"],
+            ),
+            metainfo_sent: metrics.counter(
+                "longshore_swarm_metainfo_sent_bytes_total",
+                "Bytes of piece hashes and manifests sent to peers who asked.",
+            ),
             received: metrics.counters(
                 "longshore_swarm_received_bytes_total",
                 "Bytes of right pieces that came, by where from: host, rack, zone, region, elsewhere, or origin.",

@@ -30,8 +30,16 @@ impl Task {
             Event::Close { id } => self.close(link, id),
             Event::Ask { id, piece } => self.asked(link, id, piece, now),
             Event::Cancel { id, piece } => self.cancelled(link, id, piece),
-            Event::Opened { opened, .. } => self.opened(link, &opened, now),
-            Event::Refused { id } => self.refused(link, id, now),
+            Event::Opened { opened, .. } => {
+                if !self.told_of(link, &opened, now) {
+                    self.opened(link, &opened, now);
+                }
+            }
+            Event::Refused { id } => {
+                if !self.told_nothing(link, id, now) {
+                    self.refused(link, id, now);
+                }
+            }
             Event::Have { id, piece } => self.has(link, id, piece, now),
             Event::Progress { id, piece, received_bytes } => self.progress(link, id, piece, received_bytes, now),
             Event::Piece(piece) => self.piece(link, piece),
@@ -67,7 +75,7 @@ impl Task {
             let geometry = fetch.geometry();
             Some(Kept { geometry, pieces: PieceSet::none_of(geometry.pieces()) })
         };
-        self.holdings.kept(&theirs.topic.digest).or_else(coming)
+        self.holdings.kept(&theirs.topic).or_else(coming)
     }
 
     /// Tells a peer that may have it what is here.
@@ -82,6 +90,7 @@ impl Task {
         let (key, peer, record) = (theirs.key, link.peer.id, link.peer.record());
         let sent_bytes = link.sender.traffic().sent_bytes();
         let metainfo = metainfo.filter(|json| self.judging.say_metainfo(link_id, json.len() as u64, sent_bytes));
+        self.metrics.metainfo_sent.inc_by(metainfo.as_ref().map_or(0, |json| json.len() as u64));
         let introduced = self.book.introduce(&key, &record, now, &mut self.rng);
         let opened = link.sender.opened(Opened { id, geometry, pieces, metainfo });
         let said = if opened.is_ok() && !introduced.is_empty() { link.sender.introduce(id, introduced) } else { Ok(()) };

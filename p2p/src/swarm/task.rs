@@ -22,6 +22,7 @@ use super::{
     connecting::Joins,
     fetching::Fetch,
     input::{Input, Order},
+    inquiring::Inquiries,
     link::Links,
     metrics::SwarmMetrics,
     serving::{Judging, Serving},
@@ -63,6 +64,8 @@ pub(super) struct Task {
     pub(super) intake: Intake,
     pub(super) links: Links,
     pub(super) fetches: BTreeMap<FetchId, Fetch>,
+    /// What peers are asked about.
+    pub(super) inquiries: Inquiries,
     /// Those that are to decide anew.
     pub(super) stirred: BTreeSet<FetchId>,
     pub(super) serving: HashMap<ServeId, Serving>,
@@ -105,6 +108,7 @@ impl Task {
             uploads: Uploads::new(settings.upload.clone()),
             links: Links::default(),
             fetches: BTreeMap::new(),
+            inquiries: Inquiries::default(),
             stirred: BTreeSet::new(),
             serving: HashMap::new(),
             judging: Judging::default(),
@@ -178,6 +182,7 @@ impl Task {
             Input::Run { fetch, run, step } => self.run_step(fetch, run, step, now),
             Input::Reading { fetch, place } => self.reading(fetch, place, now),
             Input::Shown { fetch, token } => self.shown(fetch, token),
+            Input::ShownFor { inquiry, token } => self.shown_for(inquiry, token),
             Input::Judged { link, id, holds_for, want_metainfo } => self.judged(link, id, holds_for, want_metainfo, now),
             Input::Metainfo { link, id, metainfo } => self.answer(link, id, metainfo, now),
             Input::Served { id, bytes, took } => self.served(id, bytes, took, now),
@@ -193,6 +198,8 @@ impl Task {
             Order::Fetch { id, wanted, out } => self.begin(id, *wanted, out, now),
             Order::Landed { topic, piece } => self.landed(&topic, piece),
             Order::Drop(id) => self.end(id),
+            Order::AskAbout { id, topic, patience, out } => self.ask_about(id, topic, patience, out, now),
+            Order::StopAsking(id) => self.stop_asking(id),
             Order::Share(topic) => self.share(topic, now),
             Order::Join(address) => self.join(address, now),
             Order::Found { registry, trackers } => self.found(&registry, trackers, now),
@@ -228,6 +235,7 @@ impl Task {
     /// What comes to an end by itself.
     fn tick(&mut self, now: Moment) {
         self.end_forsaken(now);
+        self.end_inquiries(now);
         self.end_rights(now);
         for peer in self.book.whom_to_drop(now) {
             if let Some(link) = self.links.of(&peer) {
@@ -235,7 +243,7 @@ impl Task {
             }
         }
         self.ask_joins(now);
-        self.may_dial |= !self.fetches.is_empty();
+        self.may_dial |= !self.fetches.is_empty() || !self.inquiries.is_empty();
     }
 
     async fn leave(&mut self) {

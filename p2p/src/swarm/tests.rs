@@ -5,6 +5,7 @@ mod faults;
 mod fetching;
 mod guests;
 mod host;
+mod inquiring;
 mod lone;
 mod raw;
 mod strangers;

@@ -1,13 +1,13 @@
 //! `GET` and `HEAD /v2/<name>/manifests/<tag-or-digest>`: the bytes as they were pushed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use jiff::Timestamp;
-use longshore_oci::{Reference, RepositoryName, VerdictLifetime, media_type};
+use longshore_oci::{ManifestVoucher, Reference, RepositoryName, VerdictLifetime, media_type};
 
-use super::{Call, Outcome, admission, reply};
+use super::{Call, Outcome, admission, manifest_voucher, reply};
 use crate::{
     error::Error,
     policy::{self, Violation},
@@ -20,8 +20,10 @@ use crate::{
 struct Leave {
     /// What they warn of.
     warnings: Vec<Violation>,
-    /// How long a cache may go by that.
-    lifetime: HeaderValue,
+    /// For how long that stands; `None` where the time alone does not change it.
+    stands_for: Option<Duration>,
+    /// Whether whoever may pull from the repository has the same leave.
+    is_for_all: bool,
 }
 
 pub async fn manifest_get<B>(registry: &Arc<Registry>, name: RepositoryName, reference: Reference, call: &Call<B>) -> Outcome {
@@ -33,7 +35,7 @@ pub async fn manifest_get<B>(registry: &Arc<Registry>, name: RepositoryName, ref
     if !media_type::is_accepted(accept, &manifest.media_type) {
         return Err(Error::NotAcceptable(manifest.media_type.clone()));
     }
-    let Leave { warnings, lifetime } = require_policies(registry, &key.0, &manifest, call).await?;
+    let Leave { warnings, stands_for, is_for_all } = require_policies(registry, &key.0, &manifest, call).await?;
     let is_known = reply::is_known(call.header(header::IF_NONE_MATCH), &manifest.digest);
     let mut response = if is_known {
         reply::status(StatusCode::NOT_MODIFIED)
@@ -51,7 +53,12 @@ pub async fn manifest_get<B>(registry: &Arc<Registry>, name: RepositoryName, ref
     }
     headers.insert("docker-content-digest", reply::digest_value(&manifest.digest));
     headers.insert(header::ETAG, reply::entity_tag(&manifest.digest));
-    headers.insert(VerdictLifetime::HEADER, lifetime);
+    headers.insert(VerdictLifetime::HEADER, registry.limits.verdicts.header(stands_for));
+    if is_for_all && call.parts.headers.contains_key(ManifestVoucher::HEADER) {
+        let lifetime = registry.limits.verdicts.lifetime_of(stands_for);
+        let voucher = Box::pin(manifest_voucher::voucher(registry, &key, &manifest, lifetime)).await?;
+        headers.extend(voucher.map(|voucher| (HeaderName::from_static(ManifestVoucher::HEADER), voucher)));
+    }
     reply::warn(&mut response, &warnings);
     Ok(response)
 }
@@ -63,18 +70,18 @@ async fn require_policies<B>(
     manifest: &StoredManifest,
     call: &Call<B>,
 ) -> Result<Leave, Error> {
-    let limits = &registry.limits.verdicts;
     let document = registry.policies.current();
-    if !document.asks_of_pulls(name) || call.caller.may_pull_unsigned(name) {
-        return Ok(Leave { warnings: Vec::new(), lifetime: limits.header(None) });
+    let is_for_all = !document.asks_of_pulls(name);
+    if is_for_all || call.caller.may_pull_unsigned(name) {
+        return Ok(Leave { warnings: Vec::new(), stands_for: None, is_for_all });
     }
     Author::concerning(&manifest.digest);
     // Most requests have no need of it, and would have to make room.
     let judged = Box::pin(verdicts::judge(registry, &document, name, &manifest.digest)).await?;
-    let lifetime = limits.header(judged.stands_for(Timestamp::now()));
+    let stands_for = judged.stands_for(Timestamp::now());
     if judged.is_evidence {
-        return Ok(Leave { warnings: Vec::new(), lifetime });
+        return Ok(Leave { warnings: Vec::new(), stands_for, is_for_all: true });
     }
     let warnings = registry.policies.settle(policy::verdict(&judged.judgements, admission::authority(registry, &call.parts)))?;
-    Ok(Leave { warnings, lifetime })
+    Ok(Leave { warnings, stands_for, is_for_all: true })
 }

@@ -19,6 +19,7 @@ mod lingering;
 mod manifest_delete;
 mod manifest_get;
 mod manifest_put;
+mod manifest_voucher;
 mod metainfo;
 mod noting;
 mod page;

@@ -1,12 +1,15 @@
 //! What is believed of all that is remembered, and for how long: by the cache's own settings, and by what an upstream has said of how long
 //! its verdict holds.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use longshore_oci::VerdictLifetime;
 
 use super::{Book, Question, Remembered, Right, Sureness};
-use crate::grants::{Now, Place, What, Who};
+use crate::{
+    grants::{Now, Place, What, Who},
+    statements::Vouched,
+};
 
 /// How long an upstream that answers is believed that a repository has something.
 const LINK_HOLDS: Duration = Duration::from_hours(24);
@@ -31,6 +34,12 @@ impl Remembered {
     fn is_past(&self, now: Now) -> bool {
         self.lifetime.is_some_and(|lifetime| self.age(now) >= lifetime.stale_if_error)
     }
+}
+
+/// What is believed by an upstream's signed word.
+fn by_word(vouched: Option<&Vouched>, now: Now) -> Believed {
+    let left = |vouched: &Vouched| Duration::try_from(vouched.ends_at().duration_since(now.time)).unwrap_or_default();
+    Believed { lifetime: vouched.map(|vouched| VerdictLifetime::new(Duration::ZERO, left(vouched))) }
 }
 
 impl Book {
@@ -67,9 +76,16 @@ impl Book {
         }
         if *who == Who::Shared {
             // As of blobs, but for a verdict that is known to be over.
-            let is_past = remembered.is_some_and(|remembered| remembered.is_past(now));
+            let vouched = self.vouched(place, what);
+            let is_past = match (&vouched, remembered) {
+                (Some(vouched), _) if vouched.counts(now.time) => false,
+                (_, Some(remembered)) => remembered.is_past(now),
+                // It was signed a restart ago.
+                (vouched, None) => vouched.is_some(),
+            };
             let is_open = !is_past && self.is_linked(place, what, sureness, now) && !self.is_closed_to_all(place);
-            return is_open.then(|| remembered.map_or(Believed { lifetime: None }, |remembered| remembered.believed(now)));
+            let told = remembered.filter(|remembered| !remembered.is_past(now)).map(|remembered| remembered.believed(now));
+            return is_open.then(|| told.unwrap_or_else(|| by_word(vouched.as_deref(), now)));
         }
         // The repository was closed to them since, if that is not remembered any more.
         if !self.lets_in(place, who, sureness, now) {
@@ -78,6 +94,11 @@ impl Book {
         if let Some(remembered) = remembered.filter(|remembered| self.is_believed(&right, *remembered, sureness, now)) {
             return Some(remembered.believed(now));
         }
+        // What is signed is for all who are let into the repository.
+        let vouched = self.vouched(place, what).filter(|vouched| vouched.counts(now.time));
+        if vouched.is_some() && self.is_linked(place, what, sureness, now) {
+            return Some(by_word(vouched.as_deref(), now));
+        }
         if *who != Who::Anybody {
             return None;
         }
@@ -85,6 +106,11 @@ impl Book {
         let seen = self.public.seen(place, what.manifest(), self.reset_at(place), now)?;
         let left = |until| Duration::try_from(now.time.duration_until(until)).unwrap_or_default();
         Some(Believed { lifetime: seen.until.map(|until| VerdictLifetime::new(Duration::ZERO, left(until))) })
+    }
+
+    /// What the upstream has signed of a manifest.
+    fn vouched(&self, place: &Place, what: &What) -> Option<Arc<Vouched>> {
+        self.statements.manifest(place, what.manifest()?)
     }
 
     /// Whether the repository was closed to the account that all share, and nothing of it was open since.

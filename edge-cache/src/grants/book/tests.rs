@@ -1,5 +1,6 @@
 mod lifetimes;
 mod restarts;
+mod vouched;
 
 use std::sync::OnceLock;
 

@@ -1,6 +1,7 @@
 //! Neighbours in a swarm.
 
 use super::*;
+use crate::statements::{Vouched, tag_topic};
 
 const PEER: &str = "peer-a";
 const PATIENT: Duration = Duration::from_secs(20);
@@ -217,4 +218,37 @@ async fn what_the_cache_itself_may_see_it_has_seen() {
     bed.grants.has(&bed.upstream, &name, &what).await.unwrap();
     assert_eq!(bed.heads(), asked, "it is known");
     assert!(!bed.grants.memory.book.may_pull(&bed.place(), &Who::Anybody, Now::read()), "that is no right of anybody's");
+}
+
+/// A neighbour has a manifest, and what a tag names, by the registry's word for it, and no longer than that counts.
+#[tokio::test]
+async fn a_manifest_is_a_peer_s_while_the_registry_s_word_counts() {
+    let bed = Bed::with_blob(LONG).await;
+    let good = bed.signed(&token());
+    let (manifest, now) = (What::Manifest(Digest::of(Algorithm::Sha256, b"manifest")), Timestamp::now().as_second());
+    assert_eq!(bed.judge(&manifest, PEER, Some(&good)).await, Err(PeerDenied::Absent), "nobody has given their word");
+    let vouch = |stale_until| {
+        let said = ManifestVoucher {
+            issued_at: now,
+            repository: "team/app".parse().unwrap(),
+            digest: manifest.digest().clone(),
+            media_type: "application/vnd.oci.image.manifest.v1+json".into(),
+            tag: Some("v1".parse().unwrap()),
+            is_whole: false,
+            stale_until,
+        };
+        bed.grants.note_vouched(&bed.place(), &said, std::iter::empty());
+        bed.grants.statements().add_manifest(bed.upstream.key(), Vouched { text: "signed".into(), said });
+    };
+    vouch(now + 20);
+    let tag = What::Blob(tag_topic(&"v1".parse().unwrap()));
+    for what in [&manifest, &tag] {
+        assert_eq!(bed.judge(what, PEER, Some(&good)).await.unwrap().as_second(), now + 20, "sooner than the token ends");
+        assert_eq!(bed.judge(what, "peer-b", Some(&good)).await, Err(PeerDenied::Token("is another peer's")));
+        assert_eq!(bed.judge(what, PEER, None).await, Err(PeerDenied::Private));
+    }
+    vouch(now);
+    for what in [&manifest, &tag] {
+        assert_eq!(bed.judge(what, PEER, Some(&good)).await, Err(PeerDenied::Absent), "it is over");
+    }
 }

@@ -15,6 +15,7 @@ use crate::{
     moment::Moment,
     plane::SendError,
     swarm::{arrival::FetchId, input::Input, link::LinkId, task::Task},
+    topic::TopicKey,
     wire::{Opened, Token, TopicId},
 };
 
@@ -76,13 +77,25 @@ impl Task {
         let Some(fetch) = self.fetches.get(&id).filter(|fetch| fetch.shown.is_some() && fetch.at.len() < most) else {
             return Vec::new();
         };
-        let is_silent = self.announcing.leading(&fetch.key).is_none();
-        let mut said: Vec<_> = self.book.holders(&fetch.key, now).map(|(peer, holds)| (holds, peer)).collect();
+        let links = self.links_to_holders(&fetch.key, fetch.again.iter().copied(), now);
+        links.into_iter().filter(|link| !fetch.at.contains_key(link)).collect()
+    }
+
+    /// The connections to the peers that may know of a blob: those first that are said to, then these, then all who may though nobody says
+    /// it.
+    pub(in crate::swarm) fn links_to_holders(
+        &self,
+        key: &TopicKey,
+        and: impl Iterator<Item = PeerId>,
+        now: Moment,
+    ) -> Vec<LinkId> {
+        let is_silent = self.announcing.leading(key).is_none();
+        let mut said: Vec<_> = self.book.holders(key, now).map(|(peer, holds)| (holds, peer)).collect();
         said.sort_unstable();
-        let said = said.into_iter().map(|(_, peer)| peer).chain(fetch.again.iter().copied());
+        let said = said.into_iter().map(|(_, peer)| peer).chain(and);
         let may_know = |peer: &PeerId| self.book.is_found(peer) || (is_silent && self.book.is_tracked(peer));
         let others = self.links.iter().filter(|(_, link)| may_know(&link.peer.id)).map(|(link, _)| link);
-        said.filter_map(|peer| self.links.of(&peer)).chain(others).filter(|link| !fetch.at.contains_key(link)).collect()
+        said.filter_map(|peer| self.links.of(&peer)).chain(others).collect()
     }
 
     /// Opens a blob at a peer that may know of it, where that was not done and there is room for one peer more.
@@ -97,7 +110,8 @@ impl Task {
             return;
         }
         // A peer takes a topic once; what another download gets of it is here for this one as well.
-        if self.fetches.values().any(|other| other.key == key && other.at.contains_key(&link_id)) {
+        let is_got = self.fetches.values().any(|other| other.key == key && other.at.contains_key(&link_id));
+        if is_got || self.inquiries.is_asked_at(&key, link_id) {
             return;
         }
         let Some(fetch) = self.fetches.get_mut(&id) else { return };

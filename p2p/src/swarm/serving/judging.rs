@@ -144,10 +144,10 @@ impl Task {
         if !want_metainfo {
             return self.answer(link_id, id, None, now);
         }
-        let (holdings, inputs, digest) = (self.holdings.clone(), self.inputs.clone(), theirs.topic.digest.clone());
+        let (holdings, inputs, topic) = (self.holdings.clone(), self.inputs.clone(), theirs.topic.clone());
         let patience = self.settings.callback_timeout;
         tokio::spawn(async move {
-            let metainfo = answer_of("metainfo", patience, holdings.metainfo(&digest)).await.flatten();
+            let metainfo = answer_of("metainfo", patience, holdings.metainfo(&topic)).await.flatten();
             let _ = inputs.send(Input::Metainfo { link: link_id, id, metainfo }).await;
         });
     }

@@ -98,13 +98,13 @@ impl Task {
             self.refuse(link_id, id, now);
             return false;
         }
-        let (digest, sender, piece, serve_id) = (theirs.topic.digest.clone(), link.sender.clone(), serve.piece, serve.id);
+        let (topic, sender, piece, serve_id) = (theirs.topic.clone(), link.sender.clone(), serve.piece, serve.id);
         let (holdings, inputs, cancelled) = (self.holdings.clone(), self.inputs.clone(), CancellationToken::new());
         let (patience, limit) = (self.settings.callback_timeout, self.settings.upload.serve_timeout);
         self.serving.insert(serve.id, Serving { link: link_id, id, piece, cancelled: cancelled.clone() });
         tokio::spawn(async move {
             let begun = Instant::now();
-            let reading = answer_of("read", patience, holdings.read(&digest, piece));
+            let reading = answer_of("read", patience, holdings.read(&topic, piece));
             let read = cancelled.run_until_cancelled(reading).await.flatten();
             let bytes = if let Some(bytes) = read.flatten() {
                 let length = bytes.len() as u64;

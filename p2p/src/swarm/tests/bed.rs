@@ -82,6 +82,8 @@ type Content = (Geometry, Vec<Option<Bytes>>);
 #[derive(Default)]
 pub struct Shelf {
     blobs: Mutex<HashMap<Digest, Content>>,
+    /// What it tells of a blob.
+    pub metainfo: Mutex<HashMap<Digest, Bytes>>,
     /// Whether it sends what is not so.
     pub lies: AtomicBool,
     /// Whether it can't read what it has.
@@ -90,9 +92,9 @@ pub struct Shelf {
 
 #[async_trait]
 impl Holdings for Shelf {
-    fn kept(&self, digest: &Digest) -> Option<Kept> {
+    fn kept(&self, topic: &Topic) -> Option<Kept> {
         let blobs = self.blobs.lock().unwrap();
-        let (geometry, content) = blobs.get(digest)?;
+        let (geometry, content) = blobs.get(&topic.digest)?;
         let mut pieces = PieceSet::none_of(geometry.pieces());
         for (piece, _) in (0..).zip(content).filter(|(_, bytes)| bytes.is_some()) {
             pieces.insert(PieceIndex(piece));
@@ -100,8 +102,8 @@ impl Holdings for Shelf {
         Some(Kept { geometry: *geometry, pieces })
     }
 
-    async fn read(&self, digest: &Digest, piece: PieceIndex) -> Option<Bytes> {
-        let bytes = self.blobs.lock().unwrap().get(digest)?.1[piece.0 as usize].clone()?;
+    async fn read(&self, topic: &Topic, piece: PieceIndex) -> Option<Bytes> {
+        let bytes = self.blobs.lock().unwrap().get(&topic.digest)?.1[piece.0 as usize].clone()?;
         if self.is_broken.load(Ordering::Relaxed) {
             return None;
         }
@@ -113,8 +115,8 @@ impl Holdings for Shelf {
         Some(bytes)
     }
 
-    async fn metainfo(&self, _: &Digest) -> Option<Bytes> {
-        None
+    async fn metainfo(&self, topic: &Topic) -> Option<Bytes> {
+        self.metainfo.lock().unwrap().get(&topic.digest).cloned()
     }
 }
 
@@ -326,7 +328,7 @@ impl Running {
         let pieces = blob.geometry.pieces();
         let nothing = || (blob.geometry, vec![None; pieces as usize]);
         self.shelf.blobs.lock().unwrap().entry(blob.digest.clone()).or_insert_with(nothing);
-        let here = self.shelf.kept(&blob.digest).unwrap().pieces;
+        let here = self.shelf.kept(&blob.topic()).unwrap().pieces;
         let origin = Spring {
             content: blob.content.clone(),
             bytes_per_second: self.spring.origin_rate,

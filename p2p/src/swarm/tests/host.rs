@@ -49,18 +49,18 @@ pub struct Ways {
 
 #[async_trait]
 impl Holdings for Ways {
-    fn kept(&self, digest: &Digest) -> Option<Kept> {
-        let is_here = *digest == self.blob.digest && self.has_blob.load(Ordering::Relaxed);
+    fn kept(&self, topic: &Topic) -> Option<Kept> {
+        let is_here = topic.digest == self.blob.digest && self.has_blob.load(Ordering::Relaxed);
         let geometry = self.blob.geometry;
         is_here.then(|| Kept { geometry, pieces: PieceSet::all_of(geometry.pieces()) })
     }
 
-    async fn read(&self, _: &Digest, piece: PieceIndex) -> Option<Bytes> {
+    async fn read(&self, _: &Topic, piece: PieceIndex) -> Option<Bytes> {
         self.may_read.acquire().await.unwrap().forget();
         Some(self.blob.content[piece.0 as usize].clone())
     }
 
-    async fn metainfo(&self, _: &Digest) -> Option<Bytes> {
+    async fn metainfo(&self, _: &Topic) -> Option<Bytes> {
         self.may_tell_metainfo.acquire().await.unwrap().forget();
         Some("{}".into())
     }

@@ -72,7 +72,7 @@ async fn what_is_not_the_blob_as_a_whole_is_dropped() {
     drop(cache.read_by(&swarm, "").await);
     let wrong = cache.blobs.0.metrics.wrong.with_label_values(&["liar"]);
     until(|| wrong.get() == 1).await;
-    until(|| cache.blobs.kept(&swarm.digest()).is_none()).await;
+    until(|| cache.blobs.kept(&swarm.digest(), SCRIPTED).is_none()).await;
     assert_eq!((swarm.begun(), swarm.brought_once()), (1, 4));
     assert_eq!(cache.whole(&honest).await.unwrap(), honest.content);
 }

@@ -44,7 +44,7 @@ async fn what_memory_has_of_a_dropped_blob_is_not_gathered() {
     let (digest, shared) = (swarm.digest(), &cache.blobs.0);
     cache.read_by(&swarm, "").await.unwrap();
     until(|| shared.provenance.is_whole_checked(&digest)).await;
-    let first = cache.blobs.kept(&digest).unwrap().hashes().get(PieceIndex(0)).unwrap();
+    let first = cache.blobs.kept(&digest, SCRIPTED).unwrap().hashes().get(PieceIndex(0)).unwrap();
     assert!(cache.store.evict(&digest).await.unwrap());
     until(|| !shared.provenance.is_known(&digest)).await;
     shared.hot.forget(&first);
@@ -59,18 +59,18 @@ async fn what_memory_has_of_a_dropped_blob_is_not_gathered() {
 async fn what_is_here_is_had_without_a_source() {
     let (cache, swarm) = (Cache::new(1 << 30, 0, 4 << 20), Swarm::of(3_500_000));
     let (digest, blobs) = (swarm.digest(), &cache.blobs);
-    assert!(blobs.kept(&digest).is_none());
-    assert!(blobs.read_kept(&digest, PieceIndex(0)).await.unwrap().is_none());
+    assert!(blobs.kept(&digest, SCRIPTED).is_none());
+    assert!(blobs.read_kept(&digest, SCRIPTED, PieceIndex(0)).await.unwrap().is_none());
     swarm.hold();
     let reading = cache.reader_at(&swarm, 2).await;
     swarm.pieces.add_permits(1);
     drop(reading.await.unwrap());
     until(|| swarm.landed() == 1).await;
-    assert_eq!(blobs.kept(&digest).unwrap().present().count(), 1);
-    let piece = blobs.read_kept(&digest, PieceIndex(2)).await.unwrap().unwrap();
+    assert_eq!(blobs.kept(&digest, SCRIPTED).unwrap().present().count(), 1);
+    let piece = blobs.read_kept(&digest, SCRIPTED, PieceIndex(2)).await.unwrap().unwrap();
     assert_eq!(piece, swarm.behind.content.slice(2 << 20..3 << 20));
     for missing in [0, 3, 4] {
-        assert!(blobs.read_kept(&digest, PieceIndex(missing)).await.unwrap().is_none());
+        assert!(blobs.read_kept(&digest, SCRIPTED, PieceIndex(missing)).await.unwrap().is_none());
     }
     // Who holds it pays for it.
     let others = join_all((0..3).map(|_| blobs.0.hot.room_for(PIECE_BYTES))).await;
@@ -84,7 +84,7 @@ async fn what_is_here_is_had_without_a_source() {
     bytes[2 << 20] ^= 1;
     fs::write(&path, bytes).unwrap();
     drop(others);
-    assert!(blobs.read_kept(&digest, PieceIndex(2)).await.unwrap().is_none());
+    assert!(blobs.read_kept(&digest, SCRIPTED, PieceIndex(2)).await.unwrap().is_none());
     assert_eq!((swarm.begun(), swarm.behind.asked().len()), (1, 0));
 }
 
@@ -94,6 +94,6 @@ async fn where_memory_is_short_what_is_here_is_told_apart_from_what_is_not() {
     cache.whole(&source).await.unwrap();
     until(|| cache.blobs.0.provenance.is_whole_checked(&source.digest())).await;
     let _all = join_all((0..4).map(|_| cache.blobs.0.hot.room_for(PIECE_BYTES))).await;
-    assert!(cache.blobs.read_kept(&source.digest(), PieceIndex(0)).await.is_err());
-    assert!(cache.blobs.read_kept(&source.digest(), PieceIndex(9)).await.unwrap().is_none());
+    assert!(cache.blobs.read_kept(&source.digest(), SCRIPTED, PieceIndex(0)).await.is_err());
+    assert!(cache.blobs.read_kept(&source.digest(), SCRIPTED, PieceIndex(9)).await.unwrap().is_none());
 }
