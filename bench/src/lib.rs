@@ -22,4 +22,5 @@ pub mod options;
 pub mod report;
 pub mod rounds;
 pub mod run;
+pub mod simulate;
 pub mod trust;
