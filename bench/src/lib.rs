@@ -23,4 +23,5 @@ pub mod report;
 pub mod rounds;
 pub mod run;
 pub mod simulate;
+pub mod transfer;
 pub mod trust;

@@ -10,6 +10,7 @@ use crate::cases::{CASES, Case};
 use crate::edge::case::{EDGE_CASES, EdgeCase};
 use crate::error::BenchError;
 use crate::simulate::SimulateOptions;
+use crate::transfer::TransferOptions;
 
 /// Where the registries keep their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,6 +71,8 @@ pub struct Options {
 pub enum Other {
     /// Simulate swarms, by the product's own decisions
     Simulate(SimulateOptions),
+    /// Measure how fast pieces go from one peer to one other, beside plain TLS
+    Transfer(TransferOptions),
 }
 
 impl Options {

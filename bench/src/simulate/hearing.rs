@@ -16,7 +16,7 @@ use super::{
     network::{By, Parcel},
     post::{Letter, Said},
     shape::Kind,
-    world::{World, moment, place, span},
+    world::{World, moment, place},
 };
 
 /// When to ask again for a piece that is not here.
@@ -31,7 +31,6 @@ impl World {
             Said::Gone => self.lost(me, from),
             Said::Open(topic) => self.opens(me, from, topic),
             Said::Opened(topic, pieces, records) => self.opened(me, from, topic, &pieces, records),
-            Said::Refused(topic) => self.refused(me, from, topic),
             Said::Close(topic) => self.closes(me, from, topic),
             Said::Have(topic, piece) => self.has(me, from, topic, piece),
             Said::Ask(topic, piece) => self.asked(me, from, topic, piece),
@@ -99,25 +98,13 @@ impl World {
         }
     }
 
-    fn refused(&mut self, me: u32, from: u32, topic: u8) {
-        let peer = self.records[place(from)].peer;
-        let node = &mut self.nodes[place(me)];
-        let fetch = &mut node.fetches[usize::from(topic)];
-        if fetch.at.remove(&from).is_some_and(|at| at.is_open) {
-            fetch.download.drop_peer(peer);
-        }
-        fetch.refused.insert(from, self.now + span(self.shape.settings.refused_for));
-        fetch.is_stirred = true;
-        node.book.unsay(&fetch.key, &peer);
-        node.may_dial = true;
-    }
-
     /// A peer needs nothing more of a layer.
     fn closes(&mut self, me: u32, from: u32, topic: u8) {
         let node = &mut self.nodes[place(me)];
         let Some(link) = node.links.get_mut(&from) else { return };
         link.theirs &= !(1 << topic);
-        let asked: Vec<_> = node.serving.iter().filter(|(_, (to, of, _))| (*to, *of) == (from, topic)).map(|(id, _)| *id).collect();
+        let asked: Vec<_> =
+            node.serving.iter().filter(|(_, (to, of, _))| (*to, *of) == (from, topic)).map(|(id, _)| *id).collect();
         for serve in asked {
             self.stop(me, from, serve);
         }

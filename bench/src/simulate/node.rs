@@ -148,8 +148,7 @@ impl Node {
             is_over: false,
         };
         let fetches: Vec<_> = keys.iter().map(fetch).collect();
-        let view =
-            TrackerView { due: vec![NEVER; keys.len()], is_told: false, failures: 0, rests_until: 0, is_connected: false };
+        let view = TrackerView { due: vec![NEVER; keys.len()], is_told: false, failures: 0, rests_until: 0, is_connected: false };
         Self {
             kind,
             id: record.peer,

@@ -28,8 +28,6 @@ pub enum Said {
     Open(u8),
     /// It is open: what the peer has of it, and who else has to do with it.
     Opened(u8, Box<PieceSet>, Vec<PeerRecord>),
-    /// It is not, or not any more.
-    Refused(u8),
     /// The peer needs nothing more of it.
     Close(u8),
     /// The peer has one more piece.

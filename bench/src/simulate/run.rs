@@ -58,7 +58,8 @@ fn charts(runs: &[Simulated]) -> Vec<(String, Chart)> {
     sizes.dedup();
     for (nodes, zones) in &sizes {
         let those = runs.iter().filter(|run| (run.figures.nodes, run.figures.zones) == (*nodes, *zones));
-        let line = |run: &Simulated| Line { name: chart::name_of(run.figures.scenario), points: chart::shares(&run.figures.ratios) };
+        let line =
+            |run: &Simulated| Line { name: chart::name_of(run.figures.scenario), points: chart::shares(&run.figures.ratios) };
         charts.push((
             format!("cdf-{nodes}-{zones}"),
             Chart {

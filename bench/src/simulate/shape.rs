@@ -82,10 +82,16 @@ pub struct Shape {
     pub settings: SwarmSettings,
 }
 
+/// How many other nodes each keeps in mind at most: what a node of the product does would take gigabytes for a thousand nodes. It wants 24
+/// for a layer.
+const MOST_RECORDS: usize = 256;
+
 impl Shape {
     /// One with everything but its size and its fate as it is by default.
     pub fn of(scenario: Scenario, nodes: u32, zones: u32) -> Self {
         let link_bits = 200_000_000;
+        let mut settings = SwarmSettings::new(([127, 0, 0, 1], 0).into());
+        settings.acquaintance.records = MOST_RECORDS;
         Self {
             scenario,
             nodes,
@@ -103,7 +109,7 @@ impl Shape {
             landing: 2 * MS,
             rights: MS / 5,
             origin_delay: 2 * MS,
-            settings: SwarmSettings::new(([127, 0, 0, 1], 0).into()),
+            settings,
         }
     }
 

@@ -9,8 +9,20 @@ pub(super) fn render(runs: &[Simulated]) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header([
-        "scenario", "nodes", "zones", "p50", "p99", "max", "unfinished", "copies/zone", "neighbours", "wasted", "seconds", "wall",
-        "events/s", "peak",
+        "scenario",
+        "nodes",
+        "zones",
+        "p50",
+        "p99",
+        "max",
+        "unfinished",
+        "copies/zone",
+        "neighbours",
+        "wasted",
+        "seconds",
+        "wall",
+        "events/s",
+        "peak",
     ]);
     for Simulated { figures, wall_seconds, peak_resident_bytes } in runs {
         let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
