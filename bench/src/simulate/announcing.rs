@@ -41,8 +41,8 @@ impl World {
     /// The tracker that says who fetches a layer from the origin: the first that answers.
     pub(super) fn leading(&self, me: u32, topic: u8) -> Option<usize> {
         let node = &self.nodes[place(me)];
-        let ranked = self.ranked[usize::from(topic)].iter().copied().filter(|tracker| *tracker < self.trackers.len());
-        ranked.into_iter().find(|tracker| node.trackers[*tracker].failures == 0)
+        let mut ranked = self.ranked[usize::from(topic)].iter().copied().filter(|tracker| *tracker < self.trackers.len());
+        ranked.find(|tracker| node.trackers[*tracker].failures == 0)
     }
 
     /// Tells the trackers what is due.
@@ -93,10 +93,8 @@ impl World {
     /// An announcement has come to its tracker.
     pub(super) fn announced(&mut self, number: u32) {
         let Some(Call { node, tracker, asked_at, topics, announcements }) = self.calls[place(number)].take() else { return };
-        if self.calls.last().is_some_and(Option::is_none) {
-            while self.calls.last().is_some_and(Option::is_none) {
-                self.calls.pop();
-            }
+        while self.calls.last().is_some_and(Option::is_none) {
+            self.calls.pop();
         }
         let record = &self.records[place(node)];
         let now = moment(self.now);

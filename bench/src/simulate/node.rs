@@ -45,6 +45,7 @@ pub struct At {
 
 /// What a node has of a layer, and how it gets the rest.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, as in the product's task")]
 pub struct Fetch {
     /// Its name.
     pub key: TopicKey,

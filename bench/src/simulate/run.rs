@@ -50,6 +50,9 @@ pub fn simulate(options: &SimulateOptions) -> Result<(), BenchError> {
     Ok(())
 }
 
+/// What is drawn over the sizes: its file's name, its title, and the figure.
+type Measure = (&'static str, &'static str, fn(&Figures) -> Option<f64>);
+
 /// How many nodes are done by when, of each size and number of zones; and over the sizes what each scenario came to.
 fn charts(runs: &[Simulated]) -> Vec<(String, Chart)> {
     let mut charts = Vec::new();
@@ -69,7 +72,6 @@ fn charts(runs: &[Simulated]) -> Vec<(String, Chart)> {
             },
         ));
     }
-    type Measure = (&'static str, &'static str, fn(&Figures) -> Option<f64>);
     let measures: [Measure; 5] = [
         ("p50", "Time ÷ bound, the median, over nodes", |figures| figures.percentile(50)),
         ("p99", "Time ÷ bound, 99 % of nodes, over nodes", |figures| figures.percentile(99)),

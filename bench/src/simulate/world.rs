@@ -212,12 +212,12 @@ impl World {
             return;
         }
         (node.has_begun, node.begun) = (true, self.now);
-        let none = PieceSet::none_of(self.shape.pieces);
+        let nothing = PieceSet::none_of(self.shape.pieces);
         for (topic, fetch) in (0_u8..).zip(&mut node.fetches) {
             let geometry = longshore_oci::piece::Geometry::new(u64::from(self.shape.pieces) * PIECE_BYTES);
             let geometry = geometry.expect("a layer of the image is not that long");
             let settings = self.shape.settings.download;
-            fetch.download = Download::new(geometry, &none, settings, moment(self.now), &mut node.rng);
+            fetch.download = Download::new(geometry, &nothing, settings, moment(self.now), &mut node.rng);
             (fetch.begun, fetch.is_stirred) = (self.now, true);
             for tracker in &mut node.trackers[..self.trackers.len()] {
                 tracker.due[usize::from(topic)] = 0;

@@ -58,7 +58,7 @@ impl Content {
     fn new() -> Self {
         let mut dice = Dice::new(7);
         let words = PIECE_BYTES / 8;
-        let mut piece = |_| Bytes::from_iter((0..words).flat_map(|_| dice.next_bits().to_le_bytes()));
+        let mut piece = |_| (0..words).flat_map(|_| dice.next_bits().to_le_bytes()).collect::<Bytes>();
         let pieces: Vec<_> = (0..PIECES).map(&mut piece).collect();
         let hashes: Vec<u8> = pieces.iter().flat_map(|piece| *blake3::hash(piece).as_bytes()).collect();
         Self { pieces, hashes: PieceHashes::from_bytes(&hashes).expect("each hash is whole") }

@@ -33,7 +33,7 @@ pub(super) async fn move_pieces(content: &Content, count: u32, is_checked: bool)
     let content_there = content.clone();
     tasks.spawn(async move { serve(listener.accept().await, content_there).await });
     let Connection { sender, mut reader, writer, .. } = dial(&here, address, there.id()).await.map_err(failed("dial"))?;
-    tasks.spawn(async move { drop(writer.run().await) });
+    tasks.spawn(async move { _ = writer.run().await });
 
     let topic = Topic {
         registry: Arc::from("localhost"),
@@ -84,12 +84,12 @@ async fn next(reader: &mut Reader) -> Result<Event, BenchError> {
 async fn serve(connection: Connection, content: Content) {
     let Connection { sender, mut reader, writer, .. } = connection;
     let mut tasks = JoinSet::new();
-    tasks.spawn(async move { drop(writer.run().await) });
+    tasks.spawn(async move { _ = writer.run().await });
     let geometry = Geometry::new(u64::from(PIECES) * PIECE_BYTES).expect("it is not that long");
     let answer = |id: TopicId| Opened { id, geometry, pieces: PieceSet::all_of(PIECES), metainfo: None };
     while let Ok(event) = reader.next().await {
         match event {
-            Event::Open(open) => drop(sender.opened(answer(open.id))),
+            Event::Open(open) => _ = sender.opened(answer(open.id)),
             Event::Ask { id, piece } => {
                 let bytes = usize::try_from(piece.0).ok().and_then(|at| content.pieces.get(at)).cloned();
                 let sender = sender.clone();
