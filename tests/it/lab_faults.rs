@@ -1,4 +1,5 @@
-//! What goes wrong in a fleet: machines that die, trackers and the registry that are gone, peers that send what is wrong. Every pull ends right or fails clearly within a limit, and no byte is ever wrong.
+//! What goes wrong in a fleet: machines that die, trackers and the registry that are gone, peers that send what is wrong, links that are
+//! cut, clocks that jump. Every pull ends right or fails clearly within a limit, and no byte is ever wrong.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,6 +12,8 @@ longshore_tests::once!(
     a_peer_whose_disk_is_wrong_harms_nobody,
     a_peer_that_lies_is_shunned,
     a_peer_that_is_gone_without_a_word_is_passed_by,
+    a_zone_that_is_cut_off_goes_on_when_it_is_back,
+    clocks_that_jump_stop_nobody,
 );
 
 const MIB: usize = 1 << 20;
@@ -160,4 +163,50 @@ async fn a_peer_that_is_gone_without_a_word_is_passed_by() {
     // It takes about a second by bandwidth; each dial of one that is gone would take as long as the kernel goes on trying, two minutes.
     let longest = pulled.iter().map(|pulled| pulled.took).max().expect("there are some");
     assert!(longest < Duration::from_secs(30), "{longest:?}");
+}
+
+async fn a_zone_that_is_cut_off_goes_on_when_it_is_back() {
+    let (nodes, cut) = (scaled(2, 6), Duration::from_secs(scaled(3, 8) as u64));
+    let (lab, image) = lab_with(LabPlan::new(&[nodes, nodes], Links::equal(SLOW)), 717).await;
+    let pulls = lab.pull_everywhere("v1", &image, LIMIT);
+    lab.nodes[nodes].reaches(RECEIVED, bytes_of(&image) as f64 / 8.0).await;
+    lab.network.join(1, false).await;
+    tokio::time::sleep(cut).await;
+    lab.network.join(1, true).await;
+    let pulled = Lab::ended(pulls).await;
+    assert_right(&pulled[..nodes]);
+    // Who waited too long was told so; whoever asks again has it.
+    let failed: Vec<usize> = (nodes..2 * nodes).filter(|at| !pulled[*at].is_right()).collect();
+    let again = failed.iter().map(|at| lab.nodes[*at].pull("v1", &image, LIMIT));
+    assert_right(&Lab::ended(again.collect()).await);
+}
+
+/// Tokens are of one hour, and each node judges them by its own clock.
+async fn clocks_that_jump_stop_nobody() {
+    let zones = [scaled(4, 8)];
+    let plan = LabPlan { has_accounts: true, has_clocks: true, ..LabPlan::new(&zones, Links::equal(SLOW)) };
+    let lab = Lab::new(plan).await;
+    let (first, second) = (image(718), image(719));
+    let administrator = lab.registry.client().as_basic("admin", longshore_tests::Registry::ADMIN_PASSWORD);
+    for (tag, image) in [("v1", &first), ("v2", &second)] {
+        let (client, image) = (administrator.clone(), Arc::clone(image));
+        lab.registry.machine.inside(async move { client.push_image(Lab::REPOSITORY, tag, &image).await }).await;
+    }
+    assert_right(&Lab::ended(lab.pull_everywhere("v1", &first, LIMIT)).await);
+    // Connected, with tokens that were shown and rights that were granted: now an hour passes at one, and goes back at another.
+    let pulls = lab.pull_everywhere("v2", &second, LIMIT);
+    lab.nodes[2].reaches(RECEIVED, (bytes_of(&first) + bytes_of(&second) / 8) as f64).await;
+    lab.nodes[1].clock().set_ahead(3600 + 60);
+    lab.nodes[2].clock().set_ahead(-3600 - 60);
+    assert_right(&Lab::ended(pulls).await);
+    let (here, ahead) = (lab.nodes[0].seconds_ahead().await, lab.nodes[1].seconds_ahead().await);
+    assert!(here.abs() < 120 && (ahead - 3660).abs() < 120, "the clocks are {here} and {ahead} s ahead");
+    // A date that is told is renewed when its second is over, which takes an hour where the clock went back.
+    let behind = lab.nodes[2].seconds_ahead().await;
+    assert!(behind < -1, "the clock is {behind} s ahead");
+    // Those who have jumped begin with something that they know nothing of yet.
+    let third = image(720);
+    let (client, image) = (administrator, Arc::clone(&third));
+    lab.registry.machine.inside(async move { client.push_image(Lab::REPOSITORY, "v3", &image).await }).await;
+    assert_right(&Lab::ended(lab.pull_everywhere("v3", &third, LIMIT)).await);
 }

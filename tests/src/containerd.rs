@@ -2,28 +2,17 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Account, Namespace, Output, Process, run, temporary_folder, until};
+use crate::{Account, Output, Process, run, temporary_folder, until};
 
 /// A containerd of one test, apart from any other.
 pub struct Containerd {
     process: Process,
     folder: TempDir,
-    /// The words that every command of it begins with.
-    entrance: Vec<String>,
 }
 
 impl Containerd {
     /// One that answers, with nothing in it.
     pub async fn start() -> Self {
-        Self::entered_by(Vec::new()).await
-    }
-
-    /// Like [`Self::start`], in a network of its own: what it pulls comes from there.
-    pub async fn within(namespace: &Namespace) -> Self {
-        Self::entered_by(namespace.entrance()).await
-    }
-
-    async fn entered_by(entrance: Vec<String>) -> Self {
         let folder = temporary_folder("containerd");
         let path = |name: &str| folder.path().join(name).display().to_string();
         let config = format!(
@@ -34,11 +23,10 @@ impl Containerd {
             path("ttrpc")
         );
         std::fs::write(folder.path().join("config.toml"), config).expect("the folder is ours");
-        let words = [&entrance[..], &["containerd".to_owned()]].concat();
-        let process = Process::start("containerd", &words[0], |command| {
-            command.args(&words[1..]).arg("--config").arg(folder.path().join("config.toml"));
+        let process = Process::start("containerd", "containerd", |command| {
+            command.arg("--config").arg(folder.path().join("config.toml"));
         });
-        let mut containerd = Self { process, folder, entrance };
+        let mut containerd = Self { process, folder };
         until("containerd to answer", Duration::from_secs(60), async || {
             let exit = containerd.process.exit_status();
             assert!(exit.is_none(), "containerd ended ({exit:?}):\n{}", containerd.process.output());
@@ -51,9 +39,7 @@ impl Containerd {
     /// Runs `ctr` with these arguments.
     pub async fn ctr(&self, arguments: &[&str]) -> Output {
         let socket = self.folder.path().join("socket").display().to_string();
-        let entrance: Vec<&str> = self.entrance.iter().map(String::as_str).collect();
-        let words = [&entrance[..], &["ctr", "--address", &socket], arguments].concat();
-        run(words[0], &words[1..]).await
+        run("ctr", [&["--address", &socket], arguments].concat()).await
     }
 
     /// `ctr images pull` or `push` of an image, over plain HTTP, as an account. ctr has no login; it is told with each command.

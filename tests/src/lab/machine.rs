@@ -42,16 +42,6 @@ impl Machine {
         format!("{}:5203", self.ip())
     }
 
-    /// The words that a command begins with to be run on it.
-    pub fn entrance(&self) -> Vec<String> {
-        self.namespace.entrance()
-    }
-
-    /// The network that it is in.
-    pub fn namespace(&self) -> &Namespace {
-        &self.namespace
-    }
-
     /// Begins something whose sockets are on the machine.
     pub fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.runtime.as_ref().expect("it is there until the machine is dropped").spawn(work)
