@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need, by name, where it is missing: real servers and real clients. Runs again at no cost.
 #
-# As root on Debian, with apt, go and cargo. Ends with 1, and the names, when something could not be installed.
+# As root on Debian, with apt, go and cargo. Ends with 1, and the names, when something could not be installed; and when the disk that the
+# tests write to has less room than they take, for they would fail in the middle, and in odd ways.
 set -uo pipefail
 
 CRANE=github.com/google/go-containerregistry/cmd/crane@v0.22.1
@@ -16,6 +17,8 @@ NOTATION=github.com/notaryproject/notation/cmd/notation@v1.3.2
 VERSITYGW=github.com/versity/versitygw/cmd/versitygw@v1.8.0
 # The fuzz targets are run by it.
 CARGO_FUZZ=0.13.2
+# How much must be free, in GiB, where the tests write.
+FREE_GIB=${LONGSHORE_TESTS_FREE_GIB:-10}
 
 say() { printf 'install: %s\n' "$*" >&2; }
 
@@ -23,6 +26,7 @@ has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 has_static_c() { command -v gcc >/dev/null && [ -n "$(gcc -print-file-name=libc.a | grep /)" ]; }
 go_bin() { printf '%s/bin' "${GOPATH:-$HOME/go}"; }
 has_cargo_fuzz() { cargo fuzz --version >/dev/null 2>&1; }
+has_faketime() { compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null; }
 has_go_program() { [ -x "$(go_bin)/$1" ] || command -v "$1" >/dev/null; }
 
 # What is missing, as the names of Debian's packages.
@@ -38,6 +42,7 @@ missing_packages() {
   command -v ip >/dev/null || echo iproute2
   command -v openssl >/dev/null || echo openssl
   command -v tar >/dev/null || echo tar
+  has_faketime || echo libfaketime
   has_postgres || echo postgresql
   has_static_c || printf '%s\n' gcc libc6-dev
   # A part of each fuzz target is C++.
@@ -104,6 +109,14 @@ done
 left="$(missing_packages) $(missing_go_programs) $(missing_cargo_programs)"
 if [ -n "${left// /}" ]; then
   say "could not be installed: $(echo $left)"
+  exit 1
+fi
+
+# Where the tests' folder is made; they go by the same variable.
+place=${TMPDIR:-/tmp}
+free=$(df --output=avail --block-size=1G "$place" | tail -n 1 | tr -dc 0-9)
+if [ "${free:-0}" -lt "$FREE_GIB" ]; then
+  say "$place has ${free:-no} GiB free, and the tests take up to $FREE_GIB GiB; TMPDIR names another place, LONGSHORE_TESTS_FREE_GIB another limit"
   exit 1
 fi
 say "everything the tests need is there"

@@ -51,6 +51,8 @@ mod issuer_mistakes;
 mod issuers;
 mod keyless;
 mod keys;
+mod lab;
+mod lab_faults;
 mod lies;
 mod lists;
 mod logins;

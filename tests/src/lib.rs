@@ -4,9 +4,10 @@
 //! cluster of its own, [`S3`] an S3 server over a folder, [`Docker`] and [`Containerd`] daemons of their own, [`Sigstore`] the servers
 //! that signatures without keys take. [`TokenIssuer`] says who workloads are, right or wrong. [`Edge`] is the
 //! binary again, as an edge cache, and [`Upstream`] a registry that lies to it. [`Wire`] goes between two of them, counts
-//! what passes and, when told to, loses, delays, cuts or refuses it.
+//! what passes and, when told to, loses, delays, cuts or refuses it. [`Lab`] is a fleet: a registry and nodes, each on a machine of its
+//! own, with links of known bandwidth between them.
 //!
-//! Invariants: everything listens on loopback, on a port that was free. Every process is ended by its pid, at the latest when the
+//! Invariants: everything listens on loopback, on a port that was free, or in a network that the tests have made. Every process is ended by its pid, at the latest when the
 //! test process ends. Every file lies below one folder, which is gone after that. Nothing waits for a fixed time: [`until`] asks
 //! again until an answer or a limit.
 //!
@@ -30,6 +31,7 @@ mod helm;
 mod image;
 mod index;
 mod issuer;
+mod lab;
 mod layout;
 mod namespace;
 mod old_sigstore;
@@ -68,6 +70,7 @@ pub use helm::Helm;
 pub use image::{Image, artifact, descriptor, digest_of, image_index, media_type};
 pub use index::Index;
 pub use issuer::Issuer;
+pub use lab::{Clock, Lab, LabDaemon, LabPlan, Liar, Links, Machine, Measures, Network, Pulled, Usage};
 pub use layout::{Layout, ROOT_FILE_SYSTEM_WORDS};
 pub use namespace::Namespace;
 pub use old_sigstore::{OldSignature, OldSigstore};

@@ -82,16 +82,29 @@ impl Namespace {
 
     /// Does something on a thread that is in it. A socket belongs to where it was made, whoever uses it.
     fn inside<T: Send>(&self, something: impl FnOnce() -> T + Send) -> T {
-        let namespace = File::open(self.path()).expect("its process is there");
-        let enter = || {
-            let network = Some(LinkNameSpaceType::Network);
-            move_into_link_name_space(namespace.as_fd(), network).expect("root may enter what it has made");
+        let enter = self.entering();
+        let work = || {
+            enter();
             something()
         };
-        std::thread::scope(|scope| scope.spawn(enter).join()).expect("it does not panic")
+        std::thread::scope(|scope| scope.spawn(work).join()).expect("it does not panic")
+    }
+
+    /// What moves the thread that calls it into the namespace.
+    pub(crate) fn entering(&self) -> impl Fn() + Send + Sync + use<> {
+        let namespace = File::open(self.path()).expect("its process is there");
+        move || {
+            let network = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(namespace.as_fd(), network).expect("root may enter what it has made");
+        }
+    }
+
+    /// The process that it is there for as long as.
+    pub(crate) fn holder_pid(&self) -> u32 {
+        self.holder.pid()
     }
 
     fn path(&self) -> String {
-        format!("/proc/{}/ns/net", self.holder.pid())
+        format!("/proc/{}/ns/net", self.holder_pid())
     }
 }

@@ -46,9 +46,7 @@ impl Client {
             match answer.chunk().await {
                 Ok(Some(chunk)) => {
                     let at = usize::try_from(taken.bytes).expect("what fits in memory");
-                    let right =
-                        expected.get(at..).unwrap_or_default().iter().zip(&chunk).take_while(|(right, came)| right == came);
-                    let right = right.count();
+                    let right = right_bytes(expected.get(at..).unwrap_or_default(), &chunk);
                     if right < chunk.len() && taken.wrong_after.is_none() && is_content {
                         taken.wrong_after = Some(taken.bytes + right as u64);
                     }
@@ -68,4 +66,13 @@ impl Client {
         let digest = longshore_oci::Digest::of(longshore_oci::Algorithm::Sha256, content);
         self.take(&format!("/v2/{repository}/blobs/{digest}"), content).await
     }
+}
+
+/// How many bytes at the start of what came are the expected ones.
+fn right_bytes(expected: &[u8], came: &[u8]) -> usize {
+    // Whole chunks are right nearly always, and are compared far faster than byte by byte.
+    if expected.get(..came.len()) == Some(came) {
+        return came.len();
+    }
+    expected.iter().zip(came).take_while(|(right, came)| right == came).count()
 }

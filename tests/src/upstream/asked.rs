@@ -50,7 +50,13 @@ impl Asked {
         self.sent_bytes.load(Ordering::Relaxed)
     }
 
-    pub(super) fn sent(&self, count: usize) {
+    /// Counts bytes that are about to be sent: a client that has them may look at the count at once.
+    pub(super) fn sends(&self, count: usize) {
         self.sent_bytes.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Takes back what was counted and could not be sent.
+    pub(super) fn sends_not(&self, count: usize) {
+        self.sent_bytes.fetch_sub(count as u64, Ordering::Relaxed);
     }
 }

@@ -68,8 +68,11 @@ async fn answer(state: &State, request: &Request, asked: &Asked, outgoing: &mut 
             }
             _ => {}
         }
-        outgoing.write_all(&reply.framed(&reply.body[sent..end])).await.ok()?;
-        asked.sent(end - sent);
+        asked.sends(end - sent);
+        if outgoing.write_all(&reply.framed(&reply.body[sent..end])).await.is_err() {
+            asked.sends_not(end - sent);
+            return None;
+        }
         sent = end;
     }
     outgoing.write_all(&reply.framed(&[])).await.ok()?;
