@@ -1,7 +1,7 @@
 use longshore_service::metrics::Metrics;
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
-use crate::locality::Nearness;
+use crate::{download::Ground, locality::Nearness};
 
 /// What is counted of a node's swarm.
 #[derive(Clone, Debug)]
@@ -20,12 +20,11 @@ pub(super) struct SwarmMetrics {
     pub passed_by: IntCounter,
     /// Topics that were not opened to who asked.
     pub refused: IntCounter,
-    /// Requests to the origin.
-    pub origin_requests: IntCounter,
     /// Those that failed.
     pub origin_failures: IntCounter,
     /// Announcements that no tracker answered.
     pub silent_trackers: IntCounter,
+    origin_requests: IntCounterVec,
     received: IntCounterVec,
     wasted: IntCounter,
     sent: IntCounterVec,
@@ -44,10 +43,14 @@ impl SwarmMetrics {
                 .counter("longshore_swarm_passed_by_total", "Times that a silent or slow peer's pieces were asked of others."),
             refused: metrics
                 .counter("longshore_swarm_refused_total", "Topics that a peer opened and may not have, by what it showed."),
-            origin_requests: metrics.counter("longshore_swarm_origin_requests_total", "Requests to the origin."),
             origin_failures: metrics.counter("longshore_swarm_origin_failures_total", "Requests to the origin that failed."),
             silent_trackers: metrics
                 .counter("longshore_swarm_silent_trackers_total", "Announcements that a tracker did not answer."),
+            origin_requests: metrics.counters(
+                "longshore_swarm_origin_requests_total",
+                "Requests to the origin, by why: the node's lease, a takeover of what nobody fetches, a client that waits, slow peers.",
+                &["ground"],
+            ),
             received: metrics.counters(
                 "longshore_swarm_received_bytes_total",
                 "Bytes of right pieces that came, by where from: host, rack, zone, region, elsewhere, or origin.",
@@ -60,6 +63,11 @@ impl SwarmMetrics {
                 &["to"],
             ),
         }
+    }
+
+    /// The origin is asked.
+    pub(super) fn asks_origin(&self, ground: Ground) {
+        self.origin_requests.with_label_values(&[ground.name()]).inc();
     }
 
     /// A right piece came from a peer, or the origin.
