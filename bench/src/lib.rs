@@ -22,4 +22,6 @@ pub mod options;
 pub mod report;
 pub mod rounds;
 pub mod run;
+pub mod simulate;
+pub mod transfer;
 pub mod trust;

@@ -6,8 +6,8 @@ use clap::Parser as _;
 use longshore_bench::cases::CASES;
 use longshore_bench::edge::case::EDGE_CASES;
 use longshore_bench::error::BenchError;
-use longshore_bench::options::{Options, STORAGE_CALLS, TRUST};
-use longshore_bench::{report, run};
+use longshore_bench::options::{Options, Other, STORAGE_CALLS, TRUST};
+use longshore_bench::{report, run, simulate, transfer};
 
 /// Exit codes: 0 the run is complete, 1 it failed, 2 the command line is wrong, 130 interrupted.
 fn main() -> ExitCode {
@@ -23,7 +23,12 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    match compare(&options) {
+    let done = match &options.other {
+        Some(Other::Simulate(options)) => simulate::simulate(options).map(|()| true),
+        Some(Other::Transfer(options)) => transfer::transfer(options).map(|()| true),
+        None => compare(&options),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(130),
         Err(error) => {

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::candidate::entrant::BUILT_IN;
 use crate::cases::{CASES, Case};
 use crate::edge::case::{EDGE_CASES, EdgeCase};
 use crate::error::BenchError;
+use crate::simulate::SimulateOptions;
+use crate::transfer::TransferOptions;
 
 /// Where the registries keep their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,8 +29,11 @@ pub const TRUST: &str = "trust";
 
 /// Compares Longshore's registry with its peers, side by side on this machine.
 #[derive(Debug, Parser)]
-#[command(name = "bench", version)]
+#[command(name = "bench", version, args_conflicts_with_subcommands = true)]
 pub struct Options {
+    /// Something else than comparing registries and caches
+    #[command(subcommand)]
+    pub other: Option<Other>,
     /// Run these cases only (comma-separated; `--list` names them all)
     #[arg(long, value_delimiter = ',', value_name = "CASE")]
     pub only: Vec<String>,
@@ -59,6 +64,15 @@ pub struct Options {
     /// Where the JSON and the chart go
     #[arg(long, value_name = "DIR", default_value = "bench/results")]
     pub results: PathBuf,
+}
+
+/// What else there is.
+#[derive(Debug, Subcommand)]
+pub enum Other {
+    /// Simulate swarms, by the product's own decisions
+    Simulate(SimulateOptions),
+    /// Measure how fast pieces go from one peer to one other, beside plain TLS
+    Transfer(TransferOptions),
 }
 
 impl Options {
