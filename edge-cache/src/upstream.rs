@@ -150,6 +150,11 @@ impl Upstream {
         &self.settings
     }
 
+    /// Whether it is asked by an account of the cache's own.
+    pub fn has_account(&self) -> bool {
+        !matches!(self.settings.credentials, CredentialSource::None)
+    }
+
     /// Whether somebody waits until one of the requests that are under way is over.
     pub fn is_waited_for(&self) -> bool {
         self.slots.are_waited_for()

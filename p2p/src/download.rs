@@ -47,9 +47,9 @@ use self::{
     wanted::Wanted,
 };
 pub use self::{
-    grounds::{Grounds, Snapshot, Waiting},
+    grounds::{Grounds, Snapshot},
     lease::{Lease, Stripes},
-    order::{Order, RunEnd, RunId, Why},
+    order::{Ground, Order, RunEnd, RunId, Why},
     settings::DownloadSettings,
 };
 use crate::moment::Moment;

@@ -231,6 +231,11 @@ impl Grants {
         if book.link(place, what).is_none() {
             return false;
         }
+        // What a cache without an account was let into, as its clients share that, anybody is.
+        let shared = Question { who: Who::Shared, ..question.clone() };
+        if !upstream.has_account() && book.is_let_in(&shared, Now::read()) {
+            return true;
+        }
         let entry = self.peers.asked.entry((place.clone(), None)).or_insert(true);
         let could_lately = || book.may_pull(place, &Who::Anybody, Now::read());
         let stands = if !entry.is_fresh() {

@@ -14,8 +14,8 @@ impl Upstream {
         if !self.find_kind().await? {
             return Ok(None);
         }
-        let (asker, asked) = (Asker::Anonymous, Ask::get(Route::Swarm));
-        self.attempts(&asker, &asked, |endpoint| self.swarm_record_at(endpoint)).await
+        let (asker, question) = (Asker::Anonymous, Ask::get(Route::Swarm));
+        self.attempts(&asker, &question, |endpoint| self.swarm_record_at(endpoint)).await
     }
 
     async fn swarm_record_at(&self, endpoint: Arc<Endpoint>) -> Result<Option<(SwarmRecord, RegistryUrl)>, UpstreamError> {

@@ -74,7 +74,7 @@ impl Download {
         if asked.copies() >= self.most_copies() {
             // Peers that bring nothing don't keep it from the origin.
             if grounds.anything && asked.run.is_none() {
-                self.copy_from_origin(piece, turn);
+                self.copy_from_origin(piece, grounds, turn);
             }
             return;
         }
@@ -107,7 +107,7 @@ impl Download {
                 self.ask(other, piece, turn);
             }
         } else if asked.run.is_none() && self.may_ask_origin(grounds, piece) {
-            self.copy_from_origin(piece, turn);
+            self.copy_from_origin(piece, grounds, turn);
         } else {
             self.wake_when_rested(piece, turn);
         }

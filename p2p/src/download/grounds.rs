@@ -26,20 +26,11 @@ pub struct Snapshot<'a> {
     pub forsaken_at: &'a [Moment],
     /// The stripes that it has begun to fetch on its own.
     pub taken: Stripes,
-    /// A client that waits for a piece which isn't here.
-    pub waiting: Option<Waiting>,
+    /// Until when a client waits for others to bring the piece that it needs next and that isn't here.
+    pub waits_until: Option<Moment>,
     /// Whether the peers bring far less than the origin did, or take too long for anything where it hasn't shown its pace, while no
     /// request to the origin runs.
     pub is_underfed: bool,
-}
-
-/// A client that waits.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Waiting {
-    /// Since when.
-    pub since: Moment,
-    /// When anything last came for this download.
-    pub fed: Moment,
 }
 
 /// What the origin may be asked for.
@@ -92,14 +83,10 @@ pub fn grounds(seen: &Snapshot, settings: &DownloadSettings) -> Grounds {
         }
     }
 
-    if let Some(waiting) = seen.waiting {
-        let starved = (waiting.since.max(waiting.fed)) + settings.client_patience;
-        let at = starved.min(waiting.since + settings.takeover.max(settings.client_patience));
-        if now >= at {
-            grounds.place = true;
-        } else {
-            again(at);
-        }
+    match seen.waits_until {
+        Some(until) if now < until => again(until),
+        Some(_) => grounds.place = true,
+        None => {}
     }
     grounds
 }
@@ -126,7 +113,7 @@ mod tests {
             nobodys: Stripes::all(4),
             forsaken_at: &STILL,
             taken: Stripes::default(),
-            waiting: None,
+            waits_until: None,
             is_underfed: false,
         }
     }
@@ -178,11 +165,9 @@ mod tests {
 
     #[test]
     fn a_client_does_not_wait_in_vain() {
-        let waiting = |since, fed| Some(Waiting { since: ms(since), fed: ms(fed) });
-        let place = |now, since, fed| judged(Snapshot { waiting: waiting(since, fed), ..seen(now) }).place;
-        assert!(!place(1_499, 1_000, 0) && place(1_500, 1_000, 0));
-        // While something comes it waits longer, but not for ever.
-        assert!(!place(2_900, 1_000, 2_500) && place(3_000, 1_000, 2_900));
+        let waits = |now| judged(Snapshot { waits_until: Some(ms(1_500)), ..seen(now) });
+        assert_eq!((waits(1_400).place, waits(1_400).again), (false, Some(ms(1_500))));
+        assert!(waits(1_500).place && !judged(seen(9_000)).place);
     }
 
     #[test]

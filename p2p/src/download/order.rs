@@ -33,6 +33,8 @@ pub enum Order {
         id: RunId,
         /// First and past the last.
         pieces: Range<u32>,
+        /// Why.
+        ground: Ground,
     },
     /// Break a request to the origin off. It is over by that; no end of it need be told.
     CancelOrigin {
@@ -59,6 +61,31 @@ pub enum Why {
     Silent,
     /// It sends, but others would bring the piece sooner.
     Slow,
+}
+
+/// Why the origin is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ground {
+    /// The node holds the lease.
+    Lease,
+    /// Nobody else fetches it.
+    Takeover,
+    /// A client waits for it in vain.
+    Client,
+    /// Peers are far slower than the origin was, or bring nothing.
+    SlowPeers,
+}
+
+impl Ground {
+    /// Its name, as metrics have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lease => "lease",
+            Self::Takeover => "takeover",
+            Self::Client => "client",
+            Self::SlowPeers => "slow_peers",
+        }
+    }
 }
 
 /// How a request to the origin ended.

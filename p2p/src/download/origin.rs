@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use longshore_oci::piece::PieceIndex;
 
 use super::{
-    Download, DownloadSettings, Grounds, Lease, Order, RunId, Snapshot, Stripes, Turn, Waiting,
+    Download, DownloadSettings, Ground, Grounds, Lease, Order, RunId, Snapshot, Stripes, Turn,
     asks::Run,
     grounds,
     lease::Striping,
@@ -101,7 +101,7 @@ impl Download {
             nobodys,
             forsaken_at: &self.origin.stillness.over_at(others, self.origin.pace.answer_takes(), &self.settings),
             taken: self.origin.taken,
-            waiting: self.waiting_since().map(|since| Waiting { since, fed: self.fed }),
+            waits_until: self.waits_until(others),
             is_underfed,
         };
         let grounds = grounds::grounds(&seen, &self.settings);
@@ -139,6 +139,30 @@ impl Download {
             || (grounds.leased.contains(stripe) && self.wanted.is_new_to_the_zone(piece))
             || (grounds.taken.contains(stripe) && self.wanted.is_nobodys(piece))
             || (grounds.place && self.reader.as_ref().is_some_and(|reader| reader.at == piece))
+    }
+
+    fn waits_until(&self, others: usize) -> Option<Moment> {
+        let (since, place) = (self.waiting_since()?, self.place()?);
+        let (stripe, takes) = (self.origin.striping.of(place), self.origin.pace.answer_takes());
+        let stillness = &self.origin.stillness;
+        let (still, at_last) = stillness.client_waits(stripe, others, takes, &self.settings);
+        // What nobody has comes when its stripe's holder gets on; what somebody has, when anything comes.
+        let came = if self.wanted.is_nobodys(place) { stillness.since(stripe) } else { self.fed };
+        Some((since.max(came) + still).min(since + at_last))
+    }
+
+    /// Why a piece may be asked of the origin that may be.
+    pub(super) fn ground_of(&self, grounds: &Grounds, piece: PieceIndex) -> Ground {
+        let stripe = self.origin.striping.of(piece);
+        if grounds.leased.contains(stripe) && self.wanted.is_new_to_the_zone(piece) {
+            Ground::Lease
+        } else if grounds.taken.contains(stripe) && self.wanted.is_nobodys(piece) {
+            Ground::Takeover
+        } else if grounds.place && self.place() == Some(piece) {
+            Ground::Client
+        } else {
+            Ground::SlowPeers
+        }
     }
 
     fn is_underfed(&mut self, turn: &mut Turn) -> bool {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use longshore_oci::piece::PieceIndex;
 
-use super::{Download, Grounds, Order, RunEnd, RunId, Turn, asks::Run};
+use super::{Download, Ground, Grounds, Order, RunEnd, RunId, Turn, asks::Run};
 use crate::moment::Moment;
 
 impl Download {
@@ -25,7 +25,7 @@ impl Download {
                 piece == first || (self.wanted.is_open(piece) && self.may_ask_origin(&grounds, piece))
             });
             let end = run.last().map_or(first.0, |last| last + 1);
-            self.begin_run(first.0..end, turn);
+            self.begin_run(first.0..end, self.ground_of(&grounds, first), turn);
             (grounds.anything, grounds.place) = (false, grounds.place && Some(first) != self.place());
         }
     }
@@ -52,13 +52,13 @@ impl Download {
     }
 
     /// Asks for one piece more of the origin, where there is room.
-    pub(super) fn copy_from_origin(&mut self, piece: PieceIndex, turn: &mut Turn) {
+    pub(super) fn copy_from_origin(&mut self, piece: PieceIndex, grounds: &Grounds, turn: &mut Turn) {
         if turn.left > 0 && self.origin.may_begin(turn.now, &self.settings) {
-            self.begin_run(piece.0..piece.0 + 1, turn);
+            self.begin_run(piece.0..piece.0 + 1, self.ground_of(grounds, piece), turn);
         }
     }
 
-    fn begin_run(&mut self, pieces: Range<u32>, turn: &mut Turn) {
+    fn begin_run(&mut self, pieces: Range<u32>, ground: Ground, turn: &mut Turn) {
         let (id, now) = (RunId(self.origin.next), turn.now);
         self.origin.next += 1;
         if self.origin.runs.is_empty() {
@@ -73,7 +73,7 @@ impl Download {
         let run = Run { pieces: pieces.clone(), left, since: now, heard: now, turn: now, bytes: 0, has_brought: false };
         self.origin.runs.insert(id, run);
         turn.wake(now + self.settings.origin_patience);
-        self.orders.push(Order::AskOrigin { id, pieces });
+        self.orders.push(Order::AskOrigin { id, pieces, ground });
     }
 
     /// Bytes came of the origin.

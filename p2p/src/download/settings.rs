@@ -43,7 +43,8 @@ pub struct DownloadSettings {
     /// How long a stripe may get nothing new before others than its holder ask the origin for it: the first of them up to twice that, by
     /// chance, and of many only few at once; longer where the origin was seen to be slow.
     pub takeover: Duration,
-    /// How long a client may wait for a piece while nothing comes before the origin is asked for it.
+    /// How long a client may wait for a piece while nothing comes before the origin is asked for it; where many nodes wait, the first of
+    /// them that long, and few at once, as with [`Self::takeover`].
     pub client_patience: Duration,
     /// How long a request to the origin may bring nothing before it is given up; far longer where it trickles.
     pub origin_patience: Duration,

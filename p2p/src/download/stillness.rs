@@ -1,4 +1,4 @@
-//! How long a stripe may get nothing new before others than its holder ask the origin for it.
+//! How long a stripe may get nothing new, or a client wait, before others than its holder ask the origin.
 
 use std::time::Duration;
 
@@ -7,6 +7,8 @@ use crate::moment::Moment;
 
 /// So often the time doubles at most.
 const MOST_TIMES_DOUBLED: f64 = 8.0;
+/// How many takeovers of a stripe a client waits for a piece of it while others of it come.
+const PATIENT_TIMES: u32 = 3;
 
 /// When each stripe last got something new, as seen by one node of many that would all stand in for its holder.
 #[derive(Debug)]
@@ -35,13 +37,41 @@ impl Stillness {
     /// When each stripe counts as forsaken, where so many others wait for it as well and the origin takes so long for a piece. By twice
     /// the time only two more stand in, however many wait: those who come later see what the first ones bring.
     pub(super) fn over_at(&self, others: usize, origin_takes: Option<Duration>, settings: &DownloadSettings) -> Vec<Moment> {
-        let seen = self.gap.max(origin_takes.unwrap_or_default()).saturating_mul(2);
-        let span = seen.min(settings.most_origin_rest).max(settings.takeover);
-        let others = f64::from(u16::try_from(others.max(2)).unwrap_or(u16::MAX));
-        let over_at =
-            |(since, place): (&Moment, &f64)| *since + span.mul_f64((others * place / 2.0).min(MOST_TIMES_DOUBLED).exp2());
+        let span = self.span(origin_takes, settings.takeover, settings);
+        let over_at = |(since, place): (&Moment, &f64)| *since + span.mul_f64(times(others, *place));
         self.since.iter().zip(&self.places).map(over_at).collect()
     }
+
+    /// When something new of a stripe last came to the zone.
+    pub(super) fn since(&self, stripe: u8) -> Moment {
+        self.since.get(usize::from(stripe)).copied().unwrap_or_default()
+    }
+
+    /// How long a client waits for others to bring a piece of a stripe: while nothing comes, and while something does that isn't what it
+    /// waits for. Of many nodes whose clients wait only few stand in at once, as above.
+    pub(super) fn client_waits(
+        &self,
+        stripe: u8,
+        others: usize,
+        origin_takes: Option<Duration>,
+        settings: &DownloadSettings,
+    ) -> (Duration, Duration) {
+        let times = times(others, self.places.get(usize::from(stripe)).copied().unwrap_or_default());
+        let waits = |least| self.span(origin_takes, least, settings).mul_f64(times);
+        (waits(settings.client_patience), waits(settings.takeover).saturating_mul(PATIENT_TIMES))
+    }
+
+    /// Twice what new pieces were seen to take.
+    fn span(&self, origin_takes: Option<Duration>, least: Duration, settings: &DownloadSettings) -> Duration {
+        let seen = self.gap.max(origin_takes.unwrap_or_default()).saturating_mul(2);
+        seen.min(settings.most_origin_rest).max(least)
+    }
+}
+
+/// How many times as long one of so many waits that has this place among them.
+fn times(others: usize, place: f64) -> f64 {
+    let others = f64::from(u16::try_from(others.max(2)).unwrap_or(u16::MAX));
+    (others * place / 2.0).min(MOST_TIMES_DOUBLED).exp2()
 }
 
 #[cfg(test)]
@@ -64,6 +94,16 @@ mod tests {
             let within = |span: u64| (0..nodes).filter(|node| over_at(*node) <= ms(span * 2_000)).count();
             assert!(within(1) == 0 && (1..=2).contains(&within(2)) && within(8) <= 6 && within(512) == nodes as usize, "{nodes}");
         }
+    }
+
+    #[test]
+    fn of_many_clients_few_ask_for_themselves() {
+        let settings = DownloadSettings::default();
+        let waits = |place, others| Stillness::new(1, ms(0), || place).client_waits(0, others, None, &settings);
+        assert_eq!(waits(0.0, 0), (Duration::from_millis(500), Duration::from_secs(6)));
+        assert_eq!(waits(1.0, 2).0, Duration::from_secs(1));
+        let soon = (0..64).filter(|node| waits(f64::from(*node) / 64.0, 63).0 <= Duration::from_secs(2)).count();
+        assert!((1..=5).contains(&soon), "{soon}");
     }
 
     #[test]

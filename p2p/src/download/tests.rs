@@ -68,7 +68,7 @@ fn with(settings: DownloadSettings, pieces: u32, peers: &[(u32, Nearness, &[u32]
 
 fn runs(orders: &[Order]) -> Vec<(RunId, Range<u32>)> {
     let run = |order: &Order| match order {
-        Order::AskOrigin { id, pieces } => Some((*id, pieces.clone())),
+        Order::AskOrigin { id, pieces, .. } => Some((*id, pieces.clone())),
         _ => None,
     };
     orders.iter().filter_map(run).collect()

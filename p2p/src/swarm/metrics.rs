@@ -1,7 +1,7 @@
 use longshore_service::metrics::Metrics;
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
-use crate::locality::Nearness;
+use crate::{download::Ground, locality::Nearness};
 
 /// What is counted of a node's swarm.
 #[derive(Clone, Debug)]
@@ -20,8 +20,6 @@ pub(super) struct SwarmMetrics {
     pub passed_by: IntCounter,
     /// Topics that were not opened to who asked.
     pub refused: IntCounter,
-    /// Requests to the origin.
-    pub origin_requests: IntCounter,
     /// Those that failed.
     pub origin_failures: IntCounter,
     /// Announcements that no tracker answered.
@@ -30,6 +28,7 @@ pub(super) struct SwarmMetrics {
     pub inquiries: IntCounterVec,
     /// Bytes of metainfo that were sent to peers.
     pub metainfo_sent: IntCounter,
+    origin_requests: IntCounterVec,
     received: IntCounterVec,
     wasted: IntCounter,
     sent: IntCounterVec,
@@ -48,7 +47,6 @@ impl SwarmMetrics {
                 .counter("longshore_swarm_passed_by_total", "Times that a silent or slow peer's pieces were asked of others."),
             refused: metrics
                 .counter("longshore_swarm_refused_total", "Topics that a peer opened and may not have, by what it showed."),
-            origin_requests: metrics.counter("longshore_swarm_origin_requests_total", "Requests to the origin."),
             origin_failures: metrics.counter("longshore_swarm_origin_failures_total", "Requests to the origin that failed."),
             silent_trackers: metrics
                 .counter("longshore_swarm_silent_trackers_total", "Announcements that a tracker did not answer."),
@@ -60,6 +58,11 @@ impl SwarmMetrics {
             metainfo_sent: metrics.counter(
                 "longshore_swarm_metainfo_sent_bytes_total",
                 "Bytes of piece hashes and manifests sent to peers who asked.",
+            ),
+            origin_requests: metrics.counters(
+                "longshore_swarm_origin_requests_total",
+                "Requests to the origin, by why: the node's lease, a takeover of what nobody fetches, a client that waits, slow peers.",
+                &["ground"],
             ),
             received: metrics.counters(
                 "longshore_swarm_received_bytes_total",
@@ -73,6 +76,11 @@ impl SwarmMetrics {
                 &["to"],
             ),
         }
+    }
+
+    /// The origin is asked.
+    pub(super) fn asks_origin(&self, ground: Ground) {
+        self.origin_requests.with_label_values(&[ground.name()]).inc();
     }
 
     /// A right piece came from a peer, or the origin.

@@ -13,7 +13,7 @@ fn limited(download: &mut Download, a_second: u64) -> (usize, usize, usize) {
         for order in download.decide(ms(time), may_ask) {
             match order {
                 Order::Ask { peer, piece } => asked.push((peer, piece)),
-                Order::AskOrigin { id, pieces } => ran.push((id, pieces)),
+                Order::AskOrigin { id, pieces, .. } => ran.push((id, pieces)),
                 Order::PassBy { .. } => passed_by += 1,
                 _ => {}
             }

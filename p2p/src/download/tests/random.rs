@@ -178,7 +178,7 @@ impl World {
                     let at = self.asked.iter().position(|other| *other == asked).expect("it was asked");
                     self.asked.remove(at);
                 }
-                Order::AskOrigin { id, pieces } => {
+                Order::AskOrigin { id, pieces, .. } => {
                     assert!(
                         !pieces.is_empty()
                             && pieces.end <= PIECES

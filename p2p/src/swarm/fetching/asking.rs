@@ -83,7 +83,11 @@ impl Task {
         match order {
             Order::Ask { peer, piece } => self.ask(id, peer, piece, memory, now),
             Order::Cancel { peer, piece } => self.cancel(id, peer, piece, now),
-            Order::AskOrigin { id: run, pieces } => self.ask_origin(id, run, pieces, memory, now),
+            Order::AskOrigin { id: run, pieces, ground } => {
+                if self.ask_origin(id, run, pieces, memory, now) {
+                    self.metrics.asks_origin(ground);
+                }
+            }
             Order::CancelOrigin { id: run, has_stalled } => self.cancel_origin(id, run, has_stalled, now),
             Order::PassBy { peer, why } => {
                 tracing::debug!(%peer, ?why, "a peer is passed by");

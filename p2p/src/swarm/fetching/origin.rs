@@ -37,6 +37,7 @@ impl Fetch {
 }
 
 impl Task {
+    /// Asks the origin; whether there was room for that.
     pub(super) fn ask_origin(
         &mut self,
         id: FetchId,
@@ -44,17 +45,19 @@ impl Task {
         pieces: Range<u32>,
         memory: &mut Vec<OwnedSemaphorePermit>,
         now: Moment,
-    ) {
-        let Some(fetch) = self.fetches.get_mut(&id) else { return };
+    ) -> bool {
+        let Some(fetch) = self.fetches.get_mut(&id) else { return false };
         let bytes = fetch.piece_bytes();
         // What cancelled pieces had is free again, but elsewhere.
         memory.extend((memory.len()..pieces.len()).map_while(|_| fetch.memory.try_take(bytes)));
         let Some(rest) = memory.len().checked_sub(pieces.len()) else {
-            return fetch.download.origin_ended(run, RunEnd::Failed { retry_after: PLACE_PAUSE }, now);
+            fetch.download.origin_ended(run, RunEnd::Failed { retry_after: PLACE_PAUSE }, now);
+            return false;
         };
         let ready_at = self.intake.ready_at(Provider::Origin, bytes, now);
         if ready_at > now {
-            return fetch.download.origin_ended(run, RunEnd::Failed { retry_after: ready_at.since(now) }, now);
+            fetch.download.origin_ended(run, RunEnd::Failed { retry_after: ready_at.since(now) }, now);
+            return false;
         }
         for piece in pieces.clone().map(PieceIndex) {
             self.intake.charge(Provider::Origin, bytes, now);
@@ -62,9 +65,9 @@ impl Task {
         }
         let (geometry, hashes, memory) = (fetch.geometry, fetch.hashes.clone(), memory.split_off(rest));
         let request = Run { fetch: id, id: run, pieces: pieces.clone(), geometry, hashes, memory, inputs: self.inputs.clone() };
-        self.metrics.origin_requests.inc();
         let task = AbortOnDropHandle::new(tokio::spawn(request.go(fetch.origin.clone())));
         fetch.runs.insert(run, Running { pieces, begun: now, _task: task });
+        true
     }
 
     /// A request to the origin is broken off.

@@ -183,7 +183,7 @@ impl Swarm {
                 Order::AskOrigin { id, .. } if self.no_origin_for.contains(&number) => {
                     node.download.origin_ended(id, RunEnd::Failed { retry_after: Duration::from_secs(1) }, now);
                 }
-                Order::AskOrigin { id, pieces } => {
+                Order::AskOrigin { id, pieces, .. } => {
                     let sending =
                         |piece| Sending { from: Source::Origin(id), to: number, piece, left: PIECE_BYTES, is_sent: false };
                     sendings.extend(pieces.map(sending));
