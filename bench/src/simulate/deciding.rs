@@ -105,7 +105,7 @@ impl World {
                     self.post.network.drop_piece(link.pipe, topic, piece.0);
                 }
             }
-            Order::AskOrigin { id, pieces } => self.ask_origin(me, topic, id, pieces),
+            Order::AskOrigin { id, pieces, .. } => self.ask_origin(me, topic, id, pieces),
             Order::CancelOrigin { id, .. } => {
                 if let Some((pipe, _)) = self.nodes[place(me)].fetches[usize::from(topic)].runs.remove(&id) {
                     self.post.network.close(pipe);

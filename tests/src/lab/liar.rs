@@ -83,13 +83,13 @@ fn topic_of(digest: &Digest) -> Topic {
 
 #[async_trait]
 impl Holdings for Ways {
-    fn kept(&self, digest: &Digest) -> Option<Kept> {
-        let geometry = Geometry::new(self.blobs.get(digest)?.len() as u64)?;
+    fn kept(&self, topic: &Topic) -> Option<Kept> {
+        let geometry = Geometry::new(self.blobs.get(&topic.digest)?.len() as u64)?;
         Some(Kept { geometry, pieces: PieceSet::all_of(geometry.pieces()) })
     }
 
-    async fn read(&self, digest: &Digest, piece: PieceIndex) -> Option<Bytes> {
-        let content = self.blobs.get(digest)?;
+    async fn read(&self, topic: &Topic, piece: PieceIndex) -> Option<Bytes> {
+        let content = self.blobs.get(&topic.digest)?;
         let place = Geometry::new(content.len() as u64)?.bytes_of(piece);
         let range = usize::try_from(place.start).ok()?..usize::try_from(place.end).ok()?;
         let mut lie = BytesMut::from(content.get(range)?);
@@ -98,7 +98,7 @@ impl Holdings for Ways {
         Some(lie.freeze())
     }
 
-    async fn metainfo(&self, _: &Digest) -> Option<Bytes> {
+    async fn metainfo(&self, _: &Topic) -> Option<Bytes> {
         None
     }
 }

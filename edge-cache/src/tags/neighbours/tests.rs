@@ -39,6 +39,10 @@ impl Neighbours for Saying {
 
     fn shares(&self, _: &SiteRepository, _: &Digest) {}
 
+    fn places(&self, _: &Digest) -> Vec<longshore_client::LayerPlace> {
+        Vec::new()
+    }
+
     fn ask_about(&self, _: &SiteRepository, _: &Digest, _: Duration) -> BoxStream<'static, (String, Bytes)> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         stream::iter(self.answers.clone()).map(|answer| ("somebody".to_owned(), answer)).boxed()
