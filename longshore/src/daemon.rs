@@ -35,7 +35,7 @@ pub struct Telling {
 /// Runs a registry, and a tracker beside it where one is set, until a signal says to stop, and its requests have finished.
 pub async fn run(config: Tracked<Config>, telling: Telling) -> Result<(), Failure> {
     let settings = config.daemon.telemetry_settings();
-    with_telemetry(&settings, serve(config, telling)).await
+    with_telemetry(&settings, Box::pin(serve(config, telling))).await
 }
 
 /// Runs a daemon, whichever it is, with its logs and traces.

@@ -50,7 +50,7 @@ async fn follow_always(swarm: Swarm, upstream: Arc<Upstream>) {
             }
             // That it is away is said by others, who ask it for more than this.
             Err(error) if error.is_away() => {
-                tracing::debug!(upstream = %registry, error = &error as &dyn std::error::Error, "{asking}")
+                tracing::debug!(upstream = %registry, error = &error as &dyn std::error::Error, "{asking}");
             }
             Err(error) if telling.is_news(&error) => {
                 tracing::warn!(upstream = %registry, error = &error as &dyn std::error::Error, "{asking}");

@@ -34,9 +34,10 @@ impl Upstream {
         let (Some(statements), Route::Manifest(repository, reference)) = (self.statements.get(), route) else { return };
         let Some(text) = headers.get(VOUCHER).and_then(|text| text.to_str().ok()) else { return };
         let said = Some(text).filter(|text| text.len() <= ManifestVoucher::MOST_BYTES).and_then(unproven::<ManifestVoucher>);
-        match said.filter(|said| is_about(said, repository, reference)) {
-            Some(said) => statements.add_manifest(&self.key, Vouched { text: text.into(), said }),
-            None => tracing::debug!(upstream = %self.name, %repository, %reference, "a manifest's voucher is not for it"),
+        if let Some(said) = said.filter(|said| is_about(said, repository, reference)) {
+            statements.add_manifest(&self.key, Vouched { text: text.into(), said });
+        } else {
+            tracing::debug!(upstream = %self.name, %repository, %reference, "a manifest's voucher is not for it");
         }
     }
 

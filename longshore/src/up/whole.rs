@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use longshore_client::RegistryUrl;
@@ -78,7 +78,7 @@ async fn serve(config: Tracked<Config>, arguments: UpArguments, data: PathBuf) -
     let node = if arguments.no_node {
         None
     } else {
-        let config = beside(registry.address(), arguments, data)?;
+        let config = beside(registry.address(), arguments, &data)?;
         tokio::select! {
             started = Box::pin(longshore_node::build(config)) => Some(started.map_err(|error| not_started(&error))?),
             // Nothing is served yet, so there is nothing to finish.
@@ -107,7 +107,7 @@ async fn serve(config: Tracked<Config>, arguments: UpArguments, data: PathBuf) -
 }
 
 /// The node beside a registry that listens there.
-fn beside(registry: SocketAddr, arguments: UpArguments, data: PathBuf) -> Result<longshore_node::Config, Failure> {
+fn beside(registry: SocketAddr, arguments: UpArguments, data: &Path) -> Result<longshore_node::Config, Failure> {
     let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port_after(registry.port(), NODE_PORT_AFTER));
     let url = format!("http://{}", reached(registry));
     let url = RegistryUrl::parse(&url, true).map_err(|error| Failure::because("the registry can't be asked", &error))?;

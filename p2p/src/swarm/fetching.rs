@@ -20,11 +20,8 @@ use longshore_oci::piece::{Geometry, PIECE_BYTES, PieceHashes, PieceIndex};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use self::{
-    ending::Trouble,
-    opening::{At, Shown},
-    origin::Running,
-};
+pub(super) use self::opening::Shown;
+use self::{ending::Trouble, opening::At, origin::Running};
 use super::{
     Arrival, FetchError, Memory, Origin, Supplier, Wanted,
     arrival::{FetchId, MOST_ARRIVALS},

@@ -11,7 +11,7 @@ use std::{
 use libp2p_identity::PeerId;
 use tokio::sync::mpsc;
 
-use super::{Told, callback::answer_of, input::Input, link::LinkId, task::Task};
+use super::{Told, callback::answer_of, fetching::Shown, input::Input, link::LinkId, task::Task};
 use crate::{
     acquaintance::Holds,
     moment::Moment,
@@ -45,7 +45,7 @@ struct Inquiry {
     key: TopicKey,
     out: mpsc::Sender<Told>,
     /// What is shown to peers; `None` before that is known.
-    shown: Option<Option<Token>>,
+    shown: Option<Shown>,
     at: BTreeMap<LinkId, At>,
     /// Who was asked.
     asked: BTreeSet<PeerId>,
@@ -120,7 +120,7 @@ impl Task {
     /// It is known what to show for what is asked about.
     pub(super) fn shown_for(&mut self, id: InquiryId, token: Option<Token>) {
         if let Some(inquiry) = self.inquiries.0.get_mut(&id) {
-            inquiry.shown = Some(token);
+            inquiry.shown = Some(Shown(token));
             self.may_dial = true;
         }
     }
@@ -138,7 +138,7 @@ impl Task {
     /// Asks over one connection, where that was not done and not enough are asked.
     fn inquire_at(&mut self, id: InquiryId, link_id: LinkId, now: Moment) {
         let (Some(inquiry), Some(link)) = (self.inquiries.0.get(&id), self.links.get(link_id)) else { return };
-        let Some(token) = inquiry.shown.clone() else { return };
+        let Some(Shown(token)) = inquiry.shown.clone() else { return };
         let (peer, key) = (link.peer.id, inquiry.key);
         let is_done = inquiry.at.len() >= ASKED_AT_ONCE || inquiry.asked.contains(&peer);
         // A peer takes a topic once.

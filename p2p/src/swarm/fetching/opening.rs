@@ -23,8 +23,8 @@ use crate::{
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What this node shows for a blob, if anything.
-#[derive(Clone)]
-pub(super) struct Shown(Option<Token>);
+#[derive(Clone, Debug)]
+pub(in crate::swarm) struct Shown(pub(in crate::swarm) Option<Token>);
 
 /// The topic at a peer.
 #[derive(Clone, Copy, Debug)]

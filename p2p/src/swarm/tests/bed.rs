@@ -181,6 +181,7 @@ impl Memory for Room {
 }
 
 /// All of a blob, at a pace.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 struct Spring {
     content: Arc<[Bytes]>,
     bytes_per_second: Option<u32>,
@@ -237,6 +238,7 @@ impl Origin for Spring {
 pub struct Shown(pub Option<Token>);
 
 /// What a node is to be like.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 pub struct Spec<'a> {
     pub holds: Option<&'a Blob>,
     pub joins: Vec<ControlAddress>,
