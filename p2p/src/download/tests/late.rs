@@ -65,7 +65,7 @@ fn a_client_in_vain_is_helped_by_the_origin_besides() {
     let mut download = with(settings, 100, &[(1, Rack, &all), (2, Zone, &[10])]);
     download.read_at(Some(PieceIndex(10)), ms(0));
     let mut asked = Vec::new();
-    for time in (0..=2_000).step_by(100) {
+    for time in (0..=12_000).step_by(100) {
         let orders = download.decide(ms(time), 64);
         asked.extend(runs(&orders).into_iter().map(|(_, run)| (time, run)));
         for peer in [peer(1), peer(2)] {
@@ -73,7 +73,8 @@ fn a_client_in_vain_is_helped_by_the_origin_besides() {
         }
     }
     assert_eq!(download.asks.get(10).map(asks::Asked::copies), Some(3), "of both peers and the origin");
-    assert_eq!(asked.first().map(|(time, run)| (*time, run.start)), Some((2_000, 10)));
+    let (time, run) = asked.first().expect("the origin is asked");
+    assert!((6_000..=12_000).contains(time) && run.start == 10, "{asked:?}");
 }
 
 #[test]

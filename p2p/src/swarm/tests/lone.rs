@@ -55,7 +55,7 @@ impl Guest {
     /// Whom it is told of; `None` where it is refused.
     async fn told(&self, at: &ControlAddress, token: Option<PeerId>) -> Result<Option<Vec<PeerId>>, ControlError> {
         let token = token.map(|peer| peer.to_string());
-        let state = Holding { pieces: 1, of: 1 };
+        let state = Holding { pieces: 1, of: 2 };
         let topic = AnnouncedTopic { topic: Blob::new(1, 1).topic(), token, state, wants_peers: 9, wants_origin: 0 };
         let announce = Announce { record: self.record.clone(), topics: vec![topic], withdraw: Vec::new() };
         let announced = soon(self.control.announce(at, announce)).await?;
