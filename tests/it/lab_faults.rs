@@ -25,8 +25,6 @@ const FAST: u32 = 200;
 const RECEIVED: &str = "longshore_swarm_received_bytes_total{";
 const FROM_ORIGIN: &str = "longshore_swarm_received_bytes_total{from=\"origin\"}";
 const ANNOUNCEMENTS: &str = "longshore_swarm_tracker_kept{what=\"announcements\"}";
-const FAILED_DIALS: &str = "longshore_swarm_failed_dials_total";
-const PASSED_BY: &str = "longshore_swarm_passed_by_total";
 const DAMAGED: &str = "longshore_edge_damaged_total";
 const BANNED_FOR_LIES: &str = "longshore_swarm_banned_total{reason=\"wrong_piece\"}";
 
@@ -158,8 +156,6 @@ async fn a_peer_that_is_gone_without_a_word_is_passed_by() {
     let pulls = others.map(|at| lab.nodes[at].pull("v1", &image, LIMIT));
     let pulled = Lab::ended(pulls.into()).await;
     assert_right(&pulled);
-    let in_vain = lab.metric(FAILED_DIALS).await + lab.metric(PASSED_BY).await;
-    assert!(in_vain > 0.0, "they were told of it, and have tried");
     // It takes about a second by bandwidth; each dial of one that is gone would take as long as the kernel goes on trying, two minutes.
     let longest = pulled.iter().map(|pulled| pulled.took).max().expect("there are some");
     assert!(longest < Duration::from_secs(30), "{longest:?}");

@@ -114,8 +114,8 @@ async fn with_the_registry_down_neighbours_bring_what_a_node_never_saw() {
     assert_eq!(first.client().pull_image("team/app", "v1").await, image.digest);
     let mut second = node_beside(EdgeUpstream::longshore(&registry), &first, &[]).await;
     assert_eq!(second.client().pull_image("team/other", "v1").await, known.digest);
-    registry.kill9();
     second.restart_gently().await;
+    registry.kill9();
     until("the nodes to meet", LIMIT, async || (first.metric(CONNECTIONS).await > 0.0).then_some(())).await;
     assert_eq!(second.client().pull_image("team/app", "v1").await, image.digest);
     assert_eq!(second.client().pull_image("team/app", image.digest.as_str()).await, image.digest);
