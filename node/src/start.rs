@@ -8,6 +8,7 @@ use longshore_p2p::{
     plane::{NodeKey, NodeKeyError},
     swarm::{Holdings as _, Node, Swarm, SwarmError},
 };
+use longshore_service::config::Layout as _;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -49,6 +50,9 @@ pub enum StartError {
 
 /// Opens what is kept, takes the addresses, and begins to share.
 pub async fn build(config: Config) -> Result<App, StartError> {
+    let mut config = config;
+    // Who made it by hand need not know what follows from what.
+    config.derive();
     let Config { edge: cache, swarm } = config;
     let folder = cache.cache.folder.clone();
     let app = edge::build(cache).await?;

@@ -139,7 +139,7 @@ impl Asker {
     /// Those that it is told of in a blob's swarm; `None` where it is refused.
     async fn told(&self, repository: &str, digest: &Digest, token: Option<String>) -> Option<Vec<PeerId>> {
         let topic = Topic { registry: "any".into(), repository: repository.parse().expect("a name"), digest: digest.clone() };
-        let state = Holding { pieces: 1, of: 1 };
+        let state = Holding { pieces: 1, of: 2 };
         let announced = AnnouncedTopic { topic, token, state, wants_peers: 32, wants_origin: 0 };
         let announce = Announce { record: self.own.borrow().clone(), topics: vec![announced], withdraw: Vec::new() };
         let answer = self.control.announce(&self.tracker, announce).await.expect("the tracker answers");
