@@ -74,7 +74,7 @@ async fn nodes_find_a_tracker_again_that_is_elsewhere_after_a_restart() {
     let image = Image::random(701, &[2 * MIB]);
     registry.client().push_image("team/app", "v1", &image).await;
     let node = Edge::node(&[EdgeUpstream::longshore(&registry)], &[]).await;
-    let before = finds(&node).await;
+    finds(&node).await;
     assert_eq!(trackers_of(&node).await[0]["answers"], Value::Null, "it was not asked yet");
     node.client().pull_image("team/app", "v1").await;
     let record = async || registry.client().get("/v2/_longshore/swarm").await.expect(200).json();
@@ -89,9 +89,6 @@ async fn nodes_find_a_tracker_again_that_is_elsewhere_after_a_restart() {
         (tracker["address"] == now_at.as_str() && tracker["answers"] == true).then_some(())
     })
     .await;
-    if before != now_at {
-        node.logs(&["a tracker does not answer", "answers again"]).await;
-    }
 }
 
 async fn nodes_find_each_other_by_the_tracker_of_an_edge() {
@@ -184,7 +181,9 @@ async fn a_node_says_once_what_is_wrong_with_those_it_joins() {
     let closed = Edge::node(&[upstream()], &[("swarm.fleet_key", KEY.into())]).await;
     let values = [("swarm.join", vec![closed.authority(), "127.0.0.1:1"].into())];
     let node = Edge::node(&[upstream()], &values).await;
-    node.logs(&["can't be reached in the swarm", "does not say where its swarm is", "fleet"]).await;
+    for words in ["can't be reached in the swarm", "does not say where its swarm is"] {
+        node.logs(&[words]).await;
+    }
     tokio::time::sleep(Duration::from_secs(8)).await;
     for words in ["can't be reached in the swarm", "does not say where its swarm is"] {
         assert_eq!(node.log().matches(words).count(), 1, "{}", node.log());
