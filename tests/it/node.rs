@@ -10,6 +10,7 @@ longshore_tests::once!(
     a_neighbour_brings_what_it_has,
     nodes_that_begin_at_once_share_what_they_fetch,
     with_the_registry_down_neighbours_bring_what_is_missing,
+    with_the_registry_down_neighbours_bring_what_a_node_never_saw,
     a_registry_s_word_ends_when_it_says,
     a_node_without_a_right_gets_nothing_of_its_neighbours,
     a_node_that_begins_again_shares_what_it_has,
@@ -101,6 +102,28 @@ async fn with_the_registry_down_neighbours_bring_what_is_missing() {
     assert_eq!(part.body[..], image.blobs[1][..100]);
     registry.kill9();
     assert_eq!(client.pull_image("team/app", "v1").await, image.digest);
+}
+
+/// An image of a registry that is gone, from a neighbour alone: by tag and by digest, on a node that has begun anew since it knew the registry.
+async fn with_the_registry_down_neighbours_bring_what_a_node_never_saw() {
+    let mut registry = Registry::embedded().await;
+    let (image, known) = (Image::random(6, &[6 * MIB, 2 * MIB]), Image::random(7, &[1000]));
+    registry.client().push_image("team/app", "v1", &image).await;
+    registry.client().push_image("team/other", "v1", &known).await;
+    let first = first_node(EdgeUpstream::longshore(&registry)).await;
+    let mut second = node_beside(EdgeUpstream::longshore(&registry), &first, &[]).await;
+    // What the registry said before a node began to follow its changes, or in the same second, is not believed by that node.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(first.client().pull_image("team/app", "v1").await, image.digest);
+    assert_eq!(second.client().pull_image("team/other", "v1").await, known.digest);
+    second.restart_gently().await;
+    registry.kill9();
+    until("the nodes to meet", LIMIT, async || (first.metric(CONNECTIONS).await > 0.0).then_some(())).await;
+    assert_eq!(second.client().pull_image("team/app", "v1").await, image.digest);
+    assert_eq!(second.client().pull_image("team/app", image.digest.as_str()).await, image.digest);
+    assert_eq!(second.metric(FROM_ORIGIN).await, 0.0);
+    let never = second.client().get("/v2/team/app/manifests/v2").await;
+    assert_eq!(never.status.as_u16(), 503, "{never:?}");
 }
 
 /// What a registry has said of an image is handed on for as long as it has said, and no longer.
