@@ -1,6 +1,6 @@
 //! What all requests share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -49,7 +49,9 @@ pub struct Edge {
     /// What is fetched before it is asked for.
     pub prewarm: Prewarm,
     /// Requests at work; over its permits they are sent away.
-    pub in_flight: Semaphore,
+    pub in_flight: Arc<Semaphore>,
+    /// How long a client waits for the first byte of what it asks for; `None`: as long as it takes.
+    pub first_byte_limit: Option<Duration>,
     /// Work that outlives the request that began it, and what is to be over before the store writes what is left.
     pub tasks: TaskTracker,
     /// Cancelled where what runs by itself is to end.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -10,6 +10,8 @@ use longshore_edge_cache::store::{Store, StoreError};
 use longshore_oci::Digest;
 use longshore_p2p::topic::{Topic, TopicKey};
 use tokio::sync::broadcast::error::RecvError;
+
+use crate::runtime::Runtime;
 
 /// The kind of record that they are.
 const KIND: &str = "swarm-topic";
@@ -22,6 +24,8 @@ const TOLD_FOR: Duration = Duration::from_secs(30);
 /// All of them.
 pub struct Topics {
     store: Store,
+    /// What is here besides what the cache has.
+    runtime: Option<Arc<Runtime>>,
     known: Mutex<Known>,
 }
 
@@ -44,12 +48,12 @@ pub enum Asked {
 
 impl Topics {
     /// Reads what was written down, and tells of each that is still here. Blocks.
-    pub fn open(store: Store) -> Result<(Self, Vec<Topic>), StoreError> {
-        let topics = Self { store, known: Mutex::default() };
+    pub fn open(store: Store, runtime: Option<Arc<Runtime>>) -> Result<(Self, Vec<Topic>), StoreError> {
+        let topics = Self { store, runtime, known: Mutex::default() };
         let mut all = Vec::new();
         for (key, value) in topics.store.records(KIND)? {
             match serde_json::from_slice::<Topic>(&value) {
-                Ok(topic) if topics.store.peek(&topic.digest).is_some() && topics.remember(&topic) == Asked::New => {
+                Ok(topic) if topics.is_here(&topic.digest) && topics.remember(&topic) == Asked::New => {
                     all.push(topic);
                 }
                 _ => topics.store.remove_record(KIND, &key),
@@ -91,10 +95,14 @@ impl Topics {
 
     /// Forgets those of which nothing is here, as of what was passed on and not kept.
     fn sweep(&self, known: &mut Known) {
-        let gone: Vec<_> = known.by_digest.keys().filter(|digest| self.store.peek(digest).is_none()).cloned().collect();
+        let gone: Vec<_> = known.by_digest.keys().filter(|digest| !self.is_here(digest)).cloned().collect();
         for digest in gone {
             self.forget_in(known, &digest);
         }
+    }
+
+    fn is_here(&self, digest: &Digest) -> bool {
+        self.store.peek(digest).is_some() || self.runtime.as_ref().is_some_and(|runtime| runtime.may_have(digest))
     }
 
     fn forget(&self, digest: &Digest) {
@@ -113,6 +121,7 @@ impl Topics {
         let mut dropped = self.store.dropped();
         loop {
             match dropped.recv().await {
+                Ok(digest) if self.runtime.as_ref().is_some_and(|runtime| runtime.may_have(&digest)) => {}
                 Ok(digest) => {
                     // It may have been begun anew meanwhile; then whoever asks for it next shares it again.
                     self.forget(&digest);

@@ -58,6 +58,7 @@ mod manifests;
 mod memory;
 mod model;
 mod node;
+mod node_containerd;
 mod notation;
 mod old_keyless;
 mod operator;
