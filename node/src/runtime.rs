@@ -18,6 +18,7 @@ mod follow;
 mod holdings;
 mod metrics;
 mod pins;
+mod places;
 mod source;
 mod stock;
 #[cfg(test)]

@@ -5,16 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Request};
-use longshore_edge_cache::upstream::Identity;
-use longshore_edge_cache::{grants::What, names, upstream::Upstream};
-use longshore_oci::RepositoryName;
-use tokio_util::sync::CancellationToken;
+use longshore_edge_cache::{grants::What, upstream::Identity};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     Runtime,
     client::RuntimeError,
     pins::Pinning,
+    places::places,
     stock::{Listed, MOST_BLOBS, Untold},
 };
 
@@ -38,9 +36,15 @@ impl Runtime {
     /// Looks again and again.
     pub async fn follow(self: Arc<Self>, stopping: CancellationToken) {
         let (mut away_since, mut pinning) = (None, Pinning::default());
+        let mut telling: Option<AbortOnDropHandle<()>> = None;
         loop {
             let Some(round) = stopping.run_until_cancelled(self.round(&mut pinning)).await else { return };
             away_since = self.note(round, away_since);
+            if away_since.is_none() && telling.as_ref().is_none_or(AbortOnDropHandle::is_finished) {
+                // By itself: a registry that does not answer is not to keep what runs from being pinned.
+                let runtime = self.clone();
+                telling = Some(AbortOnDropHandle::new(tokio::spawn(async move { runtime.tell_neighbours().await })));
+            }
             if stopping.run_until_cancelled(tokio::time::sleep(self.settings.poll_interval.get())).await.is_none() {
                 return;
             }
@@ -52,7 +56,6 @@ impl Runtime {
         self.pin_running(pinning).await?;
         self.metrics.up.set(1);
         self.drop_copies().await;
-        self.tell_neighbours().await;
         Ok(())
     }
 
@@ -138,8 +141,9 @@ impl Runtime {
     /// Whether peers may be told of a blob, by at least one of its places; then they are.
     async fn tell(&self, untold: &Untold) -> bool {
         let (mut is_told, mut has_pieces) = (false, untold.has_pieces);
-        for (registry, repository) in &untold.places {
-            let Some((upstream, repository)) = self.place(registry, repository) else { continue };
+        let registries = untold.places.iter();
+        let may_be: Vec<_> = registries.flat_map(|(registry, name)| places(&self.edge.upstreams, registry, name)).collect();
+        for (upstream, repository) in may_be {
             // That containerd says it came from there is no proof.
             if let Err(denied) = self.edge.grants.has(&upstream, &repository, &What::Blob(untold.digest.clone())).await {
                 let denied = &denied as &dyn std::error::Error;
@@ -159,15 +163,5 @@ impl Runtime {
             }
         }
         is_told
-    }
-
-    /// Which upstream a registry is, and what it calls the repository.
-    fn place(&self, registry: &str, repository: &RepositoryName) -> Option<(Arc<Upstream>, RepositoryName)> {
-        let mut request = Request::new(());
-        request.headers_mut().insert("oci-namespace", HeaderValue::from_str(registry).ok()?);
-        let (parts, ()) = request.into_parts();
-        // As for who pulls on this machine.
-        let meant = names::meant(self.edge.upstreams.iter(), &parts, Some(repository), true).ok()?;
-        Some((meant.upstream, meant.repository?))
     }
 }

@@ -68,7 +68,7 @@ struct RuntimeSource {
 
 impl RuntimeSource {
     /// These bytes of a blob from containerd's store; `None` where it does not give the first of them.
-    async fn from_store(&self, digest: &Digest, range: Option<Range<u64>>) -> Option<Reading> {
+    async fn stored(&self, digest: &Digest, range: Option<Range<u64>>) -> Option<Reading> {
         let held = self.runtime.stock.get(digest)?;
         let range = range.unwrap_or(0..held.size_bytes);
         if range.is_empty() || range.end > held.size_bytes {
@@ -117,7 +117,7 @@ impl Source for RuntimeSource {
     }
 
     async fn read(&self, digest: &Digest, range: Option<Range<u64>>) -> Result<Reading, SourceError> {
-        let reading = self.from_store(digest, range.clone()).await;
+        let reading = self.stored(digest, range.clone()).await;
         self.was_store.store(reading.is_some(), Ordering::Relaxed);
         match reading {
             Some(reading) => Ok(reading),
