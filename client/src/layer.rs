@@ -11,6 +11,8 @@ use crate::{ClientError, EdgeClient};
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SuppliedBytes {
+    /// From another store of the same machine, as its container runtime's.
+    pub machine_bytes: u64,
     /// From neighbours.
     pub neighbour_bytes: u64,
     /// From another cache of ours: an edge of the same site, or an upstream that is one.
@@ -137,7 +139,7 @@ impl EdgeClient {
 impl SuppliedBytes {
     /// From all together.
     pub fn sum(&self) -> u64 {
-        self.neighbour_bytes.saturating_add(self.edge_bytes).saturating_add(self.registry_bytes)
+        [self.machine_bytes, self.neighbour_bytes, self.edge_bytes, self.registry_bytes].into_iter().fold(0, u64::saturating_add)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::body::Body;
 use hyper::body::Incoming;
-use longshore_oci::{ErrorBody, ErrorCode, ErrorEntry};
+use longshore_oci::{ErrorBody, ErrorCode, ErrorEntry, Route};
 use longshore_service::{
     admin::Admin,
     doors::{Doors, Drained},
@@ -21,6 +21,7 @@ use crate::{
     control,
     edge::Edge,
     events::Follower,
+    first_byte,
     http::{self, RouteLabel},
     neighbours::Neighbours,
     prewarm,
@@ -171,19 +172,36 @@ async fn operate(edge: &Arc<Edge>, request: Request<Incoming>, info: ConnectionI
         let answer = Box::pin(prewarm::api::answer(&edge.prewarm, request)).await;
         return (CONTROL, answer.expect("it is one of its own paths"));
     }
-    let Ok(_in_flight) = edge.in_flight.try_acquire() else { return ("unknown", overloaded()) };
+    let Ok(in_flight) = edge.in_flight.clone().try_acquire_owned() else {
+        return ("unknown", unavailable("too many requests at once; try again in a moment"));
+    };
     if let Some(site) = edge.site.as_ref().filter(|_| request.uri().path().starts_with(site::PREFIX)) {
         return (SITE, site::serve(site, &edge.blobs, &**edge, &request.into_parts().0).await);
     }
-    let response = http::handle(edge, request, client).await;
+    let route = Route::parse(request.uri().path()).ok();
+    let is_content = matches!(route, Some(Route::Manifest(..) | Route::Blob(..)));
+    let response = match edge.first_byte_limit.filter(|_| is_content) {
+        Some(limit) => {
+            let (edge, label) = (edge.clone(), route.map_or("unknown", |route| route.label()));
+            let work = async move {
+                // Held for as long as something is at work.
+                let _in_flight = in_flight;
+                http::handle(&edge, request, client).await
+            };
+            match first_byte::within(limit, work.in_current_span()).await {
+                Ok(response) => response,
+                Err(first_byte::Late) => return (label, unavailable(&format!("nothing of it came from anywhere in {limit:?}"))),
+            }
+        }
+        None => http::handle(edge, request, client).await,
+    };
     let label = response.extensions().get::<RouteLabel>().map_or("unknown", |label| label.0);
     (label, response)
 }
 
-/// More is at work than may be.
-fn overloaded() -> Response<Body> {
-    let message = "too many requests at once; try again in a moment".to_owned();
-    let entry = ErrorEntry { code: ErrorCode::Unavailable, message, detail: serde_json::Value::Null };
+/// It can't be had now, for this reason.
+fn unavailable(message: &str) -> Response<Body> {
+    let entry = ErrorEntry { code: ErrorCode::Unavailable, message: message.to_owned(), detail: serde_json::Value::Null };
     let body = serde_json::to_vec(&ErrorBody { errors: vec![entry] }).expect("an error is always JSON");
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

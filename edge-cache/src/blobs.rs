@@ -66,7 +66,7 @@ use whole::Whole;
 
 use crate::{
     hot::{Hot, Piece, PieceKey, Room},
-    piece::{PIECE_BYTES, PieceIndex},
+    piece::{PIECE_BYTES, PieceHashes, PieceIndex},
     seldom::Seldom,
     single::Single,
     source::SharedSource,
@@ -186,15 +186,19 @@ impl Blobs {
 
     /// As [`Store::evict`], from memory too. A piece that another blob has as well goes with it, and comes from the disk again.
     pub async fn evict(&self, digest: &Digest) -> Result<bool, StoreError> {
-        let kept = self.0.store.peek(digest);
+        let hashes = self.0.store.peek(digest).map(|entry| entry.hashes().clone());
         let was_here = self.0.store.evict(digest).await?;
-        if let Some(entry) = kept.filter(|_| was_here) {
-            let pieces = (0..entry.geometry().pieces()).map(PieceIndex);
-            for key in pieces.filter_map(|piece| entry.hashes().get(piece)) {
-                self.0.hot.forget(&key);
-            }
-        }
+        self.0.forget_in_memory(hashes.filter(|_| was_here));
         Ok(was_here)
+    }
+
+    /// As [`Store::drop_unused`], from memory too.
+    pub async fn let_go(&self, digest: &Digest) -> bool {
+        // The hashes alone: who has the entry uses it.
+        let hashes = self.0.store.peek(digest).map(|entry| entry.hashes().clone());
+        let was_dropped = self.0.store.drop_unused(digest).await;
+        self.0.forget_in_memory(hashes.filter(|_| was_dropped));
+        was_dropped
     }
 
     /// Ends what is being fetched by pieces, and waits until all that has come of it is written. For when nobody reads any more.
@@ -246,6 +250,13 @@ impl Shared {
     /// was given up.
     fn fetch_until_closing(self: &Arc<Self>, fetching: impl Future<Output = ()> + Send + 'static) {
         self.keeping.spawn(self.closing.clone().run_until_cancelled_owned(fetching));
+    }
+
+    /// Has none of these pieces in memory any more.
+    fn forget_in_memory(&self, hashes: Option<PieceHashes>) {
+        let Some(hashes) = hashes else { return };
+        let pieces = u32::try_from(hashes.count()).unwrap_or(u32::MAX);
+        (0..pieces).filter_map(|piece| hashes.get(PieceIndex(piece))).for_each(|key| self.hot.forget(&key));
     }
 
     /// Waits for memory for one who is being answered, and so can't be refused any more.

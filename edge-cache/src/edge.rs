@@ -1,6 +1,9 @@
 //! What all requests share.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
@@ -54,7 +57,9 @@ pub struct Edge {
     /// Leave to look ahead for a manifest's blobs.
     pub looking_ahead: Arc<Semaphore>,
     /// Requests at work; over its permits they are sent away.
-    pub in_flight: Semaphore,
+    pub in_flight: Arc<Semaphore>,
+    /// How long a client waits for the first byte of what it asks for; `None`: as long as it takes.
+    pub first_byte_limit: Option<Duration>,
     /// Work that outlives the request that began it, and what is to be over before the store writes what is left.
     pub tasks: TaskTracker,
     /// Cancelled where what runs by itself is to end.

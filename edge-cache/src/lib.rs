@@ -10,6 +10,7 @@ mod control;
 mod edge;
 mod error;
 pub mod events;
+mod first_byte;
 mod forgetting;
 pub mod grants;
 mod hot;

@@ -16,6 +16,7 @@ use crate::{
     grants::Place,
     piece::{Geometry, PieceIndex, PieceSet},
     statements::Vouched,
+    store::Entry,
     tags::VouchedManifest,
     upstream::Upstream,
     vouching::{unsigned, written},
@@ -63,18 +64,18 @@ impl Edge {
     /// What is told of it beside; `None` where nobody has signed it.
     pub async fn told(&self, upstream: &Arc<Upstream>, repository: &RepositoryName, about: &Digest) -> Option<Bytes> {
         let Some((place, vouched)) = self.vouched(upstream, repository, about) else {
-            return self.told_of_blob(upstream, about).await;
+            return self.told_of_pieces(upstream, self.blobs.kept(about, upstream.key())?).await;
         };
         let bytes = self.tags.manifests.held(&place, &vouched.said.digest).await?.bytes;
         let content = String::from_utf8(bytes.into()).ok()?;
         serde_json::to_vec(&VouchedManifest { voucher: vouched.text.to_string(), content }).ok().map(Bytes::from)
     }
 
-    async fn told_of_blob(&self, upstream: &Arc<Upstream>, digest: &Digest) -> Option<Bytes> {
-        let entry = self.blobs.kept(digest, upstream.key())?;
-        let signature = self.grants.statements().metainfo(upstream.key(), digest)?;
+    /// The same of a blob that its upstream has shown to be these pieces, wherever they are.
+    pub async fn told_of_pieces(&self, upstream: &Arc<Upstream>, entry: Arc<Entry>) -> Option<Bytes> {
+        let signature = self.grants.statements().metainfo(upstream.key(), entry.digest())?;
         let proves = upstream.clone();
-        let make = move |entry: &crate::store::Entry| {
+        let make = move |entry: &Entry| {
             let metainfo = Metainfo { signature: Some(signature.to_string()), ..unsigned(entry) };
             // What was signed may have been other pieces than those that are here by another's word.
             let list = if proves.is_proven(&metainfo) { serde_json::to_vec(&metainfo).ok() } else { None };

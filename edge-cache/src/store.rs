@@ -47,7 +47,7 @@ mod state;
 mod tests;
 mod usage;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
 use longshore_oci::Digest;
@@ -120,6 +120,18 @@ impl Store {
     pub async fn evict(&self, digest: &Digest) -> Result<bool, StoreError> {
         let (shared, digest) = (self.shared.clone(), digest.clone());
         off_runtime(move || shared.evict(&digest)).await
+    }
+
+    /// Drops a blob that nobody uses, and no pin holds; whether it was here and is not any more.
+    pub async fn drop_unused(&self, digest: &Digest) -> bool {
+        let (shared, digest) = (self.shared.clone(), digest.clone());
+        off_runtime(move || shared.drop_unused(&digest)).await
+    }
+
+    /// Blobs that this machine has whole in another place, too, as of now: where room is made, they are dropped first. Whoever says so
+    /// says it again when it changes.
+    pub fn set_elsewhere(&self, digests: Arc<HashSet<Digest>>) {
+        self.shared.state().elsewhere = digests;
     }
 
     /// Drops a blob whose pieces were found not to be those of its digest, even where it is used or pinned. Whether it was here.

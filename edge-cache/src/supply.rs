@@ -1,4 +1,4 @@
-//! Who sends the bytes of blobs: neighbours, another cache of ours, or the registry itself.
+//! Who sends the bytes of blobs: another store of the machine, neighbours, another cache of ours, or the registry itself.
 
 use std::sync::{
     Arc,
@@ -17,6 +17,8 @@ const CACHE_NAME: &str = "longshore";
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
 pub enum Supplier {
+    /// Another store of the same machine, as a container runtime's.
+    Machine,
     /// Neighbours, as in a swarm.
     Neighbours,
     /// Another cache of ours: an edge of the same site, or an upstream that is one.
@@ -27,11 +29,12 @@ pub enum Supplier {
 
 impl Supplier {
     /// All of them, the nearest first.
-    pub const ALL: [Self; 3] = [Self::Neighbours, Self::Edge, Self::Registry];
+    pub const ALL: [Self; 4] = [Self::Machine, Self::Neighbours, Self::Edge, Self::Registry];
 
     /// As metrics call it.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Machine => "machine",
             Self::Neighbours => "neighbours",
             Self::Edge => "edge",
             Self::Registry => "registry",
@@ -72,6 +75,8 @@ impl Sender {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Supplied {
+    /// From another store of the same machine.
+    pub machine_bytes: u64,
     /// From neighbours.
     pub neighbour_bytes: u64,
     /// From other caches of ours.
@@ -96,7 +101,7 @@ impl Supplied {
 
     /// From all together.
     pub fn sum(&self) -> u64 {
-        self.neighbour_bytes.saturating_add(self.edge_bytes).saturating_add(self.registry_bytes)
+        Supplier::ALL.into_iter().fold(0, |sum, supplier| sum.saturating_add(self.by(supplier)))
     }
 
     /// With what else came.
@@ -113,6 +118,7 @@ impl Supplied {
 
     fn with(self, other: Self, change: impl Fn(u64, u64) -> u64) -> Self {
         Self {
+            machine_bytes: change(self.machine_bytes, other.machine_bytes),
             neighbour_bytes: change(self.neighbour_bytes, other.neighbour_bytes),
             edge_bytes: change(self.edge_bytes, other.edge_bytes),
             registry_bytes: change(self.registry_bytes, other.registry_bytes),
@@ -121,6 +127,7 @@ impl Supplied {
 
     fn place(&mut self, supplier: Supplier) -> &mut u64 {
         match supplier {
+            Supplier::Machine => &mut self.machine_bytes,
             Supplier::Neighbours => &mut self.neighbour_bytes,
             Supplier::Edge => &mut self.edge_bytes,
             Supplier::Registry => &mut self.registry_bytes,

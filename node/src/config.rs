@@ -1,7 +1,9 @@
-//! What an operator can set: all that an edge cache has, and `[swarm]`.
+//! What an operator can set: all that an edge cache has, `[swarm]`, `[containerd]`, and a `[[mirror]]` for each runtime that is told of the node.
 //!
 //! Names and layers are those of [`longshore_service::config`]: `zone` under `[swarm]`, `LONGSHORE_NODE__SWARM__ZONE`, or `--swarm.zone`.
 
+mod containerd;
+mod mirror;
 mod swarm;
 
 use std::net::SocketAddr;
@@ -12,12 +14,16 @@ use longshore_service::{
     telemetry::Settings,
 };
 
+pub use containerd::Containerd;
+pub use mirror::Mirror;
 pub use swarm::Swarm;
 
 /// The daemon's name in environment variables: `LONGSHORE_NODE__…`.
 pub const DAEMON: &str = "node";
 /// The port that a node's mirror has by default.
 const PORT: u16 = 5200;
+/// How long a runtime waits for a first byte by default, until it is to ask the registry itself.
+const FIRST_BYTE_SECONDS: u64 = 5;
 
 /// The node's whole configuration. `Default` keeps pieces in `./node`, is reached on loopback alone, and has no upstream, without which
 /// there is no node.
@@ -27,6 +33,10 @@ pub struct Config {
     pub edge: edge::Config,
     /// The swarm.
     pub swarm: Swarm,
+    /// The container runtime beside it.
+    pub containerd: Containerd,
+    /// The runtimes that are told to pull through it.
+    pub mirror: Vec<Mirror>,
 }
 
 impl Default for Config {
@@ -35,7 +45,8 @@ impl Default for Config {
         edge.listen.common = config::Listen::on(PORT);
         edge.cache.folder = "./node".into();
         edge.telemetry = config::Telemetry::of("longshore-node");
-        Self { edge, swarm: Swarm::default() }
+        edge.requests.first_byte_timeout = config::Duration::seconds(FIRST_BYTE_SECONDS);
+        Self { edge, swarm: Swarm::default(), containerd: Containerd::default(), mirror: Vec::new() }
     }
 }
 
@@ -56,28 +67,35 @@ impl Config {
     }
 }
 
-/// The name of the section that a node has beside an edge's.
+/// The names of the sections that a node has beside an edge's.
 const SWARM: &str = "swarm";
+const CONTAINERD: &str = "containerd";
+const MIRROR: &str = "mirror";
 
 impl Sections for Config {
     fn sections(&self) -> Vec<(&'static str, &dyn Section)> {
         let mut sections = self.edge.sections();
-        sections.push((SWARM, &self.swarm));
+        sections.extend([(SWARM, &self.swarm as &dyn Section), (CONTAINERD, &self.containerd)]);
         sections
     }
 
     fn sections_mut(&mut self) -> Vec<(&'static str, &mut dyn Section)> {
         let mut sections = self.edge.sections_mut();
         sections.push((SWARM, &mut self.swarm));
+        sections.push((CONTAINERD, &mut self.containerd));
         sections
     }
 
     fn lists(&self) -> Vec<(&'static str, &dyn SectionList)> {
-        self.edge.lists()
+        let mut lists = self.edge.lists();
+        lists.push((MIRROR, &self.mirror));
+        lists
     }
 
     fn lists_mut(&mut self) -> Vec<(&'static str, &mut dyn SectionList)> {
-        self.edge.lists_mut()
+        let mut lists = self.edge.lists_mut();
+        lists.push((MIRROR, &mut self.mirror));
+        lists
     }
 }
 
@@ -90,6 +108,10 @@ impl Layout for Config {
         }
         edge.check(problems);
         self.swarm.check(problems);
+        self.containerd.check(problems);
+        for (position, mirror) in self.mirror.iter().enumerate() {
+            mirror.check(position, problems);
+        }
     }
 
     fn check_files(&self, problems: &mut Problems<'_>) {

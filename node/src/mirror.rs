@@ -27,6 +27,7 @@ mod error;
 mod files;
 mod hosts;
 mod json_text;
+mod keeper;
 mod plan;
 mod plugin_config;
 mod registries;
@@ -42,6 +43,7 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 pub use error::MirrorError;
 use files::Files;
+pub use keeper::Keeper;
 use plan::Plan;
 pub use registry::{InvalidRegistry, Registry};
 pub use report::{Done, Installed, Note, Outcome, Report};

@@ -60,6 +60,7 @@ mod manifests;
 mod memory;
 mod model;
 mod node;
+mod node_containerd;
 mod node_crash;
 mod node_memory;
 mod node_pulls;

@@ -1,4 +1,9 @@
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use longshore_oci::Digest;
 
 use tempfile::TempDir;
 
@@ -38,8 +43,31 @@ impl Containerd {
 
     /// Runs `ctr` with these arguments.
     pub async fn ctr(&self, arguments: &[&str]) -> Output {
-        let socket = self.folder.path().join("socket").display().to_string();
+        let socket = self.socket().display().to_string();
         run("ctr", [&["--address", &socket], arguments].concat()).await
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+
+    /// The file of a blob in its store.
+    pub fn content_file(&self, blob: &Digest) -> PathBuf {
+        self.folder.path().join("root/io.containerd.content.v1.content/blobs/sha256").join(blob.hex())
+    }
+
+    /// Has what it pulls go through a `hosts.toml` in this folder, whose mirror is asked first; then the registry itself, over plain HTTP.
+    pub fn hosts_toml(folder: &Path, registry: &str, server: &str, mirror: &str) {
+        let of_registry = folder.join(registry);
+        std::fs::create_dir_all(&of_registry).expect("the folder is ours");
+        let toml = format!("server = \"{server}\"\n[host.\"{mirror}\"]\ncapabilities = [\"pull\", \"resolve\"]\n");
+        std::fs::write(of_registry.join("hosts.toml"), toml).expect("the folder is ours");
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub async fn stop(&mut self) {
+        self.process.terminate(Duration::from_secs(10));
     }
 
     /// `ctr images pull` or `push` of an image, over plain HTTP, as an account. ctr has no login; it is told with each command.

@@ -87,13 +87,16 @@ impl Layout {
     }
 }
 
-/// A static program that says hello, compiled once a run.
+/// A static program that says hello, and then stays where it was given a word; compiled once a run.
 async fn hello() -> &'static PathBuf {
     static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
     PROGRAM
         .get_or_init(async || {
             let (source, program) = (run_folder().join("hello.c"), run_folder().join("hello"));
-            let code = format!("#include <stdio.h>\nint main(void) {{ puts(\"{ROOT_FILE_SYSTEM_WORDS}\"); return 0; }}\n");
+            let code = format!(
+                "#include <stdio.h>\n#include <unistd.h>\n\
+                 int main(int count, char **words) {{ puts(\"{ROOT_FILE_SYSTEM_WORDS}\"); if (count > 1) pause(); return 0; }}\n"
+            );
             std::fs::write(&source, code).expect("the folder is ours");
             run_ok(
                 "gcc",

@@ -61,7 +61,7 @@ impl BlobMetrics {
     }
     /// Bytes came.
     pub(super) fn came(&self, upstream: &str, supplied: Supplied) {
-        let fetched = supplied.sum() - supplied.by(Supplier::Neighbours);
+        let fetched = supplied.by(Supplier::Edge).saturating_add(supplied.by(Supplier::Registry));
         self.fetched_bytes.with_label_values(&[upstream]).inc_by(fetched);
         for supplier in Supplier::ALL.into_iter().filter(|supplier| supplied.by(*supplier) > 0) {
             self.supplied_bytes.with_label_values(&[upstream, supplier.name()]).inc_by(supplied.by(supplier));

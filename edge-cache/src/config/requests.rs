@@ -1,6 +1,6 @@
 //! `[requests]`: how many run at once, and how many logins may fail.
 
-use longshore_service::config::Problems;
+use longshore_service::config::{Duration, Problems};
 
 use crate::grants::LoginLimits;
 
@@ -13,6 +13,9 @@ use crate::grants::LoginLimits;
 pub struct Requests {
     /// Over it a request is answered at once with 503 and `Retry-After`.
     pub max_in_flight: usize,
+    /// How long a manifest, or the first byte of a blob, may take; then it is 503, so that a client that has somewhere else to go does. What
+    /// was begun goes on. 0 for as long as it takes.
+    pub first_byte_timeout: Duration,
     /// How many questions of who may see what are put to one upstream at once, those on one thing as one; over it likewise.
     pub max_checks: usize,
     /// How many tags one upstream is asked about at once; over it likewise.
@@ -31,6 +34,7 @@ impl Default for Requests {
     fn default() -> Self {
         Self {
             max_in_flight: 4096,
+            first_byte_timeout: Duration::seconds(0),
             max_checks: 4096,
             max_tag_checks: 1024,
             failed_logins_per_account: 4,
@@ -42,6 +46,7 @@ impl Default for Requests {
 
 longshore_service::settings!(Requests {
     max_in_flight,
+    first_byte_timeout,
     max_checks,
     max_tag_checks,
     failed_logins_per_account,
@@ -69,6 +74,11 @@ impl Requests {
                 problems.add(&[key], "must be from 0 to 1000000");
             }
         }
+    }
+
+    /// How long a manifest, or the first byte of a blob, may take.
+    pub fn first_byte_limit(&self) -> Option<std::time::Duration> {
+        (self.first_byte_timeout.as_milliseconds() > 0).then(|| self.first_byte_timeout.get())
     }
 
     /// How many logins may fail.

@@ -218,8 +218,8 @@ pub fn transfers(edge: &Edge) -> Answer {
 }
 
 fn bytes(supplied: Supplied) -> SuppliedBytes {
-    let Supplied { neighbour_bytes, edge_bytes, registry_bytes } = supplied;
-    SuppliedBytes { neighbour_bytes, edge_bytes, registry_bytes }
+    let Supplied { machine_bytes, neighbour_bytes, edge_bytes, registry_bytes } = supplied;
+    SuppliedBytes { machine_bytes, neighbour_bytes, edge_bytes, registry_bytes }
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub struct Candidate {
     pub is_pinned: bool,
     /// Whether somebody reads or writes it: it stays.
     pub is_in_use: bool,
+    /// Whether this machine has it whole elsewhere, too: it goes before all that it has not.
+    pub is_elsewhere: bool,
 }
 
 impl Candidate {
@@ -46,7 +48,7 @@ pub struct Wanted {
     pub wanted_blobs: usize,
 }
 
-/// Which of the candidates to drop, by their place, the least worth first; `None` where what is needed can't be had.
+/// Which of the candidates to drop, by their place, those first that are elsewhere, too, and of these and the rest the least worth; `None` where what is needed can't be had.
 pub fn choose(candidates: &[Candidate], now: Timestamp, wanted: Wanted) -> Option<Vec<usize>> {
     let mut order: Vec<(usize, f64)> = candidates
         .iter()
@@ -60,7 +62,8 @@ pub fn choose(candidates: &[Candidate], now: Timestamp, wanted: Wanted) -> Optio
     }
     order.sort_by(|(left, left_worth), (right, right_worth)| {
         let by_age = || candidates[*left].used.last_used.cmp(&candidates[*right].used.last_used);
-        left_worth.partial_cmp(right_worth).unwrap_or(Ordering::Equal).then_with(by_age)
+        let by_place = candidates[*right].is_elsewhere.cmp(&candidates[*left].is_elsewhere);
+        by_place.then(left_worth.partial_cmp(right_worth).unwrap_or(Ordering::Equal)).then_with(by_age)
     });
     let (bytes, blobs) = (wanted.wanted_bytes.max(wanted.needed_bytes), wanted.wanted_blobs.max(wanted.needed_blobs));
     let (mut freed, mut chosen) = (0_u64, Vec::new());
@@ -95,7 +98,8 @@ mod tests {
     }
 
     fn candidate(disk_bytes: u64, last_used: i64, frequency: f64) -> Candidate {
-        Candidate { disk_bytes, used: Use { last_used: at(last_used), frequency }, is_pinned: false, is_in_use: false }
+        let used = Use { last_used: at(last_used), frequency };
+        Candidate { disk_bytes, used, is_pinned: false, is_in_use: false, is_elsewhere: false }
     }
 
     fn bytes(needed_bytes: u64) -> Wanted {
@@ -113,6 +117,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_elsewhere_goes_before_what_is_worth_less() {
+        let elsewhere = |one: Candidate| Candidate { is_elsewhere: true, ..one };
+        let all = [candidate(100, 0, 1.0), elsewhere(candidate(100, 90, 50.0)), elsewhere(candidate(100, 90, 5.0))];
+        assert_eq!(choose(&all, at(100), bytes(150)).unwrap(), [2, 1]);
+        let pinned = Candidate { is_pinned: true, ..all[1] };
+        assert_eq!(choose(&[all[0], pinned], at(100), bytes(50)).unwrap(), [0], "a pin holds it all the same");
+    }
+
+    #[test]
     fn the_cold_go_and_the_pinned_stay() {
         let pinned = Candidate { is_pinned: true, ..candidate(1, 0, 1.0) };
         let all = [candidate(1, 0, 1.0), pinned, candidate(1, 60, 1.0)];
@@ -120,12 +133,13 @@ mod tests {
     }
 
     fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
-        let one = (0_u64..5_000_000, 0_i64..1_000_000, 0.0..50.0_f64, any::<bool>(), any::<bool>());
-        let one = one.prop_map(|(disk_bytes, last_used, frequency, is_pinned, is_in_use)| Candidate {
+        let one = (0_u64..5_000_000, 0_i64..1_000_000, 0.0..50.0_f64, any::<bool>(), any::<bool>(), any::<bool>());
+        let one = one.prop_map(|(disk_bytes, last_used, frequency, is_pinned, is_in_use, is_elsewhere)| Candidate {
             disk_bytes,
             used: Use { last_used: at(last_used), frequency },
             is_pinned,
             is_in_use,
+            is_elsewhere,
         });
         prop::collection::vec(one, 0..40)
     }

@@ -123,6 +123,16 @@ impl Shared {
         self.drop_files(victims, reason);
     }
 
+    /// Drops a blob that nobody uses, and no pin holds; whether it was dropped. Blocks.
+    pub(super) fn drop_unused(&self, digest: &Digest) -> bool {
+        let _turn = locked(&self.names);
+        let victim = self.state().remove_unused(digest, Timestamp::now());
+        let was_dropped = victim.is_some();
+        self.drop_files(victim, "elsewhere");
+        self.changed.notify_one();
+        was_dropped
+    }
+
     /// Drops a blob by hand, in use or not; whether it was here. Blocks.
     pub(super) fn evict(&self, digest: &Digest) -> Result<bool, StoreError> {
         let _turn = locked(&self.names);

@@ -46,6 +46,8 @@ pub(super) struct State {
     /// Blobs whose files are on their way: to their place, or away from it. None of them is begun meanwhile.
     pub(super) moving: HashSet<Digest>,
     pub(super) notes: Notes,
+    /// Blobs that this machine has whole elsewhere, too: they are dropped first.
+    pub(super) elsewhere: Arc<HashSet<Digest>>,
     pub(super) metrics: StoreMetrics,
     /// Which blobs changed last.
     pub(super) changes: Arc<Changes>,
@@ -67,6 +69,7 @@ impl State {
             gone: HashSet::new(),
             moving: HashSet::new(),
             notes: Notes::default(),
+            elsewhere: Arc::default(),
             metrics,
             changes,
             shortage: None,
@@ -142,6 +145,7 @@ impl State {
                 used: slot.used,
                 is_pinned: self.pins.holding(digest, now).is_some(),
                 is_in_use: slot.is_in_use(),
+                is_elsewhere: self.elsewhere.contains(digest),
             };
             (digest.clone(), candidate)
         };

@@ -36,6 +36,14 @@ pub struct ServeArguments {
     /// address that they reach, such as 0.0.0.0:5202. Peers find each other at a free port of the same address
     #[arg(long, value_name = "ADDR", conflicts_with = "config")]
     swarm_listen: Option<SocketAddr>,
+    /// For a first try: have a container runtime pull from a registry through the node while it runs, as containerd=localhost:5000; can be
+    /// given more than once. It changes the runtime's own configuration, as `node mirror install` does
+    #[arg(long, value_name = "RUNTIME=REGISTRY", conflicts_with = "config", value_parser = runtime_and_registry)]
+    mirror: Vec<(String, String)>,
+    /// For a first try: the socket of the containerd beside it, such as /run/containerd/containerd.sock, to share what its store holds and
+    /// keep what its containers run
+    #[arg(long, value_name = "SOCKET", conflicts_with = "config")]
+    containerd: Option<PathBuf>,
 }
 
 impl ServeArguments {
@@ -72,6 +80,13 @@ impl ServeArguments {
             set("swarm.listen", address.to_string());
             set("swarm.control_listen", SocketAddr::new(address.ip(), 0).to_string());
         }
+        for (position, (runtime, registry)) in self.mirror.iter().enumerate() {
+            set(&format!("mirror.{position}.runtime"), runtime.clone());
+            set(&format!("mirror.{position}.registries"), registry.clone());
+        }
+        if let Some(socket) = &self.containerd {
+            set("containerd.address", socket.display().to_string());
+        }
         flags.into_iter()
     }
 }
@@ -84,6 +99,13 @@ fn first_steps(app: &App) -> Vec<String> {
         steps.push(format!("a second node beside it: longshore node serve … --join {host}"));
     }
     steps
+}
+
+/// What `--mirror` has.
+fn runtime_and_registry(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(runtime, registry)| !runtime.is_empty() && !registry.is_empty());
+    let (runtime, registry) = parts.ok_or("a runtime and a registry are written containerd=docker.io")?;
+    Ok((runtime.to_owned(), registry.to_owned()))
 }
 
 async fn serve(config: Config, shows_first_steps: bool) -> Result<(), Failure> {

@@ -5,7 +5,8 @@ use longshore_service::config::load_text;
 use super::*;
 
 const PAGE: &str = include_str!("../../../docs/node.md");
-const LEAST: &str = "[[upstream]]\nurl = 'http://127.0.0.1:5000'\n";
+const LEAST: &str =
+    "[[upstream]]\nurl = 'http://127.0.0.1:5000'\n[[mirror]]\nruntime = 'containerd'\nregistries = ['a.example']\n";
 
 /// A key, and its default.
 type Row = (String, String);
@@ -13,7 +14,8 @@ type Row = (String, String);
 /// What `config show` prints of a section.
 fn shown(section: &str) -> Vec<Row> {
     let text = load_text::<Config>("node.toml", LEAST).expect("nothing is wrong").render(false);
-    let of_section = text.lines().skip_while(|line| *line != format!("[{section}]")).skip(1);
+    let heads = [format!("[{section}]"), format!("[[{section}]]")];
+    let of_section = text.lines().skip_while(|line| !heads.iter().any(|head| head == line)).skip(1);
     let rows = of_section.take_while(|line| !line.starts_with('[')).filter_map(|line| line.split_once(" = "));
     let value = |value: &str| value.split_once("  # ").map_or(value, |(value, _)| value).to_owned();
     rows.map(|(key, text)| (key.to_owned(), value(text))).collect()
@@ -21,7 +23,8 @@ fn shown(section: &str) -> Vec<Row> {
 
 /// What the page's table has under a section's head.
 fn written(section: &str) -> Vec<Row> {
-    let of_section = PAGE.lines().skip_while(|line| *line != format!("### `[{section}]`")).skip(1);
+    let heads = [format!("### `[{section}]`"), format!("### `[[{section}]]`")];
+    let of_section = PAGE.lines().skip_while(|line| !heads.iter().any(|head| head == line)).skip(1);
     let lines = of_section.take_while(|line| !line.starts_with('#'));
     let row = |line: &str| match line.split('`').collect::<Vec<_>>()[..] {
         ["| ", key, " | ", default, ..] => Some((key.to_owned(), default.to_owned())),
@@ -31,16 +34,42 @@ fn written(section: &str) -> Vec<Row> {
 }
 
 #[test]
-fn every_setting_of_the_swarm_stands_on_the_page_with_its_default() {
+fn every_setting_stands_on_the_page_with_its_default() {
     assert_eq!(written("swarm"), shown("swarm"));
+    assert_eq!(written("containerd"), shown("containerd"));
+}
+
+#[test]
+fn every_setting_of_a_mirror_stands_on_the_page() {
+    let keys = |rows: Vec<Row>| rows.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    assert!(!keys(written("mirror")).is_empty());
+    assert_eq!(keys(written("mirror")), keys(shown("mirror")));
 }
 
 #[test]
 fn what_is_otherwise_than_at_an_edge_stands_on_the_page() {
     let config = load_text::<Config>("node.toml", LEAST).expect("nothing is wrong").config;
     assert_eq!(config.address(), "127.0.0.1:5200".parse().unwrap());
-    for row in ["| `listen.address` | `\"127.0.0.1:5200\"` |", "| `cache.folder` | `\"./node\"` |"] {
+    for row in [
+        "| `listen.address` | `\"127.0.0.1:5200\"` |",
+        "| `cache.folder` | `\"./node\"` |",
+        "| `requests.first_byte_timeout` | `\"5s\"` |",
+    ] {
         assert!(PAGE.contains(row), "{row}");
+    }
+}
+
+#[test]
+fn a_runtime_that_is_none_is_told() {
+    let text = format!(
+        "{LEAST}[[mirror]]\nruntime = 'rkt'\nregistries = ['a']\n[[mirror]]\nruntime = 'podman'\n[containerd]\naddress = 'run/c.sock'\n\
+         namespaces = ['a b']\npoll_interval = '1ms'\npins_stay = '1s'\n"
+    );
+    let mistakes = load_text::<Config>("node.toml", &text).expect_err("all of these are wrong").to_string();
+    let keys =
+        ["mirror.1.runtime", "mirror.2.registries", "containerd.address", "containerd.namespaces", "containerd.poll_interval"];
+    for key in keys.into_iter().chain(["containerd.pins_stay"]) {
+        assert!(mistakes.contains(key), "{key} in {mistakes}");
     }
 }
 

@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_blob_is_a_line_by_whom_it_came() {
-        let supplied = SuppliedBytes { neighbour_bytes: 97, edge_bytes: 0, registry_bytes: 3 };
+        let supplied = SuppliedBytes { neighbour_bytes: 97, registry_bytes: 3, ..SuppliedBytes::default() };
         let digest = Digest::of(Algorithm::Sha256, b"");
         let blob = OperationBlob { digest, size_bytes: 3_774_873, bytes_done: 3_774_873, here_bytes: 0, supplied };
         assert_eq!(line(&blob, ""), "sha256:e3b0…  3.6 MiB   neighbours 97%  edge 0%  registry 3%");

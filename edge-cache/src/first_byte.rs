@@ -1,0 +1,125 @@
+//! How long a client waits for the first byte of what it asks for.
+//!
+//! Whoever pulls through a mirror goes on to the registry when the mirror says no, and waits as long as it says nothing; a mirror that has
+//! begun to answer is never left. So where nothing comes from anywhere in time, it is said before an answer is begun.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::{Instant, timeout_at};
+
+/// Nothing came in time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Late;
+
+/// The answer that `work` comes to, once the first byte of its body is there. Where that takes longer than the limit, the work goes on
+/// for whoever else wants what it brings, and to find out that a registry is away.
+pub async fn within(
+    limit: Duration,
+    work: impl Future<Output = Response<Body>> + Send + 'static,
+) -> Result<Response<Body>, Late> {
+    let end = Instant::now() + limit;
+    let response = match timeout_at(end, tokio::spawn(work)).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is going down.
+        Ok(Err(_)) | Err(_) => return Err(Late),
+    };
+    let (parts, mut body) = response.into_parts();
+    if body.is_end_stream() {
+        return Ok(Response::from_parts(parts, body));
+    }
+    let size_hint = body.size_hint();
+    let first = timeout_at(end, std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context))).await;
+    let first = first.map_err(|_| Late)?;
+    let Some(first) = first else { return Ok(Response::from_parts(parts, Body::empty())) };
+    Ok(Response::from_parts(parts, Body::new(Begun { first: Some(first), body, size_hint })))
+}
+
+/// A body whose first part is there.
+struct Begun {
+    first: Option<Result<Frame<Bytes>, axum::Error>>,
+    body: Body,
+    /// That of the whole body, until its first part is taken.
+    size_hint: SizeHint,
+}
+
+impl http_body::Body for Begun {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
+        Poll::Ready(ready!(Pin::new(&mut self.body).poll_frame(context)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.first.is_some() { self.size_hint.clone() } else { self.body.size_hint() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use futures_util::{StreamExt as _, stream};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(400);
+
+    fn after(wait: Duration, then: &'static str) -> Body {
+        let later = stream::once(async move {
+            tokio::time::sleep(wait).await;
+            Ok::<_, std::io::Error>(Bytes::from_static(then.as_bytes()))
+        });
+        Body::from_stream(later.chain(stream::once(async { Ok(Bytes::from_static(b", and more")) })))
+    }
+
+    #[tokio::test]
+    async fn what_begins_in_time_comes_whole() {
+        let response = within(LIMIT, async { Response::new(after(Duration::from_millis(50), "some")) }).await.unwrap();
+        assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), "some, and more");
+        let response = within(LIMIT, async { Response::new(Body::from("all")) }).await.unwrap();
+        assert_eq!(response.body().size_hint().exact(), Some(3));
+        assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), "all");
+        assert!(within(LIMIT, async { Response::new(Body::empty()) }).await.unwrap().body().is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn what_is_late_with_its_head_or_its_first_byte_is_told() {
+        let begun = Instant::now();
+        assert_eq!(within(LIMIT, std::future::pending()).await.err(), Some(Late));
+        assert!(begun.elapsed() >= LIMIT);
+        // Both together may take so long.
+        let slow = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Response::new(after(Duration::from_millis(300), "some"))
+        };
+        assert_eq!(within(LIMIT, slow).await.err(), Some(Late));
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_goes_on() {
+        let (done, is_done) = tokio::sync::oneshot::channel();
+        let work = async {
+            tokio::time::sleep(LIMIT * 2).await;
+            let _ = done.send(());
+            Response::new(Body::empty())
+        };
+        assert_eq!(within(LIMIT, work).await.err(), Some(Late));
+        assert_eq!(is_done.await, Ok(()));
+    }
+}
