@@ -13,7 +13,32 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
+
+tokio::task_local! {
+    /// See [`patience`].
+    static PATIENCE: Duration;
+}
+
+/// How long whatever is done for a request waits for one who says nothing, where something that is here would do: half of the limit, so that
+/// there is time left to send that. `None` where it may take as long as it takes.
+pub fn patience() -> Option<Duration> {
+    PATIENCE.try_with(|patience| *patience).ok()
+}
+
+/// What `asking` comes to. Where it takes longer than the request may wait, and `instead` has something, that; what is asked goes on all the
+/// same where it is a task of its own.
+pub async fn unless_silent<T>(asking: impl Future<Output = T>, instead: impl FnOnce(Duration) -> Option<T>) -> T {
+    let mut asking = std::pin::pin!(asking);
+    let Some(patience) = patience() else { return asking.await };
+    if let Ok(answer) = timeout(patience, &mut asking).await {
+        return answer;
+    }
+    match instead(patience) {
+        Some(other) => other,
+        None => asking.await,
+    }
+}
 
 /// Nothing came in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,7 +51,7 @@ pub async fn within(
     work: impl Future<Output = Response<Body>> + Send + 'static,
 ) -> Result<Response<Body>, Late> {
     let end = Instant::now() + limit;
-    let response = match timeout_at(end, tokio::spawn(work)).await {
+    let response = match timeout_at(end, tokio::spawn(PATIENCE.scope(limit / 2, work))).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         // The runtime is going down.
@@ -109,6 +134,23 @@ mod tests {
             Response::new(after(Duration::from_millis(300), "some"))
         };
         assert_eq!(within(LIMIT, slow).await.err(), Some(Late));
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_waited_for_as_long_as_nothing_else_will_do() {
+        async fn slow() -> &'static str {
+            tokio::time::sleep(LIMIT * 3 / 4).await;
+            "late"
+        }
+        let asked = |instead: Option<&'static str>| async move {
+            let answer = unless_silent(slow(), |patience| instead.filter(|_| patience == LIMIT / 2)).await;
+            Response::new(Body::from(answer))
+        };
+        for (instead, answer) in [(Some("as it was"), "as it was"), (None, "late")] {
+            let response = within(LIMIT, asked(instead)).await.unwrap();
+            assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), answer);
+        }
+        assert_eq!(unless_silent(slow(), |_| Some("as it was")).await, "late", "there is no limit");
     }
 
     #[tokio::test]

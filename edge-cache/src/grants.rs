@@ -51,6 +51,7 @@ use longshore_oci::{Digest, ManifestVoucher, RepositoryName, VerdictLifetime};
 use moka::sync::Cache;
 
 use crate::{
+    first_byte::unless_silent,
     single::Single,
     statements::Statements,
     store::{Store, StoreError},
@@ -158,7 +159,13 @@ impl Grants {
             if let Some(granted) = down.and_then(|denied| self.remembered_despite(denied, attempt, &place, what)) {
                 return Ok(granted);
             }
-            match self.ask(upstream, &place, attempt, what).await {
+            // Not where who asks shows something: whoever lost a right might bring silence about.
+            let despite_silence = |patience| {
+                let silent = Denied::Upstream(upstream.silent(patience));
+                let may = !matches!(attempt.who, Who::Credential(_));
+                self.remembered_despite(&silent, attempt, &place, what).filter(|_| may).map(|_| Err(silent))
+            };
+            match unless_silent(self.ask(upstream, &place, attempt, what), despite_silence).await {
                 Ok(lifetime) => return Ok(self.granted(attempt, &place, what, lifetime)),
                 Err(denied) => match self.remembered_despite(&denied, attempt, &place, what) {
                     Some(granted) => return Ok(granted),

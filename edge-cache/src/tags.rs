@@ -16,7 +16,9 @@ use prometheus::IntCounterVec;
 
 use crate::{
     error::Error,
+    first_byte::unless_silent,
     grants::{Attempt, Client, Denied, Granted, Grants, Now, Place, What, Who},
+    seldom::Seldom,
     single::Single,
     site::Site,
     store::{Store, StoreError},
@@ -71,6 +73,8 @@ pub struct Tags {
     looking: Single<(Place, Tag, Who), Answered>,
     turns: Arc<Turns>,
     stale: IntCounterVec,
+    /// That one was served as it was.
+    told_stale: Seldom,
     asking: Asking,
     /// The manifests.
     pub manifests: Manifests,
@@ -95,7 +99,8 @@ impl Tags {
         let memo = Arc::new(Memo::new(Some(store.clone()), settings.most, settings.ttl)?);
         let turns = Arc::new(Turns::new(settings.most_asked));
         let (looking, manifests) = (Single::default(), Manifests::new(store, site, settings.manifest_bytes, metrics.wrong)?);
-        Ok(Self { settings, memo, looking, turns, stale: metrics.stale, asking: Asking::default(), manifests })
+        let (stale, told_stale) = (metrics.stale, Seldom::default());
+        Ok(Self { settings, memo, looking, turns, stale, told_stale, asking: Asking::default(), manifests })
     }
 
     /// Notes that a tag changed: what it named before is not believed without asking any more.
@@ -134,7 +139,7 @@ impl Tags {
         let despite = |denied: &Denied, attempt: &Attempt| {
             let kept = kept.as_ref()?;
             let granted = grants.remembered_despite(denied, attempt, &place, &What::Manifest(kept.digest.clone()))?;
-            self.stale.with_label_values(&[upstream.name()]).inc();
+            self.note_stale(upstream, repository, tag);
             Some(named(kept, granted, now, true))
         };
         let mut refusal = None;
@@ -145,7 +150,17 @@ impl Tags {
             {
                 return Ok(stale);
             }
-            let mut looked = self.look(grants, upstream, &place, tag, attempt, kept.as_ref()).await;
+            let despite_silence = |patience| {
+                let silent = Denied::Upstream(upstream.silent(patience));
+                let may = !matches!(attempt.who, Who::Credential(_))
+                    && kept.as_ref().is_some_and(|kept| {
+                        let what = What::Manifest(kept.digest.clone());
+                        grants.remembered_despite(&silent, attempt, &place, &what).is_some()
+                    });
+                may.then_some(Err(silent))
+            };
+            let looking = self.look(grants, upstream, &place, tag, attempt, kept.as_ref());
+            let mut looked = unless_silent(looking, despite_silence).await;
             if looked.as_ref().is_ok_and(|looked| self.memo.is_outdated(&place, tag, &looked.kept)) {
                 // Who asked first did so before it changed.
                 looked = self.look(grants, upstream, &place, tag, attempt, kept.as_ref()).await;
@@ -170,11 +185,20 @@ impl Tags {
             let what = kept.as_ref().map(|kept| What::Manifest(kept.digest.clone()));
             let despite = |attempt| grants.remembered_despite(&refusal, attempt, &place, what.as_ref()?);
             if let (Some(granted), Some(kept)) = (attempts.iter().find_map(despite), &kept) {
-                self.stale.with_label_values(&[upstream.name()]).inc();
+                self.note_stale(upstream, repository, tag);
                 return Ok(named(kept, granted, Timestamp::now(), true));
             }
         }
         Err(refusal)
+    }
+
+    /// A tag is served as it was; which one is told once in a while.
+    fn note_stale(&self, upstream: &Upstream, repository: &RepositoryName, tag: &Tag) {
+        self.stale.with_label_values(&[upstream.name()]).inc();
+        if let Some(count) = self.told_stale.due() {
+            let upstream = upstream.name();
+            tracing::warn!(upstream, %repository, %tag, count, "the upstream does not say what a tag names; it is served as it was");
+        }
     }
 
     /// A manifest, as somebody who may have it; what a tag names is asked of the upstream, and while that is away of neighbours.

@@ -6,7 +6,8 @@
 //! - **Never trusted.** A piece that is read from the store is compared with the hash that the registry signed before a peer is sent it, and
 //!   by the cache before a client is. Of a blob that was found wrong nothing is served from there any more, until containerd has it anew.
 //! - **No right by holding it.** Peers are told of a blob as of one in the cache: by a place (registry and repository) for which the
-//!   registry said to this node that it has the blob, to who may pull from there. Of content that the node did not bring itself the
+//!   registry said to this node that it has the blob, and has shown to have the very same pieces, to who may pull from there; the node's
+//!   own clients have it by the same rule ([`stock::Stock::vouched`]). Of content that the node did not bring itself the
 //!   places are those that containerd notes at it (`containerd.io/distribution.source.*`); where none of them is an upstream's, or the
 //!   registry does not confirm it, nobody hears of it.
 //! - **Bounded.** By [`stock::MOST_BLOBS`], by memory of its own for pieces on their way, and by limits on each question.

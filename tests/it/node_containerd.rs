@@ -21,6 +21,8 @@ longshore_tests::once!(
     what_runs_is_pinned,
     containerd_is_told_of_the_mirror_while_the_node_runs,
     a_mirror_that_gets_nothing_lets_containerd_go_on,
+    what_a_node_holds_comes_in_time_though_its_registry_says_nothing,
+    neighbours_have_it_from_containerds_store_while_the_registry_is_away,
 );
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -268,6 +270,56 @@ async fn containerd_is_told_of_the_mirror_while_the_node_runs() {
     fetch().await;
 }
 
+/// Has a registry say nothing any more, until it is told to go on.
+fn freeze(registry: &Registry) -> Pid {
+    let pid = i32::try_from(registry.pid()).ok().and_then(Pid::from_raw).expect("it is a process");
+    kill_process(pid, Signal::STOP).expect("it is ours");
+    pid
+}
+
+async fn what_a_node_holds_comes_in_time_though_its_registry_says_nothing() {
+    let registry = Registry::embedded().await;
+    let image = image(&registry, 9, &[2 * MIB, MIB]).await;
+    let containerd = Containerd::start().await;
+    let settings =
+        [("requests.first_byte_timeout", "2s".into()), ("cache.grant_ttl", "1s".into()), ("cache.tag_ttl", "1s".into())];
+    let node = Edge::node(&[upstream(&registry)], &settings).await;
+    fetch(&containerd, &node).await;
+    for blob in digests(&image) {
+        containerd.ok(&["content", "rm", blob.as_str()]).await;
+    }
+    // Rights and tags are to be asked for anew.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let (pid, begun) = (freeze(&registry), Instant::now());
+    // There is nobody but the node.
+    fetch(&containerd, &node).await;
+    let took = begun.elapsed();
+    kill_process(pid, Signal::CONT).expect("it is ours");
+    assert!(took < Duration::from_secs(15), "containerd was held up for {took:?}");
+    node.logs(&["does not say what a tag names", "team/app", "v1"]).await;
+}
+
+async fn neighbours_have_it_from_containerds_store_while_the_registry_is_away() {
+    let mut registry = Registry::embedded().await;
+    let (image, known) = (image(&registry, 10, &[6 * MIB]).await, Image::random(11, &[1000]));
+    registry.client().push_image("team/other", "v1", &known).await;
+    let containerd = Containerd::start().await;
+    let first = node_of(&registry, &containerd, &[]).await;
+    let second = slow_node_beside(&registry, &first).await;
+    // What the registry said before a node began to follow its changes, or in the same second, is not believed by that node.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    fetch(&containerd, &first).await;
+    knows(&first, 3.0).await;
+    evict(&first, &digests(&image)).await;
+    // The second knows the registry, and nothing of the image.
+    assert_eq!(second.client().pull_image("team/other", "v1").await, known.digest);
+    registry.kill9();
+    let before = second.metric(FROM_ORIGIN).await;
+    assert_eq!(second.client().pull_image("team/app", "v1").await, image.digest);
+    assert_eq!(second.metric(FROM_ORIGIN).await, before);
+    assert!(first.metric(READ).await >= (6 * MIB) as f64);
+}
+
 async fn a_mirror_that_gets_nothing_lets_containerd_go_on() {
     let (registry, other) = (Registry::embedded().await, Registry::embedded().await);
     let image = image(&registry, 8, &[2 * MIB, MIB]).await;
@@ -278,8 +330,7 @@ async fn a_mirror_that_gets_nothing_lets_containerd_go_on() {
     let folder = hosts.path().to_str().expect("our folders' names are ASCII");
     // It has the manifest, and nothing else.
     node.client().get("/v2/team/app/manifests/v1").await.expect(200);
-    let pid = i32::try_from(registry.pid()).ok().and_then(Pid::from_raw).expect("it is a process");
-    kill_process(pid, Signal::STOP).expect("it is ours");
+    let pid = freeze(&registry);
     let begun = Instant::now();
     let fetched = containerd.ctr(&["content", "fetch", "--hosts-dir", folder, &format!("{HOST}/team/app:v1")]).await;
     let took = begun.elapsed();
@@ -288,5 +339,6 @@ async fn a_mirror_that_gets_nothing_lets_containerd_go_on() {
     // What is asked for one after another: the manifest, which may be known, and the blobs at once.
     assert!(took < Duration::from_secs(10), "containerd was held up for {took:?}");
     assert!(node.metric("status=\"503\"").await >= 1.0);
+    node.logs(&["does not say what a tag names", "team/app", "v1"]).await;
     assert_eq!(node.client().pull_image("team/app", "v1").await, image.digest, "{ROOT_FILE_SYSTEM_WORDS}");
 }

@@ -234,6 +234,11 @@ impl Upstream {
         self.paused(Pause::Busy, BUSY)
     }
 
+    /// It has said nothing for so long: to who can't wait it is away.
+    pub(crate) fn silent(&self, waited: Duration) -> UpstreamError {
+        self.paused(Pause::Failing, waited)
+    }
+
     pub(super) fn paused(&self, reason: Pause, retry_after: Duration) -> UpstreamError {
         UpstreamError::Paused { upstream: self.name.clone(), reason, retry_after }
     }
