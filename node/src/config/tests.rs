@@ -6,7 +6,7 @@ use super::*;
 
 const PAGE: &str = include_str!("../../../docs/node.md");
 const LEAST: &str =
-    "[[upstream]]\nurl = 'http://127.0.0.1:5000'\n[[mirror]]\nruntime = 'containerd'\nregistries = ['a.example']\n";
+    "[[mirror]]\nruntime = 'containerd'\nregistries = ['a.example']\n[[upstream]]\nurl = 'http://127.0.0.1:5000'\n";
 
 /// A key, and its default.
 type Row = (String, String);
