@@ -92,7 +92,7 @@ impl http_body::Body for Begun {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.first.is_some() { self.size_hint.clone() } else { self.body.size_hint() }
+        if self.first.is_some() { self.size_hint } else { self.body.size_hint() }
     }
 }
 
