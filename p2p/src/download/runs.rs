@@ -25,7 +25,8 @@ impl Download {
                 piece == first || (self.wanted.is_open(piece) && self.may_ask_origin(&grounds, piece))
             });
             let end = run.last().map_or(first.0, |last| last + 1);
-            self.begin_run(first.0..end, self.ground_of(&grounds, first), turn);
+            let Some(ground) = self.ground_of(&grounds, first) else { break };
+            self.begin_run(first.0..end, ground, turn);
             (grounds.anything, grounds.place) = (false, grounds.place && Some(first) != self.place());
         }
     }
@@ -53,8 +54,11 @@ impl Download {
 
     /// Asks for one piece more of the origin, where there is room.
     pub(super) fn copy_from_origin(&mut self, piece: PieceIndex, grounds: &Grounds, turn: &mut Turn) {
-        if turn.left > 0 && self.origin.may_begin(turn.now, &self.settings) {
-            self.begin_run(piece.0..piece.0 + 1, self.ground_of(grounds, piece), turn);
+        if turn.left > 0
+            && self.origin.may_begin(turn.now, &self.settings)
+            && let Some(ground) = self.ground_of(grounds, piece)
+        {
+            self.begin_run(piece.0..piece.0 + 1, ground, turn);
         }
     }
 
