@@ -5,6 +5,7 @@
 //! runtime is told to pull through the node.
 
 mod app;
+mod asking;
 pub mod config;
 mod finding;
 mod holdings;
