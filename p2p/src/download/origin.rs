@@ -77,7 +77,7 @@ impl Origin {
 
     /// How many pieces are to be on their way at once: no more than keep it busy, since what comes whole sooner is passed on sooner.
     pub(super) fn in_flight(&self) -> u32 {
-        self.pace.in_flight().unwrap_or(0).max(self.striping.run() / 2 + 1).min(1 << 16)
+        self.pace.in_flight_of_many().unwrap_or(0).max(self.striping.run() / 2 + 1).min(1 << 16)
     }
 
     pub(super) fn is_busy(&self) -> bool {

@@ -17,7 +17,9 @@ impl Download {
         }
         while turn.left > 0 && self.origin.may_begin(turn.now, &self.settings) && !self.origin.is_busy() {
             let Some(first) = self.first_of_a_run(&grounds) else { break };
-            let longer = first.0.saturating_add((self.origin.in_flight() * 2).min(self.settings.longest_run));
+            // One by one where the way is short: what comes whole sooner is passed on sooner.
+            let ahead = Some(self.origin.in_flight()).filter(|pieces| *pieces > 1).map_or(1, |pieces| pieces * 2);
+            let longer = first.0.saturating_add(ahead.min(self.settings.longest_run));
             let past = self.origin.striping.end_of_run(first).max(longer);
             let past = past.min(first.0.saturating_add(turn.left)).min(self.geometry.pieces());
             let run = (first.0..past).take_while(|piece| {
