@@ -50,7 +50,6 @@ pub use error::{Pause, UpstreamError};
 pub use metainfo::metainfo_room;
 pub use metrics::UpstreamMetrics;
 pub use settings::{CredentialSource, Kind, UpstreamSettings};
-pub use statement::About;
 
 use byte_rate::ByteRate;
 use credentials::OwnCredentials;

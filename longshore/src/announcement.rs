@@ -65,10 +65,15 @@ impl fmt::Display for Announcement {
         if let Some(tracker) = &self.tracker {
             writeln!(formatter, "{}", tracker_line(tracker))?;
         }
-        match self.admin_address {
-            Some(admin_address) => writeln!(formatter, "longshore: admin on http://{admin_address}"),
-            None => Ok(()),
-        }
+        write_admin(formatter, self.admin_address)
+    }
+}
+
+/// Says where health and metrics are, if anywhere.
+pub fn write_admin(formatter: &mut fmt::Formatter<'_>, admin_address: Option<SocketAddr>) -> fmt::Result {
+    match admin_address {
+        Some(admin_address) => writeln!(formatter, "longshore: admin on http://{admin_address}"),
+        None => Ok(()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where a daemon's configuration comes from, and the commands that check and show it.
 
+mod help;
+
 use std::{
     io::{Write as _, stdout},
     path::{Path, PathBuf},
@@ -7,6 +9,8 @@ use std::{
 
 use clap::{Args, Subcommand};
 use longshore_service::config::{self, Layout, Loaded, Mistakes, process_environment};
+
+pub use help::ConfigHelp;
 
 use crate::{failure::Failure, tracker::Tracked};
 

@@ -19,24 +19,15 @@ pub use pin::PinArguments;
 pub use status::write_status;
 pub use unpin::UnpinArguments;
 
-use crate::{configuration::ConfigArguments, exit_codes, failure::Failure, tracker::Tracked};
+use crate::{
+    configuration::{ConfigArguments, ConfigHelp},
+    exit_codes,
+    failure::Failure,
+    tracker::Tracked,
+};
 
-const CONFIGURATION: &str = "Configuration:
-  Every value can be set in four places, and a later one replaces an earlier one's:
-
-    default      see `longshore edge config show --upstream.0.url https://registry.example.org`
-    file         folder = \"x\" under [cache], in the TOML file of --config
-    environment  LONGSHORE_EDGE__CACHE__FOLDER=x
-    flag         --cache.folder x, or --cache.folder=x
-
-  The name is always the section and the key. There may be several [[upstream]]; the environment and flags name one by its
-  position, from 0: LONGSHORE_EDGE__UPSTREAM__0__URL, --upstream.0.url. In the environment and in flags a list is separated
-  by commas. A secret can be in a file instead, which the name with _file at its end names: listen.admin_token_file.";
-
-/// How the configuration is set, and what a verb that reads it can end with.
-fn configured(exit_codes: &str) -> String {
-    format!("{CONFIGURATION}\n\n{exit_codes}")
-}
+const CONFIGURATION: ConfigHelp =
+    ConfigHelp { daemon: "edge", example: ("cache", "folder"), has_upstreams: true, secret_file: "listen.admin_token_file" };
 
 /// `longshore edge`.
 #[derive(Args)]
@@ -48,10 +39,10 @@ pub struct EdgeArguments {
 #[derive(Subcommand)]
 enum Verb {
     /// Serve until SIGTERM or Ctrl-C
-    #[command(after_help = configured(exit_codes::DAEMON))]
+    #[command(after_help = CONFIGURATION.with(exit_codes::DAEMON))]
     Serve(serve::ServeArguments),
     /// Check or show the configuration
-    #[command(after_help = configured(exit_codes::COMMAND))]
+    #[command(after_help = CONFIGURATION.with(exit_codes::COMMAND))]
     Config(ConfigArguments),
     /// Show what an edge saves: hits, disk, pins
     Status(status::StatusArguments),

@@ -10,6 +10,7 @@ mod daemon;
 mod edge;
 mod exit_codes;
 mod failure;
+mod first_try;
 mod image;
 mod issuer;
 mod login;

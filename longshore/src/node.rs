@@ -12,7 +12,7 @@ mod status;
 use clap::{Args, Subcommand};
 
 use crate::{
-    configuration::ConfigArguments,
+    configuration::{ConfigArguments, ConfigHelp},
     edge::{PinArguments, UnpinArguments},
     exit_codes,
     failure::Failure,
@@ -21,22 +21,8 @@ use crate::{
 pub use announcement::Announcement;
 use connection::NodeConnection;
 
-const CONFIGURATION: &str = "Configuration:
-  Every value can be set in four places, and a later one replaces an earlier one's:
-
-    default      see `longshore node config show --upstream.0.url https://registry.example.org`
-    file         zone = \"x\" under [swarm], in the TOML file of --config
-    environment  LONGSHORE_NODE__SWARM__ZONE=x
-    flag         --swarm.zone x, or --swarm.zone=x
-
-  The name is always the section and the key. There may be several [[upstream]]; the environment and flags name one by its
-  position, from 0: LONGSHORE_NODE__UPSTREAM__0__URL, --upstream.0.url. In the environment and in flags a list is separated
-  by commas. A secret can be in a file instead, which the name with _file at its end names: swarm.fleet_key_file.";
-
-/// How the configuration is set, and what a verb that reads it can end with.
-fn configured(exit_codes: &str) -> String {
-    format!("{CONFIGURATION}\n\n{exit_codes}")
-}
+const CONFIGURATION: ConfigHelp =
+    ConfigHelp { daemon: "node", example: ("swarm", "zone"), has_upstreams: true, secret_file: "swarm.fleet_key_file" };
 
 /// `longshore node`.
 #[derive(Args)]
@@ -48,10 +34,10 @@ pub struct NodeArguments {
 #[derive(Subcommand)]
 enum Verb {
     /// Serve until SIGTERM or Ctrl-C
-    #[command(after_help = configured(exit_codes::DAEMON))]
+    #[command(after_help = CONFIGURATION.with(exit_codes::DAEMON))]
     Serve(serve::ServeArguments),
     /// Check or show the configuration
-    #[command(after_help = configured(exit_codes::COMMAND))]
+    #[command(after_help = CONFIGURATION.with(exit_codes::COMMAND))]
     Config(ConfigArguments),
     /// Show what a node saves, and how it gets on with its neighbours
     Status(status::StatusArguments),

@@ -123,10 +123,15 @@ fn print(edge: &EdgeConnection, operation: &Operation, text: &str) -> Result<(),
     Ok(())
 }
 
-/// What is left to say; by the flags the same edge is reached, each after a space.
+/// What is left to say.
 fn interrupted(id: &str, edge: &EdgeConnection) -> Failure {
-    let how = format!("longshore prewarm --cancel {id}{}", edge.flags());
+    let how = cancelling(id, edge);
     Failure::Interrupted(format!("interrupted; {} goes on with it, until it is told to end:\n  {how}", edge.cache()))
+}
+
+/// The command that ends an operation at an edge.
+pub fn cancelling(id: &str, edge: &EdgeConnection) -> String {
+    format!("longshore prewarm --cancel {id}{}", edge.flags())
 }
 
 fn outcome(operation: &Operation) -> Result<(), Failure> {

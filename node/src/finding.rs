@@ -8,15 +8,11 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    asking::{EVERY, LEAST_PAUSE, longer},
     reached::{addresses, host_of},
     telling::Telling,
 };
 
-/// How soon one that did not answer is asked again; twice as late after each time, to the longest.
-const LEAST_PAUSE: Duration = Duration::from_millis(500);
-const MOST_PAUSE: Duration = Duration::from_secs(15);
-/// How often one that has answered is asked.
-const EVERY: Duration = Duration::from_mins(1);
 /// How often it is looked whether a tracker is silent: one that was restarted may be reached elsewhere, as its registry then says.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -58,7 +54,7 @@ async fn follow_always(swarm: Swarm, upstream: Arc<Upstream>) {
             Err(_) => {}
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(MOST_PAUSE);
+        pause = longer(pause);
     }
 }
 

@@ -1,21 +1,14 @@
 //! Nodes that one is told of by where their mirrors are: each is asked there where its swarm is reached.
 
-use std::time::Duration;
-
 use longshore_client::{ClientError, ClientOptions, InvalidRegistryUrl, RegistryClient, RegistryUrl};
 use longshore_p2p::{control::ControlAddress, swarm::Swarm};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    asking::{EVERY, LEAST_PAUSE, longer},
     reached::{addresses, host_of},
     telling::Telling,
 };
-
-/// How soon one that did not answer is asked again; twice as late after each time, to the longest.
-const LEAST_PAUSE: Duration = Duration::from_millis(500);
-const MOST_PAUSE: Duration = Duration::from_secs(15);
-/// How often one that has answered is asked.
-const EVERY: Duration = Duration::from_mins(1);
 
 #[derive(Debug, thiserror::Error)]
 enum NotTold {
@@ -33,7 +26,7 @@ enum NotTold {
 pub async fn join(swarm: Swarm, address: String, stopping: CancellationToken) {
     let (mut pause, mut known, mut telling) = (LEAST_PAUSE, None, Telling::default());
     loop {
-        let mut next = (pause * 2).min(MOST_PAUSE);
+        let mut next = longer(pause);
         match stopping.run_until_cancelled(ask(&address, &swarm)).await {
             Some(Ok(found)) => {
                 if telling.is_over() {

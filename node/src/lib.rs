@@ -5,6 +5,7 @@
 //! what containerd holds and runs beside the node, and [`mirror`] how a runtime is told to pull through the node.
 
 mod app;
+mod asking;
 pub mod config;
 mod finding;
 mod holdings;

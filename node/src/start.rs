@@ -72,8 +72,7 @@ pub enum StartError {
 }
 
 /// Opens what is kept, takes the addresses, and begins to share.
-pub async fn build(config: Config) -> Result<App, StartError> {
-    let mut config = config;
+pub async fn build(mut config: Config) -> Result<App, StartError> {
     // Who made it by hand need not know what follows from what.
     config.derive();
     let Config { edge: cache, swarm, containerd, mirror } = config;

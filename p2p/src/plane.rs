@@ -63,6 +63,7 @@ pub use endpoint::Endpoint;
 pub use error::{ConnectionError, DialError, EndpointError, SendError, Violation};
 pub use event::{Event, Piece};
 pub use fleet::{FleetKey, InvalidFleetKey};
+pub use identity::cipher_suites;
 pub use limits::Limits;
 pub use listener::Listener;
 pub use node_key::{NodeKey, NodeKeyError};

@@ -23,7 +23,7 @@ mod settings;
 mod tests;
 mod turns;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use libp2p_identity::PeerId;
 use longshore_oci::piece::PieceIndex;
@@ -44,6 +44,8 @@ pub use self::{
 
 /// One peer may have this part of the room that is left in the queue, so that those who came first leave some to those who come.
 const PART_OF_ROOM: usize = 64;
+/// So many requests wait in any case, lest a slot idle.
+const ALWAYS_QUEUED: usize = 2;
 
 /// How much there is of what is bounded.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -129,16 +131,21 @@ impl Uploads {
         if self.is_known(peer, &topic, piece) {
             return Asking::Taken;
         }
+        // Who comes before it was told to is no better off than others.
+        let not_before = self.peers.get(&peer).map_or(now, |state| state.not_before);
+        if now < not_before {
+            return Asking::Rejected { retry_after: not_before.since(now) };
+        }
         let waiting = self.peers.get(&peer).map_or(0, Peer::waiting);
         let left = self.settings.queued.saturating_sub(self.queued);
-        if left == 0 || !self.make_room_for(peer) {
-            return self.reject(self.queued_bytes);
+        if left == 0 || self.is_crowded() || !self.make_room_for(peer) {
+            return self.reject(peer, nearness, self.queued_bytes, now);
         }
         if waiting >= self.settings.queued_per_peer.min(left.div_ceil(PART_OF_ROOM)) {
             // As many bytes go to each of the others meanwhile.
             let others = u64::try_from(self.near.count() + self.far.count()).unwrap_or(u64::MAX);
             let bytes = self.peers.get(&peer).map_or(0, Peer::waiting_bytes);
-            return self.reject(bytes.saturating_mul(others.max(1)));
+            return self.reject(peer, nearness, bytes.saturating_mul(others.max(1)), now);
         }
         self.unlist(peer);
         let order = self.next_order();
@@ -217,11 +224,24 @@ impl Uploads {
         true
     }
 
-    /// Turns a request away until half of these bytes have gone.
-    fn reject(&self, bytes: u64) -> Asking {
+    /// Whether what waits takes as long as anybody is to wait.
+    fn is_crowded(&self) -> bool {
+        self.queued >= ALWAYS_QUEUED && self.time_of(self.queued_bytes) >= self.settings.queued_for
+    }
+
+    fn time_of(&self, bytes: u64) -> Duration {
         let most_bytes_per_s = self.up.rate().map_or(u64::MAX, |rate| rate.bytes_per_s.get());
-        let half = self.pace.time_of(bytes / 2, self.settings.slots, most_bytes_per_s);
-        Asking::Rejected { retry_after: half.min(self.settings.most_retry).max(self.settings.least_retry) }
+        self.pace.time_of(bytes, self.settings.slots, most_bytes_per_s)
+    }
+
+    /// Turns a request away until half of these bytes have gone.
+    fn reject(&mut self, peer: PeerId, nearness: Nearness, bytes: u64, now: Moment) -> Asking {
+        let half = self.time_of(bytes / 2);
+        let retry_after = half.min(self.settings.most_retry).max(self.settings.least_retry);
+        if self.make_room_for(peer) {
+            self.peers.entry(peer).or_insert_with(|| Peer::new(nearness, now)).not_before = now + retry_after;
+        }
+        Asking::Rejected { retry_after }
     }
 
     fn left_queue(&mut self, requests: &[Request]) {

@@ -1,11 +1,13 @@
 //! From a configuration to a registry that is ready to serve.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+mod assembling;
+mod backends;
 
-use longshore_oci::VerdictLifetime;
+use std::{sync::Arc, time::Duration};
+
+use assembling::assemble;
+use backends::summary;
+pub(crate) use backends::{open_state, open_store};
 use longshore_service::{
     admin::{Admin, Readiness},
     descriptor_limit,
@@ -13,29 +15,21 @@ use longshore_service::{
     listener::{BindError, TlsError},
     metrics::{HttpMetrics, Metrics},
 };
-use tokio::sync::{Notify, Semaphore};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     access::{Access, Settings as AccessSettings},
     app::{App, ROUTES},
     audit::{Audit, AuditLimits, ChainKeeper, Noter, SharedAudit},
-    config::{Config, DatabaseKind, MissingReferences, Redirect as RedirectWhen, StorageKind},
-    delivery::Delivery,
-    feed::Feed,
+    config::{Config, DatabaseKind},
     keys::{KeyKeeper, Keys, Rotation, Seal},
     links::Scribe,
-    memory::Memory,
-    policy::{Document, Follower, Parts, Policies, PolicyError, Stored, Watch},
-    redirect::Redirect,
-    registry::{Limits, PolicyLimits, Registry, Traffic, VerdictLimits},
-    state::{AccessLimits, PostgresState, SharedState, SqliteState, StateError, Tenancy},
-    storage::{Backoff, FolderStore, Metered, ObjectKey, PIECE_BYTES, Retrying, S3Settings, S3Store, SharedStore, StorageError},
+    policy::{Document, Follower, Parts, PolicyError, Stored, Watch},
+    registry::Registry,
+    state::{AccessLimits, SharedState, StateError, Tenancy},
+    storage::{ObjectKey, StorageError},
     sweep::{Retention, Sweeper},
-    throttle::{Allowance, Throttle},
     tuf::{Keeper as TufKeeper, Pace, Repository, Roots, Told, TufError},
-    upload::{Begun, Budget, UploadSettings},
-    verdicts::Verdicts,
 };
 
 /// The longest that somebody is known by one token of an issuer.
@@ -150,123 +144,6 @@ pub async fn build(config: Config) -> Result<App, StartError> {
     })
 }
 
-/// The store that the configuration names, with its wrappers.
-pub(crate) fn open_store(config: &Config, metrics: &Metrics) -> Result<SharedStore, StartError> {
-    let storage = &config.storage;
-    match storage.kind {
-        StorageKind::Folder => Ok(Arc::new(Metered::new(FolderStore::open(&storage.folder, PIECE_BYTES)?, metrics.registry())?)),
-        StorageKind::S3 => {
-            let store = S3Store::new(S3Settings {
-                bucket: storage.bucket.clone(),
-                prefix: storage.prefix.clone(),
-                endpoint: storage.endpoint.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default(),
-                region: storage.region.clone(),
-                access_key_id: storage.access_key_id.clone(),
-                secret_access_key: storage.secret_access_key.reveal().to_owned(),
-                session_token: storage.session_token.reveal().to_owned(),
-                force_path_style: storage.force_path_style,
-                part_bytes: storage.part_size.as_bytes(),
-                connect_timeout: storage.connect_timeout.get(),
-            });
-            let backoff =
-                Backoff { min: storage.backoff_min.get(), max: storage.backoff_max.get(), max_attempts: storage.max_attempts };
-            Ok(Arc::new(Retrying::new(Metered::new(store, metrics.registry())?, backoff, storage.call_timeout.get())))
-        }
-    }
-}
-
-/// The database that the configuration names. An SQLite file is for one process anyway.
-pub(crate) async fn open_state(config: &Config, tenancy: Tenancy) -> Result<SharedState, StartError> {
-    let database = &config.database;
-    match database.kind {
-        DatabaseKind::Sqlite => {
-            if let Some(folder) = database.file.parent() {
-                let failed = |source| StartError::Folder { path: folder.display().to_string(), source };
-                std::fs::create_dir_all(folder).map_err(failed)?;
-            }
-            Ok(Arc::new(SqliteState::open(&database.file, database.max_connections).await?))
-        }
-        DatabaseKind::Postgres => {
-            let (url, wait) = (database.url.reveal(), database.acquire_timeout.get());
-            Ok(Arc::new(PostgresState::connect(url, tenancy, database.max_connections, wait).await?))
-        }
-    }
-}
-
-fn assemble(
-    config: &Config,
-    (documents, keys, access, audit): (Parts, Arc<Keys>, Option<Arc<Access>>, SharedAudit),
-    store: SharedStore,
-    state: SharedState,
-    metrics: &Metrics,
-    http: &HttpMetrics,
-) -> Registry {
-    let damaged = metrics.counter("longshore_content_damaged_total", "Stored pieces found damaged, and so not served.");
-    let budget = || Budget::new(config.uploads.memory_budget.as_bytes(), config.uploads.budget_wait.get());
-    let uploads = UploadSettings {
-        claim_lease: config.uploads.claim_lease.get(),
-        body_idle_timeout: config.listen.body_idle_timeout.get(),
-        max_blob_bytes: config.max_blob_size().as_bytes(),
-        garbage_grace: config.sweep.garbage_grace.get(),
-    };
-    Registry {
-        policies: Arc::new(Policies::new(
-            documents,
-            metrics.counter("longshore_policy_refused_total", "Requests refused by a policy."),
-            metrics.counter("longshore_policy_warned_total", "Violations of policies that only warn."),
-        )),
-        access,
-        audit,
-        feed: Feed::new(
-            state.clone(),
-            config.requests.max_event_streams,
-            metrics.gauge("longshore_event_followers", "Callers who follow the registry's changes."),
-        ),
-        throttle: Throttle::new(Allowance {
-            requests_per_second: config.throttle.requests_per_second,
-            bytes_per_second: config.throttle.bytes_per_second.as_bytes(),
-            concurrent_pulls: config.throttle.concurrent_pulls,
-        }),
-        keys,
-        verdicts: Verdicts::new(),
-        memory: Memory::new(state.clone(), config.manifests.cache_size.as_bytes()),
-        delivery: Delivery::new(store.clone(), budget(), damaged),
-        budget: budget(),
-        begun: state.is_exclusive().then(|| Begun::new(uploads.claim_lease)),
-        redirect: redirect(config),
-        in_flight: Semaphore::new(config.requests.max_in_flight),
-        tasks: TaskTracker::new(),
-        garbage: Notify::new(),
-        links: Notify::new(),
-        traffic: Traffic { received: http.received_bytes.clone(), sent: http.sent_bytes.clone() },
-        swarm_record: OnceLock::new(),
-        uploads_open: metrics.gauge("longshore_uploads_open", "Uploads begun and not ended, as of the last sweep."),
-        limits: Limits {
-            uploads,
-            max_manifest_bytes: config.manifests.max_size.as_bytes(),
-            allows_missing_references: config.manifests.missing_references == MissingReferences::Allow,
-            max_page: config.lists.max_page,
-            policies: PolicyLimits {
-                document_bytes: config.policy.max_document_size.as_bytes(),
-                documents: config.policy.max_documents,
-            },
-            verdicts: VerdictLimits::new(VerdictLifetime::new(
-                config.policy.verdict_ttl.get(),
-                config.policy.verdict_stale.get(),
-            )),
-            scheme: if config.listen.tls_files().is_some() { "https" } else { "http" },
-            public_url: config
-                .listen
-                .public_url
-                .as_ref()
-                .map(|url| url.as_str().trim_end_matches('/').to_owned())
-                .unwrap_or_default(),
-        },
-        state,
-        store,
-    }
-}
-
 /// The task that keeps the registry's keys, where there is a secret to keep them under.
 async fn keep_keys(config: &Config, state: &SharedState, keys: &Arc<Keys>) -> Result<Option<KeyKeeper>, StartError> {
     let secret = config.keys.sealing_secret.reveal();
@@ -347,19 +224,6 @@ fn access_settings(config: &Config) -> AccessSettings {
     }
 }
 
-fn redirect(config: &Config) -> Redirect {
-    let storage = &config.storage;
-    Redirect {
-        min_bytes: match storage.redirect {
-            RedirectWhen::Never => None,
-            RedirectWhen::Always => Some(0),
-            RedirectWhen::Large => Some(storage.redirect_min_size.as_bytes()),
-        },
-        networks: storage.redirect_networks.clone(),
-        valid_for: storage.redirect_expiry.get(),
-    }
-}
-
 /// Gauges that are read when somebody asks for them.
 fn watch_gauges(registry: &Arc<Registry>, metrics: &Metrics) {
     let connections = metrics.gauges("longshore_database_connections", "Connections to the database, by state.", &["state"]);
@@ -383,16 +247,4 @@ fn readiness(registry: &Arc<Registry>, draining: CancellationToken) -> Readiness
             let registry = for_store.clone();
             async move { Ok(registry.store.probe().await?) }
         })
-}
-
-fn summary(config: &Config) -> String {
-    let store = match config.storage.kind {
-        StorageKind::Folder => "folder",
-        StorageKind::S3 => "S3",
-    };
-    let database = match config.database.kind {
-        DatabaseKind::Sqlite => "SQLite",
-        DatabaseKind::Postgres => "PostgreSQL",
-    };
-    format!("{store}, {database}")
 }

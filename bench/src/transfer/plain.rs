@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use longshore_oci::piece::PIECE_BYTES;
+use longshore_p2p::plane::cipher_suites;
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
@@ -50,15 +51,9 @@ pub(super) async fn move_pieces(content: &Content, count: u32, is_tls: bool) -> 
     }
 }
 
-/// TLS 1.3 with the suite that the plane takes where the processor knows AES, and with what it takes elsewhere.
+/// TLS 1.3 with the suites of the connections that pieces travel on.
 fn configurations() -> Result<(Arc<ServerConfig>, Arc<ClientConfig>), BenchError> {
-    let mut provider = ring::default_provider();
-    provider.cipher_suites = vec![if knows_aes() {
-        ring::cipher_suite::TLS13_AES_128_GCM_SHA256
-    } else {
-        ring::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256
-    }];
-    let provider: Arc<CryptoProvider> = provider.into();
+    let provider = Arc::new(CryptoProvider { cipher_suites: cipher_suites(), ..ring::default_provider() });
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(failed("make a certificate"))?;
     let (certificate, key) = (certified.cert.der().clone(), certified.signing_key.serialize_der());
     let server = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&[&TLS13]);
@@ -69,15 +64,6 @@ fn configurations() -> Result<(Arc<ServerConfig>, Arc<ClientConfig>), BenchError
     let client = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]);
     let client = client.map_err(failed("configure TLS"))?.with_root_certificates(roots).with_no_client_auth();
     Ok((Arc::new(server.map_err(failed("configure TLS"))?), Arc::new(client)))
-}
-
-fn knows_aes() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("aes");
-    #[cfg(target_arch = "aarch64")]
-    return std::arch::is_aarch64_feature_detected!("aes");
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    return false;
 }
 
 /// Answers numbers of pieces with their bytes, until the connection ends.

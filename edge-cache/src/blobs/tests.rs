@@ -7,7 +7,9 @@ mod evicting;
 mod gathering;
 mod leaving;
 mod runs;
+mod scripted;
 mod slow;
+mod sources;
 
 use std::{
     ops::Range,
@@ -21,10 +23,11 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, future::join_all, stream};
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
 use http_body_util::BodyExt as _;
-use longshore_oci::{Algorithm, Digest, RangeRequest};
+use longshore_oci::{Digest, RangeRequest};
 use longshore_service::metrics::Metrics;
+use scripted::{SCRIPTED, Scripted, refused};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -33,196 +36,9 @@ use crate::{
     piece::{PIECE_BYTES, PieceHashes},
     source::{Reading, Source, SourceError},
     store::{StoreMetrics, StoreSettings},
-    supply::{Sender, Supplier},
+    supply::Supplier,
     upstream::{Identity, UpstreamError},
 };
-
-/// Has one blob, and does what it is told to.
-struct Scripted {
-    content: Bytes,
-    vouches: AtomicBool,
-    /// What is wrong with the bytes it sends: at this place, one of them.
-    lies_at: Mutex<Option<usize>>,
-    /// Where the next answers break off, counted from the blob's start, each once.
-    breaks_at: Mutex<Vec<usize>>,
-    /// Refuses the next, as one who may not.
-    refuses: AtomicBool,
-    /// How many of the next requests find it away.
-    away: AtomicUsize,
-    /// How many answers are being sent.
-    answering: AtomicUsize,
-    /// Whether others wait to ask it.
-    is_waited_for: AtomicBool,
-    /// How many chunks may be sent.
-    chunks: Semaphore,
-    asked: Mutex<Vec<Range<u64>>>,
-    vouched: AtomicUsize,
-    name: &'static str,
-    /// What it says that it has; its content may be something else.
-    says: Digest,
-}
-
-/// Its name, and address, where a test gives it no other.
-const SCRIPTED: &str = "scripted";
-/// How much it sends at once: no divisor of a piece.
-const CHUNK: usize = 100_003;
-
-impl Scripted {
-    fn of(size: usize, vouches: bool) -> Arc<Self> {
-        let content: Vec<u8> = (0..size).map(|place| u8::try_from((place * 31 + place / 977) % 251).unwrap()).collect();
-        Arc::new(Self {
-            says: Digest::of(Algorithm::Sha256, &content),
-            content: content.into(),
-            vouches: vouches.into(),
-            lies_at: Mutex::default(),
-            breaks_at: Mutex::default(),
-            refuses: false.into(),
-            away: AtomicUsize::new(0),
-            answering: AtomicUsize::new(0),
-            is_waited_for: false.into(),
-            chunks: Semaphore::new(1 << 20),
-            asked: Mutex::default(),
-            vouched: AtomicUsize::new(0),
-            name: SCRIPTED,
-        })
-    }
-
-    /// One of another name that has the same, or says so and has something else.
-    fn other(of: &Arc<Self>, name: &'static str, vouches: bool, is_honest: bool) -> Arc<Self> {
-        let mut other = Arc::into_inner(Self::of(of.content.len(), vouches)).unwrap();
-        other.name = name;
-        if !is_honest {
-            other.content = other.content.iter().map(|byte| !byte).collect::<Vec<u8>>().into();
-        }
-        other.says = of.digest();
-        Arc::new(other)
-    }
-
-    fn digest(&self) -> Digest {
-        self.says.clone()
-    }
-
-    fn asked(&self) -> Vec<Range<u64>> {
-        self.asked.lock().unwrap().clone()
-    }
-}
-
-#[async_trait]
-impl Source for Arc<Scripted> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn is_waited_for(&self) -> bool {
-        self.is_waited_for.load(Ordering::SeqCst)
-    }
-
-    async fn vouched(&self, _: &Digest) -> Result<Option<(u64, PieceHashes)>, SourceError> {
-        self.vouched.fetch_add(1, Ordering::SeqCst);
-        let hashes: Vec<u8> = self.content.chunks(1 << 20).flat_map(|piece| *blake3::hash(piece).as_bytes()).collect();
-        let vouches = self.vouches.load(Ordering::SeqCst);
-        Ok(vouches.then(|| (self.content.len() as u64, PieceHashes::from_bytes(&hashes).unwrap())))
-    }
-
-    async fn read(&self, _: &Digest, range: Option<Range<u64>>) -> Result<Reading, SourceError> {
-        if self.refuses.swap(false, Ordering::SeqCst) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            return Err(refused());
-        }
-        if self.away.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |times| times.checked_sub(1)).is_ok() {
-            return Err(SourceError::Wrong { name: self.name.into(), digest: self.digest(), reason: "it is away".into() });
-        }
-        let size_bytes = self.content.len() as u64;
-        let range = range.unwrap_or(0..size_bytes);
-        self.asked.lock().unwrap().push(range.clone());
-        let (start, end) = (usize::try_from(range.start).unwrap(), usize::try_from(range.end).unwrap());
-        let mut bytes = self.content[start..end].to_vec();
-        if let Some(place) = *self.lies_at.lock().unwrap()
-            && (start..end).contains(&place)
-        {
-            bytes[place - start] ^= 1;
-        }
-        let breaks = {
-            let mut breaks = self.breaks_at.lock().unwrap();
-            let found = breaks.iter().position(|place| (start..end).contains(place));
-            found.map(|found| breaks.remove(found) - start)
-        };
-        let mut chunks: Vec<Result<Bytes, SourceError>> = Vec::new();
-        for chunk in bytes[..breaks.unwrap_or(bytes.len())].chunks(CHUNK) {
-            chunks.push(Ok(Bytes::copy_from_slice(chunk)));
-        }
-        let answer = Arc::new(Answering::new(self));
-        let stream = stream::iter(chunks).then(move |chunk| {
-            let this = answer.0.clone();
-            async move {
-                this.chunks.acquire().await.unwrap().forget();
-                chunk
-            }
-        });
-        let sender = Sender::new(Supplier::Registry);
-        Ok(Reading { size_bytes, is_ranged: true, sender, stream: stream.boxed() })
-    }
-}
-
-/// The same, as somebody who may have asked too often.
-struct Caller {
-    source: Arc<Scripted>,
-    identity: Identity,
-    is_limited: bool,
-}
-
-#[async_trait]
-impl Source for Caller {
-    fn name(&self) -> &str {
-        self.source.name
-    }
-
-    fn caller(&self) -> Option<&Identity> {
-        Some(&self.identity)
-    }
-
-    async fn vouched(&self, digest: &Digest) -> Result<Option<(u64, PieceHashes)>, SourceError> {
-        if self.is_limited {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            return Err(refused_with(StatusCode::TOO_MANY_REQUESTS));
-        }
-        self.source.vouched(digest).await
-    }
-
-    async fn read(&self, digest: &Digest, range: Option<Range<u64>>) -> Result<Reading, SourceError> {
-        self.source.read(digest, range).await
-    }
-}
-
-/// An answer that is being sent.
-struct Answering(Arc<Scripted>);
-
-impl Answering {
-    fn new(source: &Arc<Scripted>) -> Self {
-        source.answering.fetch_add(1, Ordering::SeqCst);
-        Self(source.clone())
-    }
-}
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.0.answering.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-fn refused() -> SourceError {
-    refused_with(StatusCode::UNAUTHORIZED)
-}
-
-fn refused_with(status: StatusCode) -> SourceError {
-    SourceError::Upstream(UpstreamError::Refused {
-        upstream: "scripted".into(),
-        status,
-        errors: Vec::new(),
-        retry_after: None,
-        challenge: None,
-    })
-}
 
 struct Cache {
     blobs: Blobs,
@@ -412,32 +228,6 @@ async fn without_room_it_is_passed_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_is_refused_another_may_have() {
-    for vouches in [true, false] {
-        let (cache, source) = (Cache::roomy(), Scripted::of(3_000_000, vouches));
-        source.refuses.store(true, Ordering::SeqCst);
-        let read = join_all((0..10).map(|_| cache.whole(&source))).await;
-        let refused = read.iter().filter(|bytes| bytes.is_err()).count();
-        assert!(refused <= 1, "{refused} of 10 were told what one was");
-        assert!(read.iter().flatten().all(|bytes| *bytes == source.content));
-    }
-}
-
-#[tokio::test]
-async fn what_limits_one_limits_no_other() {
-    for vouches in [true, false] {
-        let (cache, source) = (Cache::roomy(), Scripted::of(3_000_000, vouches));
-        let digest = source.digest();
-        let open = |name, is_limited| {
-            let identity = Identity::Caller(HeaderValue::from_static(name));
-            cache.blobs.open(&digest, Arc::new(Caller { source: source.clone(), identity, is_limited }), RangeRequest::Whole)
-        };
-        let (first, same, other) = tokio::join!(open("one", true), open("one", true), open("other", false));
-        assert!(first.is_err() && same.is_err() && other.is_ok(), "vouched for: {vouches}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn memory_is_within_its_budget_however_many_read_slowly() {
     let (hot, in_flight) = (2 << 20, 4 << 20);
     let (cache, source) = (Cache::new(1 << 30, hot, in_flight), Scripted::of(20_000_000, true));
@@ -458,34 +248,6 @@ async fn memory_is_within_its_budget_however_many_read_slowly() {
     assert_eq!(cache.whole(&source).await.unwrap(), source.content);
     let rooms = join_all((0..in_flight / PIECE_BYTES).map(|_| cache.blobs.0.hot.room_for(PIECE_BYTES))).await;
     assert!(rooms.iter().all(Result::is_ok), "all that is in flight has been given back");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_one_source_brought_is_not_another_s() {
-    for vouches in [true, false] {
-        let (cache, source) = (Cache::roomy(), Scripted::of(3_000_000, vouches));
-        let liar = Scripted::other(&source, "liar", true, false);
-        // It vouches for something else, and has it: its own callers are told that until all of it was seen, and nobody else.
-        assert!(cache.whole(&liar).await.ok().is_none_or(|told| told == liar.content));
-        for _ in 0..2 {
-            assert!(cache.whole(&source).await.unwrap() == source.content, "vouched for: {vouches}");
-        }
-        assert_eq!(once(&source.asked()), 3_000_000, "and what is right is kept");
-        // Who has nothing of it gets nothing of it.
-        let bare = Scripted::other(&source, "bare", false, false);
-        cache.whole(&bare).await.unwrap_err();
-        assert_eq!(bare.asked().len(), 1, "it was asked itself");
-        let shown_as = |of: &str| cache.blobs.kept(&source.digest(), of).is_some();
-        assert!(shown_as(SCRIPTED) && !shown_as("bare") && !shown_as("twin"), "nor is it shown to who may pull from there");
-        assert_eq!(cache.blobs.read_kept(&source.digest(), "twin", PieceIndex(0)).await.unwrap(), None);
-        let twin = Scripted::other(&source, "twin", false, true);
-        for _ in 0..3 {
-            assert_eq!(cache.whole(&twin).await.unwrap(), source.content);
-        }
-        assert_eq!(twin.asked().len(), 1, "it has shown that it has the same");
-        assert_eq!(cache.whole(&source).await.unwrap(), source.content);
-        assert_eq!(once(&source.asked()), 3_000_000);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use std::sync::{
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
-use longshore_oci::{AccessToken, Algorithm, Scope};
+use longshore_oci::{AccessToken, Algorithm, Scope, VerdictLifetime};
 use longshore_service::{
     metrics::Metrics,
     signing::{KeySet, SigningKey},

@@ -1,11 +1,12 @@
 //! One prewarming: what is asked for, how far it is, and what came of it.
 
+mod live;
 #[cfg(test)]
 mod tests;
 mod view;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -16,13 +17,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use live::{Live, LiveBlob, LiveImage, shown_blobs};
 pub use view::{BlobView, ImageView, OperationView, Progress};
 
 use super::wish::Wish;
 use crate::{blobs::Fetched, supply::Supplied};
-
-/// Of how many blobs is told one by one: of more than an image or two has, and an event is some 64 KiB then.
-const MOST_SHOWN_BLOBS: usize = 256;
 
 /// Where an operation, or an image of one, is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -59,42 +58,6 @@ pub struct Operation {
     live: Mutex<Live>,
     changed: watch::Sender<()>,
     cancelled: CancellationToken,
-}
-
-enum Live {
-    Running { images: Vec<LiveImage>, blobs: HashMap<Digest, LiveBlob> },
-    Ended(Arc<OperationView>),
-}
-
-#[derive(Clone)]
-struct LiveImage {
-    state: State,
-    digest: Option<Digest>,
-    blobs: Vec<Digest>,
-    error: Option<String>,
-    /// Why it last waited for its upstream.
-    last_wait: Option<String>,
-}
-
-#[derive(Clone, Copy)]
-struct LiveBlob {
-    fetched: Fetched,
-    here_bytes: u64,
-    /// What had come when it was first heard of.
-    before: Option<Supplied>,
-    supplied: Supplied,
-}
-
-impl LiveBlob {
-    fn new(fetched: Fetched) -> Self {
-        Self { fetched, here_bytes: fetched.bytes, before: None, supplied: Supplied::default() }
-    }
-}
-
-impl LiveImage {
-    fn is_over(&self) -> bool {
-        matches!(self.state, State::Done | State::Failed)
-    }
 }
 
 impl Operation {
@@ -305,19 +268,4 @@ impl Operation {
             error: None,
         }
     }
-}
-
-/// The first blobs, each once, in the order of the images.
-fn shown_blobs(images: &[LiveImage], blobs: &HashMap<Digest, LiveBlob>) -> Vec<BlobView> {
-    let mut seen = HashSet::new();
-    let each = images.iter().flat_map(|image| &image.blobs).filter(|digest| seen.insert(*digest));
-    let known = each.filter_map(|digest| Some((digest, blobs.get(digest)?))).take(MOST_SHOWN_BLOBS);
-    let view = |(digest, blob): (&Digest, &LiveBlob)| BlobView {
-        digest: digest.clone(),
-        size_bytes: blob.fetched.bytes_in_all,
-        bytes_done: blob.fetched.bytes,
-        here_bytes: blob.here_bytes,
-        supplied: blob.supplied,
-    };
-    known.map(view).collect()
 }

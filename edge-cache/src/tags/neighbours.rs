@@ -19,7 +19,7 @@ use crate::{
     site::SiteRepository,
     sources::Sources,
     statements::{Vouched, tag_topic},
-    upstream::{About, Identity, Upstream},
+    upstream::{Identity, Upstream},
 };
 
 /// How long neighbours are asked for one at most.
@@ -185,7 +185,7 @@ fn proven(upstream: &Upstream, repository: &RepositoryName, reference: &Referenc
     if content.len() > MOST_BYTES {
         return Err("it is too long".to_owned());
     }
-    let vouched = upstream.proven_voucher(&voucher, repository, About::from(reference))?;
+    let vouched = upstream.proven_voucher(&voucher, repository, reference)?;
     if !vouched.counts(Timestamp::now()) {
         return Err("what the upstream has said of it is over".to_owned());
     }

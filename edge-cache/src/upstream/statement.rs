@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use longshore_oci::{Digest, ManifestVoucher, Reference, RepositoryName, Route, Tag};
+use longshore_oci::{ManifestVoucher, Reference, RepositoryName, Route};
 use longshore_service::signing::unproven;
 
 use super::{Ask, Kind, Upstream};
@@ -43,17 +43,13 @@ impl Upstream {
 
     /// What somebody else says that this upstream has said of a manifest, where it is proven by the keys that are known; an error says why
     /// not.
-    pub fn proven_voucher(&self, text: &str, repository: &RepositoryName, about: About<'_>) -> Result<Vouched, String> {
+    pub fn proven_voucher(&self, text: &str, repository: &RepositoryName, reference: &Reference) -> Result<Vouched, String> {
         if text.len() > ManifestVoucher::MOST_BYTES {
             return Err("it is too long".to_owned());
         }
         let said = self.check_known::<ManifestVoucher>(ManifestVoucher::KIND, text).ok_or("the upstream's keys are not known")?;
         let said = said.map_err(|error| error.to_string())?;
-        let is_it = match about {
-            About::Manifest(digest) => said.digest == *digest,
-            About::Tag(tag) => said.tag.as_ref() == Some(tag),
-        };
-        if said.repository == *repository && is_it {
+        if is_about(&said, repository, reference) {
             Ok(Vouched { text: text.into(), said })
         } else {
             Err("it is for something else".to_owned())
@@ -61,24 +57,7 @@ impl Upstream {
     }
 }
 
-/// What a voucher is to be about.
-#[derive(Clone, Copy, Debug)]
-pub enum About<'a> {
-    /// A manifest.
-    Manifest(&'a Digest),
-    /// What a tag names.
-    Tag(&'a Tag),
-}
-
-impl<'a> From<&'a Reference> for About<'a> {
-    fn from(reference: &'a Reference) -> Self {
-        match reference {
-            Reference::Digest(digest) => Self::Manifest(digest),
-            Reference::Tag(tag) => Self::Tag(tag),
-        }
-    }
-}
-
+/// Whether a voucher is for what a reference names in a repository.
 fn is_about(said: &ManifestVoucher, repository: &RepositoryName, reference: &Reference) -> bool {
     let is_it = match reference {
         Reference::Digest(digest) => said.digest == *digest,
@@ -89,7 +68,7 @@ fn is_about(said: &ManifestVoucher, repository: &RepositoryName, reference: &Ref
 
 #[cfg(test)]
 mod tests {
-    use longshore_oci::Algorithm;
+    use longshore_oci::{Algorithm, Digest};
     use longshore_service::{
         metrics::Metrics,
         signing::{KeySet, SigningKey},
@@ -123,29 +102,28 @@ mod tests {
         let (key, other) = (SigningKey::generate().0, SigningKey::generate().0);
         let (upstream, ManifestVoucher { repository, digest, .. }) = (upstream(), said());
         let of = |key: &SigningKey, said: &ManifestVoucher| key.sign(ManifestVoucher::KIND, said);
-        let about = About::Manifest(&digest);
-        assert!(upstream.proven_voucher(&of(&key, &said()), &repository, about).is_err(), "its keys are not known yet");
+        let (manifest, tag) = (Reference::Digest(digest), Reference::Tag("v1".parse().unwrap()));
+        assert!(upstream.proven_voucher(&of(&key, &said()), &repository, &manifest).is_err(), "its keys are not known yet");
         upstream.published.take_up(KeySet::from_iter([key.public()]));
-        assert_eq!(upstream.proven_voucher(&of(&key, &said()), &repository, about).unwrap().said, said());
-        let tag = "v1".parse().unwrap();
-        assert!(upstream.proven_voucher(&of(&key, &said()), &repository, About::Tag(&tag)).is_ok());
+        assert_eq!(upstream.proven_voucher(&of(&key, &said()), &repository, &manifest).unwrap().said, said());
+        assert!(upstream.proven_voucher(&of(&key, &said()), &repository, &tag).is_ok());
         let changed = |change: &dyn Fn(&mut ManifestVoucher)| {
             let mut said = said();
             change(&mut said);
             of(&key, &said)
         };
-        for (text, about) in [
-            (of(&other, &said()), about),
-            (key.sign("longshore-metainfo.v1+jwt", &said()), about),
-            (changed(&|said| said.repository = "team/other".parse().unwrap()), about),
-            (changed(&|said| said.digest = Digest::of(Algorithm::Sha256, b"other")), about),
-            (changed(&|said| said.tag = None), About::Tag(&tag)),
-            (changed(&|said| said.tag = Some("v2".parse().unwrap())), About::Tag(&tag)),
-            (changed(&|said| said.media_type = "x".repeat(ManifestVoucher::MOST_BYTES)), about),
-            (String::new(), about),
-            ("a.b.c".to_owned(), about),
+        for (text, reference) in [
+            (of(&other, &said()), &manifest),
+            (key.sign("longshore-metainfo.v1+jwt", &said()), &manifest),
+            (changed(&|said| said.repository = "team/other".parse().unwrap()), &manifest),
+            (changed(&|said| said.digest = Digest::of(Algorithm::Sha256, b"other")), &manifest),
+            (changed(&|said| said.tag = None), &tag),
+            (changed(&|said| said.tag = Some("v2".parse().unwrap())), &tag),
+            (changed(&|said| said.media_type = "x".repeat(ManifestVoucher::MOST_BYTES)), &manifest),
+            (String::new(), &manifest),
+            ("a.b.c".to_owned(), &manifest),
         ] {
-            assert!(upstream.proven_voucher(&text, &repository, about).is_err(), "{about:?} {text}");
+            assert!(upstream.proven_voucher(&text, &repository, reference).is_err(), "{reference:?} {text}");
         }
     }
 
@@ -179,7 +157,7 @@ mod tests {
         upstream.published.take_up(KeySet::from_iter([key.public()]));
         upstream.published.take_up(KeySet::default());
         let text = key.sign(ManifestVoucher::KIND, &said());
-        let proven = upstream.proven_voucher(&text, &said().repository, About::Manifest(&said().digest));
+        let proven = upstream.proven_voucher(&text, &said().repository, &Reference::Digest(said().digest));
         assert!(proven.is_ok(), "what is known is not replaced by what was");
     }
 }

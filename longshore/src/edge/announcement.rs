@@ -1,6 +1,6 @@
 use std::{fmt, net::SocketAddr};
 
-use crate::announcement::{reachable_host, tracker_line};
+use crate::announcement::{reachable_host, tracker_line, write_admin};
 
 /// What an edge tells people on stderr once it answers.
 #[derive(Clone, Debug)]
@@ -34,10 +34,7 @@ impl fmt::Display for Announcement {
         if let Some(tracker) = &self.tracker {
             writeln!(formatter, "{}", tracker_line(tracker))?;
         }
-        match self.admin_address {
-            Some(admin_address) => writeln!(formatter, "longshore: admin on http://{admin_address}"),
-            None => Ok(()),
-        }
+        write_admin(formatter, self.admin_address)
     }
 }
 

@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
 use clap::Args;
 use longshore_edge_cache::{App, Config, StartError, build};
@@ -8,6 +8,7 @@ use crate::{
     configuration::ConfigSource,
     daemon::{run_cache, with_telemetry},
     failure::Failure,
+    first_try::FirstTryArguments,
     tracker::{Running, Tracked},
 };
 
@@ -18,17 +19,13 @@ pub struct ServeArguments {
     /// For a first try, without a file: where to listen
     #[arg(long, value_name = "ADDR", conflicts_with = "config")]
     listen: Option<SocketAddr>,
-    /// For a first try: the folder that keeps everything; it is made if need be
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    data: Option<PathBuf>,
-    /// For a first try: a registry to speak for; can be given more than once, and the first is asked where a request names none
-    #[arg(long, value_name = "URL", conflicts_with = "config")]
-    upstream: Vec<String>,
+    #[command(flatten)]
+    first_try: FirstTryArguments,
 }
 
 impl ServeArguments {
     pub async fn run(self, settings: Vec<(String, String)>) -> Result<(), Failure> {
-        let is_first_try = !self.upstream.is_empty();
+        let is_first_try = self.first_try.is_first_try();
         let settings = self.flags().chain(settings).collect();
         let config: Tracked<Config> = self.source.load(settings)?.config;
         let telemetry = config.daemon.telemetry_settings();
@@ -38,10 +35,7 @@ impl ServeArguments {
     /// What the plain flags set; dotted ones replace it.
     fn flags(&self) -> impl Iterator<Item = (String, String)> + use<> {
         let listen = self.listen.map(|address| ("listen.address".to_owned(), address.to_string()));
-        let data = self.data.as_ref().map(|folder| ("cache.folder".to_owned(), folder.display().to_string()));
-        let upstreams = self.upstream.clone().into_iter().enumerate();
-        let upstreams = upstreams.map(|(position, url)| (format!("upstream.{position}.url"), url));
-        listen.into_iter().chain(data).chain(upstreams)
+        listen.into_iter().chain(self.first_try.settings())
     }
 }
 

@@ -1,5 +1,7 @@
 use std::{fmt, net::SocketAddr};
 
+use crate::announcement::write_admin;
+
 /// What a node tells people on stderr once it answers.
 #[derive(Clone, Debug)]
 pub struct Announcement {
@@ -27,10 +29,7 @@ impl fmt::Display for Announcement {
             writeln!(formatter, "longshore: shares with its peers on {peers}")?;
         }
         self.first_steps.iter().try_for_each(|step| writeln!(formatter, "  try  {step}"))?;
-        match self.admin_address {
-            Some(admin_address) => writeln!(formatter, "longshore: admin on http://{admin_address}"),
-            None => Ok(()),
-        }
+        write_admin(formatter, self.admin_address)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     edge::{Connection as _, EdgeConnection},
     failure::Failure,
     output::{ByteCount, Format, printable, write_json},
-    prewarm::{WishArguments, follow, interrupt, is_over, state_word},
+    prewarm::{WishArguments, cancelling, follow, interrupt, is_over, state_word},
 };
 use progress::Progress;
 
@@ -98,7 +98,7 @@ async fn end_on_interrupt(
         followed = follow(client, connection, begun, |operation| progress.show(operation)) => followed,
         () = interruption => {
             let ended = tokio::time::timeout(CANCEL_PATIENCE, client.cancel_operation(&id)).await;
-            let how = format!("longshore prewarm --cancel {id}{}", connection.flags());
+            let how = cancelling(&id, connection);
             Err(Failure::Interrupted(match ended {
                 Ok(Ok(_)) => "interrupted, and ended; what has come stays as long as there is room".to_owned(),
                 Ok(Err(error)) => format!("interrupted, but the node goes on: {}; end it with\n  {how}", connection.told(&error)),

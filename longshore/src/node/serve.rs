@@ -9,6 +9,7 @@ use crate::{
     configuration::ConfigSource,
     daemon::{run_cache, with_telemetry},
     failure::Failure,
+    first_try::FirstTryArguments,
 };
 
 #[derive(Args)]
@@ -19,12 +20,8 @@ pub struct ServeArguments {
     /// a free port of the same address
     #[arg(long, value_name = "ADDR", conflicts_with = "config")]
     listen: Option<SocketAddr>,
-    /// For a first try: the folder that keeps everything; it is made if need be
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    data: Option<PathBuf>,
-    /// For a first try: a registry to speak for; can be given more than once, and the first is asked where a request names none
-    #[arg(long, value_name = "URL", conflicts_with = "config")]
-    upstream: Vec<String>,
+    #[command(flatten)]
+    first_try: FirstTryArguments,
     /// For a first try: the zone that the node is in; nodes of one zone share before they ask beyond it
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     zone: Option<String>,
@@ -48,7 +45,7 @@ pub struct ServeArguments {
 
 impl ServeArguments {
     pub async fn run(self, settings: Vec<(String, String)>) -> Result<(), Failure> {
-        let is_first_try = !self.upstream.is_empty();
+        let is_first_try = self.first_try.is_first_try();
         let settings = self.flags().chain(settings).collect();
         let config: Config = self.source.load(settings)?.config;
         let telemetry = config.telemetry_settings();
@@ -63,12 +60,6 @@ impl ServeArguments {
             set("listen.address", address.to_string());
             // Several of them on one machine are what is tried first.
             set("listen.admin_address", SocketAddr::new(address.ip(), 0).to_string());
-        }
-        if let Some(folder) = &self.data {
-            set("cache.folder", folder.display().to_string());
-        }
-        for (position, url) in self.upstream.iter().enumerate() {
-            set(&format!("upstream.{position}.url"), url.clone());
         }
         if let Some(zone) = &self.zone {
             set("swarm.zone", zone.clone());
@@ -87,7 +78,7 @@ impl ServeArguments {
         if let Some(socket) = &self.containerd {
             set("containerd.address", socket.display().to_string());
         }
-        flags.into_iter()
+        self.first_try.settings().chain(flags)
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Done, Installed, MirrorError, Note, Outcome, Registry, Report, Request,
+    Installed, MirrorError, Note, Outcome, Registry, Report, Request,
     block::{Made, Mark},
     hosts,
     plan::Plan,
@@ -135,14 +135,7 @@ fn install_one(
     let mut first = hosts::certificates(&plan.files().names(file.parent().unwrap_or(&file))?);
     first.extend(registry.server().map(|server| ("server", format!("server = \"{server}\"\n"))));
     let with = hosts::with_mirror(text.as_deref().unwrap_or_default(), &mark, &request.mirror, &first);
-    let done = match with.map_err(|error| error.at(&file))? {
-        None => Done::IsAnothers,
-        with if with == before => Done::WasThere,
-        with => {
-            plan.set(&file, with, made.folders)?;
-            Done::Written
-        }
-    };
+    let done = written::put(plan, &file, before.as_deref(), with.map_err(|error| error.at(&file))?, made.folders)?;
     Ok(Outcome::new(registry.host(), file, done))
 }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Done, Installed, MirrorError, Note, Outcome, Registry, Report, Request, Runtime,
+    Installed, MirrorError, Note, Outcome, Registry, Report, Request, Runtime,
     block::{Made, Mark},
     plan::Plan,
     registries, written,
@@ -68,14 +68,7 @@ fn install_one(request: &Request, registry: &Registry, plan: &mut Plan) -> Resul
     let mark = Mark { subject: registry.host().to_owned(), mirror: request.mirror.to_string(), made };
     let text = written::without(&file, before.as_deref(), registry.host())?.0.unwrap_or_default();
     let with = registries::with_mirror(&text, &mark, registry, &request.mirror).map_err(|error| error.at(&file))?;
-    let done = match with {
-        None => Done::IsAnothers,
-        with if with == before => Done::WasThere,
-        with => {
-            plan.set(&file, with, made.folders)?;
-            Done::Written
-        }
-    };
+    let done = written::put(plan, &file, before.as_deref(), with, made.folders)?;
     Ok(Outcome::new(registry.host(), file, done))
 }
 

@@ -43,6 +43,25 @@ pub(super) fn without(path: &Path, text: Option<&str>, subject: &str) -> Result<
     })
 }
 
+/// Plans a file's text `with` what is ours, where `before` it was another; `None` says that there is somebody else's in its place. So many of
+/// the file's folders go with it.
+pub(super) fn put(
+    plan: &mut Plan,
+    path: &Path,
+    before: Option<&str>,
+    with: Option<String>,
+    folders: usize,
+) -> Result<Done, MirrorError> {
+    match with {
+        None => Ok(Done::IsAnothers),
+        with if with.as_deref() == before => Ok(Done::WasThere),
+        with => {
+            plan.set(path, with, folders)?;
+            Ok(Done::Written)
+        }
+    }
+}
+
 /// Takes out what is there for the registries and this mirror.
 pub(super) fn remove(request: &Request, plan: &mut Plan, paths: &[PathBuf]) -> Result<Report, MirrorError> {
     let mut report = Report::default();

@@ -33,6 +33,7 @@ impl Download {
             rests_until: now,
             heard: now,
             turn: now,
+            brought: now,
             look_at: now,
             is_late: false,
         });
@@ -75,7 +76,7 @@ impl Download {
                 self.peers.get_mut(slot).pace.came(bytes, now);
             }
             let peer = self.peers.get_mut(slot);
-            (peer.heard, peer.turn, peer.rests_until) = (now, now, now);
+            (peer.heard, peer.turn, peer.brought, peer.rests_until) = (now, now, now, now);
             (peer.fruitless, peer.is_late) = (0, false);
             let is_from_outside = !peer.is_in_zone();
             self.count_in(slot, None);
@@ -94,8 +95,9 @@ impl Download {
         }
         let rest = retry_after.clamp(self.settings.least_patience / 4, self.settings.most_rest);
         let peer = self.peers.get_mut(slot);
-        // All that it was asked for before is one refusal.
-        peer.fruitless = peer.fruitless.saturating_add(u32::from(now >= peer.rests_until));
+        // All that it was asked for before is one refusal, and one that has others to serve is no worse for that.
+        let is_fruitless = now >= peer.rests_until && now >= peer.brought + self.settings.takeover;
+        peer.fruitless = peer.fruitless.saturating_add(u32::from(is_fruitless));
         peer.rests_until = peer.rests_until.max(now + rest);
         (peer.heard, peer.turn) = (now, now);
         if peer.fruitless >= MOST_FRUITLESS && peer.asked.is_empty() {

@@ -77,7 +77,7 @@ impl Origin {
 
     /// How many pieces are to be on their way at once: no more than keep it busy, since what comes whole sooner is passed on sooner.
     pub(super) fn in_flight(&self) -> u32 {
-        self.pace.in_flight().unwrap_or(0).max(self.striping.run() / 2 + 1).min(1 << 16)
+        self.pace.in_flight_of_many().unwrap_or(0).max(self.striping.run() / 2 + 1).min(1 << 16)
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -134,11 +134,21 @@ impl Download {
 
     /// Whether a piece may be asked of the origin.
     pub(super) fn may_ask_origin(&self, grounds: &Grounds, piece: PieceIndex) -> bool {
+        self.ground_of(grounds, piece).is_some()
+    }
+
+    /// Why a piece may be asked of the origin; `None` where it may not.
+    pub(super) fn ground_of(&self, grounds: &Grounds, piece: PieceIndex) -> Option<Ground> {
         let stripe = self.origin.striping.of(piece);
-        grounds.anything
-            || (grounds.leased.contains(stripe) && self.wanted.is_new_to_the_zone(piece))
-            || (grounds.taken.contains(stripe) && self.wanted.is_nobodys(piece))
-            || (grounds.place && self.reader.as_ref().is_some_and(|reader| reader.at == piece))
+        if grounds.leased.contains(stripe) && self.wanted.is_new_to_the_zone(piece) {
+            Some(Ground::Lease)
+        } else if grounds.taken.contains(stripe) && self.wanted.is_nobodys(piece) {
+            Some(Ground::Takeover)
+        } else if grounds.place && self.place() == Some(piece) {
+            Some(Ground::Client)
+        } else {
+            grounds.anything.then_some(Ground::SlowPeers)
+        }
     }
 
     fn waits_until(&self, others: usize) -> Option<Moment> {
@@ -149,20 +159,6 @@ impl Download {
         // What nobody has comes when its stripe's holder gets on; what somebody has, when anything comes.
         let came = if self.wanted.is_nobodys(place) { stillness.since(stripe) } else { self.fed };
         Some((since.max(came) + still).min(since + at_last))
-    }
-
-    /// Why a piece may be asked of the origin that may be.
-    pub(super) fn ground_of(&self, grounds: &Grounds, piece: PieceIndex) -> Ground {
-        let stripe = self.origin.striping.of(piece);
-        if grounds.leased.contains(stripe) && self.wanted.is_new_to_the_zone(piece) {
-            Ground::Lease
-        } else if grounds.taken.contains(stripe) && self.wanted.is_nobodys(piece) {
-            Ground::Takeover
-        } else if grounds.place && self.place() == Some(piece) {
-            Ground::Client
-        } else {
-            Ground::SlowPeers
-        }
     }
 
     fn is_underfed(&mut self, turn: &mut Turn) -> bool {

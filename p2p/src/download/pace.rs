@@ -82,6 +82,13 @@ impl Pace {
         Some(u32::try_from(on_the_way).unwrap_or(u32::MAX).saturating_add(1))
     }
 
+    /// The same of one that others ask as well: what lies between two pieces is theirs, where it is short.
+    pub fn in_flight_of_many(&self) -> Option<u32> {
+        let takes = self.piece_takes?.max(Duration::from_nanos(1));
+        let on_the_way = self.least_delay?.saturating_sub(takes / 4).as_nanos().div_ceil(takes.as_nanos());
+        Some(u32::try_from(on_the_way).unwrap_or(u32::MAX).saturating_add(1))
+    }
+
     /// The same, as far as the settings let a peer be asked.
     pub fn pipeline(&self, settings: &DownloadSettings) -> u32 {
         self.in_flight().map_or(settings.least_pipeline, |pieces| pieces.max(settings.least_pipeline).min(settings.most_pipeline))
@@ -204,6 +211,18 @@ mod tests {
             pace.came(PIECE_BYTES, ms(begins + 20));
         }
         assert_eq!((pace.in_flight(), pace.answer_takes()), (Some(2), Some(Duration::from_millis(135))));
+    }
+
+    #[test]
+    fn of_one_that_others_ask_a_short_wait_is_theirs() {
+        let waits = |wait: u64| {
+            let mut pace = Pace::default();
+            pace.asked(ms(0));
+            pace.came(0, ms(wait));
+            pace.came(PIECE_BYTES, ms(wait + 20));
+            (pace.in_flight().unwrap(), pace.in_flight_of_many().unwrap())
+        };
+        assert_eq!((waits(0), waits(5), waits(6), waits(100)), ((1, 1), (2, 1), (2, 2), (6, 6)));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(super) struct Peer {
     pub(super) heard: Moment,
     /// When what it delivers next had its turn.
     pub(super) turn: Moment,
+    /// When it last brought a piece, or came.
+    pub(super) brought: Moment,
     /// When to look again whether it is late.
     pub(super) look_at: Moment,
     /// Passed by: one piece at a time until it delivers.

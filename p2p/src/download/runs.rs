@@ -17,7 +17,9 @@ impl Download {
         }
         while turn.left > 0 && self.origin.may_begin(turn.now, &self.settings) && !self.origin.is_busy() {
             let Some(first) = self.first_of_a_run(&grounds) else { break };
-            let longer = first.0.saturating_add((self.origin.in_flight() * 2).min(self.settings.longest_run));
+            // One by one where the way is short: what comes whole sooner is passed on sooner.
+            let ahead = Some(self.origin.in_flight()).filter(|pieces| *pieces > 1).map_or(1, |pieces| pieces * 2);
+            let longer = first.0.saturating_add(ahead.min(self.settings.longest_run));
             let past = self.origin.striping.end_of_run(first).max(longer);
             let past = past.min(first.0.saturating_add(turn.left)).min(self.geometry.pieces());
             let run = (first.0..past).take_while(|piece| {
@@ -25,7 +27,8 @@ impl Download {
                 piece == first || (self.wanted.is_open(piece) && self.may_ask_origin(&grounds, piece))
             });
             let end = run.last().map_or(first.0, |last| last + 1);
-            self.begin_run(first.0..end, self.ground_of(&grounds, first), turn);
+            let Some(ground) = self.ground_of(&grounds, first) else { break };
+            self.begin_run(first.0..end, ground, turn);
             (grounds.anything, grounds.place) = (false, grounds.place && Some(first) != self.place());
         }
     }
@@ -53,8 +56,11 @@ impl Download {
 
     /// Asks for one piece more of the origin, where there is room.
     pub(super) fn copy_from_origin(&mut self, piece: PieceIndex, grounds: &Grounds, turn: &mut Turn) {
-        if turn.left > 0 && self.origin.may_begin(turn.now, &self.settings) {
-            self.begin_run(piece.0..piece.0 + 1, self.ground_of(grounds, piece), turn);
+        if turn.left > 0
+            && self.origin.may_begin(turn.now, &self.settings)
+            && let Some(ground) = self.ground_of(grounds, piece)
+        {
+            self.begin_run(piece.0..piece.0 + 1, ground, turn);
         }
     }
 

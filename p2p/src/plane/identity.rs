@@ -38,7 +38,7 @@ impl Identity {
     pub(super) fn new(key: &Keypair) -> Result<Self, EndpointError> {
         let (certificate, private) = certificate::generate(key)?;
         let certified = CertifiedKey::new(vec![certificate], any_ecdsa_type(&private)?);
-        let provider = CryptoProvider { cipher_suites: suites(), ..default_provider() };
+        let provider = CryptoProvider { cipher_suites: cipher_suites(), ..default_provider() };
         Ok(Self { resolver: Arc::new(certified.into()), provider: Arc::new(provider) })
     }
 
@@ -82,8 +82,8 @@ pub(super) fn peer_of(certificates: Option<&[CertificateDer<'_>]>) -> Result<Pee
     }
 }
 
-/// The fastest first: AES where the processor knows it.
-fn suites() -> Vec<SupportedCipherSuite> {
+/// The cipher suites that the connections for pieces offer and take, the fastest first: AES where the processor knows it.
+pub fn cipher_suites() -> Vec<SupportedCipherSuite> {
     let mut suites = vec![TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256];
     if !knows_aes() {
         suites.rotate_right(1);
@@ -214,7 +214,7 @@ impl ClientCertVerifier for Proven {
 /// A client that shows no certificate.
 #[cfg(test)]
 pub(super) fn anonymous_client(expected: PeerId) -> ClientConfig {
-    let provider = Arc::new(CryptoProvider { cipher_suites: suites(), ..default_provider() });
+    let provider = Arc::new(CryptoProvider { cipher_suites: cipher_suites(), ..default_provider() });
     let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]).unwrap();
     let verifier = Arc::new(Proven { expected: Some(expected) });
     let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();

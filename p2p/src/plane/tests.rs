@@ -152,16 +152,26 @@ impl Raw {
 
 /// A peer that says what it likes, and the end of ours that has to live with it.
 async fn raw_pair(limits: Limits) -> (Raw, Running) {
+    let (raw, accepted) = raw_connection(limits).await;
+    (raw, run(accepted))
+}
+
+/// The same, where ours does not run.
+async fn raw_connection(limits: Limits) -> (Raw, Connection) {
     let (one, other) = (endpoint_of(None, limits), endpoint_of(None, limits));
     let mut listener = listener_of(&other).await;
+    raw_between(&one, &other, &mut listener).await
+}
+
+/// The same, of two ends that are there.
+async fn raw_between(one: &Endpoint, other: &Endpoint, listener: &mut Listener) -> (Raw, Connection) {
     let address = listener.address();
     let greeting = async {
-        let mut raw = Raw::dial(&one, &other, address).await;
-        greeting::greet(&one, &mut raw.0, Direction::Dialed).await.unwrap();
+        let mut raw = Raw::dial(one, other, address).await;
+        greeting::greet(one, &mut raw.0, Direction::Dialed).await.unwrap();
         raw
     };
-    let (raw, accepted) = soon(async { tokio::join!(greeting, listener.accept()) }).await;
-    (raw, run(accepted))
+    soon(async { tokio::join!(greeting, listener.accept()) }).await
 }
 
 fn topic() -> Topic {

@@ -11,7 +11,7 @@ use std::{
 use libp2p_identity::PeerId;
 use tokio::sync::mpsc;
 
-use super::{Told, callback::answer_of, fetching::Shown, input::Input, link::LinkId, task::Task};
+use super::{Told, fetching::Shown, input::Input, link::LinkId, task::Task};
 use crate::{
     acquaintance::Holds,
     moment::Moment,
@@ -94,12 +94,7 @@ impl Task {
             return;
         }
         let key = topic.key();
-        let (rights, inputs, wanted) = (self.rights.clone(), self.inputs.clone(), topic.clone());
-        let time = self.settings.callback_timeout;
-        tokio::spawn(async move {
-            let token = answer_of("token", time, rights.token(&wanted)).await.flatten();
-            let _ = inputs.send(Input::ShownFor { inquiry: id, token }).await;
-        });
+        self.find_token(topic.clone(), move |token| Input::ShownFor { inquiry: id, token });
         let (at, asked) = (BTreeMap::new(), BTreeSet::new());
         let inquiry = Inquiry {
             topic: topic.clone(),
@@ -197,14 +192,19 @@ impl Task {
         let Some(inquiry) = self.inquiries.0.remove(&id) else { return };
         self.metrics.inquiries.with_label_values(&[if inquiry.has_come { "told" } else { "untold" }]).inc();
         for (link, at) in inquiry.at {
-            if let Some(link) = self.links.get_mut(link) {
-                link.inquired.remove(&at.id);
-                // Where that can't be said the connection is about to end.
-                let _ = link.sender.close(at.id);
-            }
+            self.stop_asking_at(link, at.id);
         }
         // A download of the same may go on there.
         self.may_dial = true;
+    }
+
+    /// Closes at a peer what it was asked about.
+    fn stop_asking_at(&mut self, link: LinkId, topic: TopicId) {
+        if let Some(link) = self.links.get_mut(link) {
+            link.inquired.remove(&topic);
+            // Where that can't be said the connection is about to end.
+            let _ = link.sender.close(topic);
+        }
     }
 
     /// Ends what nobody listens to any more, what takes too long, and what nobody is left to be asked about; and gives the places of peers
@@ -224,10 +224,7 @@ impl Task {
                 || self.announcing.is_asking(&inquiry.key);
             let is_over = inquiry.out.is_closed() || now >= inquiry.until || !may_come;
             for (link, at) in overdue {
-                if let Some(link) = self.links.get_mut(link) {
-                    link.inquired.remove(&at.id);
-                    let _ = link.sender.close(at.id);
-                }
+                self.stop_asking_at(link, at.id);
             }
             if is_over {
                 self.stop_asking(id);

@@ -1,8 +1,8 @@
 //! Who of a zone fetches a blob from the origin: each stripe of its pieces is leased to one peer.
 //!
 //! A lease is kept by who announces while it makes progress, and comes free when its term is over, when its holder leaves or makes no
-//! progress for a term. None is torn away in between: who holds more than its fair share gives the rest up when it announces, and
-//! whoever asks next takes it. What a peer wants counts for the share only while it comes back as it was asked to, so one that is gone
+//! progress for a term. None is torn away in between: who holds more than its fair share gives the rest up when it announces, which it
+//! is asked to do soon where it has only begun, and those that came meanwhile are called for that moment. What a peer wants counts for the share only while it comes back as it was asked to, so one that is gone
 //! without a word keeps nothing from the others for long.
 
 use std::{
@@ -28,6 +28,9 @@ pub struct Origin {
     moved_at: Moment,
     /// When the last of those that wait is to ask again.
     last_turn: Moment,
+    /// How many were called for when holders give up what they have more than their share, and when these do.
+    called: u8,
+    called_until: Moment,
     /// Until when leases are given though the zone has a seed, as nobody got on by those before.
     open_until: Moment,
 }
@@ -46,6 +49,16 @@ struct Asker {
     moved_at: Moment,
     /// Until when it stands back, as it held a stripe and made no progress.
     rests_until: Moment,
+    /// Since when it holds stripes without a break, where it does.
+    held_since: Moment,
+    /// When it is to ask again.
+    returns_at: Moment,
+}
+
+impl Asker {
+    fn new(now: Moment) -> Self {
+        Self { wants: 0, silent_at: now, moved_at: now, rests_until: Moment::default(), held_since: now, returns_at: now }
+    }
 }
 
 /// What a downloader asks for.
@@ -102,7 +115,7 @@ impl Origin {
             self.moved_at = now;
         }
         let asker = self.askers.get(&peer).copied();
-        let mut asker = asker.unwrap_or(Asker { wants: 0, silent_at: now, moved_at: now, rests_until: Moment::default() });
+        let mut asker = asker.unwrap_or(Asker::new(now));
         let held = self.held_by(peer, now);
         if question.has_moved {
             asker.moved_at = now;
@@ -129,9 +142,16 @@ impl Origin {
         let lost = count(held.iter().filter(|stripe| !stripes.contains(stripe)));
         let new = count(stripes.iter().filter(|stripe| !held.contains(stripe)));
         if held.is_empty() {
-            asker.moved_at = now;
+            (asker.moved_at, asker.held_since) = (now, now);
         }
-        let again_in = self.again_in(stripes.len(), new, now, settings);
+        let again_in = if stripes.is_empty() {
+            self.turn_of_one_more(now, settings)
+        } else {
+            let term = settings.origin_term;
+            // Others may have come since: soon in the beginning, and well before its term is over.
+            a_little_before(now.since(asker.held_since).clamp(term / 50, term / 2).min(settings.renewal()))
+        };
+        asker.returns_at = now + *again_in.end();
         asker.silent_at = now + settings.origin_term.max(*again_in.end() * 2);
         self.silent_at.insert((asker.silent_at, peer));
         self.askers.insert(peer, asker);
@@ -184,15 +204,18 @@ impl Origin {
         share.min(usize::from(wants))
     }
 
-    /// Who was just given a stripe comes back soon, as others may have come since; who holds one, well before its term is over. Those
-    /// that wait take turns, twenty in a term, so that what comes free is soon taken, however many came at once.
-    fn again_in(&mut self, stripes: usize, new: u64, now: Moment, settings: &TrackerSettings) -> RangeInclusive<Duration> {
+    /// When one that waits is to ask again. Where holders have more than their share, those that come first are called as soon as that is
+    /// given up; the rest take turns, twenty in a term, so that what comes free is soon taken, however many came at once.
+    fn turn_of_one_more(&mut self, now: Moment, settings: &TrackerSettings) -> RangeInclusive<Duration> {
         let (term, renewal) = (settings.origin_term, settings.renewal());
-        if new > 0 {
-            return a_little_before((term / 8).min(renewal));
+        if now >= self.called_until {
+            self.called = 0;
         }
-        if stripes > 0 {
-            return a_little_before((term / 2).min(renewal));
+        if let Some((_, free_at)) = self.spare(now).filter(|(spare, _)| *spare > usize::from(self.called)) {
+            self.called += 1;
+            self.called_until = free_at;
+            let turn = free_at.since(now).min(renewal) + term / 500 * u32::from(self.called);
+            return turn..=turn;
         }
         let (soonest, step) = ((term / 4).min(renewal), term / 20);
         // No later than after a turn of each, lest one that asks all the time puts off the others.
@@ -205,6 +228,17 @@ impl Origin {
         }
         self.last_turn = turn;
         turn.since(now)..=turn.since(now)
+    }
+
+    /// How many stripes are to be given up by those that have more than their share, and when the last of these comes back.
+    fn spare(&self, now: Moment) -> Option<(usize, Moment)> {
+        let mut held = BTreeMap::<PeerNumber, usize>::new();
+        self.stripes.iter().flatten().filter(|hold| now < hold.until).for_each(|hold| *held.entry(hold.holder).or_default() += 1);
+        let over = held.into_iter().filter_map(|(holder, held)| {
+            let asker = self.askers.get(&holder)?;
+            Some((held.saturating_sub(self.share_of(asker.wants)), asker.returns_at)).filter(|(spare, _)| *spare > 0)
+        });
+        over.reduce(|(spare, at), (more, later)| (spare + more, at.max(later)))
     }
 
     fn forget_silent(&mut self, now: Moment) {

@@ -38,6 +38,8 @@ pub struct Peer {
     pub is_listed: bool,
     /// How many of its requests are being served.
     pub serving: usize,
+    /// When it was told to come again, as it was turned away.
+    pub not_before: Moment,
     /// When it last asked or was served.
     pub last: Moment,
     queue: VecDeque<Request>,
@@ -49,7 +51,17 @@ impl Peer {
     /// One that waits for nothing.
     pub fn new(nearness: Nearness, now: Moment) -> Self {
         let (queue, greeted) = (VecDeque::new(), BTreeSet::new());
-        Self { nearness, place: Place::default(), is_listed: false, serving: 0, last: now, queue, greeted, served: 0 }
+        Self {
+            nearness,
+            place: Place::default(),
+            is_listed: false,
+            serving: 0,
+            not_before: now,
+            last: now,
+            queue,
+            greeted,
+            served: 0,
+        }
     }
 
     /// How many requests wait.

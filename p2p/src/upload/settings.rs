@@ -19,6 +19,9 @@ pub struct UploadSettings {
     pub far_every: u32,
     /// How many requests wait, of all peers.
     pub queued: usize,
+    /// How long a request may have to wait, by this node's own pace: more of them are turned away, as whoever gets the piece sooner can
+    /// send it sooner. Some wait in any case.
+    pub queued_for: Duration,
     /// How many requests of one peer wait.
     pub queued_per_peer: usize,
     /// How many peers are kept in mind.
@@ -40,11 +43,12 @@ pub struct UploadSettings {
 impl Default for UploadSettings {
     fn default() -> Self {
         Self {
-            slots: 8,
+            slots: 4,
             slots_per_peer: 2,
-            far_slots: 6,
+            far_slots: 3,
             far_every: 8,
             queued: 4096,
+            queued_for: Duration::from_millis(50),
             queued_per_peer: 64,
             peers: 512,
             counted_pieces: 1 << 18,

@@ -24,6 +24,11 @@ fn ms(ms: u64) -> Moment {
     Moment(Duration::from_millis(ms))
 }
 
+/// Whoever comes may wait.
+fn patient() -> UploadSettings {
+    UploadSettings { slots: 8, far_slots: 6, queued_for: Duration::MAX, ..UploadSettings::default() }
+}
+
 /// A piece of [`TOPIC`], for a neighbour that has others already.
 fn piece(number: u32) -> Asked {
     let piece = PieceIndex(number);
@@ -53,7 +58,7 @@ fn ask_all(uploads: &mut Uploads, who: u16, asked: impl IntoIterator<Item = Aske
 
 #[test]
 fn slots_are_bounded_in_all_and_of_each() {
-    let mut uploads = Uploads::new(UploadSettings { slots: 3, ..UploadSettings::default() });
+    let mut uploads = Uploads::new(UploadSettings { slots: 3, ..patient() });
     ask_all(&mut uploads, 1, (0..5).map(piece));
     let served: Vec<_> = std::iter::from_fn(|| uploads.next(ms(0))).collect();
     assert_eq!(served.len(), 2);
@@ -69,7 +74,7 @@ fn slots_are_bounded_in_all_and_of_each() {
 
 #[test]
 fn what_goes_to_one_that_left_holds_its_slot_until_it_has_ended() {
-    let mut uploads = Uploads::new(UploadSettings { slots: 2, ..UploadSettings::default() });
+    let mut uploads = Uploads::new(UploadSettings { slots: 2, ..patient() });
     ask_all(&mut uploads, 1, (0..5).map(piece));
     let old = [uploads.next(ms(0)).unwrap(), uploads.next(ms(0)).unwrap()];
     assert_eq!(uploads.forget_peer(peer(1)), old.map(|serve| serve.id));
@@ -90,7 +95,7 @@ fn what_goes_to_one_that_left_holds_its_slot_until_it_has_ended() {
 
 #[test]
 fn queues_are_bounded_and_who_comes_finds_room() {
-    let settings = UploadSettings { queued: 512, queued_per_peer: 8, ..UploadSettings::default() };
+    let settings = UploadSettings { queued: 512, queued_per_peer: 8, ..patient() };
     let mut uploads = Uploads::new(settings);
     let asked = |uploads: &mut Uploads, who| {
         (0..20).filter(|number| uploads.ask(peer(who), piece(*number), ms(0)) == Asking::Taken).count()
@@ -104,16 +109,16 @@ fn queues_are_bounded_and_who_comes_finds_room() {
 
 #[test]
 fn who_is_turned_away_is_told_when_to_come_again() {
-    let mut uploads = Uploads::new(UploadSettings { queued_per_peer: 4, ..UploadSettings::default() });
-    let retry_after = |uploads: &mut Uploads, who| {
-        let answers = (0..5).map(|number| uploads.ask(peer(who), piece(number), ms(0)));
+    let mut uploads = Uploads::new(UploadSettings { queued_per_peer: 4, ..patient() });
+    let retry_after = |uploads: &mut Uploads, who, now| {
+        let answers = (0..5).map(|number| uploads.ask(peer(who), piece(number), now));
         match answers.last().unwrap() {
             Asking::Rejected { retry_after } => retry_after,
             Asking::Taken => panic!("there is no room"),
         }
     };
-    let alone = retry_after(&mut uploads, 0);
-    let in_a_crowd = (1..100).map(|who| retry_after(&mut uploads, who)).last().unwrap();
+    let alone = retry_after(&mut uploads, 0, ms(0));
+    let in_a_crowd = (1..100).map(|who| retry_after(&mut uploads, who, ms(0))).last().unwrap();
     assert!(
         alone >= Duration::from_millis(50) && in_a_crowd > 10 * alone && in_a_crowd <= Duration::from_secs(5),
         "{in_a_crowd:?}"
@@ -123,12 +128,43 @@ fn who_is_turned_away_is_told_when_to_come_again() {
         let serve = uploads.next(ms(0)).unwrap();
         uploads.served(serve.id, serve.bytes, Duration::from_secs(100), ms(0));
     }
-    assert_eq!(retry_after(&mut uploads, 0), Duration::from_secs(5));
+    assert_eq!(retry_after(&mut uploads, 0, ms(60_000)), Duration::from_secs(5));
+}
+
+#[test]
+fn who_would_wait_for_long_is_sent_to_others() {
+    let waiting = |takes: Option<Duration>| {
+        let mut uploads = Uploads::new(UploadSettings::default());
+        for number in takes.iter().cycle().take(100) {
+            uploads.pace.saw(PIECE_BYTES, *number);
+        }
+        (0..500).for_each(|who| _ = uploads.ask(peer(who), piece(0), ms(0)));
+        uploads.usage().queued
+    };
+    // 4 slots of 10 MiB/s, as is believed at first, send 2 pieces in 50 ms; slots of 1 GiB/s send 200. However slow, some wait.
+    assert_eq!((waiting(None), waiting(Some(Duration::from_mins(1)))), (2, 2));
+    assert!((190..=210).contains(&waiting(Some(Duration::from_millis(1)))));
+}
+
+#[test]
+fn who_comes_before_it_was_told_to_is_no_better_off() {
+    let mut uploads = Uploads::new(UploadSettings::default());
+    (1..3).for_each(|who| ask_all(&mut uploads, who, [piece(0)]));
+    let retry_after = Duration::from_millis(50);
+    assert_eq!(uploads.ask(peer(3), piece(0), ms(0)), Asking::Rejected { retry_after });
+    assert!(serve_one(&mut uploads, ms(10)).is_some());
+    for time in [10, 20, 49] {
+        let retry_after = Duration::from_millis(50 - time);
+        assert_eq!(uploads.ask(peer(3), piece(1), ms(time)), Asking::Rejected { retry_after });
+    }
+    assert_eq!(uploads.ask(peer(4), piece(0), ms(49)), Asking::Taken, "there is room");
+    assert!(serve_one(&mut uploads, ms(50)).is_some());
+    assert_eq!(uploads.ask(peer(3), piece(0), ms(50)), Asking::Taken);
 }
 
 #[test]
 fn the_same_is_not_taken_twice() {
-    let mut uploads = Uploads::new(UploadSettings::default());
+    let mut uploads = Uploads::new(patient());
     ask_all(&mut uploads, 1, [piece(0), piece(0)]);
     assert_eq!(uploads.usage().queued, 1);
     let serve = uploads.next(ms(0)).unwrap();
@@ -145,7 +181,7 @@ fn the_same_is_not_taken_twice() {
 
 #[test]
 fn a_flash_crowd_is_served_distinct_pieces() {
-    let mut uploads = Uploads::new(UploadSettings { queued_per_peer: 16, ..UploadSettings::default() });
+    let mut uploads = Uploads::new(UploadSettings { queued_per_peer: 16, ..patient() });
     for who in 0..32 {
         ask_all(&mut uploads, who, (0..16).map(first));
     }
@@ -159,7 +195,7 @@ fn a_flash_crowd_is_served_distinct_pieces() {
 
 #[test]
 fn what_is_sent_often_is_sent_still() {
-    let mut uploads = Uploads::new(UploadSettings::default());
+    let mut uploads = Uploads::new(patient());
     for who in 2..12 {
         ask_all(&mut uploads, who, [piece(0)]);
         assert!(serve_one(&mut uploads, ms(0)).is_some());
@@ -175,7 +211,7 @@ fn what_is_sent_often_is_sent_still() {
 
 #[test]
 fn peers_are_bounded_and_the_idle_make_room() {
-    let mut uploads = Uploads::new(UploadSettings { peers: 2, ..UploadSettings::default() });
+    let mut uploads = Uploads::new(UploadSettings { peers: 2, ..patient() });
     ask_all(&mut uploads, 1, [piece(0)]);
     ask_all(&mut uploads, 2, [piece(0)]);
     assert!(matches!(uploads.ask(peer(3), piece(0), ms(0)), Asking::Rejected { .. }));

@@ -100,7 +100,10 @@ async fn what_nobody_wants_ends_and_what_came_stays() {
     let reading = cache.reader_at(&swarm, 4).await;
     let reader = reading.await.unwrap();
     until(|| swarm.landed() == 3).await;
-    tokio::time::sleep(3 * idle).await;
+    let other = Swarm::of(8_500_000);
+    other.hold();
+    cache.reader_at(&other, 0).await.abort();
+    until(|| other.running() == 0).await;
     assert_eq!(swarm.running(), 1, "somebody reads");
     let left = std::time::Instant::now();
     drop(reader);

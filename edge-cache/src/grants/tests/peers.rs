@@ -1,7 +1,12 @@
 //! Neighbours in a swarm.
 
+use longshore_client::Secret;
+
 use super::*;
-use crate::statements::{Vouched, tag_topic};
+use crate::{
+    statements::{Vouched, tag_topic},
+    upstream::CredentialSource,
+};
 
 const PEER: &str = "peer-a";
 const PATIENT: Duration = Duration::from_secs(20);
@@ -250,5 +255,27 @@ async fn a_manifest_is_a_peer_s_while_the_registry_s_word_counts() {
     vouch(now);
     for what in [&manifest, &tag] {
         assert_eq!(bed.judge(what, PEER, Some(&good)).await, Err(PeerDenied::Absent), "it is over");
+    }
+}
+
+/// Where the cache has no account of its own it was let in as anybody, and where it has one that says nothing of others.
+#[tokio::test]
+async fn what_a_cache_without_an_account_was_let_into_is_public() {
+    let name = "team/app".parse().unwrap();
+    for has_account in [false, true] {
+        let bed = Bed::start(LONG).await;
+        let account = CredentialSource::Given { username: "u".into(), password: Secret::new("p") };
+        let credentials = if has_account { account } else { CredentialSource::None };
+        let settings = UpstreamSettings { attempts: 1, shares_access: true, credentials, ..settings(bed.server.address) };
+        let upstream = Arc::new(Upstream::new(settings, &UpstreamMetrics::new(&Metrics::new())).unwrap());
+        bed.mind.is_public.store(true, Ordering::SeqCst);
+        bed.grants.allowed(&upstream, &name, &Client::default(), &blob("1")).await.unwrap();
+        bed.mind.is_public.store(false, Ordering::SeqCst);
+        let asked = bed.heads();
+        let judged = bed.grants.may_peer_pull(&upstream, &name, blob("1").digest(), PEER, None).await;
+        assert_eq!(judged.err(), has_account.then_some(PeerDenied::Private));
+        if !has_account {
+            assert_eq!(bed.heads(), asked, "it is known");
+        }
     }
 }

@@ -1,6 +1,6 @@
 use longshore_oci::Algorithm;
 
-use super::*;
+use super::{live::MOST_SHOWN_BLOBS, *};
 use crate::supply::Supplier;
 
 fn operation(images: &[&str]) -> Operation {

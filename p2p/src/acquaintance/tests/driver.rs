@@ -28,7 +28,16 @@ fn record_of(peer: PeerId) -> PeerRecord {
 fn upload_settings() -> UploadSettings {
     let rate = limits::Rate { bytes_per_s: (20 * PIECE_BYTES).try_into().unwrap(), burst_bytes: 4 * PIECE_BYTES };
     let limits = limits::LimitSettings { up: Some(rate), ..Default::default() };
-    UploadSettings { slots: 4, queued: 30, queued_per_peer: 5, peers: 6, counted_pieces: 20, limits, ..UploadSettings::default() }
+    UploadSettings {
+        slots: 4,
+        queued: 30,
+        queued_for: Duration::MAX,
+        queued_per_peer: 5,
+        peers: 6,
+        counted_pieces: 20,
+        limits,
+        ..UploadSettings::default()
+    }
 }
 
 fn book_settings() -> AcquaintanceSettings {

@@ -99,12 +99,22 @@ fn the_end_does_not_wait_for_who_rests() {
 }
 
 #[test]
+fn who_serves_others_first_is_counted_on() {
+    let mut download = with(one_at_a_time(), 1, &[(1, Zone, &[0])]);
+    for time in (0..1_900).step_by(100) {
+        assert_eq!(asks(&download.decide(ms(time), 8)), [(peer(1), 0)]);
+        download.refused(peer(1), PieceIndex(0), Duration::from_millis(50), ms(time));
+        assert!(!download.wanted.is_nobodys(PieceIndex(0)), "at {time}");
+    }
+}
+
+#[test]
 fn a_burst_of_refusals_is_one() {
     let settings = DownloadSettings { least_pipeline: 4, endgame: 0, ..DownloadSettings::default() };
     let all: Vec<_> = (0..4).collect();
     let mut download = with(settings, 4, &[(1, Zone, &all)]);
     for round in 0..3 {
-        let now = ms(round * 1_000);
+        let now = ms(3_000 + round * 1_000);
         let asked = asks(&download.decide(now, 8));
         assert_eq!(asked.len(), 4);
         for (peer, piece) in asked {

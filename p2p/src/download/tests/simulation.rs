@@ -76,7 +76,7 @@ fn across_a_thin_border_goes_little_twice() {
 #[test]
 fn a_slow_origin_is_not_stormed() {
     // Of 16 that could each ask for a copy.
-    for (holders, most) in [(4, 250), (0, 400)] {
+    for (holders, most) in [(4, 350), (0, 400)] {
         let mut swarm = Swarm::new(&Shape { holders, pieces: 8, origin: LINK / 32, ..Shape::of(16) });
         swarm.run(Duration::from_mins(5));
         let figures = swarm.figures();

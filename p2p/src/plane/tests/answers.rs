@@ -165,16 +165,7 @@ async fn a_peer_is_owed_no_more_than_may_be() {
 
 #[tokio::test]
 async fn nobody_waits_to_send_on_a_connection_that_was_cut() {
-    let limits = Limits { most_pieces_queued: 1, ..Limits::default() };
-    let (one, other) = (endpoint_of(None, limits), endpoint_of(None, limits));
-    let mut listener = listener_of(&other).await;
-    let address = listener.address();
-    let greeting = async {
-        let mut raw = Raw::dial(&one, &other, address).await;
-        greeting::greet(&one, &mut raw.0, Direction::Dialed).await.unwrap();
-        raw
-    };
-    let (mut raw, accepted) = soon(async { tokio::join!(greeting, listener.accept()) }).await;
+    let (mut raw, accepted) = raw_connection(Limits { most_pieces_queued: 1, ..Limits::default() }).await;
     // Its writer is there, and does not run.
     let Connection { sender, mut reader, writer: _writer, .. } = accepted;
     raw.tell(Frame::Open(Open { id: TopicId(4), topic: topic(), token: None, want_metainfo: false })).await;

@@ -84,19 +84,13 @@ async fn room_is_taken_as_a_long_frame_comes() {
     let limits = narrow(Duration::from_millis(200));
     let (one, other) = (endpoint_of(None, limits), endpoint_of(None, limits));
     let mut listener = listener_of(&other).await;
-    let address = listener.address();
     let room = other.metainfo_room();
     let all = room.available_permits();
     // Many say that they will send the longest, and send nothing more.
     let mut silent = Vec::new();
     let answer = |id| written(&Frame::Opened(opened(id, 5, Some(Bytes::from(vec![1; MOST_METAINFO_BYTES])))));
     for _ in 0..4 {
-        let greeting = async {
-            let mut raw = Raw::dial(&one, &other, address).await;
-            greeting::greet(&one, &mut raw.0, Direction::Dialed).await.unwrap();
-            raw
-        };
-        let (mut raw, accepted) = soon(async { tokio::join!(greeting, listener.accept()) }).await;
+        let (mut raw, accepted) = raw_between(&one, &other, &mut listener).await;
         let mut ours = run(accepted);
         let id = ours.sender.open(topic(), None, true).unwrap();
         raw.say(&answer(id)[..HEAD_BYTES + 4]).await;

@@ -4,23 +4,16 @@
 //! the blob, those who were found without a tracker and of whom nobody may say it, and while no tracker answers those of whom one told
 //! before.
 
-use std::time::Duration;
-
 use libp2p_identity::PeerId;
-use tokio::time::timeout;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     acquaintance::Holds,
     moment::Moment,
     plane::SendError,
-    swarm::{arrival::FetchId, input::Input, link::LinkId, task::Task},
-    topic::TopicKey,
+    swarm::{arrival::FetchId, callback::answer_of, input::Input, link::LinkId, task::Task},
+    topic::{Topic, TopicKey},
     wire::{Opened, Token, TopicId},
 };
-
-/// How long it may take to find out what to show to peers.
-const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What this node shows for a blob, if anything.
 #[derive(Clone, Debug)]
@@ -42,12 +35,17 @@ impl Task {
         if std::mem::replace(&mut fetch.is_showing, true) {
             return;
         }
-        let (rights, inputs, topic) = (self.rights.clone(), self.inputs.clone(), fetch.topic.clone());
-        let finding = AbortOnDropHandle::new(tokio::spawn(async move { rights.token(&topic).await }));
+        let topic = fetch.topic.clone();
+        self.find_token(topic, move |token| Input::Shown { fetch: id, token });
+    }
+
+    /// Finds out what to show to peers for a topic. Where that hangs or breaks nothing is shown; it is found out anew when a peer has refused
+    /// that.
+    pub(in crate::swarm) fn find_token(&self, topic: Topic, found: impl FnOnce(Option<Token>) -> Input + Send + 'static) {
+        let (rights, inputs, patience) = (self.rights.clone(), self.inputs.clone(), self.settings.callback_timeout);
         tokio::spawn(async move {
-            // Where that hangs or breaks nothing is shown; it is found out anew when a peer has refused that.
-            let token = timeout(TOKEN_TIMEOUT, finding).await.ok().and_then(Result::ok).flatten();
-            let _ = inputs.send(Input::Shown { fetch: id, token }).await;
+            let token = answer_of("token", patience, rights.token(&topic)).await.flatten();
+            let _ = inputs.send(found(token)).await;
         });
     }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep};
 
 use super::bed::{Bed, Blob, Spec, soon};
@@ -181,9 +181,9 @@ async fn a_flood_of_orders_holds_up_no_download() {
     assert_eq!(soon(node.get(&blob)).await.unwrap().from_origin, 12);
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     is_over.store(true, Ordering::Relaxed);
-    for flood in floods {
-        assert!(flood.await.unwrap() > 0, "it was no flood");
-    }
+    // On a busy machine one of them may have found the queue full each time.
+    let heard: u64 = join_all(floods).await.into_iter().map(Result::unwrap).sum();
+    assert!(heard > 0, "it was no flood");
 }
 
 /// What is to be decided anew is so at once, and not when it is looked around again: the lease that it gives itself is used.

@@ -35,6 +35,34 @@ fn a_lone_node_has_all_and_shares_when_it_comes_back() {
 }
 
 #[test]
+fn those_that_come_together_share_soon() {
+    let (mut origin, settings) = (Origin::default(), settings(4));
+    let mut ask =
+        |peer, time_ms| origin.ask(Question { peer, wants: 4, has_moved: true, is_seeded: false }, at(time_ms), &settings);
+    let first = ask(1, 0);
+    assert_eq!((first.stripes.len(), *first.again_in.end()), (4, Duration::from_millis(100)));
+    let turns: Vec<_> = (2..7).map(|peer| *ask(peer, 10).again_in.end()).collect();
+    // As many are called as there are stripes to be given up, one after the other; the rest wait for their turns.
+    assert_eq!(turns[..3], [100, 110, 120].map(Duration::from_millis));
+    assert!(turns[3..].iter().all(|turn| *turn >= settings.origin_term / 4), "{turns:?}");
+    let shares: Vec<_> =
+        [(1, 90), (2, 110), (3, 120), (4, 130), (5, 140)].map(|(peer, time)| ask(peer, time).stripes.len()).into();
+    assert_eq!(shares, [1, 1, 1, 1, 0]);
+}
+
+#[test]
+fn who_holds_a_stripe_is_asked_back_ever_later() {
+    let (mut origin, settings) = (Origin::default(), settings(4));
+    let (mut now, mut turns) = (0, Vec::new());
+    for _ in 0..9 {
+        let given = origin.ask(Question { peer: 1, wants: 4, has_moved: true, is_seeded: false }, at(now), &settings);
+        let turn = u64::try_from(given.again_in.end().as_millis()).unwrap();
+        (now, turns) = (now + turn, [turns, vec![turn]].concat());
+    }
+    assert_eq!(turns, [100, 100, 200, 400, 800, 1_600, 2_500, 2_500, 2_500]);
+}
+
+#[test]
 fn what_one_does_not_want_is_the_others() {
     let mut origin = Origin::default();
     let mut ask =

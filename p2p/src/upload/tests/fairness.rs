@@ -9,6 +9,8 @@ fn apart(uploads: &mut Uploads, askers: &[Asked], lengths: &[u64], serves: u32, 
     let (mut next, mut had, mut most) = (0, vec![0_u64; askers.len()], 0);
     let mut running: Vec<Serve> = Vec::new();
     for turn in 0..serves {
+        // Who was turned away may come again.
+        let now = ms(u64::from(turn) * 5_000);
         for (who, asker) in (0..).zip(askers) {
             let mut asking = Asking::Taken;
             while asking == Asking::Taken {
@@ -16,10 +18,10 @@ fn apart(uploads: &mut Uploads, askers: &[Asked], lengths: &[u64], serves: u32, 
                 let bytes = lengths[next as usize % lengths.len()];
                 // Ever other blobs, so that whoever says it is a newcomer stays one.
                 let asked = Asked { topic: TopicKey([(next % 251) as u8; 32]), piece: PieceIndex(next), bytes, ..*asker };
-                asking = uploads.ask(peer(who), asked, ms(0));
+                asking = uploads.ask(peer(who), asked, now);
             }
         }
-        let serve = uploads.next(ms(0)).unwrap();
+        let serve = uploads.next(now).unwrap();
         let who = (0..100).position(|who| peer(who) == serve.peer).unwrap();
         had[who] += serve.bytes;
         most = most.max(had.iter().max().unwrap() - had.iter().min().unwrap());
@@ -27,14 +29,14 @@ fn apart(uploads: &mut Uploads, askers: &[Asked], lengths: &[u64], serves: u32, 
         if running.len() == 8 {
             // They don't end in the order in which they began.
             let ended = running.swap_remove(seed.rotate_left(turn) % running.len());
-            uploads.served(ended.id, ended.bytes, Duration::from_millis(10), ms(0));
+            uploads.served(ended.id, ended.bytes, Duration::from_millis(10), now);
         }
     }
     most
 }
 
 fn settings() -> UploadSettings {
-    UploadSettings { slots_per_peer: 8, queued_per_peer: 4, ..UploadSettings::default() }
+    UploadSettings { slots_per_peer: 8, queued_per_peer: 4, ..patient() }
 }
 
 proptest! {
@@ -58,7 +60,7 @@ proptest! {
 
 #[test]
 fn one_that_asks_for_much_gets_no_more_than_one_that_asks_for_little() {
-    let mut uploads = Uploads::new(UploadSettings::default());
+    let mut uploads = Uploads::new(patient());
     ask_all(&mut uploads, 1, (0..60).map(piece));
     let mut turns = Vec::new();
     for number in 0..10 {
@@ -71,7 +73,7 @@ fn one_that_asks_for_much_gets_no_more_than_one_that_asks_for_little() {
 
 #[test]
 fn who_rested_or_was_slow_has_saved_up_nothing() {
-    let mut uploads = Uploads::new(UploadSettings::default());
+    let mut uploads = Uploads::new(patient());
     ask_all(&mut uploads, 2, (0..10).map(piece));
     let slow = [uploads.next(ms(0)).unwrap(), uploads.next(ms(0)).unwrap()];
     for number in 0..200 {
@@ -92,7 +94,7 @@ fn who_rested_or_was_slow_has_saved_up_nothing() {
 
 #[test]
 fn a_newcomer_comes_first_but_every_second_time_only() {
-    let mut uploads = Uploads::new(UploadSettings::default());
+    let mut uploads = Uploads::new(patient());
     for who in 0..10 {
         ask_all(&mut uploads, who, (0..20).map(piece));
     }
@@ -115,7 +117,7 @@ fn a_newcomer_comes_first_but_every_second_time_only() {
 
 #[test]
 fn a_first_piece_that_did_not_go_is_first_still() {
-    let mut uploads = Uploads::new(UploadSettings::default());
+    let mut uploads = Uploads::new(patient());
     for who in 0..10 {
         ask_all(&mut uploads, who, (0..20).map(piece));
     }
@@ -130,7 +132,7 @@ fn a_first_piece_that_did_not_go_is_first_still() {
 
 #[test]
 fn who_asks_and_cancels_is_not_next_for_ever() {
-    let mut uploads = Uploads::new(UploadSettings::default());
+    let mut uploads = Uploads::new(patient());
     ask_all(&mut uploads, 2, (0..20).map(|number| Asked { bytes: PIECE_BYTES / 2, ..piece(number) }));
     for number in 0..30 {
         // It always waits for something.
@@ -145,7 +147,7 @@ fn who_asks_and_cancels_is_not_next_for_ever() {
 
 #[test]
 fn comers_and_goers_do_not_starve_who_waits() {
-    let mut uploads = Uploads::new(UploadSettings { newcomer_lead_bytes: u64::MAX / 2, ..UploadSettings::default() });
+    let mut uploads = Uploads::new(UploadSettings { newcomer_lead_bytes: u64::MAX / 2, ..patient() });
     ask_all(&mut uploads, 0, (0..50).map(piece));
     // There are always ten that nobody has seen before, half of them newcomers; who was served goes.
     (1..11).for_each(|who| ask_all(&mut uploads, who, [if who % 2 == 0 { piece(0) } else { first(0) }]));
@@ -166,7 +168,7 @@ fn comers_and_goers_do_not_starve_who_waits() {
 
 #[test]
 fn the_own_zone_goes_first_and_others_have_their_share() {
-    let mut uploads = Uploads::new(UploadSettings { far_every: 4, ..UploadSettings::default() });
+    let mut uploads = Uploads::new(UploadSettings { far_every: 4, ..patient() });
     ask_all(&mut uploads, 1, (0..8).map(far));
     ask_all(&mut uploads, 2, (0..20).map(piece));
     let turns: Vec<_> = std::iter::from_fn(|| serve_one(&mut uploads, ms(0))).map(|serve| serve.peer == peer(1)).collect();
@@ -176,7 +178,7 @@ fn the_own_zone_goes_first_and_others_have_their_share() {
 
 #[test]
 fn others_leave_slots_to_the_own_zone() {
-    let mut uploads = Uploads::new(UploadSettings { slots: 4, far_slots: 3, slots_per_peer: 4, ..UploadSettings::default() });
+    let mut uploads = Uploads::new(UploadSettings { slots: 4, far_slots: 3, slots_per_peer: 4, ..patient() });
     ask_all(&mut uploads, 1, (0..8).map(far));
     assert_eq!(std::iter::from_fn(|| uploads.next(ms(0))).count(), 3);
     ask_all(&mut uploads, 2, (0..8).map(piece));

@@ -26,7 +26,7 @@ fn serve_until(uploads: &mut Uploads, until: Moment) -> [usize; 2] {
 #[test]
 fn what_goes_up_is_limited() {
     let limits = LimitSettings { up: Some(pieces_per_s(10)), ..LimitSettings::default() };
-    let mut uploads = Uploads::new(UploadSettings { limits, ..UploadSettings::default() });
+    let mut uploads = Uploads::new(UploadSettings { limits, ..patient() });
     ask_all(&mut uploads, 1, (0..60).map(piece));
     ask_all(&mut uploads, 2, (0..60).map(piece));
     assert_eq!(serve_until(&mut uploads, ms(3000)), [16, 16]);
@@ -36,7 +36,7 @@ fn what_goes_up_is_limited() {
 #[test]
 fn the_border_holds_back_only_who_crosses_it() {
     let limits = LimitSettings { border_up: Some(pieces_per_s(4)), ..LimitSettings::default() };
-    let mut uploads = Uploads::new(UploadSettings { limits, ..UploadSettings::default() });
+    let mut uploads = Uploads::new(UploadSettings { limits, ..patient() });
     ask_all(&mut uploads, 1, (0..60).map(piece));
     ask_all(&mut uploads, 2, (0..60).map(far));
     assert_eq!(serve_until(&mut uploads, ms(2000)), [60, 10]);
@@ -45,7 +45,7 @@ fn the_border_holds_back_only_who_crosses_it() {
 #[test]
 fn short_pieces_do_not_use_up_what_a_long_one_waits_for() {
     let limits = LimitSettings { up: Some(pieces_per_s(1)), ..LimitSettings::default() };
-    let mut uploads = Uploads::new(UploadSettings { limits, far_every: 2, ..UploadSettings::default() });
+    let mut uploads = Uploads::new(UploadSettings { limits, far_every: 2, ..patient() });
     ask_all(&mut uploads, 1, (0..20).map(piece));
     ask_all(&mut uploads, 2, (0..60).map(|number| Asked { bytes: PIECE_BYTES / 8, ..far(number) }));
     let went = serve_until(&mut uploads, ms(10_000));
@@ -55,7 +55,7 @@ fn short_pieces_do_not_use_up_what_a_long_one_waits_for() {
 #[test]
 fn what_did_not_go_does_not_count() {
     let limits = LimitSettings { up: Some(pieces_per_s(1)), border_up: Some(pieces_per_s(1)), ..LimitSettings::default() };
-    let mut uploads = Uploads::new(UploadSettings { limits, ..UploadSettings::default() });
+    let mut uploads = Uploads::new(UploadSettings { limits, ..patient() });
     ask_all(&mut uploads, 2, (0..20).map(far));
     for _ in 0..10 {
         let serve = uploads.next(ms(0)).unwrap();
@@ -67,7 +67,7 @@ fn what_did_not_go_does_not_count() {
 #[test]
 fn who_asks_and_leaves_uses_up_no_limit() {
     let limits = LimitSettings { up: Some(pieces_per_s(1)), border_up: Some(pieces_per_s(1)), ..LimitSettings::default() };
-    let mut uploads = Uploads::new(UploadSettings { limits, ..UploadSettings::default() });
+    let mut uploads = Uploads::new(UploadSettings { limits, ..patient() });
     for who in 10..20 {
         ask_all(&mut uploads, who, (0..2).map(far));
         while let Some(serve) = uploads.next(ms(0)) {

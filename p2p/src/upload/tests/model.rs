@@ -35,7 +35,7 @@ fn settings() -> UploadSettings {
         queued_per_peer: 5,
         peers: 9,
         counted_pieces: 10,
-        ..UploadSettings::default()
+        ..patient()
     }
 }
 

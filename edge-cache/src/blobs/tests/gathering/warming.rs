@@ -86,11 +86,14 @@ async fn what_is_warmed_holds_up_nothing_else_and_clients_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_gives_up_warming_ends_it_after_a_while() {
-    let (cache, swarm) = (Cache::roomy(), Swarm::of(9_500_000));
-    swarm.hold();
-    let (warming, _) = warm(&cache, swarm.shared(), swarm.digest(), &patient(Duration::ZERO));
-    until(|| swarm.begun() == 1).await;
-    tokio::time::sleep(3 * cache.blobs.0.settings.gathering_idle).await;
+    let (cache, swarm, left) = (Cache::roomy(), Swarm::of(9_500_000), Swarm::of(8_500_000));
+    let [warming, leaving] = [&swarm, &left].map(|swarm| {
+        swarm.hold();
+        warm(&cache, swarm.shared(), swarm.digest(), &patient(Duration::ZERO)).0
+    });
+    until(|| swarm.begun() == 1 && left.begun() == 1).await;
+    leaving.abort();
+    until(|| left.running() == 0).await;
     assert_eq!(swarm.running(), 1, "it is waited for");
     warming.abort();
     until(|| swarm.running() == 0).await;
