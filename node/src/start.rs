@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     App, Config, config, finding, holdings::CacheHoldings, joining, neighbours::SwarmNeighbours, rights::RegistryRights,
-    topics::Topics,
+    topics::Topics, unreached::Unreached,
 };
 
 /// The file of the node's key, in the cache's folder.
@@ -82,10 +82,11 @@ async fn share(
     let rights = Arc::new(RegistryRights::new(cache.clone(), key.peer_id()));
     let node = Node { key, fleet, holdings: holdings.clone(), rights: rights.clone() };
     let swarm = Swarm::start(node, settings.to_settings(), app.metrics()).await?;
-    app.set_neighbours(Arc::new(SwarmNeighbours::new(swarm.clone(), topics.clone(), rights, cache.clone())));
+    let unreached = Unreached::default();
+    app.set_neighbours(Arc::new(SwarmNeighbours::new(swarm.clone(), topics.clone(), rights, cache.clone(), unreached.clone())));
     if settings.trackers.is_empty() && settings.upstream_trackers {
         for upstream in cache.upstreams.iter() {
-            tasks.spawn(finding::follow(swarm.clone(), upstream.clone(), stopping.clone()));
+            tasks.spawn(finding::follow(swarm.clone(), upstream.clone(), unreached.clone(), stopping.clone()));
         }
     }
     for address in &settings.join {
