@@ -243,6 +243,8 @@ impl Task {
             }
         }
         self.ask_joins(now);
+        let counts = self.endpoint.counts();
+        self.metrics.connections_turned_away(counts.over_limit(), counts.over_share());
         self.may_dial |= !self.fetches.is_empty() || !self.inquiries.is_empty();
     }
 
