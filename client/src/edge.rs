@@ -238,8 +238,8 @@ impl EdgeClient {
         self.0.read_json(response).await.map(|PinsBody { pins }| pins)
     }
 
-    /// Pins something, or has it pinned for longer; nothing is fetched. Where all that is pinned would be more than there may be, nothing is, and the refusal
-    /// has status 409.
+    /// Pins something, or has it pinned for longer; nothing is fetched. Where all that is pinned would be more than there
+    /// may be, nothing is, and the refusal has status 409.
     pub async fn pin(&self, pin: &NewEdgePin) -> Result<Vec<EdgePin>, ClientError> {
         let response = self.0.send(self.0.request(Method::POST, self.at("pins")).json(pin)).await?;
         self.0.read_json(response).await.map(|PinsBody { pins }| pins)

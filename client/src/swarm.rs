@@ -12,11 +12,11 @@ use crate::{ClientError, EdgeClient, RegistryClient};
 pub struct SwarmRecord {
     /// Its peer id.
     pub peer: String,
-    /// Where it takes connections for pieces.
+    /// Where it takes connections for pieces. One of a closed fleet says that to its fleet alone, and here nothing.
     pub pieces: Vec<SocketAddr>,
     /// Where its control protocols are spoken.
     pub control: Vec<SocketAddr>,
-    /// Where it is.
+    /// Where it is; likewise.
     #[serde(default)]
     pub locality: SwarmLocality,
 }
@@ -41,7 +41,7 @@ pub struct SwarmLocality {
 pub struct SwarmStatus {
     /// Who it is.
     pub node: SwarmRecord,
-    /// How many blobs it shares.
+    /// How many blobs it shares, manifests among them, each counted once.
     pub shared: u64,
     /// The peers that it is connected to.
     pub peers: Vec<SwarmPeer>,
@@ -111,6 +111,9 @@ pub struct SwarmTracker {
     pub registry: Option<String>,
     /// Whether it answered when it was last asked; null where it was not yet.
     pub answers: Option<bool>,
+    /// Whether the registry names no address at which it can be reached from here; then `address` is what it names.
+    #[serde(default)]
+    pub is_unreachable: bool,
 }
 
 /// A peer that a node shuns.

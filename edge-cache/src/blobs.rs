@@ -1,9 +1,9 @@
 //! Blobs, from wherever they are: memory, the disk, or a source, which is asked for each piece once however many want it.
 //!
 //! A blob that somebody vouches for is fetched by runs of pieces, or gathered in whatever order its pieces come ([`flights`]): each piece is
-//! checked as it comes, served at once, and kept though the rest is missing; when the last is here, all of it is hashed ([`checks`]). Of one that nobody vouches for there is one
-//! stream ([`whole`]), which is passed on as it comes, but for its end, which is held back until the whole was found right; only then
-//! is it kept. Fetching is a task of its own: readers come and go, follow behind it at their own pace, and none is slowed by another.
+//! checked as it comes, served at once, and kept though the rest is missing; when the last is here, all of it is hashed ([`checks`]). Of
+//! one that nobody vouches for there is one stream ([`whole`]), which is passed on as it comes, but for its end, which is held back until the
+//! whole was found right; only then is it kept. Fetching is a task of its own: readers come and go, follow behind it at their own pace, and none is slowed by another.
 
 mod asking;
 mod background;

@@ -17,6 +17,7 @@ mod login;
 mod node;
 mod output;
 mod password;
+mod percentages;
 mod policy;
 mod prewarm;
 mod registry;

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use longshore_client::{RegistryUrl, SwarmRecord};
 use longshore_edge_cache::upstream::Upstream;
 use longshore_p2p::{control::ControlAddress, swarm::Swarm};
 use tokio::time::{Instant, sleep_until};
@@ -9,34 +10,34 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     asking::{EVERY, LEAST_PAUSE, longer},
-    reached::{addresses, host_of},
+    reached::{addresses, hosts_of},
     telling::Telling,
+    unreached::{Unreached, addresses_of},
 };
 
 /// How often it is looked whether a tracker is silent: one that was restarted may be reached elsewhere, as its registry then says.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Tells the swarm of an upstream's tracker, now and then again, until it is to stop. What an upstream said last holds while it is away.
-pub async fn follow(swarm: Swarm, upstream: Arc<Upstream>, stopping: CancellationToken) {
-    let _ = stopping.run_until_cancelled(follow_always(swarm, upstream)).await;
+pub async fn follow(swarm: Swarm, upstream: Arc<Upstream>, unreached: Unreached, stopping: CancellationToken) {
+    let _ = stopping.run_until_cancelled(follow_always(swarm, upstream, unreached)).await;
 }
 
-async fn follow_always(swarm: Swarm, upstream: Arc<Upstream>) {
+async fn follow_always(swarm: Swarm, upstream: Arc<Upstream>, unreached: Unreached) {
     let registry: Arc<str> = upstream.name().into();
     let (mut pause, mut known, mut telling) = (LEAST_PAUSE, Vec::new(), Telling::default());
     let asking = "the upstream does not say where its tracker is; it is asked again";
     loop {
         match upstream.swarm_record().await {
             Ok(told) => {
-                let mut found = Vec::new();
-                if let Some((record, url)) = told.filter(|(record, _)| record.peer != swarm.peer().to_string())
-                    && let Some(host) = host_of(&url).await
-                {
-                    found = addresses(&record, host);
-                    if found.is_empty() {
-                        tracing::debug!(upstream = %registry, ?record, "it names no address at which its tracker can be reached from here");
+                let of_another = told.filter(|(record, _)| record.peer != swarm.peer().to_string());
+                let found = match of_another {
+                    Some((record, url)) => reached(&registry, record, &url, &unreached).await,
+                    None => {
+                        unreached.remove(&registry);
+                        Vec::new()
                     }
-                }
+                };
                 telling.is_over();
                 tell(&registry, &known, &found);
                 swarm.found_trackers(registry.clone(), found.first().map(|_| found.clone()).into_iter().collect()).await;
@@ -56,6 +57,24 @@ async fn follow_always(swarm: Swarm, upstream: Arc<Upstream>) {
         tokio::time::sleep(pause).await;
         pause = longer(pause);
     }
+}
+
+/// Where an upstream's tracker is reached. Says, once, where that is nowhere: nodes would go by others or by none, and nobody knew why.
+async fn reached(registry: &Arc<str>, record: SwarmRecord, url: &RegistryUrl, unreached: &Unreached) -> Vec<ControlAddress> {
+    let hosts = hosts_of(url).await;
+    let found = addresses(&record, &hosts);
+    let named = addresses_of(&record);
+    if !found.is_empty() {
+        unreached.remove(registry);
+    } else if unreached.add(registry, record) {
+        tracing::warn!(
+            upstream = %registry,
+            named,
+            ?hosts,
+            "the upstream's tracker can't be reached from here by what it names; tracker.advertise there says where it is"
+        );
+    }
+    found
 }
 
 /// Says what is news of an upstream's tracker.

@@ -6,8 +6,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     asking::{EVERY, LEAST_PAUSE, longer},
-    reached::{addresses, host_of},
+    reached::{addresses, hosts_of},
     telling::Telling,
+    unreached::addresses_of,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -16,8 +17,10 @@ enum NotTold {
     Url(#[from] InvalidRegistryUrl),
     #[error(transparent)]
     Client(#[from] ClientError),
-    #[error("it names no address at which its swarm can be reached from here")]
-    Nowhere,
+    #[error(
+        "it names no address at which its swarm can be reached from here, but {0}; swarm.control_listen there says where it listens"
+    )]
+    Nowhere(String),
     #[error("this node itself is there")]
     Itself,
 }
@@ -56,15 +59,15 @@ pub async fn join(swarm: Swarm, address: String, stopping: CancellationToken) {
     }
 }
 
-async fn ask(address: &str, swarm: &Swarm) -> Result<ControlAddress, NotTold> {
+async fn ask(address: &str, swarm: &Swarm) -> Result<Vec<ControlAddress>, NotTold> {
     let url = RegistryUrl::parse(address, true)?;
-    let host = host_of(&url).await;
+    let hosts = hosts_of(&url).await;
     // Who is there proves it to the swarm, and is told nothing here.
     let client = RegistryClient::new(ClientOptions { allow_plain_http: true, ..ClientOptions::new(url) })?;
     let record = client.swarm_record().await?;
     if record.peer == swarm.peer().to_string() {
         return Err(NotTold::Itself);
     }
-    let found = host.and_then(|host| addresses(&record, host).into_iter().next());
-    found.ok_or(NotTold::Nowhere)
+    let found = addresses(&record, &hosts);
+    if found.is_empty() { Err(NotTold::Nowhere(addresses_of(&record))) } else { Ok(found) }
 }

@@ -20,6 +20,7 @@ mod start;
 mod status;
 mod telling;
 mod topics;
+mod unreached;
 
 pub use app::App;
 pub use config::{Config, DAEMON};

@@ -32,6 +32,7 @@ use crate::{
     rights::RegistryRights,
     status,
     topics::{Asked, Topics},
+    unreached::Unreached,
 };
 
 /// How long whatever is behind the swarm may take to say what a blob is made of before neighbours are asked as well.
@@ -45,11 +46,12 @@ pub struct SwarmNeighbours {
     topics: Arc<Topics>,
     rights: Arc<RegistryRights>,
     edge: Arc<Edge>,
+    unreached: Unreached,
 }
 
 impl SwarmNeighbours {
-    pub fn new(swarm: Swarm, topics: Arc<Topics>, rights: Arc<RegistryRights>, edge: Arc<Edge>) -> Self {
-        Self { swarm, topics, rights, edge }
+    pub fn new(swarm: Swarm, topics: Arc<Topics>, rights: Arc<RegistryRights>, edge: Arc<Edge>, unreached: Unreached) -> Self {
+        Self { swarm, topics, rights, edge, unreached }
     }
 }
 
@@ -92,11 +94,13 @@ impl Neighbours for SwarmNeighbours {
     }
 
     fn record(&self) -> Option<Value> {
-        serde_json::to_value(status::record(&self.swarm)).ok()
+        serde_json::to_value(status::told(&self.swarm)).ok()
     }
 
     async fn status(&self) -> Option<Value> {
-        serde_json::to_value(status::status(&self.swarm).await?).ok()
+        let mut status = status::status(&self.swarm, |digest| self.edge.store.peek(digest).is_some()).await?;
+        status.trackers.extend(self.unreached.told());
+        serde_json::to_value(status).ok()
     }
 }
 

@@ -24,6 +24,7 @@ use crate::{
     rights::RegistryRights,
     runtime::{Runtime, RuntimeHoldings, RuntimeNeighbours},
     topics::Topics,
+    unreached::Unreached,
 };
 
 /// The file of the node's key, in the cache's folder.
@@ -144,14 +145,16 @@ async fn share(
     let rights = Arc::new(RegistryRights::new(cache.clone(), key.peer_id()));
     let node = Node { key, fleet, holdings, rights: rights.clone() };
     let swarm = Swarm::start(node, settings.to_settings(), app.metrics()).await?;
-    let neighbours: Arc<dyn Neighbours> = Arc::new(SwarmNeighbours::new(swarm.clone(), topics.clone(), rights, cache.clone()));
+    let unreached = Unreached::default();
+    let neighbours: Arc<dyn Neighbours> =
+        Arc::new(SwarmNeighbours::new(swarm.clone(), topics.clone(), rights, cache.clone(), unreached.clone()));
     app.set_neighbours(match runtime {
         Some(runtime) => Arc::new(RuntimeNeighbours { swarm: Some(neighbours), runtime }),
         None => neighbours,
     });
     if settings.trackers.is_empty() && settings.upstream_trackers {
         for upstream in cache.upstreams.iter() {
-            tasks.spawn(finding::follow(swarm.clone(), upstream.clone(), stopping.clone()));
+            tasks.spawn(finding::follow(swarm.clone(), upstream.clone(), unreached.clone(), stopping.clone()));
         }
     }
     for address in &settings.join {

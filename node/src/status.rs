@@ -1,14 +1,21 @@
 //! The swarm as the node's own API tells of it.
 
 use longshore_client::{SwarmBan, SwarmDownload, SwarmLocality, SwarmPeer, SwarmRecord, SwarmStatus, SwarmTracker};
+use longshore_oci::Digest;
 use longshore_p2p::{
     locality::Locality,
     plane::Direction,
     swarm::{FetchStatus, PeerStatus, Status, Swarm, TrackerStatus},
 };
 
+/// Who this node is there, for whoever reaches it: in a closed fleet no more than who joins it there has to know.
+pub fn told(swarm: &Swarm) -> SwarmRecord {
+    let record = record(swarm);
+    if swarm.is_closed() { SwarmRecord { peer: record.peer, control: record.control, ..SwarmRecord::default() } } else { record }
+}
+
 /// Who this node is there.
-pub fn record(swarm: &Swarm) -> SwarmRecord {
+fn record(swarm: &Swarm) -> SwarmRecord {
     let record = swarm.record();
     let Locality { region, zone, rack, host } = record.locality;
     SwarmRecord {
@@ -19,12 +26,12 @@ pub fn record(swarm: &Swarm) -> SwarmRecord {
     }
 }
 
-/// How things are; `None` where the swarm is left.
-pub async fn status(swarm: &Swarm) -> Option<SwarmStatus> {
+/// How things are; `None` where the swarm is left. Of what is shared `is_blob` says what is one: a tag is shared, too, and is none.
+pub async fn status(swarm: &Swarm, is_blob: impl Fn(&Digest) -> bool) -> Option<SwarmStatus> {
     let Status { peers, fetches, trackers, shared, banned, .. } = swarm.status().await?;
     Some(SwarmStatus {
         node: record(swarm),
-        shared: shared as u64,
+        shared: shared.iter().filter(|digest| is_blob(digest)).count() as u64,
         peers: peers.iter().map(peer).collect(),
         downloads: fetches.into_iter().map(download).collect(),
         trackers: trackers.into_iter().map(tracker).collect(),
@@ -35,7 +42,7 @@ pub async fn status(swarm: &Swarm) -> Option<SwarmStatus> {
 fn tracker(tracker: TrackerStatus) -> SwarmTracker {
     let TrackerStatus { address, peer, registry, answers } = tracker;
     let (peer, registry) = (peer.map(|peer| peer.to_string()), registry.map(|registry| registry.to_string()));
-    SwarmTracker { address, peer, registry, answers }
+    SwarmTracker { address, peer, registry, answers, is_unreachable: false }
 }
 
 fn peer(peer: &PeerStatus) -> SwarmPeer {

@@ -69,8 +69,8 @@ pub struct Control {
 
 impl Control {
     /// Listens, and starts the task. With the key of a `fleet` nothing is said to anybody, or heard of, who has not proven to have it too;
-    /// without one it is an open fleet, which speaks with no closed one. `service` is what answers announcements; without it this is no tracker. `own_record` is what others
-    /// are told who ask for it, under the keypair's own id. Gives where it listens too: the addresses of the settings, with the port that was
+    /// without one it is an open fleet, which speaks with no closed one. `service` is what answers announcements; without it this is no
+    /// tracker. `own_record` is what others are told who ask for it, under the keypair's own id. Gives where it listens too: the addresses of the settings, with the port that was
     /// taken where they left it open.
     pub async fn start(
         keypair: &Keypair,

@@ -10,6 +10,7 @@ pub mod control;
 pub mod download;
 pub mod locality;
 pub mod moment;
+mod network;
 pub mod plane;
 pub mod record;
 pub mod swarm;

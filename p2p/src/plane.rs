@@ -22,6 +22,7 @@
 //! | `most_handshakes` | over it who connects is closed at once |
 //! | `most_handshakes_per_ip` | so is who connects from an address that has as many; a /64 of IPv6 counts as one |
 //! | `most_accepted`, `most_dialed` | as `most_handshakes`, for connections; dialing fails |
+//! | `most_accepted_per_ip` | as `most_handshakes_per_ip`, for connections from elsewhere than this machine |
 //! | `most_accepted_per_peer` | one more ends the oldest: the peer has begun anew |
 //! | `ping_after`, `dead_after` | a peer that says nothing is asked whether it is there, and taken for dead |
 //! | `write_timeout` | a peer that takes nothing for longer is cut |

@@ -25,7 +25,8 @@ pub struct PeerRecord {
 
 impl PeerRecord {
     /// A record that came straight from its peer, who was reached at `remote`: an address that stands for all of the peer's own becomes
-    /// that one, one of its loopback stays only where it is on this machine, and none is left that nobody can dial.
+    /// that one, one of its loopback stays only where it is on this machine, one of a link only where it is on one, and none is left that
+    /// nobody can dial.
     #[must_use]
     pub fn as_reached(mut self, remote: IpAddr) -> Self {
         let remote = remote.to_canonical();
@@ -37,20 +38,27 @@ impl PeerRecord {
                 _ if ip.is_unspecified() => remote,
                 _ => ip,
             };
-            (!ip.is_loopback() || remote.is_loopback()).then_some(SocketAddr::new(ip, address.port()))
+            is_seen_from(ip, remote).then_some(SocketAddr::new(ip, address.port()))
         };
         self.pieces = dialable(self.pieces.iter().filter_map(reached));
         self
     }
 
-    /// A record as somebody else at `by` tells of it: a loopback address is of this machine only if `by` is on it.
+    /// A record as somebody else at `by` tells of it: a loopback address is of this machine only if `by` is on it, and one of a link only if
+    /// `by` is on one.
     #[must_use]
     pub fn as_told(mut self, by: IpAddr) -> Self {
-        let is_here = |address: &SocketAddr| by.to_canonical().is_loopback() || !address.ip().is_loopback();
         let canonical = self.pieces.iter().map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
-        self.pieces = dialable(canonical.filter(is_here));
+        self.pieces = dialable(canonical.filter(|address| is_seen_from(address.ip(), by.to_canonical())));
         self
     }
+}
+
+/// Whether an address is the same thing here and at `other`: those of a machine itself, and of one link alone, are only to who is there as
+/// well. So nobody elsewhere can have a node knock at the doors of its own machine, or where clouds tell of a machine's secrets.
+fn is_seen_from(ip: IpAddr, other: IpAddr) -> bool {
+    let is_of_link = |ip: IpAddr| matches!(ip, IpAddr::V4(ip) if ip.is_link_local());
+    (!ip.is_loopback() || other.is_loopback()) && (!is_of_link(ip) || is_of_link(other))
 }
 
 /// The first few different ones that can be dialed.
@@ -97,6 +105,9 @@ mod tests {
             (&["[::ffff:127.0.0.1]:7"], "10.0.0.9", &[]),
             (&["127.0.0.1:7", "0.0.0.0:8"], "127.0.0.1", &["127.0.0.1:7", "127.0.0.1:8"]),
             (&["10.0.0.1:0", "224.0.0.1:7", "255.255.255.255:7", "[fe80::1]:7"], "10.0.0.9", &[]),
+            (&["169.254.169.254:80", "[::ffff:169.254.169.254]:80", "10.0.0.1:7"], "10.0.0.9", &["10.0.0.1:7"]),
+            (&["169.254.169.254:80", "127.0.0.1:7"], "127.0.0.1", &["127.0.0.1:7"]),
+            (&["0.0.0.0:7", "169.254.3.4:7"], "169.254.1.2", &["169.254.1.2:7", "169.254.3.4:7"]),
         ] {
             assert_eq!(texts(&record(pieces).as_reached(remote.parse().unwrap())), expected, "{pieces:?} reached at {remote}");
         }
@@ -111,9 +122,13 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_of_one_machine() {
-        for (by, expected) in [("10.0.0.9", &["10.0.0.1:7"][..]), ("::ffff:127.0.0.1", &["127.0.0.1:7", "10.0.0.1:7"])] {
-            let told = record(&["127.0.0.1:7", "10.0.0.1:7"]).as_told(by.parse().unwrap());
+    fn loopback_is_of_one_machine_and_a_link_of_those_on_it() {
+        for (by, expected) in [
+            ("10.0.0.9", &["10.0.0.1:7"][..]),
+            ("::ffff:127.0.0.1", &["127.0.0.1:7", "10.0.0.1:7"]),
+            ("169.254.1.2", &["169.254.169.254:80", "10.0.0.1:7"]),
+        ] {
+            let told = record(&["127.0.0.1:7", "169.254.169.254:80", "10.0.0.1:7"]).as_told(by.parse().unwrap());
             assert_eq!(texts(&told), expected, "told by {by}");
         }
     }

@@ -95,6 +95,7 @@ pub struct Swarm {
     peer: PeerId,
     record: watch::Receiver<PeerRecord>,
     control: Arc<[SocketAddr]>,
+    is_closed: bool,
 }
 
 impl Swarm {
@@ -113,14 +114,20 @@ impl Swarm {
             Control::start(node.key.keypair(), node.fleet.clone(), settings.control.clone(), service, record.clone(), metrics)
                 .await?;
         let (orders, inbox) = mpsc::channel(MOST_ORDERS);
+        let is_closed = node.fleet.is_some();
         let task = Task::new(node, settings, endpoint, Trackers { control, itself }, own, metrics);
         tokio::spawn(task.run(listener, inbox));
-        Ok(Self { orders, peer, record, control: addresses.into() })
+        Ok(Self { orders, peer, record, control: addresses.into(), is_closed })
     }
 
     /// Whether the task has ended.
     pub fn is_over(&self) -> bool {
         self.orders.is_closed()
+    }
+
+    /// Whether it has to do with those alone who have its fleet's key.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
     }
 
     /// This node's peer id.
@@ -169,9 +176,10 @@ impl Swarm {
         self.orders.try_send(Order::Share(topic)).is_ok()
     }
 
-    /// Another node, which answers there: it is asked who it is, now and then. Where the settings name no trackers it is one.
-    pub async fn join(&self, address: ControlAddress) {
-        let _ = self.orders.send(Order::Join(address)).await;
+    /// Another node, which answers at one of these addresses at least: it is asked who it is, now and then. Where the settings name no
+    /// trackers it is one.
+    pub async fn join(&self, addresses: Vec<ControlAddress>) {
+        let _ = self.orders.send(Order::Join(addresses)).await;
     }
 
     /// A registry tells of its trackers, each by the addresses at which it is reached: they come before all others for the blobs of that

@@ -7,7 +7,8 @@
 //! - An announcement holds for [`TrackerSettings::lease`], unless it is renewed; it goes at once when it is withdrawn or when the peer's
 //!   connection breaks.
 //! - All that is kept is bounded, and counted ([`Tracker::usage`]). What would pass a bound is refused, and says why; but in a
-//!   topic that is full the newcomer takes the place of one that was heard of longer ago.
+//!   topic that is full the newcomer takes the place of one that was heard of longer ago, and where there are all the topics or
+//!   announcements that there may be, the network that has the most of them gives to one that has less.
 //! - An answer costs as much in a topic of ten thousand peers as in one of a hundred.
 //! - A stripe of a topic is leased to at most one peer of a zone at any time, as this tracker sees time.
 //! - The same calls with the same randomness get the same answers.
@@ -18,13 +19,14 @@
 //! and where a topic's trackers differ, as they know nothing of each other. That costs the origin bytes, and nobody a wrong one. While
 //! there is no tracker at all, nodes go by [`fallback`].
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use libp2p_identity::PeerId;
 use rand::{Rng, RngExt as _};
 
 use crate::{
     moment::Moment,
+    network::network_of,
     record::{MOST_ADDRESSES, PeerRecord},
     topic::TopicKey,
 };
@@ -35,7 +37,9 @@ mod book;
 mod origin;
 mod pool;
 mod rendezvous;
+mod room;
 mod settings;
+mod shares;
 mod swarm;
 mod told;
 mod usage;
@@ -49,13 +53,10 @@ pub use self::{
     settings::TrackerSettings,
     usage::{Totals, Usage},
 };
-use self::{area::Areas, book::Book, swarm::Swarm};
+use self::{area::Areas, book::Book, shares::Shares, swarm::Swarm};
 
 type PeerNumber = u32;
 type TopicNumber = u32;
-
-/// How many are looked at for one that goes from a topic that is full.
-const EVICTION_DRAWS: usize = 8;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -66,6 +67,10 @@ pub struct Tracker {
     topics: Book<TopicKey, Swarm>,
     /// All announcements, by when they are over.
     expiries: BTreeSet<(Moment, TopicNumber, PeerNumber)>,
+    /// Announcements, by whose they are.
+    announced: Shares,
+    /// Topics, by who brought them.
+    brought: Shares,
     totals: Totals,
 }
 
@@ -73,21 +78,28 @@ pub struct Tracker {
 struct Peer {
     record: Arc<PeerRecord>,
     areas: Areas,
+    /// Where it announces from.
+    network: IpAddr,
     topics: BTreeSet<TopicNumber>,
+    /// Those of them that it brought, or has taken over of who did.
+    brought: BTreeSet<TopicNumber>,
 }
 
 impl Tracker {
     /// One that knows nobody yet.
     pub fn new(settings: TrackerSettings) -> Self {
         let (peers, topics) = (Book::new(), Book::new());
-        Self { settings, now: Moment::default(), peers, topics, expiries: BTreeSet::new(), totals: Totals::default() }
+        let (announced, brought) = (Shares::default(), Shares::default());
+        let (now, expiries, totals) = (Moment::default(), BTreeSet::new(), Totals::default());
+        Self { settings, now, peers, topics, expiries, announced, brought, totals }
     }
 
-    /// A peer announces some blobs, or renews what it announced; the answers are in their order. The record takes the place of what
-    /// was known of the peer.
+    /// A peer announces some blobs from an address, or renews what it announced; the answers are in their order. The record takes the
+    /// place of what was known of the peer.
     pub fn announce(
         &mut self,
         record: &PeerRecord,
+        from: IpAddr,
         announcements: &[Announcement],
         now: Moment,
         rng: &mut impl Rng,
@@ -96,7 +108,7 @@ impl Tracker {
         if announcements.is_empty() {
             return Vec::new();
         }
-        let answers: Vec<_> = match self.admit(record) {
+        let answers: Vec<_> = match self.admit(record, network_of(from)) {
             Ok(peer) => {
                 let answers = announcements.iter().map(|announcement| self.announce_one(peer, announcement, rng)).collect();
                 self.forget_if_idle(peer);
@@ -151,7 +163,7 @@ impl Tracker {
     }
 
     /// The number of a peer, which is new or has its record renewed.
-    fn admit(&mut self, record: &PeerRecord) -> Result<PeerNumber, Refusal> {
+    fn admit(&mut self, record: &PeerRecord, network: IpAddr) -> Result<PeerNumber, Refusal> {
         if is_too_large(record) {
             return Err(Refusal::LargeRecord);
         }
@@ -160,10 +172,17 @@ impl Tracker {
                 return Err(Refusal::ManyPeers(self.settings.most_peers));
             }
             let areas = Areas::of(&record.locality);
-            let peer = Peer { record: Arc::new(record.clone()), areas, topics: BTreeSet::new() };
-            return Ok(self.peers.add(record.peer, peer));
+            let (record, topics, brought) = (Arc::new(record.clone()), BTreeSet::new(), BTreeSet::new());
+            return Ok(self.peers.add(record.peer, Peer { record, areas, network, topics, brought }));
         };
         let peer = self.peers.get_mut(number);
+        let before = std::mem::replace(&mut peer.network, network);
+        if before != network {
+            for (shares, count) in [(&mut self.announced, peer.topics.len()), (&mut self.brought, peer.brought.len())] {
+                shares.change(before, number, count, 0);
+                shares.change(network, number, 0, count);
+            }
+        }
         if *peer.record == *record {
             return Ok(number);
         }
@@ -213,14 +232,15 @@ impl Tracker {
             self.totals.renewed += 1;
             return Ok(topic);
         }
-        self.check_room(peer, known)?;
-        if let Some(topic) = known.filter(|topic| self.topics.get(*topic).len() >= self.settings.most_peers_of_topic) {
-            self.evict(topic, rng)?;
-        }
+        self.make_room(peer, known, rng)?;
         // Even the one that made room may have been the topic's last.
-        let topic = self.topics.number(&announcement.topic);
-        let topic = topic.unwrap_or_else(|| self.topics.add(announcement.topic, Swarm::new()));
+        let known = self.topics.number(&announcement.topic);
+        let topic = known.unwrap_or_else(|| self.topics.add(announcement.topic, Swarm::new()));
+        if known.is_none() {
+            self.bring(peer, topic);
+        }
         let entry = self.peers.get_mut(peer);
+        self.announced.change(entry.network, peer, entry.topics.len(), entry.topics.len() + 1);
         entry.topics.insert(topic);
         self.topics.get_mut(topic).join(peer, &entry.areas, announcement.holds, until);
         self.expiries.insert((until, topic, peer));
@@ -228,45 +248,30 @@ impl Tracker {
         Ok(topic)
     }
 
-    fn check_room(&self, peer: PeerNumber, topic: Option<TopicNumber>) -> Result<(), Refusal> {
-        let settings = &self.settings;
-        if topic.is_none() && self.topics.len() >= settings.most_topics {
-            Err(Refusal::ManyTopics(settings.most_topics))
-        } else if self.peers.get(peer).topics.len() >= settings.most_topics_of_peer {
-            Err(Refusal::ManyOfPeer(settings.most_topics_of_peer))
-        } else if self.expiries.len() >= settings.most_announcements {
-            Err(Refusal::ManyAnnouncements(settings.most_announcements))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Of some members drawn, the one that announced longest ago goes, but none that holds a stripe: it would fetch on beside whoever
-    /// got it next.
-    fn evict(&mut self, topic: TopicNumber, rng: &mut impl Rng) -> Result<(), Refusal> {
-        let swarm = self.topics.get(topic);
-        let full = Refusal::FullTopic(self.settings.most_peers_of_topic);
-        let oldest = swarm
-            .draw(EVICTION_DRAWS, rng)
-            .into_iter()
-            .filter(|drawn| !swarm.is_leaseholder(*drawn, &self.peers.get(*drawn).areas, self.now))
-            .min_by_key(|drawn| (swarm.until(*drawn), *drawn))
-            .ok_or(full)?;
-        self.totals.evicted += u64::from(self.remove(oldest, topic));
-        Ok(())
-    }
-
     /// Takes a member out of a topic, and forgets of both what nothing is left of; whether it was one.
     fn remove(&mut self, peer: PeerNumber, topic: TopicNumber) -> bool {
         let (swarm, entry) = (self.topics.get_mut(topic), self.peers.get_mut(peer));
         let Some((_, until)) = swarm.leave(peer, &entry.areas, self.now) else { return false };
-        if swarm.is_empty() {
-            self.topics.remove(topic);
-        }
         self.expiries.remove(&(until, topic, peer));
+        self.announced.change(entry.network, peer, entry.topics.len(), entry.topics.len() - 1);
         entry.topics.remove(&topic);
+        if entry.brought.remove(&topic) {
+            self.brought.change(entry.network, peer, entry.brought.len() + 1, entry.brought.len());
+            let heir = swarm.members().next();
+            match heir {
+                Some(heir) => self.bring(heir, topic),
+                None => self.topics.remove(topic),
+            }
+        }
         self.forget_if_idle(peer);
         true
+    }
+
+    /// A topic is one that this peer brought, which is counted to its network.
+    fn bring(&mut self, peer: PeerNumber, topic: TopicNumber) {
+        let entry = self.peers.get_mut(peer);
+        self.brought.change(entry.network, peer, entry.brought.len(), entry.brought.len() + 1);
+        entry.brought.insert(topic);
     }
 
     fn forget_if_idle(&mut self, peer: PeerNumber) {

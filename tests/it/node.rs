@@ -55,7 +55,10 @@ async fn a_neighbour_brings_what_it_has() {
         assert_eq!(node.metric(Edge::WRONG).await, 0.0);
     }
     let status = second.json("status", &[]).await;
-    assert_eq!(status["swarm"]["shared"], 5, "two layers, a configuration, the manifest and its tag: {status}");
+    // Its tag is shared, too, but it is no blob.
+    let layers = second.json("layers", &[]).await;
+    assert_eq!(layers.as_array().map(Vec::len), Some(4), "two layers, a configuration and the manifest: {layers}");
+    assert_eq!(status["swarm"]["shared"], 4, "{status}");
     let peers = second.json("peers", &[]).await;
     let peer = &peers.as_array().expect("a list")[0];
     assert_eq!((&peer["nearness"], &peer["sentBytes"]), (&"zone".into(), &0.into()), "{peers}");
@@ -129,16 +132,22 @@ async fn with_the_registry_down_neighbours_bring_what_a_node_never_saw() {
 /// What a registry has said of an image is handed on for as long as it has said, and no longer.
 async fn a_registry_s_word_ends_when_it_says() {
     let mut registry =
-        Registry::with(Backend::Folder, &[("policy.verdict_ttl", "1s".into()), ("policy.verdict_stale", "3s".into())]).await;
-    let (image, known) = (Image::random(8, &[1000]), Image::random(9, &[1000]));
+        Registry::with(Backend::Folder, &[("policy.verdict_ttl", "1s".into()), ("policy.verdict_stale", "10s".into())]).await;
+    let (image, known, control) = (Image::random(8, &[1000]), Image::random(9, &[1000]), Image::random(10, &[1000]));
     registry.client().push_image("team/app", "v1", &image).await;
     registry.client().push_image("team/other", "v1", &known).await;
+    registry.client().push_image("team/control", "v1", &control).await;
     let first = first_node(EdgeUpstream::longshore(&registry)).await;
     let second = node_beside(EdgeUpstream::longshore(&registry), &first, &[]).await;
-    assert_eq!(first.client().pull_image("team/app", "v1").await, image.digest);
+    // As above.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert_eq!(second.client().pull_image("team/other", "v1").await, known.digest);
+    assert_eq!(first.client().pull_image("team/app", "v1").await, image.digest);
+    assert_eq!(first.client().pull_image("team/control", "v1").await, control.digest);
     registry.kill9();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // Until then it is handed on, by those very two.
+    second.client().get("/v2/team/control/manifests/v1").await.expect(200);
+    tokio::time::sleep(Duration::from_secs(10)).await;
     for reference in ["v1", image.digest.as_str()] {
         let refused = second.client().get(&format!("/v2/team/app/manifests/{reference}")).await;
         assert_eq!(refused.status.as_u16(), 503, "{reference}: {refused:?}");

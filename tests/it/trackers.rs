@@ -21,6 +21,8 @@ longshore_tests::once!(
     nodes_find_each_other_by_the_tracker_of_an_edge,
     a_registry_s_tracker_tells_those_alone_who_may_pull,
     a_node_says_once_what_is_wrong_with_those_it_joins,
+    a_tracker_that_nobody_can_reach_is_told_of,
+    a_closed_fleet_tells_strangers_no_more_than_joining_takes,
     a_registry_without_one_says_so,
 );
 
@@ -187,6 +189,33 @@ async fn a_node_says_once_what_is_wrong_with_those_it_joins() {
     tokio::time::sleep(Duration::from_secs(8)).await;
     for words in ["can't be reached in the swarm", "does not say where its swarm is"] {
         assert_eq!(node.log().matches(words).count(), 1, "{}", node.log());
+    }
+}
+
+async fn a_tracker_that_nobody_can_reach_is_told_of() {
+    // Of another link than the one that the registry is on, so no node dials it.
+    let settings = [&tracker()[..], &[("tracker.advertise", vec!["169.254.7.7:5003"].into())]].concat();
+    let registry = Registry::with(Backend::Folder, &settings).await;
+    let node = Edge::node(&[EdgeUpstream::longshore(&registry)], &[]).await;
+    assert_eq!(finds(&node).await, "169.254.7.7:5003");
+    let told = trackers_of(&node).await;
+    assert!(told.iter().any(|tracker| tracker["isUnreachable"] == true && tracker["answers"].is_null()), "{told:?}");
+    let printed = node.command("status", &[]).await;
+    assert!(printed.stdout.contains("can't be reached from here by what it names, 169.254.7.7:5003"), "{printed:?}");
+}
+
+async fn a_closed_fleet_tells_strangers_no_more_than_joining_takes() {
+    let registry = Registry::embedded().await;
+    let place = ("swarm.zone", "a".into());
+    for (key, is_told) in [("", true), (KEY, false)] {
+        let node = Edge::node(&[EdgeUpstream::longshore(&registry)], &[place.clone(), ("swarm.fleet_key", key.into())]).await;
+        let record = node.client().get("/v2/_longshore/swarm").await.expect(200).json();
+        assert!(record["peer"].is_string() && record["control"].as_array().is_some_and(|all| !all.is_empty()), "{record}");
+        assert_eq!(record["locality"]["zone"] == "a", is_told, "{record}");
+        assert_eq!(record["pieces"].as_array().is_some_and(|all| !all.is_empty()), is_told, "{record}");
+        // Its own operator is told all the same.
+        let status = node.json("status", &[]).await;
+        assert_eq!(status["swarm"]["node"]["locality"]["zone"], "a", "{status}");
     }
 }
 

@@ -99,7 +99,7 @@ impl World {
         let record = &self.records[place(node)];
         let now = moment(self.now);
         let state = self.trackers[tracker].as_mut();
-        let answers = state.map(|state| state.announce(record, &announcements, now, &mut self.rng));
+        let answers = state.map(|state| state.announce(record, record.pieces[0].ip(), &announcements, now, &mut self.rng));
         let host = u32::try_from(tracker).expect("there are two");
         let heard = if host == node { self.now } else { self.post.heard_at(host, node, self.now) };
         self.post.put(node, node, Said::Told(tracker, asked_at, topics, answers), heard);

@@ -85,8 +85,8 @@ impl Peers {
 }
 
 impl Grants {
-    /// Whether a neighbour may have a blob, a manifest or what a tag names through a repository, by the token that it shows, or as anybody. `peer_id` is the one that its
-    /// connection proves. Until when that is so, as far as is known now; then it is asked again.
+    /// Whether a neighbour may have a blob, a manifest or what a tag names through a repository, by the token that it shows, or as anybody.
+    /// `peer_id` is the one that its connection proves. Until when that is so, as far as is known now; then it is asked again.
     pub async fn may_peer_pull(
         &self,
         upstream: &Arc<Upstream>,

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     failure::Failure,
     output::{ByteCount, Format, NOTHING, Table, printable, write_json},
+    percentages::percentages,
 };
 
 #[derive(Args)]
@@ -67,9 +68,7 @@ fn supplied(upstream: &EdgeUpstream) -> Option<String> {
         return None;
     }
     let all = fetched_bytes.saturating_add(*neighbour_bytes);
-    let part = |bytes: u64| format!("{}%", u128::from(bytes) * 100 / u128::from(all.max(1)));
-    let registry = part(fetched_bytes.saturating_sub(*edge_bytes));
-    let (neighbours, edge) = (part(*neighbour_bytes), part(*edge_bytes));
+    let [neighbours, edge, registry] = percentages([*neighbour_bytes, *edge_bytes, fetched_bytes.saturating_sub(*edge_bytes)]);
     Some(format!("{name}: {} came: neighbours {neighbours}, edge {edge}, registry {registry}", ByteCount(all)))
 }
 
@@ -163,7 +162,7 @@ mod tests {
         let mut upstream = upstream("up", 9 << 20, 0, 1 << 20);
         assert_eq!(supplied(&upstream), None);
         (upstream.neighbour_bytes, upstream.edge_bytes) = (3 << 20, 1 << 19);
-        assert_eq!(supplied(&upstream).as_deref(), Some("up: 4.0 MiB came: neighbours 75%, edge 12%, registry 12%"));
+        assert_eq!(supplied(&upstream).as_deref(), Some("up: 4.0 MiB came: neighbours 75%, edge 13%, registry 12%"));
     }
 
     #[test]

@@ -69,6 +69,14 @@ fn lines(swarm: &SwarmStatus) -> Vec<String> {
     }
     let silent = swarm.trackers.iter().filter(|tracker| tracker.answers == Some(false));
     lines.extend(silent.map(|tracker| format!("the tracker {} does not answer", tracker.address)));
+    let unreachable = swarm.trackers.iter().filter(|tracker| tracker.is_unreachable);
+    lines.extend(unreachable.map(|tracker| {
+        let of = tracker.registry.as_deref().unwrap_or_default();
+        format!(
+            "the tracker of {of} can't be reached from here by what it names, {}: set tracker.advertise there",
+            tracker.address
+        )
+    }));
     let bans = swarm.banned.iter();
     lines.extend(bans.map(|ban| format!("shuns {} for {} s, for what it sent", ban.peer, ban.left_seconds)));
     lines
@@ -84,6 +92,15 @@ mod tests {
     #[test]
     fn says_what_comes_from_where_and_what_is_wrong() {
         let digest = Digest::of(Algorithm::Sha256, b"");
+        let silent =
+            SwarmTracker { address: "t:1".to_owned(), peer: None, registry: None, answers: Some(false), is_unreachable: false };
+        let unreachable = SwarmTracker {
+            address: "0.0.0.0:7".to_owned(),
+            registry: Some("r".to_owned()),
+            answers: None,
+            is_unreachable: true,
+            ..silent.clone()
+        };
         let status = SwarmStatus {
             shared: 1,
             downloads: vec![SwarmDownload {
@@ -98,7 +115,7 @@ mod tests {
                 far_bytes: 0,
                 origin_bytes: 1 << 20,
             }],
-            trackers: vec![SwarmTracker { address: "t:1".to_owned(), peer: None, registry: None, answers: Some(false) }],
+            trackers: vec![silent, unreachable],
             banned: vec![SwarmBan { peer: "12D3".to_owned(), left_seconds: 7 }],
             ..SwarmStatus::default()
         };
@@ -108,6 +125,7 @@ mod tests {
                 "shares 1 blob with 0 peers".to_owned(),
                 format!("gets team/app@{digest}: 4 of 9 pieces, 3.0 MiB from neighbours, 1.0 MiB from the registry"),
                 "the tracker t:1 does not answer".to_owned(),
+                "the tracker of r can't be reached from here by what it names, 0.0.0.0:7: set tracker.advertise there".to_owned(),
                 "shuns 12D3 for 7 s, for what it sent".to_owned(),
             ]
         );

@@ -9,8 +9,9 @@ use std::{
 use longshore_p2p::{plane::FleetKey, record::MOST_ADDRESSES, tracker::TrackerSettings};
 use longshore_service::config::{Layout, Problems, Secret, Section, SectionList, Sections};
 
-/// The most peers that may be set, and the most announcements: both are kept in memory.
+/// The most peers, blobs and announcements that may be set: all are kept in memory.
 const MOST_PEERS: usize = 1_000_000;
+const MOST_TOPICS: usize = 10_000_000;
 const MOST_ANNOUNCEMENTS: usize = 50_000_000;
 
 /// What a registry or an edge has to set of the tracker beside it.
@@ -22,22 +23,33 @@ pub struct Tracker {
     pub listen: SocketAddr,
     /// Where nodes are told that it is reached, where that is not where it listens; with port 0 it is the port there.
     pub advertise: Vec<String>,
-    /// The key of a closed fleet, 32 characters or more: its nodes alone have to do with it. Empty for an open one.
+    /// The key of a closed fleet, 32 bytes or more: its nodes alone have to do with it. Empty for an open one.
     pub fleet_key: Secret,
     /// The file of its own key, by which it is known; made at the first start. Empty for one beside the data.
     pub key_file: Option<PathBuf>,
     /// How many peers it keeps in mind at most.
     pub max_peers: usize,
+    /// How many blobs it keeps in mind at most, each once a repository.
+    pub max_blobs: usize,
     /// How many announcements, each of one blob by one peer: about 300 bytes of memory.
     pub max_announcements: usize,
 }
 
-longshore_service::settings!(Tracker { enabled, listen, advertise, fleet_key, key_file, max_peers, max_announcements });
+longshore_service::settings!(Tracker {
+    enabled,
+    listen,
+    advertise,
+    fleet_key,
+    key_file,
+    max_peers,
+    max_blobs,
+    max_announcements
+});
 
 impl Tracker {
     /// None, which were on loopback at this port.
     pub fn at(port: u16) -> Self {
-        let TrackerSettings { most_peers, most_announcements, .. } = TrackerSettings::default();
+        let TrackerSettings { most_peers, most_topics, most_announcements, .. } = TrackerSettings::default();
         Self {
             enabled: false,
             listen: SocketAddr::from(([127, 0, 0, 1], port)),
@@ -45,6 +57,7 @@ impl Tracker {
             fleet_key: Secret::default(),
             key_file: None,
             max_peers: most_peers,
+            max_blobs: most_topics,
             max_announcements: most_announcements,
         }
     }
@@ -62,7 +75,12 @@ impl Tracker {
 
     /// What bounds it.
     pub fn bounds(&self) -> TrackerSettings {
-        TrackerSettings { most_peers: self.max_peers, most_announcements: self.max_announcements, ..TrackerSettings::default() }
+        TrackerSettings {
+            most_peers: self.max_peers,
+            most_topics: self.max_blobs,
+            most_announcements: self.max_announcements,
+            ..TrackerSettings::default()
+        }
     }
 
     /// Where nodes are told that it is, where it listens there. What can't be read is left out; a configuration that was checked has none
@@ -86,9 +104,11 @@ impl Tracker {
         if let Err(error) = self.fleet() {
             problems.add(&["tracker.fleet_key"], error);
         }
-        for (key, value, most) in
-            [("max_peers", self.max_peers, MOST_PEERS), ("max_announcements", self.max_announcements, MOST_ANNOUNCEMENTS)]
-        {
+        for (key, value, most) in [
+            ("max_peers", self.max_peers, MOST_PEERS),
+            ("max_blobs", self.max_blobs, MOST_TOPICS),
+            ("max_announcements", self.max_announcements, MOST_ANNOUNCEMENTS),
+        ] {
             if !(1..=most).contains(&value) {
                 problems.add(&[&format!("tracker.{key}")], format!("must be from 1 to {most}"));
             }
@@ -201,12 +221,12 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_together_with_the_daemon_s_own() {
-        let text = "[storage]\nkind = 'tape'\n[tracker]\nadvertise = ['here']\nfleet_key = 'short'\nmax_peers = 0\nmax_announcements = 0\n";
+        let text = "[storage]\nkind = 'tape'\n[tracker]\nadvertise = ['here']\nfleet_key = 'short'\nmax_peers = 0\nmax_blobs = 0\nmax_announcements = 0\n";
         let told = load_text::<OfRegistry>("a.toml", text).expect_err("all of these are wrong").to_string();
         assert!(told.contains("storage.kind"), "{told}");
         let text = text.replace("[storage]\nkind = 'tape'\n", "");
         let told = load_text::<OfRegistry>("a.toml", &text).expect_err("all of these are wrong").to_string();
-        for key in ["advertise", "fleet_key", "max_peers", "max_announcements"] {
+        for key in ["advertise", "fleet_key", "max_peers", "max_blobs", "max_announcements"] {
             assert!(told.contains(&format!("tracker.{key}")), "{key}: {told}");
         }
     }

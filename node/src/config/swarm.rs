@@ -40,7 +40,7 @@ pub struct Swarm {
     pub join: Vec<String>,
     /// Whether to find, and be found by, neighbours on the same network by mDNS.
     pub mdns: bool,
-    /// The key of a closed fleet, 32 characters or more: those who have it have to do with each other alone. Empty for an open one.
+    /// The key of a closed fleet, 32 bytes or more: those who have it have to do with each other alone. Empty for an open one.
     pub fleet_key: Secret,
     /// The region, as of a cloud.
     pub region: String,
@@ -52,6 +52,10 @@ pub struct Swarm {
     pub host: String,
     /// How many peers it is connected to at most.
     pub max_connections: usize,
+    /// How many of those that peers made come from one network: an IPv4 address, or a /64 of IPv6.
+    pub max_connections_per_network: usize,
+    /// How many questions of one such network for blobs are being answered at once.
+    pub max_questions_per_network: usize,
     /// How much is on its way at once at most.
     pub in_flight: ByteSize,
     /// What it sends to peers in a second at most; 0 for no limit.
@@ -81,6 +85,8 @@ longshore_service::settings!(Swarm {
     rack,
     host,
     max_connections,
+    max_connections_per_network,
+    max_questions_per_network,
     in_flight,
     up_rate,
     down_rate,
@@ -107,6 +113,8 @@ impl Default for Swarm {
             rack: String::new(),
             host: String::new(),
             max_connections: 256,
+            max_connections_per_network: 32,
+            max_questions_per_network: 64,
             in_flight: ByteSize::mebibytes(64),
             up_rate: ByteSize::bytes(0),
             down_rate: ByteSize::bytes(0),
@@ -134,9 +142,21 @@ impl Swarm {
             if name.len() > MOST_NAME_BYTES {
                 problems.add(&[&format!("swarm.{key}")], format!("must have {MOST_NAME_BYTES} bytes or fewer"));
             }
+            // Others compare it with theirs, and show it.
+            if name.chars().any(char::is_control) || name.trim() != name.as_str() {
+                let fault =
+                    "must begin and end with something else than a space, and have no line breaks or other control characters";
+                problems.add(&[&format!("swarm.{key}")], format!("{name:?}: {fault}"));
+            }
         }
-        if !(1..=MOST_CONNECTIONS).contains(&self.max_connections) {
-            problems.add(&["swarm.max_connections"], format!("must be from 1 to {MOST_CONNECTIONS}"));
+        for (key, count) in [
+            ("max_connections", self.max_connections),
+            ("max_connections_per_network", self.max_connections_per_network),
+            ("max_questions_per_network", self.max_questions_per_network),
+        ] {
+            if !(1..=MOST_CONNECTIONS).contains(&count) {
+                problems.add(&[&format!("swarm.{key}")], format!("must be from 1 to {MOST_CONNECTIONS}"));
+            }
         }
         if self.in_flight.as_bytes() < LEAST_IN_FLIGHT {
             problems.add(&["swarm.in_flight"], format!("must be {} or more", ByteSize::bytes(LEAST_IN_FLIGHT)));
@@ -174,6 +194,8 @@ impl Swarm {
         settings.acquaintance.connections = self.max_connections;
         settings.plane.most_accepted = self.max_connections;
         settings.plane.most_dialed = self.max_connections;
+        settings.plane.most_accepted_per_ip = self.max_connections_per_network;
+        settings.most_judged_per_ip = self.max_questions_per_network;
         settings.upload.limits = limits;
         settings
     }
@@ -210,5 +232,7 @@ mod tests {
         assert_eq!(settings.locality.zone, "a");
         assert_eq!(settings.trackers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["registry.test:5003"]);
         assert_eq!((settings.acquaintance.connections, settings.plane.most_accepted, settings.in_flight), (9, 9, 64));
+        let shares = Swarm { max_connections_per_network: 5, max_questions_per_network: 6, ..Swarm::default() }.to_settings();
+        assert_eq!((shares.plane.most_accepted_per_ip, shares.most_judged_per_ip), (5, 6));
     }
 }

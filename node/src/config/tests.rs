@@ -77,12 +77,16 @@ fn a_runtime_that_is_none_is_told() {
 fn mistakes_are_told_together() {
     let text = format!(
         "{LEAST}[swarm]\nadvertise = ['here']\ntrackers = ['']\njoin = ['10.0.0.7']\nin_flight = '1MiB'\nmax_connections = 0\n\
-         fleet_key = 'short'\n"
+         max_connections_per_network = 0\nmax_questions_per_network = 9999\nfleet_key = 'short'\n\
+         zone = \"a\\u001b[31m\\nb\"\nrack = ' 7'\nhost = \"n1\\n\"\n"
     );
     let mistakes = load_text::<Config>("node.toml", &text).expect_err("all of these are wrong").to_string();
-    for key in ["advertise", "trackers", "join", "in_flight", "max_connections", "fleet_key"] {
+    let keys = ["advertise", "trackers", "join", "in_flight", "max_connections", "max_connections_per_network"];
+    for key in keys.into_iter().chain(["max_questions_per_network", "fleet_key", "zone", "rack", "host"]) {
         assert!(mistakes.contains(&format!("swarm.{key}")), "{key} in {mistakes}");
     }
+    assert!(!mistakes.contains('\u{1b}'), "{mistakes}");
+    load_text::<Config>("node.toml", &format!("{LEAST}[swarm]\nzone = 'eu 1'\nrack = 'Rack Süd'\n")).expect("names are free");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! the peer instead: its id is proven, so nobody else can end it.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
+    collections::{HashMap, HashSet, VecDeque},
     convert::Infallible,
     net::{IpAddr, Ipv6Addr},
     task::{Context, Poll},
@@ -21,6 +21,7 @@ use libp2p::{
 };
 
 use super::address::ip_of;
+use crate::network::Counts;
 
 /// The most connections of each kind.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +46,7 @@ pub(super) struct OverLimit {
 #[derive(Debug)]
 pub(super) struct Limits {
     most: Most,
-    /// With the networks they come from.
+    /// With the addresses they come from.
     pending_inbound: HashMap<ConnectionId, IpAddr>,
     pending_outbound: HashSet<ConnectionId>,
     inbound: usize,
@@ -93,7 +94,7 @@ impl Limits {
             self.outbound += 1;
         } else {
             self.inbound += 1;
-            self.inbound_from.add(network_of(end.get_remote_address()));
+            self.inbound_from.add(origin_of(end.get_remote_address()));
         }
         let of_peer = self.of_peer.entry(peer).or_default();
         of_peer.push(connection);
@@ -106,7 +107,7 @@ impl Limits {
             self.outbound -= 1;
         } else {
             self.inbound -= 1;
-            self.inbound_from.remove(network_of(end.get_remote_address()));
+            self.inbound_from.remove(origin_of(end.get_remote_address()));
         }
         if let Some(of_peer) = self.of_peer.get_mut(&peer) {
             of_peer.retain(|other| *other != connection);
@@ -117,36 +118,10 @@ impl Limits {
     }
 }
 
-/// How many each network has.
-#[derive(Debug, Default)]
-struct Counts(HashMap<IpAddr, usize>);
-
-impl Counts {
-    fn of(&self, network: IpAddr) -> usize {
-        self.0.get(&network).copied().unwrap_or(0)
-    }
-
-    fn add(&mut self, network: IpAddr) {
-        *self.0.entry(network).or_default() += 1;
-    }
-
-    fn remove(&mut self, network: IpAddr) {
-        if let Entry::Occupied(mut count) = self.0.entry(network) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
-        }
-    }
-}
-
-/// What one holder has of addresses: one of IPv4, or of IPv6 a /64.
-fn network_of(address: &Multiaddr) -> IpAddr {
+/// Where somebody connects from.
+fn origin_of(address: &Multiaddr) -> IpAddr {
     // TCP is all that is spoken, so each has an address.
-    match ip_of(address).unwrap_or(Ipv6Addr::UNSPECIFIED.into()) {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-        ip @ IpAddr::V4(_) => ip,
-    }
+    ip_of(address).unwrap_or(Ipv6Addr::UNSPECIFIED.into())
 }
 
 impl NetworkBehaviour for Limits {
@@ -159,7 +134,7 @@ impl NetworkBehaviour for Limits {
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        let from = network_of(remote);
+        let from = origin_of(remote);
         Self::admit("pending inbound", self.pending_inbound.len(), self.most.pending)?;
         Self::admit("pending inbound (of one network)", self.pending_from.of(from), self.most.pending_per_ip)?;
         // Not worth a handshake.
@@ -177,7 +152,7 @@ impl NetworkBehaviour for Limits {
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.settled(connection);
-        self.admit_inbound(network_of(remote))?;
+        self.admit_inbound(origin_of(remote))?;
         Ok(dummy::ConnectionHandler)
     }
 
@@ -265,7 +240,7 @@ mod tests {
         for number in 0..100 {
             limits.closed(peer, connection(number), &end);
         }
-        assert!(limits.of_peer.is_empty() && limits.inbound == 0 && limits.inbound_from.0.is_empty());
+        assert!(limits.of_peer.is_empty() && limits.inbound == 0 && limits.inbound_from.is_empty());
     }
 
     #[test]
@@ -284,7 +259,7 @@ mod tests {
         for number in [1, 2, 4, 5, 6] {
             limits.settled(connection(number));
         }
-        assert!(limits.pending_inbound.is_empty() && limits.pending_from.0.is_empty());
+        assert!(limits.pending_inbound.is_empty() && limits.pending_from.is_empty());
 
         for number in 1..=2 {
             limits.opened(PeerId::random(), connection(number), &accepted("/ip4/10.0.0.2/tcp/7"));

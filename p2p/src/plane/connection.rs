@@ -4,11 +4,10 @@ use libp2p_identity::PeerId;
 use tokio::{
     io::{self, BufReader},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
 };
 use tokio_rustls::TlsStream;
 
-use super::{Endpoint, Reader, Sender, Writer, link::Link, writer::Outgoing};
+use super::{Endpoint, Reader, Sender, Writer, guests::Slot, link::Link, writer::Outgoing};
 use crate::{locality::Locality, record::PeerRecord, wire::Hello};
 
 /// What TLS runs over: it reads in small bites by itself.
@@ -80,7 +79,7 @@ impl Connection {
         mut stream: TlsStream<Socket>,
         who: (PeerId, SocketAddr, Direction),
         hello: Hello,
-        slot: OwnedSemaphorePermit,
+        slot: Slot,
     ) -> Self {
         let (id, remote, direction) = who;
         match &mut stream {

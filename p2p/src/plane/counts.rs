@@ -6,6 +6,7 @@ pub struct Counts {
     pub(super) accepted: Count,
     pub(super) dialed: Count,
     pub(super) over_limit: Count,
+    pub(super) over_share: Count,
     pub(super) failed_handshakes: Count,
     pub(super) strangers: Count,
     pub(super) failed_accepts: Count,
@@ -39,6 +40,11 @@ impl Counts {
     /// Those that others made and that were closed at once, as there were too many.
     pub fn over_limit(&self) -> u64 {
         self.over_limit.get()
+    }
+
+    /// Those of them that were closed as their own network had too many.
+    pub fn over_share(&self) -> u64 {
+        self.over_share.get()
     }
 
     /// Those that others made and that broke, or took too long, before they had greeted.

@@ -6,12 +6,11 @@ use rustls::{CertificateError, Error, pki_types::ServerName};
 use tokio::{
     io::BufReader,
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use super::{Connection, DialError, Direction, Endpoint, Limits, connection::Socket, greeting};
+use super::{Connection, DialError, Direction, Endpoint, Limits, connection::Socket, greeting, guests::Slot};
 use crate::{
     record::{MOST_ADDRESSES, PeerRecord},
     wire::Hello,
@@ -50,11 +49,12 @@ pub async fn dial_record(endpoint: &Arc<Endpoint>, record: &PeerRecord) -> Resul
 }
 
 /// The place that a connection to the peer takes.
-fn slot(endpoint: &Endpoint, expected: PeerId) -> Result<OwnedSemaphorePermit, DialError> {
+fn slot(endpoint: &Endpoint, expected: PeerId) -> Result<Slot, DialError> {
     if expected == endpoint.id() {
         return Err(DialError::Oneself(expected));
     }
-    endpoint.dialed.clone().try_acquire_owned().map_err(|_| DialError::Full)
+    let slot = endpoint.dialed.clone().try_acquire_owned().map_err(|_| DialError::Full)?;
+    Ok(Slot::new(slot, None))
 }
 
 /// A peer that has greeted.
@@ -65,7 +65,7 @@ struct Greeted {
 }
 
 impl Greeted {
-    fn connection(self, endpoint: &Endpoint, peer: PeerId, slot: OwnedSemaphorePermit) -> Connection {
+    fn connection(self, endpoint: &Endpoint, peer: PeerId, slot: Slot) -> Connection {
         endpoint.counts.dialed.add();
         Connection::new(endpoint, self.stream, (peer, self.address, Direction::Dialed), self.hello, slot)
     }

@@ -7,13 +7,10 @@ use libp2p_identity::PeerId;
 use rustls::ServerConfig;
 use tokio::sync::Semaphore;
 
-use super::{
-    Counts, EndpointError, FleetKey, Limits, NodeKey,
-    guests::{Guests, Handshakes},
-    identity::Identity,
-};
+use super::{Counts, EndpointError, FleetKey, Limits, NodeKey, guests::Guests, identity::Identity};
 use crate::{
     locality::Locality,
+    network::Shares,
     wire::{Frame, Hello, Kind, VERSION},
 };
 
@@ -27,8 +24,9 @@ pub struct Endpoint {
     pub(super) own: RwLock<Hello>,
     limits: Limits,
     pub(super) handshakes: Arc<Semaphore>,
-    pub(super) handshakes_of: Arc<Handshakes>,
+    pub(super) handshakes_of: Arc<Shares>,
     pub(super) accepted: Arc<Semaphore>,
+    pub(super) accepted_of: Arc<Shares>,
     pub(super) guests: Guests,
     pub(super) dialed: Arc<Semaphore>,
     metainfo_room: Arc<Semaphore>,
@@ -51,8 +49,9 @@ impl Endpoint {
             own: RwLock::new(checked(own)?),
             limits,
             handshakes: semaphore(limits.most_handshakes),
-            handshakes_of: Handshakes::new(limits.most_handshakes_per_ip),
+            handshakes_of: Shares::new(limits.most_handshakes_per_ip),
             accepted: semaphore(limits.most_accepted),
+            accepted_of: Shares::new(limits.most_accepted_per_ip),
             guests: Guests::new(limits.most_accepted_per_peer),
             dialed: semaphore(limits.most_dialed),
             metainfo_room: semaphore(metainfo_kibibytes),

@@ -13,6 +13,9 @@ pub struct Limits {
     pub most_handshakes_per_ip: usize,
     /// Connections at once that others have made.
     pub most_accepted: usize,
+    /// Those of them that come from one IP address, or from one /64 of IPv6: whoever has it has as many keys as it likes. Those from this
+    /// machine's loopback are not counted: no stranger comes from there.
+    pub most_accepted_per_ip: usize,
     /// Those of them that one peer has made.
     pub most_accepted_per_peer: usize,
     /// Connections at once that were made here.
@@ -51,6 +54,7 @@ impl Default for Limits {
             most_handshakes: 64,
             most_handshakes_per_ip: 16,
             most_accepted: 256,
+            most_accepted_per_ip: 32,
             most_accepted_per_peer: 4,
             most_dialed: 256,
             ping_after: Duration::from_secs(10),

@@ -3,10 +3,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::{Limits, Traffic, asked::Asked, owed::Owed};
+use super::{Limits, Traffic, asked::Asked, guests::Slot, owed::Owed};
 
 /// What the parts of a connection share.
 #[derive(Debug)]
@@ -103,11 +103,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 pub(super) struct Half {
     pub(super) link: Arc<Link>,
-    _slot: Arc<OwnedSemaphorePermit>,
+    _slot: Arc<Slot>,
 }
 
 impl Half {
-    pub(super) fn new(link: Arc<Link>, slot: Arc<OwnedSemaphorePermit>) -> Self {
+    pub(super) fn new(link: Arc<Link>, slot: Arc<Slot>) -> Self {
         Self { link, _slot: slot }
     }
 }

@@ -20,7 +20,8 @@ pub enum Sent {
     Cancelled,
 }
 
-/// The topics that a peer has open, and the pieces that it has asked for and that are not answered to an end. Who answers one takes it from here, so nobody does twice.
+/// The topics that a peer has open, and the pieces that it has asked for and that are not answered to an end. Who answers one takes it from
+/// here, so nobody does twice.
 #[derive(Debug)]
 pub(super) struct Owed {
     most: usize,

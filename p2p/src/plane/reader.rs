@@ -6,7 +6,6 @@ use std::{io, sync::Arc};
 use bytes::BufMut as _;
 use tokio::{
     io::{AsyncReadExt as _, ReadHalf},
-    sync::OwnedSemaphorePermit,
     time::{Instant, timeout_at},
 };
 use tokio_rustls::TlsStream;
@@ -18,6 +17,7 @@ use self::{
 use super::{
     ConnectionError, Event, SendError,
     connection::Socket,
+    guests::Slot,
     link::{Half, Link},
     sender::Answers,
 };
@@ -50,12 +50,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(
-        link: Arc<Link>,
-        slot: Arc<OwnedSemaphorePermit>,
-        stream: ReadHalf<TlsStream<Socket>>,
-        answers: Answers,
-    ) -> Self {
+    pub(super) fn new(link: Arc<Link>, slot: Arc<Slot>, stream: ReadHalf<TlsStream<Socket>>, answers: Answers) -> Self {
         let pulse = Pulse::new(&link.limits);
         let (state, buffer) = (State::Head { is_after_block: false }, vec![0; BUFFER_BYTES].into());
         let half = Half::new(link, slot);

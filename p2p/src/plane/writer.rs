@@ -7,7 +7,6 @@ use std::{
 use bytes::Bytes;
 use tokio::{
     io::{AsyncWriteExt as _, WriteHalf},
-    sync::OwnedSemaphorePermit,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsStream;
@@ -15,6 +14,7 @@ use tokio_rustls::TlsStream;
 use super::{
     ConnectionError, Sent,
     connection::Socket,
+    guests::Slot,
     link::{Half, Link},
     sender::{Encoded, OutgoingPiece, Queues},
 };
@@ -44,7 +44,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(link: Arc<Link>, slot: Arc<OwnedSemaphorePermit>, outgoing: Outgoing) -> Self {
+    pub(super) fn new(link: Arc<Link>, slot: Arc<Slot>, outgoing: Outgoing) -> Self {
         Self { half: Half::new(link, slot), outgoing, batch: Vec::new(), current: None }
     }
 

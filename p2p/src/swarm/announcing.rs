@@ -45,10 +45,10 @@ const FALLBACK_TERM: Duration = Duration::from_secs(5);
 pub(super) struct TrackerIndex(u64);
 
 impl Task {
-    /// Another node is there.
-    pub(super) fn join(&mut self, address: ControlAddress, now: Moment) {
-        if self.joins.add(address.clone()) && self.settings.trackers.is_empty() {
-            self.announcing.replace_itself(address);
+    /// Another node is at one of these.
+    pub(super) fn join(&mut self, addresses: Vec<ControlAddress>, now: Moment) {
+        if self.joins.add(addresses.clone()) && self.settings.trackers.is_empty() {
+            self.announcing.replace_itself(addresses);
             self.announce_anew(now);
         }
     }

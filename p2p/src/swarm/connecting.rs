@@ -26,7 +26,8 @@ pub(super) struct Joins(Vec<Join>);
 
 #[derive(Debug)]
 struct Join {
-    address: ControlAddress,
+    /// Where it may be, the one to be tried next first.
+    addresses: Vec<ControlAddress>,
     /// When to ask it next; `None` while it is being asked.
     ask_at: Option<Moment>,
     /// How often in a row it could not be asked.
@@ -37,21 +38,23 @@ impl Joins {
     pub(super) fn new(settings: &SwarmSettings) -> Self {
         let mut joins = Self(Vec::new());
         for address in &settings.joins {
-            joins.add(address.clone());
+            joins.add(vec![address.clone()]);
         }
         joins
     }
 
-    /// Adds one, or notes where one is now; whether that is new, and there was room for it.
-    pub(super) fn add(&mut self, address: ControlAddress) -> bool {
-        if self.0.iter().any(|join| join.address == address) {
+    /// Adds one, or notes at which addresses one may be now; whether that is new, and there was room for it.
+    pub(super) fn add(&mut self, addresses: Vec<ControlAddress>) -> bool {
+        let Some(first) = addresses.first() else { return false };
+        let is_known = |join: &Join| addresses.iter().all(|address| join.addresses.contains(address));
+        if self.0.iter().any(is_known) {
             return false;
         }
         // One that was restarted is not there any more where it was.
-        self.0.retain(|join| join.address.peer().is_none() || join.address.peer() != address.peer());
+        self.0.retain(|join| first.peer().is_none() || join.peer() != first.peer());
         let has_room = self.0.len() < MOST_JOINS;
         if has_room {
-            self.0.push(Join { address, ask_at: Some(Moment::default()), failures: 0 });
+            self.0.push(Join { addresses, ask_at: Some(Moment::default()), failures: 0 });
         }
         has_room
     }
@@ -62,24 +65,34 @@ impl Joins {
     }
 
     fn find(&mut self, address: &ControlAddress) -> Option<&mut Join> {
-        self.0.iter_mut().find(|join| join.address == *address)
+        self.0.iter_mut().find(|join| join.addresses.contains(address))
     }
 }
 
 impl Join {
-    /// Notes how it went to ask it, and says so where it goes wrong for the second time, or well again.
-    fn tell(&mut self, error: Option<&ControlError>) {
-        let before = self.failures;
+    /// Who should be there, where that is known.
+    fn peer(&self) -> Option<PeerId> {
+        self.addresses.first()?.peer()
+    }
+
+    /// Notes how it went to ask it at an address, and says so where it goes wrong for the second time at each, or well again. Whether there is
+    /// another address to be tried before it is left alone for a while.
+    fn tell(&mut self, address: &ControlAddress, error: Option<&ControlError>) -> bool {
+        let places = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
+        let (before, told_after) = (self.failures, TOLD_AFTER.saturating_mul(places));
         self.failures = error.map_or(0, |_| before.saturating_add(1));
-        let address = &self.address;
         match error {
-            Some(error) if self.failures == TOLD_AFTER => {
+            Some(error) if self.failures == told_after => {
                 let error = error as &dyn std::error::Error;
                 tracing::warn!(%address, error, "the node to join can't be reached in the swarm; it is asked again. It lets in nobody with another fleet key");
             }
-            None if before >= TOLD_AFTER => tracing::info!(%address, "the node to join is reached again"),
+            None if before >= told_after => tracing::info!(%address, "the node to join is reached again"),
             _ => {}
         }
+        if error.is_some() {
+            self.addresses.rotate_left(1);
+        }
+        !self.failures.is_multiple_of(places)
     }
 }
 
@@ -199,8 +212,9 @@ impl Task {
     /// they forget it.
     pub(super) fn ask_joins(&mut self, now: Moment) {
         for join in self.joins.0.iter_mut().filter(|join| join.ask_at.is_some_and(|at| at <= now)) {
+            let Some(address) = join.addresses.first().cloned() else { continue };
             join.ask_at = None;
-            tokio::spawn(meet(self.control.clone(), join.address.clone(), Source::Static, self.inputs.clone()));
+            tokio::spawn(meet(self.control.clone(), address, Source::Static, self.inputs.clone()));
         }
     }
 
@@ -214,8 +228,8 @@ impl Task {
         let is_connected = outcome.as_ref().is_ok_and(|record| self.links.of(&record.peer).is_some());
         let again = if is_connected { self.settings.acquaintance.record_for / 3 } else { self.settings.join_every };
         if let Some(join) = self.joins.find(address) {
-            join.ask_at = Some(now + again);
-            join.tell(outcome.as_ref().err());
+            let has_another = join.tell(address, outcome.as_ref().err());
+            join.ask_at = Some(if has_another { now } else { now + again });
         }
         match outcome {
             Ok(record) => {

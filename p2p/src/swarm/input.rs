@@ -35,7 +35,7 @@ pub(super) enum Order {
     AskAbout { id: InquiryId, topic: Topic, patience: Duration, out: mpsc::Sender<Told> },
     StopAsking(InquiryId),
     Share(Topic),
-    Join(ControlAddress),
+    Join(Vec<ControlAddress>),
     Found { registry: Arc<str>, trackers: Vec<Vec<ControlAddress>> },
     Status(oneshot::Sender<Status>),
     Leave(oneshot::Sender<()>),

@@ -18,6 +18,14 @@ use crate::{
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct LinkId(u64);
 
+#[cfg(test)]
+impl LinkId {
+    /// Different ones.
+    pub(super) fn some() -> impl Iterator<Item = Self> {
+        (1..).map(Self)
+    }
+}
+
 /// A connection to a peer.
 #[derive(Debug)]
 pub(super) struct Link {

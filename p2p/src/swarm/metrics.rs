@@ -28,6 +28,7 @@ pub(super) struct SwarmMetrics {
     pub inquiries: IntCounterVec,
     /// Bytes of metainfo that were sent to peers.
     pub metainfo_sent: IntCounter,
+    turned_away: IntCounterVec,
     origin_requests: IntCounterVec,
     received: IntCounterVec,
     wasted: IntCounter,
@@ -40,7 +41,7 @@ impl SwarmMetrics {
             connections: metrics.gauge("longshore_swarm_connections", "Connections to peers for pieces."),
             downloads: metrics.gauge("longshore_swarm_downloads", "Blobs that are being got."),
             shared: metrics
-                .gauge("longshore_swarm_shared", "Blobs of which peers who may have them are told that they are here."),
+                .gauge("longshore_swarm_shared", "What peers who may have it are told is here: blobs of repositories, manifests, and tags."),
             failed_dials: metrics.counter("longshore_swarm_failed_dials_total", "Peers that could not be reached."),
             banned: metrics.counters("longshore_swarm_banned_total", "Peers that were shunned for a time, by why.", &["reason"]),
             passed_by: metrics
@@ -59,6 +60,11 @@ impl SwarmMetrics {
                 "longshore_swarm_metainfo_sent_bytes_total",
                 "Bytes of piece hashes and manifests sent to peers who asked.",
             ),
+            turned_away: metrics.counters(
+                "longshore_swarm_turned_away_total",
+                "Connections, and questions for a blob, of peers that were too many: in all, or of their network or connection.",
+                &["what", "crowd"],
+            ),
             origin_requests: metrics.counters(
                 "longshore_swarm_origin_requests_total",
                 "Requests to the origin, by why: the node's lease, a takeover of what nobody fetches, a client that waits, slow peers.",
@@ -75,6 +81,19 @@ impl SwarmMetrics {
                 "Bytes of pieces sent to peers, by how near they are.",
                 &["to"],
             ),
+        }
+    }
+
+    /// Of what peers wanted so much was one too many, by of what there are too many.
+    pub(super) fn turned_away(&self, what: &str, crowd: &str, count: u64) {
+        self.turned_away.with_label_values(&[what, crowd]).inc_by(count);
+    }
+
+    /// So many connections were turned away in all, and so many of them as their network has too many.
+    pub(super) fn connections_turned_away(&self, all: u64, of_network: u64) {
+        for (crowd, count) in [("all", all.saturating_sub(of_network)), ("network", of_network)] {
+            let counter = self.turned_away.with_label_values(&["connection", crowd]);
+            counter.inc_by(count.saturating_sub(counter.get()));
         }
     }
 

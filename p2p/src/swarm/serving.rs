@@ -54,7 +54,11 @@ impl Task {
         let Open { id, topic, token, want_metainfo } = open;
         let key = topic.key();
         let is_open = link.theirs.values().any(|theirs| theirs.key == key);
-        if is_open || !self.judging.has_room_for(link_id, self.settings.most_judged) {
+        let room = self.judging.room_for(link_id, link.peer.remote.ip(), &self.settings);
+        if !is_open && let Err(crowd) = room {
+            self.metrics.turned_away("question", crowd.name(), 1);
+        }
+        if is_open || room.is_err() {
             let _ = link.sender.refuse(id);
             return;
         }

@@ -49,6 +49,8 @@ pub struct SwarmSettings {
     pub open_timeout: Duration,
     /// How many questions whether a peer may have something are being answered at once.
     pub most_judged: usize,
+    /// Those of them that come from one IP address, or from one /64 of IPv6. Those from this machine's loopback are not counted.
+    pub most_judged_per_ip: usize,
     /// How long whoever has the blobs may take to say who may have what, what this node shows, or what is in a piece.
     pub callback_timeout: Duration,
     /// See [`Limits`].
@@ -84,6 +86,7 @@ impl SwarmSettings {
             refused_for: Duration::from_secs(2),
             open_timeout: Duration::from_secs(2),
             most_judged: 256,
+            most_judged_per_ip: 64,
             callback_timeout: Duration::from_secs(10),
             plane: Limits::default(),
             control: ControlSettings::default(),

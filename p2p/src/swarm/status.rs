@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use libp2p_identity::PeerId;
+use longshore_oci::Digest;
 
 use super::task::Task;
 use crate::{locality::Nearness, moment::Moment, plane::Direction, topic::Topic};
@@ -16,8 +17,8 @@ pub struct Status {
     pub fetches: Vec<FetchStatus>,
     /// The trackers, but for this node itself.
     pub trackers: Vec<TrackerStatus>,
-    /// How many blobs others may know to be here.
-    pub shared: usize,
+    /// What others may know to be here: blobs, and whatever else topics are made for. Each once, be it of several repositories.
+    pub shared: Vec<Digest>,
     /// The peers that are shunned, and for how long yet.
     pub banned: Vec<(PeerId, Duration)>,
 }
@@ -87,7 +88,7 @@ impl Task {
             peers: self.links.iter().map(|(_, link)| peer(link)).collect(),
             fetches: self.fetches.values().map(super::fetching::Fetch::status).collect(),
             trackers: self.announcing.status().collect(),
-            shared: self.shared.count(),
+            shared: self.shared.digests(),
             banned: self.book.report(now).banned.iter().map(|(peer, ban)| (*peer, ban.until.since(now))).collect(),
         }
     }

@@ -201,7 +201,7 @@ impl Task {
             Order::AskAbout { id, topic, patience, out } => self.ask_about(id, topic, patience, out, now),
             Order::StopAsking(id) => self.stop_asking(id),
             Order::Share(topic) => self.share(topic, now),
-            Order::Join(address) => self.join(address, now),
+            Order::Join(addresses) => self.join(addresses, now),
             Order::Found { registry, trackers } => self.found(&registry, trackers, now),
             Order::Status(reply) => {
                 let _ = reply.send(self.status(now));
@@ -243,6 +243,8 @@ impl Task {
             }
         }
         self.ask_joins(now);
+        let counts = self.endpoint.counts();
+        self.metrics.connections_turned_away(counts.over_limit(), counts.over_share());
         self.may_dial |= !self.fetches.is_empty() || !self.inquiries.is_empty();
     }
 

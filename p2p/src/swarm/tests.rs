@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use bed::{Bed, Blob, Spec, soon};
 
+use crate::control::ControlAddress;
+
 /// A node that has all gives it to one that has nothing; the origin is not asked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_neighbour_brings_what_it_has() {
@@ -55,6 +57,20 @@ async fn a_fleet_without_trackers_finds_itself() {
     let third = bed.node(Spec { joins: vec![second.control()], has_no_origin: true, ..Spec::default() }).await;
     assert_eq!(soon(second.get(&blob)).await.unwrap().from_peers, 8);
     assert_eq!(soon(third.get(&blob)).await.unwrap().from_peers, 8);
+}
+
+/// One of several addresses will do, be it not the first: a name may have one of IPv6 where nobody listens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_to_join_is_found_at_whichever_of_its_addresses_it_is() {
+    let bed = Bed::without_tracker().await;
+    let blob = Blob::new(8, 6);
+    let first = bed.node(Spec { holds: Some(&blob), ..Spec::default() }).await;
+    first.swarm.share(blob.topic()).await;
+    let second = bed.node(Spec { has_no_origin: true, ..Spec::default() }).await;
+    let nowhere: ControlAddress = "127.0.0.1:1".parse().unwrap();
+    let addresses = [nowhere, first.control()].map(|address| address.of_peer(first.swarm.peer()));
+    second.swarm.join(addresses.to_vec()).await;
+    assert_eq!(soon(second.get(&blob)).await.unwrap().from_peers, 8);
 }
 
 /// A lone node is as well off as without a swarm.
@@ -130,6 +146,6 @@ async fn the_status_tells_of_peers_and_what_came_of_them() {
     let status = soon(node.swarm.status()).await.unwrap();
     assert_eq!(status.peers.len(), 1);
     assert_eq!((status.peers[0].peer, status.peers[0].received_bytes), (seed.swarm.peer(), blob.geometry.size_bytes()));
-    assert_eq!(status.shared, 1);
+    assert_eq!(status.shared, [blob.digest.clone()]);
     assert!(status.trackers.iter().all(|tracker| tracker.answers == Some(true)));
 }

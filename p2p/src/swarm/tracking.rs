@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use libp2p_identity::PeerId;
 use longshore_service::metrics::Metrics;
-use prometheus::{IntCounterVec, IntGaugeVec};
+use prometheus::{IntCounter, IntCounterVec, IntGaugeVec};
 use rand::{SeedableRng as _, rngs::StdRng};
 
 use super::{Rights, clock::Clock};
@@ -49,6 +49,7 @@ pub struct Tracking {
     clock: Clock,
     announced: IntCounterVec,
     kept: IntGaugeVec,
+    evicted: IntCounter,
 }
 
 struct State {
@@ -75,6 +76,10 @@ impl Tracking {
                 &["answer"],
             ),
             kept: metrics.gauges("longshore_swarm_tracker_kept", "What the tracker keeps in mind.", &["what"]),
+            evicted: metrics.counter(
+                "longshore_swarm_tracker_evicted_total",
+                "Announcements that made room for others: in a full topic, or for a network that has fewer.",
+            ),
         }
     }
 
@@ -91,12 +96,13 @@ impl Tracking {
         for (what, count) in [("topics", usage.topics), ("peers", usage.peers), ("announcements", usage.announcements)] {
             self.kept.with_label_values(&[what]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+        self.evicted.inc_by(tracker.totals().evicted.saturating_sub(self.evicted.get()));
     }
 }
 
 #[async_trait]
 impl TrackerService for Tracking {
-    async fn announce(&self, peer: PeerId, _from: IpAddr, announce: Announce) -> control::Answer {
+    async fn announce(&self, peer: PeerId, from: IpAddr, announce: Announce) -> control::Answer {
         let Announce { record, topics, withdraw } = announce;
         // There is one time limit for all of them.
         let admitted: Vec<_> = stream::iter(topics)
@@ -117,7 +123,7 @@ impl TrackerService for Tracking {
             tracker.withdraw(&peer, key, now);
         }
         let allowed: Vec<_> = admitted.iter().flatten().copied().collect();
-        let mut answers = tracker.announce(&record, &allowed, now, rng).into_iter();
+        let mut answers = tracker.announce(&record, from, &allowed, now, rng).into_iter();
         self.tell_usage(tracker);
         drop(state);
         let mut answer = |is_admitted: bool| {

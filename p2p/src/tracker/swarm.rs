@@ -81,9 +81,9 @@ impl Swarm {
         self.members.len()
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+    /// Who they are.
+    pub fn members(&self) -> impl Iterator<Item = PeerNumber> {
+        self.members.keys().copied()
     }
 
     /// Until when a member's announcement holds; `None` where it is no member.

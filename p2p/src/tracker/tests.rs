@@ -10,6 +10,7 @@ use crate::locality::{Locality, MOST_NAME_BYTES};
 
 mod leases;
 mod model;
+mod sharing;
 mod telling;
 
 pub fn topic(number: u64) -> TopicKey {
@@ -34,20 +35,26 @@ fn says(topic: TopicKey, pieces: u32) -> Announcement {
     Announcement { topic, holds: Holds { pieces, of: 100 }, wants_peers: 8, wants_origin: 4 }
 }
 
+fn network(number: u8) -> IpAddr {
+    [10, 0, 0, number].into()
+}
+
 /// A tracker at a time.
 struct Bed {
     tracker: Tracker,
     rng: StdRng,
     now: Moment,
+    /// Where they announce from.
+    from: IpAddr,
 }
 
 impl Bed {
     fn new(settings: TrackerSettings) -> Self {
-        Self { tracker: Tracker::new(settings), rng: StdRng::seed_from_u64(7), now: Moment::default() }
+        Self { tracker: Tracker::new(settings), rng: StdRng::seed_from_u64(7), now: Moment::default(), from: network(1) }
     }
 
     fn try_announce(&mut self, record: &PeerRecord, announcement: Announcement) -> Result<Answer, Refusal> {
-        let mut answers = self.tracker.announce(record, &[announcement], self.now, &mut self.rng);
+        let mut answers = self.tracker.announce(record, self.from, &[announcement], self.now, &mut self.rng);
         assert_eq!(answers.len(), 1);
         answers.remove(0)
     }
@@ -118,7 +125,8 @@ fn what_would_pass_a_bound_is_refused_and_leaves_nothing() {
         TrackerSettings { most_topics: 3, most_peers: 3, most_topics_of_peer: 2, most_announcements: 4, ..Default::default() };
     let mut bed = Bed::new(bounds);
     let [one, two, three, four] = [1, 2, 3, 4].map(|number| record(number, "eu/a"));
-    let both = bed.tracker.announce(&one, &[says(topic(1), 0), says(topic(2), 0), says(topic(3), 0)], bed.now, &mut bed.rng);
+    let both =
+        bed.tracker.announce(&one, bed.from, &[says(topic(1), 0), says(topic(2), 0), says(topic(3), 0)], bed.now, &mut bed.rng);
     assert!(both[0].is_ok() && both[1].is_ok());
     assert_eq!(both[2], Err(Refusal::ManyOfPeer(2)));
     bed.announce(&one, says(topic(1), 1));

@@ -24,7 +24,7 @@ pub struct Totals {
     pub withdrawn: u64,
     /// Announcements that went as their peer's connection broke.
     pub broken_off: u64,
-    /// Announcements that made room for newer ones of their topic.
+    /// Announcements that made room for newer ones: of their topic, or of a network that has fewer.
     pub evicted: u64,
     /// Peers that others were told of.
     pub told: u64,

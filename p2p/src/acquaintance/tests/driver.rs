@@ -1,7 +1,10 @@
 //! What a node that has a book of peers, serves them and runs a tracker owes these three, played with peers that come, go, ask, lie and
 //! fall silent: nothing grows past its bound, and once all are gone nothing of them is left.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 use longshore_oci::piece::{PIECE_BYTES, PieceIndex};
 use rand::{RngExt as _, seq::IteratorRandom as _};
@@ -144,7 +147,8 @@ impl Driver {
         let of = topic(self.rng.random_range(0..TOPICS));
         let holds = tracker::Holds { pieces: self.rng.random_range(0..=PIECES), of: PIECES };
         let announcement = Announcement { topic: of, holds, wants_peers: 8, wants_origin: 4 };
-        let answers = self.tracker.announce(&record_of(peer), &[announcement], self.now, &mut self.rng);
+        let answers =
+            self.tracker.announce(&record_of(peer), Ipv4Addr::LOCALHOST.into(), &[announcement], self.now, &mut self.rng);
         if let (Ok(answer), true) = (&answers[0], peer == super::peer(OWN)) {
             for told in &answer.peers {
                 let holds = if told.has_all { Holds::All } else { Holds::Some };

@@ -143,8 +143,15 @@ impl Tracker {
     /// Whether it is being asked about a topic, or is about to be.
     pub(super) fn is_asked(&self, key: &TopicKey) -> bool {
         let is_told = self.telling.as_ref().is_some_and(|telling| telling.topics.contains_key(key));
-        let is_next = self.due.get(key).is_some_and(|at| *at == AT_ONCE || self.is_blank);
-        self.answers() && (is_told || is_next)
+        let has_another = self.has_another_place();
+        let is_next = self.due.get(key).is_some_and(|at| *at == AT_ONCE || self.is_blank || has_another);
+        (self.answers() || has_another) && (is_told || is_next)
+    }
+
+    /// Whether it did not answer, but was not asked at each of its addresses yet.
+    fn has_another_place(&self) -> bool {
+        let tried = usize::try_from(self.failures).unwrap_or(usize::MAX);
+        tried > 0 && tried < self.addresses.len()
     }
 
     /// Whether a topic is announced to it.
@@ -227,7 +234,7 @@ impl Tracker {
     pub(super) fn failed(&mut self, unheard: BTreeSet<TopicKey>, now: Moment) -> bool {
         let pause = LEAST_PAUSE.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(MOST_PAUSE);
         self.failures = self.failures.saturating_add(1).min(16);
-        self.rests_until = now + pause;
+        self.rests_until = if self.has_another_place() { now } else { now + pause };
         self.was_asked = true;
         if self.addresses.len() > 1 {
             self.addresses.rotate_left(1);

@@ -1,6 +1,8 @@
 //! The blobs of which others may know that they are here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use longshore_oci::Digest;
 
 use crate::{
     moment::Moment,
@@ -26,6 +28,11 @@ impl Shared {
 
     pub(in crate::swarm) fn count(&self) -> usize {
         self.topics.len()
+    }
+
+    /// What they are, each once.
+    pub(in crate::swarm) fn digests(&self) -> Vec<Digest> {
+        self.topics.values().map(|(topic, _)| topic.digest.clone()).collect::<HashSet<_>>().into_iter().collect()
     }
 
     pub(super) fn keys(&self) -> Vec<TopicKey> {

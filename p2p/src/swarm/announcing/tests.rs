@@ -139,15 +139,15 @@ fn an_answer_is_of_the_tracker_that_was_asked_and_topics_move_with_the_trackers(
     for number in 0..64 {
         announcing.add(&key(number), at(1));
     }
-    announcing.replace_itself("10.0.0.1:1".parse().unwrap());
+    announcing.replace_itself(vec!["10.0.0.1:1".parse().unwrap()]);
     assert!(announcing.get(itself).is_none(), "who joined is another");
-    announcing.replace_itself("10.0.0.1:2".parse().unwrap());
+    announcing.replace_itself(vec!["10.0.0.1:2".parse().unwrap()]);
     for number in 0..64 {
         announcing.add(&key(number), at(1));
     }
     let counts: Vec<_> = announcing.iter().map(|tracker| (0..64).filter(|number| tracker.has(&key(*number))).count()).collect();
     assert!(counts.iter().sum::<usize>() == 64 && counts.iter().all(|count| *count > 10), "{counts:?}");
-    announcing.replace_itself("10.0.0.1:3".parse().unwrap());
+    announcing.replace_itself(vec!["10.0.0.1:3".parse().unwrap()]);
     for number in 0..64 {
         announcing.add(&key(number), at(2));
     }
@@ -219,7 +219,7 @@ fn one_that_was_joined_and_began_again_is_where_it_is_now() {
     let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
     let [one, other] = [PeerId::random(), PeerId::random()];
     for (place, peer) in [("10.0.0.1:1", one), ("10.0.0.2:1", other), ("10.0.0.1:9", one)] {
-        announcing.replace_itself(address(place, peer));
+        announcing.replace_itself(vec![address(place, peer)]);
     }
     assert_eq!(places(&announcing), [("10.0.0.1:9".to_owned(), None), ("10.0.0.2:1".to_owned(), None)]);
 }
@@ -232,8 +232,12 @@ fn a_tracker_of_several_addresses_is_tried_at_each_and_what_it_did_is_told_once(
     let id = announcing.iter().find(|tracker| !tracker.is_itself()).unwrap().id;
     assert_eq!(announcing.status().next().unwrap().answers, None, "it was not asked yet");
     let tracker = announcing.get_mut(id).unwrap();
-    let told: Vec<_> = (0..3).map(|_| tracker.failed(BTreeSet::new(), at(1))).collect();
-    assert_eq!(told, [false, true, false]);
+    tracker.set_due(key(1), at(1));
+    let told: Vec<_> = (0..3)
+        .map(|_| (tracker.failed(BTreeSet::new(), at(1)), tracker.is_asked(&key(1)), tracker.wake_at() == Some(at(1))))
+        .collect();
+    // At the next address it is asked without a pause, so nobody gives it up meanwhile.
+    assert_eq!(told, [(false, true, true), (true, false, false), (false, false, false)]);
     assert_eq!(tracker.address().unwrap().to_string(), "[fd00::1]:1");
     assert_eq!(tracker.answered_last(), Some(false));
     assert_eq!([tracker.answered(), tracker.answered()], [true, false]);
@@ -245,7 +249,7 @@ fn while_a_registry_s_trackers_are_silent_those_who_were_joined_stand_in() {
     let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
     let (registry, [found, joined]): (Arc<str>, _) = ("here".into(), [PeerId::random(), PeerId::random()]);
     announcing.note(&key(1), &registry);
-    announcing.replace_itself(address("10.0.0.2:1", joined));
+    announcing.replace_itself(vec![address("10.0.0.2:1", joined)]);
     announcing.found(&registry, vec![vec![address("10.0.0.1:1", found)]]);
     announcing.add(&key(1), at(1));
     let leader = |announcing: &Announcing| announcing.get(announcing.leading(&key(1))?)?.peer();

@@ -49,13 +49,13 @@ impl Announcing {
 
     /// Another node is a tracker, and this one none to itself any more: of two that know nothing of each other both would have their way.
     /// One that is known already, and was restarted, is where it is now.
-    pub(super) fn replace_itself(&mut self, address: ControlAddress) {
+    pub(super) fn replace_itself(&mut self, addresses: Vec<ControlAddress>) {
         self.trackers.retain(|tracker| !tracker.is_itself());
-        let peer = address.peer();
+        let peer = addresses.first().and_then(ControlAddress::peer);
         let known = self.trackers.iter_mut().find(|known| known.registry.is_none() && peer.is_some() && known.peer() == peer);
         match known {
-            Some(known) => known.moved(vec![address]),
-            None => self.add_tracker(None, vec![address]),
+            Some(known) => known.moved(addresses),
+            None => self.add_tracker(None, addresses),
         }
     }
 

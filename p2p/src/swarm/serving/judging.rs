@@ -2,12 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     time::Duration,
 };
 
 use crate::{
     moment::Moment,
-    swarm::{callback::answer_of, input::Input, link::LinkId, task::Task},
+    network::Counts,
+    swarm::{SwarmSettings, callback::answer_of, input::Input, link::LinkId, task::Task},
     wire::TopicId,
 };
 
@@ -26,10 +28,41 @@ const MOST_UNSENT_BYTES: u64 = 8 << 20;
 #[derive(Debug, Default)]
 pub(in crate::swarm) struct Judging {
     all: usize,
-    of: BTreeMap<LinkId, usize>,
+    of: BTreeMap<LinkId, Judged>,
+    /// Those of each network but this machine itself.
+    of_network: Counts,
     /// When which right is to be seen to: till it ends, to find out whether it still holds, and then to end it.
     dues: BTreeSet<(Moment, LinkId, TopicId)>,
     unsent: BTreeMap<LinkId, Unsent>,
+}
+
+/// The questions of one connection.
+#[derive(Debug)]
+struct Judged {
+    count: usize,
+    from: IpAddr,
+}
+
+/// Of what there are too many for one question more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Crowd {
+    /// Of all.
+    All,
+    /// Of those from one network.
+    Network,
+    /// Of those of one connection.
+    Connection,
+}
+
+impl Crowd {
+    /// As a metric's label.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Network => "network",
+            Self::Connection => "connection",
+        }
+    }
 }
 
 /// Metainfo that waits to be sent over a connection.
@@ -52,22 +85,35 @@ impl Unsent {
 }
 
 impl Judging {
-    /// Whether a connection may open one topic more now.
-    pub(super) fn has_room_for(&self, link: LinkId, most: usize) -> bool {
-        self.all < most && self.of.get(&link).is_none_or(|count| *count < MOST_OF_ONE)
+    /// Whether a connection from there may open one topic more now. Who is refused what it asks for is answered late, so whoever holds all
+    /// places keeps everybody out: no connection and no network has more than its part.
+    pub(super) fn room_for(&self, link: LinkId, from: IpAddr, settings: &SwarmSettings) -> Result<(), Crowd> {
+        if self.of.get(&link).is_some_and(|judged| judged.count >= MOST_OF_ONE) {
+            Err(Crowd::Connection)
+        } else if self.of_network.of(from) >= settings.most_judged_per_ip {
+            Err(Crowd::Network)
+        } else if self.all >= settings.most_judged {
+            Err(Crowd::All)
+        } else {
+            Ok(())
+        }
     }
 
-    fn begin(&mut self, link: LinkId) {
+    fn begin(&mut self, link: LinkId, from: IpAddr) {
         self.all += 1;
-        *self.of.entry(link).or_default() += 1;
+        self.of.entry(link).or_insert(Judged { count: 0, from }).count += 1;
+        if !from.to_canonical().is_loopback() {
+            self.of_network.add(from);
+        }
     }
 
     /// A question is answered, and so is who asked.
     pub(super) fn end(&mut self, link: LinkId) {
         self.all = self.all.saturating_sub(1);
-        if let Some(count) = self.of.get_mut(&link) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(judged) = self.of.get_mut(&link) {
+            judged.count -= 1;
+            self.of_network.remove(judged.from);
+            if judged.count == 0 {
                 self.of.remove(&link);
             }
         }
@@ -98,7 +144,7 @@ impl Task {
         let Some(link) = self.links.get_mut(link_id) else { return };
         let Some(theirs) = link.theirs.get_mut(&id) else { return };
         theirs.is_judged = true;
-        self.judging.begin(link_id);
+        self.judging.begin(link_id, link.peer.remote.ip());
         let (rights, inputs, peer) = (self.rights.clone(), self.inputs.clone(), link.peer.id);
         let (topic, token, patience) = (theirs.topic.clone(), theirs.token.clone(), self.settings.callback_timeout);
         tokio::spawn(async move {
@@ -200,6 +246,36 @@ fn renewal_of(until: Moment, now: Moment) -> Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_has_all_places_of_judging() {
+        let settings =
+            SwarmSettings { most_judged: 40, most_judged_per_ip: 20, ..SwarmSettings::new(([127, 0, 0, 1], 0).into()) };
+        let (mut judging, mut links) = (Judging::default(), LinkId::some());
+        let ask = |judging: &mut Judging, link: LinkId, from: &str, times: usize| {
+            let from = from.parse().unwrap();
+            let admitted = (0..times).take_while(|_| {
+                let room = judging.room_for(link, from, &settings);
+                room.is_ok().then(|| judging.begin(link, from)).is_some()
+            });
+            (admitted.count(), judging.room_for(link, from, &settings))
+        };
+        let [one, two, three, four, local] = std::array::from_fn(|_| links.next().unwrap());
+        assert_eq!(ask(&mut judging, one, "fd00::1", 30), (16, Err(Crowd::Connection)));
+        assert_eq!(ask(&mut judging, two, "fd00::2", 30), (4, Err(Crowd::Network)), "it is of the same /64");
+        assert_eq!(ask(&mut judging, three, "10.0.0.1", 10), (10, Ok(())), "others have their part");
+        assert_eq!(ask(&mut judging, local, "127.0.0.1", 15), (10, Err(Crowd::All)));
+        assert_eq!(ask(&mut judging, four, "10.0.0.2", 1), (0, Err(Crowd::All)));
+        for (link, times) in [(one, 16), (two, 4), (three, 10), (local, 10)] {
+            (0..times).for_each(|_| judging.end(link));
+        }
+        assert!(judging.all == 0 && judging.of.is_empty() && judging.of_network.is_empty());
+        // Those on this machine are no network of their own.
+        for _ in 0..2 {
+            let another = links.next().unwrap();
+            assert_eq!(ask(&mut judging, another, "127.0.0.1", 16).0, 16);
+        }
+    }
 
     #[test]
     fn metainfo_that_is_not_taken_does_not_pile_up() {

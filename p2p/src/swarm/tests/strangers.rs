@@ -14,6 +14,20 @@ async fn seeded(bed: &Bed, blob: &Blob) -> Running {
     seed
 }
 
+/// Returns when one is connected to the other.
+async fn have_met(one: &Running, other: &Running) {
+    let is_there = async || {
+        let status = one.swarm.status().await.unwrap();
+        status.peers.iter().any(|peer| peer.peer == other.swarm.peer())
+    };
+    soon(async {
+        while !is_there().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
 /// Without a token, with somebody else's, or with one that is made up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stranger_gets_nothing_and_hears_of_nobody() {
@@ -25,11 +39,16 @@ async fn a_stranger_gets_nothing_and_hears_of_nobody() {
         // It knows where the seed is, as by another way.
         let joins = vec![seed.control()];
         let stranger = bed.node(Spec { shows: Some(Shown(shows.clone())), joins, has_no_origin: true, ..Spec::default() }).await;
+        have_met(&stranger, &seed).await;
         assert!(soon(stranger.get(&blob)).await.is_err(), "{shows:?}");
         let status = stranger.swarm.status().await.unwrap();
         assert_eq!(status.peers.iter().map(|peer| peer.received_bytes).sum::<u64>(), 0);
     }
     assert_eq!(seed.swarm.status().await.unwrap().peers.iter().map(|peer| peer.sent_bytes).sum::<u64>(), 0);
+    // Who has the right, and is like them in all else, gets it.
+    let friend = bed.node(Spec { joins: vec![seed.control()], has_no_origin: true, ..Spec::default() }).await;
+    have_met(&friend, &seed).await;
+    assert_eq!(soon(friend.get(&blob)).await.unwrap().from_peers, 4);
 }
 
 /// What holds for a time ends then, and is asked for anew.

@@ -147,7 +147,7 @@ fn play(events: &[Event], settings: &TrackerSettings, seed: u64) -> Result<Vec<R
             Event::Announce { peer: number, place, said } => {
                 let record = record(*number, PLACES[*place]);
                 let announcements: Vec<_> = said.iter().map(|said| said.announcement()).collect();
-                let answers = bed.tracker.announce(&record, &announcements, bed.now, &mut bed.rng);
+                let answers = bed.tracker.announce(&record, bed.from, &announcements, bed.now, &mut bed.rng);
                 prop_assert_eq!(answers.len(), said.len());
                 if !said.is_empty() {
                     model.moves(*number, &record);

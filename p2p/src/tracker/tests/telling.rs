@@ -81,7 +81,7 @@ fn the_work_and_the_told_do_not_grow_with_the_topic() {
             bed.announce(&record(number, &format!("eu/{}/{}", number % 3, number % 60)), wanting(0, 1));
         }
         let mut rng = Counting { rng: StdRng::seed_from_u64(1), drawn: 0 };
-        let answers = bed.tracker.announce(&record(0, "eu/0/0"), &[wanting(u16::MAX, 1)], bed.now, &mut rng);
+        let answers = bed.tracker.announce(&record(0, "eu/0/0"), bed.from, &[wanting(u16::MAX, 1)], bed.now, &mut rng);
         assert_eq!(answers[0].as_ref().unwrap().peers.len(), 32);
         rng.drawn
     };
