@@ -65,6 +65,8 @@ pub struct Edge {
     pub scrubbing: Scrubbing,
     /// What whoever looks after the edge from elsewhere must show.
     pub admin_token: AdminToken,
+    /// Whether only this machine reaches it.
+    pub is_on_loopback: bool,
     /// What is told of the tracker that runs beside it, where one does.
     pub swarm_record: OnceLock<Value>,
     /// When it started.

@@ -12,6 +12,7 @@ mod error;
 pub mod events;
 mod forgetting;
 pub mod grants;
+mod here;
 mod hot;
 mod http;
 mod images;

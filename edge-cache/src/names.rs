@@ -69,6 +69,11 @@ impl Called {
         }
     }
 
+    /// Whether this host is mapped to it.
+    pub fn has_host(&self, host: &str) -> bool {
+        by_host(&[self], &normal(host)).is_some()
+    }
+
     fn is_docker(&self) -> bool {
         self.own_host == DOCKER || self.name == DOCKER || self.hosts.iter().any(|host| host == DOCKER)
     }

@@ -222,6 +222,7 @@ fn assemble(
         layers: LayerFollowers::default(),
         scrubbing: Scrubbing::default(),
         admin_token: AdminToken::new(&config.listen.admin_token),
+        is_on_loopback: config.listen.is_on_loopback(),
         swarm_record: OnceLock::new(),
         started_at: Timestamp::now(),
     })

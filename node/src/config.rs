@@ -52,7 +52,7 @@ impl Config {
 
     /// Whether only this machine reaches the mirror. A runtime shows it no credentials: what the node may hold is what it may run.
     fn is_on_loopback(&self) -> bool {
-        self.address().ip().to_canonical().is_loopback()
+        self.edge.listen.is_on_loopback()
     }
 }
 

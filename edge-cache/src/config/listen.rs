@@ -27,6 +27,11 @@ impl Default for Listen {
 longshore_service::settings!(Listen { ..common, admin_token });
 
 impl Listen {
+    /// Whether only this machine reaches it.
+    pub fn is_on_loopback(&self) -> bool {
+        self.common.address.ip().to_canonical().is_loopback()
+    }
+
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
         self.common.check(problems);
         let token = self.admin_token.reveal();
