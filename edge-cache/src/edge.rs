@@ -93,8 +93,8 @@ const MOST_BLOBS_AHEAD: usize = 128;
 const ASKED_AHEAD: usize = 4;
 
 impl Edge {
-    /// Somebody pulls this manifest: asks the upstream what its blobs are made of, so that neighbours can bring them though it goes away
-    /// meanwhile. Returns at once.
+    /// Somebody pulls this manifest: asks the upstream what its blobs are made of, so that neighbours can bring them though it
+    /// goes away meanwhile. Returns at once.
     pub fn look_ahead(&self, origin: &Origin, manifest: &Manifest) {
         if self.sources.neighbours().is_none() || manifest.was_here {
             return;
@@ -154,8 +154,8 @@ impl Upstreams {
         self.all.iter()
     }
 
-    /// What a neighbour means that has a registry by this name: the upstream that is called so; or what a request that names none means, for
-    /// this cache may be the registry that it knows. With the repository as the upstream calls it.
+    /// What a neighbour means that has a registry by this name: the upstream that is called so; or what a request that names none
+    /// means, for this cache may be the registry that it knows. With the repository as the upstream calls it.
     pub fn of_neighbour(&self, registry: &str, repository: &RepositoryName) -> Option<(Arc<Upstream>, RepositoryName)> {
         names::of_neighbour(self.all.iter(), registry, repository)
     }

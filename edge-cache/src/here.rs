@@ -5,8 +5,8 @@ use longshore_client::RegistryUrl;
 
 /// Whether every name that a request has for whom it is for, and it has one, is this machine's, and no page of the web sent it.
 ///
-/// A page in a browser on this machine may call from here, too. What it sends has an `Origin`, or, where its site's name was made to lead
-/// here ("DNS rebinding"), comes to a host by that name. HTTP/2 has the name in the URI.
+/// A page in a browser on this machine may call from here, too. What it sends has an `Origin`, or, where its site's name was made
+/// to lead here ("DNS rebinding"), comes to a host by that name. HTTP/2 has the name in the URI.
 pub fn is_for_this_machine(uri: &Uri, headers: &HeaderMap) -> bool {
     is_for_this_machine_or(uri, headers, |_| false)
 }
@@ -38,7 +38,9 @@ mod tests {
 
     #[test]
     fn a_program_on_this_machine_calls_it_by_one_of_its_names() {
-        for host in ["localhost:5200", "127.0.0.1:5200", "[::1]:5200", "127.8.8.8", "LOCALHOST", "mirror.localhost:5200", "0.0.0.0:1"] {
+        for host in
+            ["localhost:5200", "127.0.0.1:5200", "[::1]:5200", "127.8.8.8", "LOCALHOST", "mirror.localhost:5200", "0.0.0.0:1"]
+        {
             assert!(is_here("/v2/", &[(header::HOST, host)]), "{host}");
             assert!(is_here(&format!("http://{host}/v2/"), &[]), "{host}, by HTTP/2");
         }
@@ -47,7 +49,9 @@ mod tests {
     #[test]
     fn a_page_calls_it_by_its_own_name_or_says_whose_it_is() {
         let here = (header::HOST, "127.0.0.1:5200");
-        for host in ["evil.example:5200", "localhost.evil.example", "127.0.0.1.evil.example:5200", "10.0.0.1:5200", "", "a@localhost"] {
+        for host in
+            ["evil.example:5200", "localhost.evil.example", "127.0.0.1.evil.example:5200", "10.0.0.1:5200", "", "a@localhost"]
+        {
             assert!(!is_here("/v2/", &[(header::HOST, host)]), "{host}");
             assert!(!is_here("/v2/", &[here.clone(), (header::HOST, host)]), "{host} besides");
             assert!(host.is_empty() || !is_here("/v2/", &[(header::HOST, host), here.clone()]), "{host} first");

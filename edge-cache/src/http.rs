@@ -1,5 +1,5 @@
-//! The pull surface: the distribution API, as far as it reads. A request's path is parsed once into a [`Route`], and each operation is a
-//! file.
+//! The pull surface: the distribution API, as far as it reads. A request's path is parsed once into a [`Route`], and each
+//! operation is a file.
 
 mod base;
 mod blob;

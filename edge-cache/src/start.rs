@@ -228,8 +228,8 @@ fn assemble(
     })
 }
 
-/// An edge is ready while its index can be written, or nothing but a full disk keeps it from that: what it can't keep it passes on. That an
-/// upstream is away is what an edge is for.
+/// An edge is ready while its index can be written, or nothing but a full disk keeps it from that: what it can't keep it passes
+/// on. That an upstream is away is what an edge is for.
 fn readiness(edge: &Arc<Edge>, draining: CancellationToken) -> Readiness {
     let edge = edge.clone();
     Readiness::new(READINESS_TIMEOUT, draining).check("store", move || {

@@ -52,8 +52,8 @@ impl Client {
         Ok(Self { shown, is_page: false })
     }
 
-    /// Whether it may what the cache's own account may at this upstream: where that is shared, and it shows nothing to be judged by.
-    /// A page of the web may not, for the cache is reached only by who is on its machine, and the page's author is not.
+    /// Whether it may what the cache's own account may at this upstream: where that is shared, and it shows nothing to be judged
+    /// by. A page of the web may not, for the cache is reached only by who is on its machine, and the page's author is not.
     pub fn shares(&self, upstream: &Upstream) -> bool {
         self.shown.is_none() && !self.is_page && upstream.settings().shares_access
     }

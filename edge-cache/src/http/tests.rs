@@ -1,6 +1,7 @@
 //! Requests, and an upstream that answers them as it is told to.
 
 mod pages;
+mod refused;
 
 use std::{
     sync::{
@@ -52,7 +53,8 @@ impl Bed {
         let (server, folder) = (Server::start(move |head, _| reply(head)).await, tempfile::tempdir().unwrap());
         let (address, path) = (server.address, folder.path().display());
         let toml = format!(
-            "[listen]\naddress = '{listen}'\nallow_plain_http = true\nadmin_address = 'off'\n[cache]\nfolder = '{path}'\nprefetch = false\n\
+            "[listen]\naddress = '{listen}'\nallow_plain_http = true\nadmin_address = 'off'\n\
+             [cache]\nfolder = '{path}'\nprefetch = false\n\
              [[upstream]]\nurl = 'http://{address}'\n{upstream}max_attempts = 1\nfollow_events = false\n"
         );
         let App { edge, keeper, .. } = start::build(Config::parse_str(&toml).unwrap()).await.unwrap();

@@ -3,7 +3,8 @@
 use super::*;
 
 /// That of the cache's own account.
-const ACCOUNT: &str = "kind = 'other'\nusername = 'nodes'\npassword = 'right'\nshares_access = true\nhosts = ['mirror.example']\n";
+const ACCOUNT: &str =
+    "kind = 'other'\nusername = 'nodes'\npassword = 'right'\nshares_access = true\nhosts = ['mirror.example']\n";
 
 async fn bed(listen: &str) -> Bed {
     let right = basic("nodes:right");
