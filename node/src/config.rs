@@ -1,6 +1,7 @@
 //! What an operator can set: all that an edge cache has, and `[swarm]`.
 //!
-//! Names and layers are those of [`longshore_service::config`]: `zone` under `[swarm]`, `LONGSHORE_NODE__SWARM__ZONE`, or `--swarm.zone`.
+//! Names and layers are those of [`longshore_service::config`]: `zone` under `[swarm]`, `LONGSHORE_NODE__SWARM__ZONE`, or
+//! `--swarm.zone`.
 
 mod swarm;
 
@@ -19,8 +20,8 @@ pub const DAEMON: &str = "node";
 /// The port that a node's mirror has by default.
 const PORT: u16 = 5200;
 
-/// The node's whole configuration. `Default` keeps pieces in `./node`, is reached on loopback alone, and has no upstream, without which
-/// there is no node.
+/// The node's whole configuration. `Default` keeps pieces in `./node`, is reached on loopback alone, and has no upstream, without
+/// which there is no node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// What an edge cache has.
@@ -50,7 +51,8 @@ impl Config {
         self.edge.listen.address
     }
 
-    /// Whether only this machine reaches the mirror. A runtime shows it no credentials: what the node may hold is what it may run.
+    /// Whether only this machine reaches the mirror. A runtime shows it no credentials: what the node may hold is what it may
+    /// run.
     fn is_on_loopback(&self) -> bool {
         self.edge.listen.is_on_loopback()
     }
