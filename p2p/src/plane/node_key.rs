@@ -149,7 +149,10 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         for content in [b"".as_slice(), b"no key", &[8; 4096]] {
             fs::write(&path, content).unwrap();
-            assert!(matches!(NodeKey::open(&path), Err(NodeKeyError::Invalid { .. })), "{} bytes", content.len());
+            let error = NodeKey::open(&path).unwrap_err();
+            assert!(matches!(error, NodeKeyError::Invalid { .. }), "{} bytes", content.len());
+            let why = if content.is_empty() { "it is empty" } else { "it is no Ed25519 key" };
+            assert!(error.to_string().contains(why), "{error}");
         }
         assert!(matches!(NodeKey::open(&folder.path().join("no/folder")), Err(NodeKeyError::File { operation: "written", .. })));
         assert!(NodeKey::open(folder.path()).is_err(), "a folder is no key");
