@@ -70,6 +70,8 @@ pub struct Edge {
     pub scrubbing: Scrubbing,
     /// What whoever looks after the edge from elsewhere must show.
     pub admin_token: AdminToken,
+    /// Whether only this machine reaches it.
+    pub is_on_loopback: bool,
     /// What is told of the tracker that runs beside it, where one does.
     pub swarm_record: OnceLock<Value>,
     /// When it started.
@@ -96,8 +98,8 @@ const MOST_BLOBS_AHEAD: usize = 128;
 const ASKED_AHEAD: usize = 4;
 
 impl Edge {
-    /// Somebody pulls this manifest: asks the upstream what its blobs are made of, so that neighbours can bring them though it goes away
-    /// meanwhile. Returns at once.
+    /// Somebody pulls this manifest: asks the upstream what its blobs are made of, so that neighbours can bring them though it
+    /// goes away meanwhile. Returns at once.
     pub fn look_ahead(&self, origin: &Origin, manifest: &Manifest) {
         if self.sources.neighbours().is_none() || manifest.was_here {
             return;
@@ -157,8 +159,8 @@ impl Upstreams {
         self.all.iter()
     }
 
-    /// What a neighbour means that has a registry by this name: the upstream that is called so; or what a request that names none means, for
-    /// this cache may be the registry that it knows. With the repository as the upstream calls it.
+    /// What a neighbour means that has a registry by this name: the upstream that is called so; or what a request that names none
+    /// means, for this cache may be the registry that it knows. With the repository as the upstream calls it.
     pub fn of_neighbour(&self, registry: &str, repository: &RepositoryName) -> Option<(Arc<Upstream>, RepositoryName)> {
         names::of_neighbour(self.all.iter(), registry, repository)
     }

@@ -1,5 +1,5 @@
-//! The pull surface: the distribution API, as far as it reads. A request's path is parsed once into a [`Route`], and each operation is a
-//! file.
+//! The pull surface: the distribution API, as far as it reads. A request's path is parsed once into a [`Route`], and each
+//! operation is a file.
 
 mod base;
 mod blob;
@@ -27,6 +27,7 @@ use crate::{
     edge::Edge,
     error::{About, Error},
     grants::Client,
+    here::is_for_this_machine_or,
     names::{self, Meant},
     supply::VIA_A_CACHE,
     upstream::Upstream,
@@ -112,6 +113,8 @@ async fn operate(
         // What it shows is another's, who alone is to see it.
         client.shown = None;
     }
+    let is_for_here = || is_for_this_machine_or(&parts.uri, &parts.headers, |host| upstream.called().has_host(host));
+    client.is_page = edge.is_on_loopback && !is_for_here();
     *asked_of = Some((upstream.clone(), is_shown));
     let call = Arc::new(Call { parts, client, upstream });
     let purpose = Purpose::new(from, &route, repository.as_ref());

@@ -3,19 +3,23 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, header};
 use longshore_client::{FetchedManifest, ImageReference};
-use longshore_oci::{Digest, Reference, RepositoryName};
+use longshore_oci::{Digest, Reference, RepositoryName, Route};
 
 use crate::{
     Origin,
     edge::Upstreams,
-    grants::{Client, Grants, What},
+    error::Error,
+    grants::{Client, Denied, Grants, MANIFESTS, What},
     names::{self, Meant},
-    prewarm::{Image, Images, NoImage, Repository},
+    prewarm::{
+        Image, Images, NoImage, Repository,
+        advice::{Refused, advice},
+    },
     sources::Sources,
     tags::Tags,
-    upstream::{Identity, Upstream},
+    upstream::{Ask, Identity, Upstream, UpstreamError},
 };
 
 /// Those of the upstreams.
@@ -69,11 +73,36 @@ struct Place {
     sources: Arc<Sources>,
 }
 
+impl Place {
+    /// A refusal with what it means. A HEAD is refused without words, so the upstream is asked once more for them.
+    async fn explained(&self, error: Error, reference: &Reference) -> NoImage {
+        let Error::Denied(Denied::Upstream(refused)) = &error else { return error.into() };
+        let credentials = &self.upstream.settings().credentials;
+        let Some(advice) = refused.status().and_then(|status| advice(status, credentials, &self.repository, reference)) else {
+            return error.into();
+        };
+        let is_wordless = matches!(refused, UpstreamError::Refused { errors, .. } if errors.is_empty());
+        let told = if is_wordless { self.words(reference).await } else { None };
+        let answer = told.filter(|told| told.status() == refused.status()).unwrap_or_else(|| refused.clone());
+        Box::new(Refused { answer, advice })
+    }
+
+    /// What the upstream says where it refuses a manifest.
+    async fn words(&self, reference: &Reference) -> Option<UpstreamError> {
+        let mut ask = Ask::get(Route::Manifest(self.repository.clone(), reference.clone()));
+        ask.headers.insert(header::ACCEPT, HeaderValue::from_static(MANIFESTS));
+        self.upstream.ask(&Identity::Edge, ask).await.err()
+    }
+}
+
 #[async_trait]
 impl Repository for Place {
     async fn manifest(&self, reference: &Reference) -> Result<FetchedManifest, NoImage> {
-        let (digest, manifest) =
-            self.tags.fetch(&self.grants, &self.upstream, &self.repository, reference, &Identity::Edge).await?;
+        let fetched = self.tags.fetch(&self.grants, &self.upstream, &self.repository, reference, &Identity::Edge).await;
+        let (digest, manifest) = match fetched {
+            Ok(fetched) => fetched,
+            Err(error) => return Err(self.explained(error, reference).await),
+        };
         self.sources.shares_manifest(&self.grants, &self.upstream, &self.repository, &digest, reference);
         Ok(FetchedManifest { digest, media_type: manifest.media_type.to_string(), content: manifest.bytes })
     }

@@ -1,7 +1,7 @@
 //! Keeps blobs near: a piece store on disk, a hot tier in memory, and a pull surface over HTTP.
 //!
-//! A blob is pieces of 1 MiB. What is not here is asked for once, however many want it, and no byte of it is kept that was not found
-//! right. [`store`], [`blobs`] and [`source`] stand alone: a node's cache is made of them too.
+//! A blob is pieces of 1 MiB. What is not here is asked for once, however many want it, and no byte of it is kept that was not
+//! found right. [`store`], [`blobs`] and [`source`] stand alone: a node's cache is made of them too.
 
 mod app;
 pub mod blobs;
@@ -13,6 +13,7 @@ pub mod events;
 mod first_byte;
 mod forgetting;
 pub mod grants;
+mod here;
 mod hot;
 mod http;
 mod images;

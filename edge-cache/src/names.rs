@@ -1,8 +1,8 @@
 //! Which upstream a request means, and which of its repositories.
 //!
-//! The first that says so counts: the parameter `ns`, which containerd adds; the header `OCI-Namespace`; the host that the request is for;
-//! the front of the repository's name. What says nothing means the default upstream. A registry that is named and not known is refused at
-//! once, so that a client goes on to it without waiting.
+//! The first that says so counts: the parameter `ns`, which containerd adds; the header `OCI-Namespace`; the host that the
+//! request is for; the front of the repository's name. What says nothing means the default upstream. A registry that is named and
+//! not known is refused at once, so that a client goes on to it without waiting.
 
 use std::sync::Arc;
 
@@ -31,8 +31,8 @@ pub struct Meant {
     pub upstream: Arc<Upstream>,
     /// The repository, as the upstream calls it, where the request is about one.
     pub repository: Option<RepositoryName>,
-    /// Whether what the client shows is for this upstream: it is for the host that the request went to, which is the default upstream's,
-    /// and another's only where its name leads here.
+    /// Whether what the client shows is for this upstream: it is for the host that the request went to, which is the default
+    /// upstream's, and another's only where its name leads here.
     pub is_shown: bool,
 }
 
@@ -69,13 +69,18 @@ impl Called {
         }
     }
 
+    /// Whether this host is mapped to it.
+    pub fn has_host(&self, host: &str) -> bool {
+        by_host(&[self], &normal(host)).is_some()
+    }
+
     fn is_docker(&self) -> bool {
         self.own_host == DOCKER || self.name == DOCKER || self.hosts.iter().any(|host| host == DOCKER)
     }
 }
 
-/// What a request means that is about this repository, if about one. One from this machine may call a registry on a port of this machine by
-/// any of its names.
+/// What a request means that is about this repository, if about one. One from this machine may call a registry on a port of this
+/// machine by any of its names.
 pub fn meant<'u>(
     upstreams: impl Iterator<Item = &'u Arc<Upstream>>,
     parts: &Parts,

@@ -1,10 +1,11 @@
 //! Prewarming: what will be asked for is here before it is.
 //!
-//! An operation fetches images for platforms, and pins them where that is asked for ([`work`]). Who pulls a manifest has its layers
-//! fetched ahead ([`follow`]). Both go through [`Blobs`], so each piece is fetched once, whoever wants it too, and in the gaps that clients
-//! leave. An operation waits for an upstream that is away for a while ([`patience`]). Operations are of this process and end with it; the
-//! pins of what has come outlast it.
+//! An operation fetches images for platforms, and pins them where that is asked for ([`work`]). Who pulls a manifest has its
+//! layers fetched ahead ([`follow`]). Both go through [`Blobs`], so each piece is fetched once, whoever wants it too, and in the
+//! gaps that clients leave. An operation waits for an upstream that is away for a while ([`patience`]). Operations are of this
+//! process and end with it; the pins of what has come outlast it.
 
+pub(crate) mod advice;
 pub mod api;
 mod contents;
 mod events;
@@ -21,7 +22,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use longshore_oci::Digest;
@@ -65,6 +66,8 @@ pub struct PrewarmSettings {
     pub blobs_each: usize,
     /// How many of them are fetched at once.
     pub blobs_at_once: usize,
+    /// How long an image without a deadline is waited for in all, from when its upstream first failed, while nothing of it comes.
+    pub patience: Duration,
     /// How many may follow operations as events.
     pub most_watchers: usize,
     /// How such fetching keeps out of the way of clients: operations together, and beside them all that follows pulls.
@@ -82,6 +85,7 @@ impl Default for PrewarmSettings {
             images_at_once: 4,
             blobs_each: 20_000,
             blobs_at_once: 3,
+            patience: patience::IN_ALL,
             most_watchers: 64,
             background: BackgroundSettings::default(),
         }

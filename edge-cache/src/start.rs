@@ -223,13 +223,14 @@ fn assemble(
         layers: LayerFollowers::default(),
         scrubbing: Scrubbing::default(),
         admin_token: AdminToken::new(&config.listen.admin_token),
+        is_on_loopback: config.listen.is_on_loopback(),
         swarm_record: OnceLock::new(),
         started_at: Timestamp::now(),
     })
 }
 
-/// An edge is ready while its index can be written, or nothing but a full disk keeps it from that: what it can't keep it passes on. That an
-/// upstream is away is what an edge is for.
+/// An edge is ready while its index can be written, or nothing but a full disk keeps it from that: what it can't keep it passes
+/// on. That an upstream is away is what an edge is for.
 fn readiness(edge: &Arc<Edge>, draining: CancellationToken) -> Readiness {
     let edge = edge.clone();
     Readiness::new(READINESS_TIMEOUT, draining).check("store", move || {

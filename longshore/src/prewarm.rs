@@ -8,8 +8,9 @@ use std::io::stdout;
 
 use clap::Args;
 use jiff::Timestamp;
-use longshore_client::{ClientError, NewPrewarm, Operation, OperationState};
-use longshore_service::config::Duration as Period;
+use longshore_client::{ClientError, ImageReference, NewPrewarm, Operation, OperationState};
+use longshore_edge_cache::prewarm::WantedPlatform;
+use longshore_service::{config::Duration as Period, error_text::with_sources};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -99,6 +100,14 @@ impl WishArguments {
     /// As it is sent.
     pub fn wish(&self) -> Result<NewPrewarm, Failure> {
         let now = Timestamp::now();
+        for image in &self.images {
+            let parsed = ImageReference::parse(image, true);
+            parsed.map_err(|error| Failure::Usage(format!("{image:?} is no image: {}", with_sources(&error))))?;
+        }
+        for platform in &self.platforms {
+            let parsed = platform.parse::<WantedPlatform>();
+            parsed.map_err(|error| Failure::Usage(format!("--platform: {error}")))?;
+        }
         let deadline = self.deadline.map(|period| {
             let end = i64::try_from(period.as_milliseconds()).ok().and_then(|length| now.as_millisecond().checked_add(length));
             let end = end.and_then(|millisecond| Timestamp::from_millisecond(millisecond).ok());
@@ -155,6 +164,19 @@ mod tests {
         assert!(failure.contains("the edge goes on"), "{failure}");
         let how = "\n  longshore prewarm --cancel op_1 --at edge.example --plain-http --ca-file ca.pem";
         assert!(failure.ends_with(how), "{failure}");
+    }
+
+    #[test]
+    fn what_is_no_image_or_no_platform_is_a_mistake_in_arguments() {
+        let wish = |image: &str, platforms: &[&str]| {
+            WishArguments::of(vec![image.to_owned()], platforms.iter().map(|&one| one.to_owned()).collect()).wish()
+        };
+        assert!(wish("localhost:5000/team/app:v1", &["linux/amd64", "linux/arm/v7"]).is_ok() && wish("alpine", &[]).is_ok());
+        for image in ["", "x@sha256:c2e5", "a b", "UPPER", "a:"] {
+            let failure = wish(image, &[]).expect_err("no image");
+            assert!(matches!(&failure, Failure::Usage(why) if why.contains("is no image")), "{image}: {failure}");
+        }
+        assert!(matches!(wish("alpine", &["bogus"]), Err(Failure::Usage(why)) if why.contains("bogus")));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use longshore_p2p::{
     wire::Token,
 };
 use longshore_registry::Peers;
-use longshore_service::metrics::Metrics;
+use longshore_service::{metrics::Metrics, private_files};
 use serde_json::Value;
 
 pub use settings::{Tracked, Tracker};
@@ -92,7 +92,7 @@ async fn start(
     let opening = path.clone();
     let key = tokio::task::spawn_blocking(move || {
         if let Some(folder) = opening.parent() {
-            std::fs::create_dir_all(folder)
+            private_files::make_folder(folder)
                 .map_err(|error| Failure::because("the folder of the tracker's key can't be made", &error))?;
         }
         let unread = |error| Failure::because(&format!("the tracker's key in {} can't be had", opening.display()), &error);

@@ -1,6 +1,7 @@
 //! What an operator can set: all that an edge cache has, `[swarm]`, `[containerd]`, and a `[[mirror]]` for each runtime that is told of the node.
 //!
-//! Names and layers are those of [`longshore_service::config`]: `zone` under `[swarm]`, `LONGSHORE_NODE__SWARM__ZONE`, or `--swarm.zone`.
+//! Names and layers are those of [`longshore_service::config`]: `zone` under `[swarm]`, `LONGSHORE_NODE__SWARM__ZONE`, or
+//! `--swarm.zone`.
 
 mod containerd;
 mod mirror;
@@ -25,8 +26,8 @@ const PORT: u16 = 5200;
 /// How long a runtime waits for a first byte by default, until it is to ask the registry itself.
 const FIRST_BYTE_SECONDS: u64 = 5;
 
-/// The node's whole configuration. `Default` keeps pieces in `./node`, is reached on loopback alone, and has no upstream, without which
-/// there is no node.
+/// The node's whole configuration. `Default` keeps pieces in `./node`, is reached on loopback alone, and has no upstream, without
+/// which there is no node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// What an edge cache has.
@@ -61,9 +62,10 @@ impl Config {
         self.edge.listen.address
     }
 
-    /// Whether only this machine reaches the mirror. A runtime shows it no credentials: what the node may hold is what it may run.
+    /// Whether only this machine reaches the mirror. A runtime shows it no credentials: what the node may hold is what it may
+    /// run.
     fn is_on_loopback(&self) -> bool {
-        self.address().ip().to_canonical().is_loopback()
+        self.edge.listen.is_on_loopback()
     }
 }
 

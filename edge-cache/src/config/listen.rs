@@ -12,9 +12,9 @@ const LEAST_TOKEN: usize = 20;
 pub struct Listen {
     /// What every daemon's has.
     pub common: config::Listen,
-    /// What whoever looks after the edge sends as `Authorization: Bearer …`, from its own machine too, 20 characters or more. Without one
-    /// the edge is looked after from its own machine alone; a proxy there that does not say for whom it asks could be anybody, so behind
-    /// one set it.
+    /// What whoever looks after the edge sends as `Authorization: Bearer …`, from its own machine too, 20 characters or more.
+    /// Without one the edge is looked after from its own machine alone; a proxy there that does not say for whom it asks could be
+    /// anybody, so behind one set it.
     pub admin_token: Secret,
 }
 
@@ -27,6 +27,11 @@ impl Default for Listen {
 longshore_service::settings!(Listen { ..common, admin_token });
 
 impl Listen {
+    /// Whether only this machine reaches it.
+    pub fn is_on_loopback(&self) -> bool {
+        self.common.address.ip().to_canonical().is_loopback()
+    }
+
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
         self.common.check(problems);
         let token = self.admin_token.reveal();

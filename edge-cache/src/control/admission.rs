@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, Uri, header};
-use longshore_client::RegistryUrl;
 use longshore_service::config::Secret;
 
 use super::refusal::Refusal;
+use crate::here::is_for_this_machine;
 
 /// What shows that a request comes from further away than its connection: a proxy on this machine adds them.
 const FORWARDED: [HeaderName; 3] = [header::FORWARDED, header::VIA, HeaderName::from_static("x-real-ip")];
@@ -43,24 +43,10 @@ pub fn admit(token: &AdminToken, client: IpAddr, uri: &Uri, headers: &HeaderMap)
     }
 }
 
-/// Whether a request is from this machine and from nowhere behind it.
-///
-/// A page in a browser on this machine may call from here too; what it sends has an `Origin`, or comes to a host by another name than
-/// this machine's.
+/// Whether a request is from this machine, from nowhere behind it, and no page's.
 fn is_of_this_machine(client: IpAddr, uri: &Uri, headers: &HeaderMap) -> bool {
     let is_forwarded = |name: &HeaderName| FORWARDED.contains(name) || name.as_str().starts_with(FORWARDED_PREFIX);
-    client.to_canonical().is_loopback()
-        && !headers.contains_key(header::ORIGIN)
-        && !headers.keys().any(is_forwarded)
-        && is_for_this_machine(uri, headers)
-}
-
-/// Whether every name that a request has for whom it is for, and it has one, is this machine's: HTTP/2 has it in the URI.
-fn is_for_this_machine(uri: &Uri, headers: &HeaderMap) -> bool {
-    let authority = uri.authority().map(|authority| Some(authority.as_str()));
-    let mut hosts = authority.into_iter().chain(headers.get_all(header::HOST).iter().map(|host| host.to_str().ok())).peekable();
-    let is_here = |host: Option<&str>| host.is_some_and(|host| RegistryUrl::parse(host, true).is_ok_and(|url| url.is_loopback()));
-    hosts.peek().is_some() && hosts.all(is_here)
+    client.to_canonical().is_loopback() && !headers.keys().any(is_forwarded) && is_for_this_machine(uri, headers)
 }
 
 fn bearer(value: &str) -> Option<&str> {

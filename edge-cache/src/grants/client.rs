@@ -13,6 +13,8 @@ use crate::upstream::Upstream;
 pub struct Client {
     /// What it shows.
     pub shown: Option<Shown>,
+    /// Whether it may be a page of the web in a browser on the cache's machine, with which no account is shared.
+    pub is_page: bool,
 }
 
 /// An `Authorization` header.
@@ -46,12 +48,14 @@ impl Client {
         if values.next().is_some() {
             return Err(SeveralCredentials);
         }
-        Ok(Self { shown: first.filter(|value| !value.as_bytes().trim_ascii().is_empty()).map(Shown::of) })
+        let shown = first.filter(|value| !value.as_bytes().trim_ascii().is_empty()).map(Shown::of);
+        Ok(Self { shown, is_page: false })
     }
 
-    /// Whether it may what the cache's own account may at this upstream: where that is shared, and it shows nothing to be judged by.
+    /// Whether it may what the cache's own account may at this upstream: where that is shared, and it shows nothing to be judged
+    /// by. A page of the web may not, for the cache is reached only by who is on its machine, and the page's author is not.
     pub fn shares(&self, upstream: &Upstream) -> bool {
-        self.shown.is_none() && upstream.settings().shares_access
+        self.shown.is_none() && !self.is_page && upstream.settings().shares_access
     }
 }
 

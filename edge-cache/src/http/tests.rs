@@ -1,5 +1,8 @@
 //! Requests, and an upstream that answers them as it is told to.
 
+mod pages;
+mod refused;
+
 use std::{
     sync::{
         Mutex,
@@ -42,11 +45,17 @@ struct Bed {
 
 impl Bed {
     async fn start(kind: &str, reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        Self::with("127.0.0.1:0", &format!("kind = '{kind}'\n"), reply).await
+    }
+
+    /// One that listens there, with these settings of its upstream.
+    async fn with(listen: &str, upstream: &str, reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let (server, folder) = (Server::start(move |head, _| reply(head)).await, tempfile::tempdir().unwrap());
         let (address, path) = (server.address, folder.path().display());
         let toml = format!(
-            "[listen]\naddress = '127.0.0.1:0'\nadmin_address = 'off'\n[cache]\nfolder = '{path}'\nprefetch = false\n\
-             [[upstream]]\nurl = 'http://{address}'\nkind = '{kind}'\nmax_attempts = 1\nfollow_events = false\n"
+            "[listen]\naddress = '{listen}'\nallow_plain_http = true\nadmin_address = 'off'\n\
+             [cache]\nfolder = '{path}'\nprefetch = false\n\
+             [[upstream]]\nurl = 'http://{address}'\n{upstream}max_attempts = 1\nfollow_events = false\n"
         );
         let App { edge, keeper, .. } = start::build(Config::parse_str(&toml).unwrap()).await.unwrap();
         tokio::spawn(keeper.run(edge.stopping.clone()));

@@ -46,9 +46,14 @@ pub enum State {
 pub enum Stop {
     /// Somebody wants it to.
     Cancelled,
+    /// The cache is being stopped.
+    Stopping,
     /// It took too long.
     Deadline,
 }
+
+/// What is told of one that ended as the cache did.
+const STOPPED: &str = "what fetches it was stopped; what has come is kept, and whoever asks again goes on from there";
 
 /// A prewarming.
 pub struct Operation {
@@ -58,6 +63,8 @@ pub struct Operation {
     live: Mutex<Live>,
     changed: watch::Sender<()>,
     cancelled: CancellationToken,
+    /// Cancelled when the cache is stopped.
+    stopping: CancellationToken,
 }
 
 impl Operation {
@@ -67,7 +74,8 @@ impl Operation {
         let images = vec![waiting; wish.images.len()];
         let live = Mutex::new(Live::Running { images, blobs: HashMap::new() });
         let (changed, _) = watch::channel(());
-        Self { id: format!("op_{}", Uuid::now_v7()), wish, created_at, live, changed, cancelled: until.child_token() }
+        let (id, cancelled, stopping) = (format!("op_{}", Uuid::now_v7()), until.child_token(), until.clone());
+        Self { id, wish, created_at, live, changed, cancelled, stopping }
     }
 
     /// `op_` and a UUID of version 7.
@@ -108,7 +116,7 @@ impl Operation {
             }
         };
         tokio::select! {
-            () = self.cancelled.cancelled() => Stop::Cancelled,
+            () = self.cancelled.cancelled() => if self.stopping.is_cancelled() { Stop::Stopping } else { Stop::Cancelled },
             () = deadline => Stop::Deadline,
         }
     }
@@ -190,7 +198,7 @@ impl Operation {
         let mut live = self.live();
         let Live::Running { images, blobs } = &mut *live else { return State::Cancelled };
         let unfinished = match stop {
-            Some(Stop::Cancelled) => State::Cancelled,
+            Some(Stop::Cancelled | Stop::Stopping) => State::Cancelled,
             Some(Stop::Deadline) | None => State::Failed,
         };
         let past_deadline = self.past_deadline(images);
@@ -202,12 +210,13 @@ impl Operation {
         view.ended_at = Some(now);
         view.state = match stop {
             _ if images.iter().all(|image| image.state == State::Done) => State::Done,
-            Some(Stop::Cancelled) => State::Cancelled,
+            Some(Stop::Cancelled | Stop::Stopping) => State::Cancelled,
             Some(Stop::Deadline) | None => State::Failed,
         };
         if view.state != State::Done {
             view.error = match stop {
                 Some(Stop::Cancelled) => Some("it was cancelled".to_owned()),
+                Some(Stop::Stopping) => Some(STOPPED.to_owned()),
                 Some(Stop::Deadline) => Some(past_deadline),
                 None => None,
             };

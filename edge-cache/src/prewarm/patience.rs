@@ -1,12 +1,16 @@
 //! Waiting for an upstream that can't be asked just now.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
+
+use tokio::time::Instant;
 
 use crate::upstream::UpstreamError;
 
-/// How long an operation without a deadline waits in all while nothing comes of it: longer than a registry takes to start anew, and than
-/// one that failed is left alone for. Whoever gave no deadline is told then.
-const IN_ALL: Duration = Duration::from_mins(1);
+/// How long an image without a deadline is waited for in all while nothing of it comes: longer than a registry takes to start
+/// anew, and than one that failed is left alone for. Whoever gave no deadline is told then.
+pub const IN_ALL: Duration = Duration::from_mins(1);
+/// How often it is looked whether something has come.
+const TICK: Duration = Duration::from_secs(1);
 /// How long it waits at first; twice as long each further time.
 const LEAST: Duration = Duration::from_secs(1);
 /// The longest wait that nobody asked for.
@@ -14,8 +18,9 @@ const MOST: Duration = Duration::from_secs(15);
 /// The longest wait that an upstream is heeded for: it may be back sooner than it said.
 const MOST_ASKED: Duration = Duration::from_mins(1);
 
-/// How long it is still waited.
-#[derive(Clone, Debug)]
+/// How long it is still waited. From the first failure on all time counts in which nothing comes, be it of waiting or of trying
+/// again.
+#[derive(Debug)]
 pub struct Patience {
     tries: u32,
     /// How much is left of it; `None` where a deadline ends it.
@@ -23,9 +28,39 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// All of it.
-    pub fn new(has_deadline: bool) -> Self {
-        Self { tries: 0, left: (!has_deadline).then_some(IN_ALL) }
+    /// So much in all; `None` where a deadline ends it.
+    pub fn new(in_all: Option<Duration>) -> Self {
+        Self { tries: 0, left: in_all }
+    }
+
+    /// How much is left, once something has failed and unless a deadline ends it.
+    pub fn left(&self) -> Option<Duration> {
+        self.left.filter(|_| self.tries > 0)
+    }
+
+    /// Nothing has come for so long.
+    pub fn spend(&mut self, time: Duration) {
+        self.left = self.left.map(|left| left.saturating_sub(time));
+    }
+
+    /// Does work for as long as there is patience, or something comes: `here` is how much has. `None` where that was not enough.
+    pub async fn try_out<T>(&mut self, here: impl Fn() -> u64, work: impl Future<Output = T>) -> Option<T> {
+        let (mut work, mut before) = (pin!(work), here());
+        while let Some(left) = self.left() {
+            let begun = Instant::now();
+            let done = tokio::time::timeout(left.min(TICK), &mut work).await;
+            let now = here();
+            if now <= before {
+                self.spend(begun.elapsed());
+            }
+            before = now;
+            match done {
+                Ok(done) => return Some(done),
+                Err(_) if self.left() == Some(Duration::ZERO) => return None,
+                Err(_) => {}
+            }
+        }
+        Some(work.await)
     }
 
     /// How long to wait before what failed so is tried again; `None` where it has failed.
@@ -35,16 +70,16 @@ impl Patience {
         }
         let doubled = LEAST.saturating_mul(1_u32.checked_shl(self.tries).unwrap_or(u32::MAX)).min(MOST);
         let wait = doubled.max(error.retry_after().unwrap_or_default().min(MOST_ASKED));
-        if let Some(left) = &mut self.left {
-            *left = left.checked_sub(wait)?;
+        if self.left.is_some_and(|left| left < wait) {
+            return None;
         }
         self.tries = self.tries.saturating_add(1);
         Some(wait)
     }
 }
 
-/// Whether the upstream is away, or wants to be left alone. What it refuses, or does not have, it will not have in a moment either; nor
-/// will it be trusted then where its certificate is not.
+/// Whether the upstream is away, or wants to be left alone. What it refuses, or does not have, it will not have in a moment
+/// either; nor will it be trusted then where its certificate is not.
 fn is_for_now(error: &UpstreamError) -> bool {
     match error {
         UpstreamError::Unreachable { .. } => error.is_passing(),
@@ -55,6 +90,8 @@ fn is_for_now(error: &UpstreamError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use http::StatusCode;
     use longshore_client::{ClientError, Fault, RegistryUrl};
 
@@ -68,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_may_be_over_in_a_moment_is_waited_for() {
-        let waits = |error: &UpstreamError| Patience::new(false).wait(error).is_some();
+        let waits = |error: &UpstreamError| Patience::new(Some(IN_ALL)).wait(error).is_some();
         for status in [429, 500, 502, 503] {
             assert!(waits(&refused(status, None)), "{status}");
         }
@@ -88,8 +125,8 @@ mod tests {
             let source = Box::new(reqwest::Client::builder().user_agent("\n").build().unwrap_err());
             let registry = RegistryUrl::parse("https://up.example", false).unwrap();
             let (upstream, reason) = ("up".into(), fault.to_string());
-            let source = ClientError::Unreachable { registry, fault, source }.into();
-            Patience::new(true).wait(&UpstreamError::Unreachable { upstream, reason, source }).is_some()
+            let source = Arc::new(ClientError::Unreachable { registry, fault, source });
+            Patience::new(None).wait(&UpstreamError::Unreachable { upstream, reason, cause: source }).is_some()
         };
         let why = || "why".to_owned();
         for fault in [Fault::ConnectionRefused, Fault::TimedOut, Fault::UnknownHost, Fault::Broken(why())] {
@@ -103,17 +140,53 @@ mod tests {
 
     #[test]
     fn without_a_deadline_it_has_an_end() {
-        let (mut patience, away) = (Patience::new(false), refused(503, None));
-        let waits: Vec<_> = std::iter::from_fn(|| patience.wait(&away)).map(|wait| wait.as_secs()).collect();
+        let (mut patience, away) = (Patience::new(Some(IN_ALL)), refused(503, None));
+        let mut next = |error: &UpstreamError| patience.wait(error).inspect(|wait| patience.spend(*wait));
+        let waits: Vec<_> = std::iter::from_fn(|| next(&away)).map(|wait| wait.as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 15, 15, 15]);
         let long = refused(503, Some(Duration::from_secs(50)));
-        let mut patience = Patience::new(false);
-        assert_eq!((patience.wait(&long), patience.wait(&long)), (Some(Duration::from_secs(50)), None));
+        let mut patience = Patience::new(Some(IN_ALL));
+        let waited = patience.wait(&long).unwrap();
+        patience.spend(waited);
+        assert_eq!((waited.as_secs(), patience.wait(&long)), (50, None));
+    }
+
+    /// One of which this much is left after a first failure.
+    fn with_left(left: Duration) -> Patience {
+        let mut patience = Patience::new(Some(LEAST + left));
+        let wait = patience.wait(&refused(503, None)).unwrap();
+        patience.spend(wait);
+        patience
+    }
+
+    #[tokio::test]
+    async fn the_time_of_trying_again_counts_while_nothing_comes() {
+        let mut fresh = Patience::new(Some(Duration::ZERO));
+        assert_eq!(fresh.try_out(|| 0, async { 7 }).await, Some(7), "nothing had failed before");
+        let (mut patience, begun) = (with_left(Duration::from_millis(300)), Instant::now());
+        let slow = tokio::time::sleep(Duration::from_millis(100));
+        assert!(patience.try_out(|| 5, slow).await.is_some());
+        assert!(patience.left().unwrap() <= Duration::from_millis(200), "{patience:?}");
+        assert!(patience.try_out(|| 5, std::future::pending::<()>()).await.is_none());
+        assert!(begun.elapsed() >= Duration::from_millis(300) && begun.elapsed() < Duration::from_secs(10));
+        assert!(patience.try_out(|| 5, std::future::pending::<()>()).await.is_none(), "nor is it begun anew");
+        assert_eq!(patience.wait(&refused(503, None)), None);
+    }
+
+    #[tokio::test]
+    async fn what_comes_on_is_not_cut_off() {
+        let (mut patience, begun) = (with_left(Duration::from_millis(200)), Instant::now());
+        let comes = || u64::try_from(begun.elapsed().as_millis()).unwrap();
+        assert!(patience.try_out(comes, tokio::time::sleep(Duration::from_millis(900))).await.is_some());
+        assert_eq!(patience.left(), Some(Duration::from_millis(200)));
+        let mut of_a_deadline = Patience::new(None);
+        of_a_deadline.wait(&refused(503, None)).unwrap();
+        assert!(of_a_deadline.try_out(|| 0, async {}).await.is_some() && of_a_deadline.left().is_none());
     }
 
     #[test]
     fn with_a_deadline_that_is_its_end() {
-        let (mut patience, away) = (Patience::new(true), refused(503, None));
+        let (mut patience, away) = (Patience::new(None), refused(503, None));
         let waits: Vec<_> = (0..100).filter_map(|_| patience.wait(&away)).collect();
         assert!(waits.len() == 100 && waits[40..].iter().all(|wait| *wait == MOST));
         assert_eq!(patience.wait(&refused(503, Some(Duration::from_hours(1)))), Some(MOST_ASKED));

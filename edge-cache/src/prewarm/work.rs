@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use longshore_oci::Digest;
 use longshore_service::error_text::with_sources;
-use tokio::sync::SemaphorePermit;
+use tokio::{sync::SemaphorePermit, time::Instant};
 
 use super::{
     Shared,
@@ -80,8 +80,8 @@ impl NotThere {
     }
 }
 
-/// Does all of it. However it ends, nothing of an image that did not come stays pinned. All images are begun at once, and those that
-/// have a turn are fetched: one that waits for its upstream keeps no other from its turn.
+/// Does all of it. However it ends, nothing of an image that did not come stays pinned. All images are begun at once, and those
+/// that have a turn are fetched: one that waits for its upstream keeps no other from its turn.
 pub async fn run(shared: Arc<Shared>, operation: Arc<Operation>) {
     shared.metrics.running.inc();
     let images = stream::iter(0..operation.wish().images.len()).map(|image| one(&shared, &operation, image));
@@ -122,15 +122,17 @@ async fn one(shared: &Shared, operation: &Operation, image: usize) -> Option<Sto
 
 async fn fetch(shared: &Shared, operation: &Operation, image: usize, taken: &mut Vec<Part>) -> Result<(), NotThere> {
     let (wish, name) = (operation.wish(), &operation.wish().images[image]);
-    let all_patience = Patience::new(wish.deadline.is_some());
+    let mut patience = Patience::new(wish.deadline.is_none().then_some(shared.settings.patience));
+    let mut failed = None;
     let mut turn = shared.images_at_once.acquire().await.ok();
     operation.resolving(image);
     let found = shared.images.find(name).map_err(NotThere::Name)?;
-    let mut patience = all_patience.clone();
     let contents = loop {
-        match Contents::of(&found, &wish.platforms, shared.settings.blobs_each).await {
-            Ok(contents) => break contents,
-            Err(error) => wait(shared, (operation, image), error.into(), &mut patience, &mut turn).await?,
+        let reading = Contents::of(&found, &wish.platforms, shared.settings.blobs_each);
+        match patience.try_out(|| 0, reading).await {
+            Some(Ok(contents)) => break contents,
+            Some(Err(error)) => wait(shared, (operation, image), error.into(), &mut failed, &mut patience, &mut turn).await?,
+            None => return Err(failed.expect("patience is spent from the first failure on")),
         }
     };
     let here = |(digest, size_bytes): &(Digest, u64)| {
@@ -145,34 +147,41 @@ async fn fetch(shared: &Shared, operation: &Operation, image: usize, taken: &mut
         let lease = Lease { reason: operation.id().to_owned(), image: name.clone(), expires_at };
         shared.leases.take(&shared.store, &lease, contents.all(), taken).await?;
     }
-    let mut most_here = pieces_here(shared, &contents);
-    let mut patience = all_patience.clone();
-    while let Err(error) = fetch_contents(shared, operation, contents.clone(), &found).await {
-        let here = pieces_here(shared, &contents);
-        if here > most_here {
-            (most_here, patience) = (here, all_patience.clone());
+    loop {
+        let fetching = fetch_contents(shared, operation, contents.clone(), &found);
+        match patience.try_out(|| pieces_here(shared, &contents), fetching).await {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) => wait(shared, (operation, image), error, &mut failed, &mut patience, &mut turn).await?,
+            None => return Err(failed.expect("patience is spent from the first failure on")),
         }
-        wait(shared, (operation, image), error, &mut patience, &mut turn).await?;
     }
-    Ok(())
 }
 
-/// Waits until what failed may be tried again; an error where that is no use. Why is told of the image meanwhile. Who stops the operation
-/// ends it.
+/// Waits until what failed may be tried again; an error where that is no use. Why is told of the image meanwhile, and is `last`
+/// for the next time: that an upstream is left alone says less than what it failed with. Who stops the operation ends it.
 async fn wait<'a>(
     shared: &'a Shared,
     (operation, image): (&Operation, usize),
     failed: NotThere,
+    last: &mut Option<NotThere>,
     patience: &mut Patience,
     turn: &mut Turn<'a>,
 ) -> Result<(), NotThere> {
-    let Some(wait) = failed.upstream().and_then(|error| patience.wait(error)) else { return Err(failed) };
-    let (error, wait_seconds) = (with_sources(&failed), wait.as_secs());
+    let wait = failed.upstream().and_then(|error| patience.wait(error));
+    let is_left_alone = matches!(failed.upstream(), Some(UpstreamError::Paused { .. }));
+    let why = match last.take() {
+        Some(before) if is_left_alone => last.insert(before),
+        _ => last.insert(failed),
+    };
+    let Some(wait) = wait else { return Err(last.take().expect("it was put there")) };
+    let (error, wait_seconds) = (with_sources(why), wait.as_secs());
     tracing::info!(operation = operation.id(), error, wait_seconds, "a prewarming waits for its upstream");
     operation.waits(image, error);
+    let begun = Instant::now();
     *turn = None;
     tokio::time::sleep(wait).await;
     *turn = shared.images_at_once.acquire().await.ok();
+    patience.spend(begun.elapsed());
     operation.goes_on(image);
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashSet,
-    fs::File,
     io, mem,
     sync::{Arc, Weak},
 };
@@ -119,13 +118,14 @@ impl Shared {
             if unsynced.is_empty() {
                 return;
             }
-            let path = self.folder.blob(entry.digest());
-            match File::open(&path).and_then(|file| file.sync_data()).and_then(|()| self.sync_name(entry)) {
+            match self.folder.open_to_read(entry.digest()).and_then(|file| file.sync_data()).and_then(|()| self.sync_name(entry))
+            {
                 Ok(()) => return,
                 Err(error) => (unsynced, error),
             }
         };
-        // What the system could not write it does not try again, and it tells once: what was written meanwhile may be lost as well.
+        // What the system could not write it does not try again, and it tells once: what was written meanwhile may be lost as
+        // well.
         entry.alone(|| {
             unsynced.append(&mut entry.take_unsynced());
             entry.give_up(self, &unsynced);

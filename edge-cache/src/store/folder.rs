@@ -1,3 +1,5 @@
+pub(super) mod plain;
+
 use std::{
     ffi::OsStr,
     fs::{self, File, TryLockError},
@@ -8,6 +10,7 @@ use std::{
 };
 
 use longshore_oci::{Algorithm, Digest};
+use longshore_service::private_files;
 use rustix::fs::{FallocateFlags, fallocate};
 
 use super::error::StoreError;
@@ -30,20 +33,20 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes it if need be, locks it, and removes what was on its way when an earlier process ended.
     pub(super) fn open(root: &Path) -> Result<Self, StoreError> {
-        fs::create_dir_all(root).map_err(StoreError::file("create the folder", root))?;
+        private_files::make_folder(root).map_err(StoreError::file("create the folder", root))?;
         let root = fs::canonicalize(root).map_err(StoreError::file("resolve the folder", root))?;
         let lock = lock(&root)?;
         let incoming = root.join(INCOMING);
-        if incoming.exists() {
-            fs::remove_dir_all(&incoming).map_err(StoreError::file("empty the folder", &incoming))?;
-        }
+        plain::remove(&incoming).map_err(StoreError::file("empty the folder", &incoming))?;
         let of_algorithm = |algorithm: Algorithm| root.join(BLOBS).join(algorithm.name());
         for folder in [incoming, of_algorithm(Algorithm::Sha256), of_algorithm(Algorithm::Sha512)] {
-            fs::create_dir_all(&folder).map_err(StoreError::file("create the folder", &folder))?;
+            private_files::make_folders(&folder).map_err(StoreError::file("create the folder", &folder))?;
         }
         for folder in [root.join(BLOBS), root.clone()].iter().map(PathBuf::as_path).chain(root.parent()) {
             sync(folder).map_err(StoreError::file("sync the folder", folder))?;
         }
+        let (blobs, index) = (root.join(BLOBS), root.join(INDEX));
+        private_files::tell_open(&root, [blobs.as_path(), index.as_path()]);
         Ok(Self { root, next_incoming: AtomicU64::new(0), _lock: lock })
     }
 
@@ -63,10 +66,20 @@ impl Folder {
         self.root.join(BLOBS).join(digest.algorithm().name()).join(&hex[..2]).join(hex)
     }
 
+    /// A blob's file, to be read. What is no plain file is none: [`plain::is_not_plain`].
+    pub(super) fn open_to_read(&self, digest: &Digest) -> io::Result<File> {
+        plain::open(&self.blob(digest), |options| options.read(true))
+    }
+
+    /// How long a blob's file is, in bytes; `None` where there is none.
+    pub(super) fn length(&self, digest: &Digest) -> Option<u64> {
+        plain::length(&self.blob(digest))
+    }
+
     /// A blob's file, made where it is not there; `before_made` is called before it is.
     pub(super) fn open_to_write(&self, digest: &Digest, before_made: impl FnOnce()) -> io::Result<File> {
         let path = self.blob(digest);
-        let open = |is_made| File::options().create(is_made).truncate(false).read(true).write(true).open(&path);
+        let open = |is_made| plain::open(&path, |options| options.create(is_made).truncate(false).read(true).write(true));
         let is_missing = |opened: &io::Result<File>| opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         let mut opened = open(false);
         if is_missing(&opened) {
@@ -82,7 +95,7 @@ impl Folder {
 
     /// Makes a hole in a blob's file, which is given back to the disk and reads as zeros, where the file system can.
     pub(super) fn punch(&self, digest: &Digest, bytes: &Range<u64>) -> io::Result<()> {
-        let file = File::options().write(true).open(self.blob(digest))?;
+        let file = plain::open(&self.blob(digest), |options| options.write(true))?;
         fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, bytes.start, bytes.end - bytes.start)?;
         Ok(())
     }
@@ -91,7 +104,7 @@ impl Folder {
     pub(super) fn open_incoming(&self) -> io::Result<(PathBuf, File)> {
         let number = self.next_incoming.fetch_add(1, Ordering::Relaxed);
         let path = self.root.join(INCOMING).join(number.to_string());
-        let file = File::options().create_new(true).read(true).write(true).open(&path)?;
+        let file = plain::open(&path, |options| options.create_new(true).read(true).write(true))?;
         Ok((path, file))
     }
 
@@ -101,6 +114,10 @@ impl Folder {
         match fs::rename(incoming, &path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 make_folder_of(&path)?;
+                fs::rename(incoming, &path)
+            }
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                plain::remove(&path)?;
                 fs::rename(incoming, &path)
             }
             renamed => renamed,
@@ -117,26 +134,27 @@ impl Folder {
         self.blob(digest).parent().map_or(Ok(()), sync)
     }
 
-    /// Removes a blob's file, if there is one.
+    /// Removes what lies in a blob's place, if there is something.
     pub(super) fn remove(&self, digest: &Digest) -> io::Result<()> {
-        match fs::remove_file(self.blob(digest)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        plain::remove(&self.blob(digest))
     }
 
-    /// Removes the files of all blobs but those to keep; how many.
+    /// Removes all that lies among the blobs but the files of those to keep; how many. What can't be removed stays, and is told.
     pub(super) fn drop_strays(&self, is_kept: impl Fn(&Digest) -> bool) -> Result<usize, StoreError> {
         let mut dropped = 0;
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
-            let folders = list(&self.root.join(BLOBS).join(algorithm.name()))?;
-            for folder in folders.into_iter().filter(|path| path.is_dir()) {
+            for folder in list(&self.root.join(BLOBS).join(algorithm.name()))? {
+                // A link to a folder is none: what it leads to is not the cache's.
+                if !fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir()) {
+                    dropped += drop_stray(&folder);
+                    continue;
+                }
                 for path in list(&folder)? {
                     let hex = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
                     let digest = format!("{}:{hex}", algorithm.name()).parse::<Digest>().ok();
-                    if !digest.is_some_and(|digest| self.blob(&digest) == path && is_kept(&digest)) {
-                        fs::remove_file(&path).map_err(StoreError::file("remove", &path))?;
-                        dropped += 1;
+                    let is_blob = digest.is_some_and(|digest| self.blob(&digest) == path && is_kept(&digest));
+                    if !is_blob || plain::length(&path).is_none() {
+                        dropped += drop_stray(&path);
                     }
                 }
             }
@@ -145,9 +163,20 @@ impl Folder {
     }
 }
 
+/// Removes what is no blob; how many that were.
+fn drop_stray(path: &Path) -> usize {
+    match plain::remove(path) {
+        Ok(()) => 1,
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "what is no blob lies among the blobs, and can't be removed");
+            0
+        }
+    }
+}
+
 fn lock(root: &Path) -> Result<File, StoreError> {
     let path = root.join(LOCK);
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = plain::open(&path, |options| options.create(true).truncate(false).write(true));
     let file = file.map_err(StoreError::file("open", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -159,7 +188,7 @@ fn lock(root: &Path) -> Result<File, StoreError> {
 /// Makes the folder that a blob's file lies in, and has it be found again.
 fn make_folder_of(path: &Path) -> io::Result<()> {
     let Some(folder) = path.parent() else { return Ok(()) };
-    fs::create_dir_all(folder)?;
+    private_files::make_folders(folder)?;
     folder.parent().map_or(Ok(()), sync)
 }
 

@@ -27,8 +27,8 @@ pub struct ScrubReport {
 }
 
 impl Store {
-    /// Reads everything again, from the disk, with all others who do so no faster than the settings say (with a rate of 0: as fast as it
-    /// goes).
+    /// Reads everything again, from the disk, with all others who do so no faster than the settings say (with a rate of 0: as
+    /// fast as it goes).
     pub async fn scrub(&self) -> ScrubReport {
         let digests: Vec<Digest> = self.shared.state().entries.keys().cloned().collect();
         let mut report = ScrubReport::default();
@@ -41,7 +41,15 @@ impl Store {
                 // Not held meanwhile, for what is held is not dropped to make room.
                 let Some(entry) = self.peek(&digest) else { break };
                 let read = entry.read_again(piece).await;
+                let is_damaged = matches!(read, Err(ReadError::Damaged { .. }));
                 report.count(&digest, piece, range.end - range.start, &read.map(drop));
+                if is_damaged && !entry.is_unkept() {
+                    // What was lost with it is not read: it is missing now.
+                    let lost = |later: &PieceIndex| present.contains(*later) && !entry.has(*later);
+                    for later in (piece.0 + 1..geometry.pieces()).map(PieceIndex).filter(lost) {
+                        report.count(&digest, later, 0, &Err(ReadError::Damaged { digest: digest.clone(), piece: later }));
+                    }
+                }
                 self.shared.metrics.scrubbed_bytes.inc_by(range.end - range.start);
             }
         }

@@ -26,7 +26,8 @@ use crate::seldom::Seldom;
 /// What all handles of a store share.
 ///
 /// Locks are taken in this order, and none is held across an await: `names`, `flushes`, an entry's gate, `commits`, `state`, an
-/// entry's pieces. All but the last two are taken off the runtime only; on it an entry's gate may be tried, and is not waited for.
+/// entry's pieces. All but the last two are taken off the runtime only; on it an entry's gate may be tried, and is not waited
+/// for.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) settings: StoreSettings,
@@ -91,7 +92,7 @@ impl Shared {
         let mut loaded = self.index.load(now)?;
         let mut state = self.state();
         for found in loaded.entries {
-            let file = fs::metadata(self.folder.blob(&found.digest)).ok().filter(fs::Metadata::is_file);
+            let file = fs::symlink_metadata(self.folder.blob(&found.digest)).ok().filter(fs::Metadata::is_file);
             if found.present.count() > 0 && file.is_none() {
                 loaded.gone.push(found.digest);
                 continue;

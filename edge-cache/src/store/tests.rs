@@ -3,6 +3,7 @@
 mod crashes;
 mod disk;
 mod flushing;
+mod foreign;
 mod listing;
 mod model;
 mod pinning;

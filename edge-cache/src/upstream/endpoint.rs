@@ -1,5 +1,8 @@
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -21,6 +24,8 @@ pub(super) struct Endpoint {
     shows_certificate: bool,
     /// The client of the edge's credentials, and which they are.
     signed: Mutex<Option<(Credentials, PullClient)>>,
+    /// Whether it was told that it fails, since it last answered.
+    is_told: AtomicBool,
     /// What it last failed with, whoever asked.
     last_failure: Mutex<Option<Arc<str>>>,
     /// Until when whose requests wait, by [`Asker::together`], and why.
@@ -63,7 +68,7 @@ impl Endpoint {
         };
         let breaker = Breaker::new(settings.breaker_failures, settings.breaker_pause);
         let (signed, last_failure, held) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Ok(Self { breaker, own, bare, shows_certificate, signed, last_failure, held })
+        Ok(Self { breaker, own, bare, shows_certificate, signed, is_told: AtomicBool::new(false), last_failure, held })
     }
 
     pub(super) fn address(&self) -> &RegistryUrl {
@@ -108,8 +113,14 @@ impl Endpoint {
     pub(super) fn answers(&self, counts: &Counts) {
         if self.breaker.answered() {
             counts.paused(&self.address().to_string(), false);
+            self.is_told.store(false, Ordering::Relaxed);
             tracing::info!(upstream = counts.upstream(), address = %self.address(), "it answers again");
         }
+    }
+
+    /// Notes that it is left alone; whether that is news, and not that it was tried again in vain.
+    fn is_news(&self) -> bool {
+        !self.is_told.swap(true, Ordering::Relaxed)
     }
 
     /// It failed; `blame` is what that may be of alone, where it is not of the address.
@@ -121,8 +132,10 @@ impl Endpoint {
             None => self.breaker.failed(now),
         };
         counts.paused(&self.address().to_string(), self.breaker.is_open());
-        if opens {
+        if opens && self.is_news() {
             tracing::warn!(upstream = counts.upstream(), address = %self.address(), %error, "it fails, and is left alone for now");
+        } else if opens {
+            tracing::debug!(upstream = counts.upstream(), address = %self.address(), %error, "it still fails");
         }
     }
 
@@ -202,6 +215,28 @@ mod tests {
         let left = endpoint.left_alone(Instant::now()).expect("it failed");
         assert!(left.wait > Duration::ZERO && left.wait <= settings.breaker_pause, "{left:?}");
         assert_eq!((left.address, left.reason), (settings.url, error.to_string()));
+    }
+
+    #[test]
+    fn that_it_fails_is_news_once_until_it_answers() {
+        let url = RegistryUrl::parse("http://127.0.0.1:1", false).unwrap();
+        let pause = Duration::from_nanos(1);
+        let settings = UpstreamSettings { breaker_failures: 1, breaker_pause: pause, ..UpstreamSettings::new("up", url) };
+        let endpoint = Endpoint::new(&settings.url, &settings).unwrap();
+        let counts = UpstreamMetrics::new(&Metrics::new()).of("up".into());
+        let error = UpstreamError::Malformed { upstream: "up".into(), reason: "it is a page".to_owned() };
+        let is_told = || endpoint.is_told.load(Ordering::Relaxed);
+        assert!(!is_told());
+        endpoint.fails(&error, None, &counts);
+        assert!(is_told() && !endpoint.is_news(), "the next time is no news");
+        std::thread::sleep(Duration::from_millis(1));
+        endpoint.admit(&Asker::Nobody, Instant::now()).expect("it may be tried again");
+        endpoint.fails(&error, None, &counts);
+        assert!(is_told());
+        std::thread::sleep(Duration::from_millis(1));
+        endpoint.admit(&Asker::Nobody, Instant::now()).expect("it may be tried again");
+        endpoint.answers(&counts);
+        assert!(!is_told(), "it answered, so that the next failure is news");
     }
 
     #[test]

@@ -42,9 +42,8 @@ pub enum UpstreamError {
         upstream: Arc<str>,
         /// Why, in short.
         reason: String,
-        /// All that is known.
-        #[source]
-        source: Arc<ClientError>,
+        /// All that is known; the reason is what people need of it.
+        cause: Arc<ClientError>,
     },
     /// It is left alone, since it failed too often or asked for it, or since too much of it is wanted at once.
     #[error("{upstream} is left alone for now, since {reason}; try again in {} s", retry_after.as_secs().max(1))]
@@ -115,7 +114,7 @@ impl UpstreamError {
                 Self::Refused { upstream, status, errors, retry_after: None, challenge: None }
             }
             ClientError::Unreachable { ref fault, .. } => {
-                Self::Unreachable { upstream, reason: fault.to_string(), source: Arc::new(error) }
+                Self::Unreachable { upstream, reason: fault.to_string(), cause: Arc::new(error) }
             }
             ClientError::Elsewhere { status, retry_after, .. } => {
                 Self::Elsewhere { upstream, status, reason: error.to_string(), retry_after: heeded(retry_after) }
@@ -167,8 +166,8 @@ impl UpstreamError {
         }
     }
 
-    /// Whether it can't be reached, or fails, whoever asks. A limit is no such thing: who asks may bring one about. Nor is it that its
-    /// storage refuses something, or has lost it.
+    /// Whether it can't be reached, or fails, whoever asks. A limit is no such thing: who asks may bring one about. Nor is it
+    /// that its storage refuses something, or has lost it.
     pub fn is_away(&self) -> bool {
         match self {
             Self::Refused { status, .. } | Self::Elsewhere { status, .. } => status.is_server_error() && !self.is_loop(),
@@ -178,8 +177,8 @@ impl UpstreamError {
         }
     }
 
-    /// Whether it says that what it is asked goes round in a circle of caches. It is there, and what it says is of the way by which somebody
-    /// came, who may have made that up.
+    /// Whether it says that what it is asked goes round in a circle of caches. It is there, and what it says is of the way by
+    /// which somebody came, who may have made that up.
     pub fn is_loop(&self) -> bool {
         self.status() == Some(StatusCode::LOOP_DETECTED)
     }
@@ -202,7 +201,7 @@ impl UpstreamError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Refused { status, .. } => matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504),
-            Self::Unreachable { source, .. } => match source.as_ref() {
+            Self::Unreachable { cause, .. } => match cause.as_ref() {
                 ClientError::Unreachable { fault, .. } => {
                     use Fault::{Certificate, CertificateRefused, NoCertificate, NotTls, UnknownAuthority};
                     !matches!(fault, UnknownAuthority | Certificate(_) | NoCertificate | CertificateRefused(_) | NotTls)

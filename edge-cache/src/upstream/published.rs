@@ -127,11 +127,12 @@ impl State {
         (self.found, self.failed) = (Some(Found { keys, at: now, until: now + kept }), None);
     }
 
-    /// It could not be; `part`, from 0 to 1, is by chance.
-    fn fail(&mut self, now: Instant, part: f64) {
+    /// It could not be, for how many times in a row by now; `part`, from 0 to 1, is by chance.
+    fn fail(&mut self, now: Instant, part: f64) -> u32 {
         let times = self.failed.map_or(0, |failed| failed.times).saturating_add(1);
         let pause = backoff::pause(times, LEAST_PAUSE, MOST_PAUSE, 0.5 + part / 2.0);
         self.failed = Some(Failed { times, at: now, until: now + pause });
+        times
     }
 
     /// Whether keys may be asked for again, which is then done.
@@ -143,8 +144,8 @@ impl State {
 }
 
 impl Upstream {
-    /// Whether it is one of ours: by its settings, or by the keys that it publishes. What was found out holds for ten minutes; while it
-    /// can't be reached what was known before does, and where nothing was it counts as another.
+    /// Whether it is one of ours: by its settings, or by the keys that it publishes. What was found out holds for ten minutes;
+    /// while it can't be reached what was known before does, and where nothing was it counts as another.
     pub async fn is_longshore(&self) -> bool {
         self.find_kind().await.unwrap_or_default()
     }
@@ -179,8 +180,8 @@ impl Upstream {
         if known.is_fresh(now) || known.is_asked(now, now) { Ok(known.keys()) } else { self.find(now).await }
     }
 
-    /// What was signed by one of its keys as a statement of this kind; a key that is not known is asked for, once in ten seconds at
-    /// most. `None` where it has no keys.
+    /// What was signed by one of its keys as a statement of this kind; a key that is not known is asked for, once in ten seconds
+    /// at most. `None` where it has no keys.
     pub async fn check<S: DeserializeOwned>(&self, kind: &'static str, signed: &str) -> Option<Result<S, InvalidSignature>> {
         let keys = self.keys().await?;
         let checked = keys.check(kind, signed);
@@ -199,7 +200,8 @@ impl Upstream {
         Some(self.published.state().keys()?.check(kind, signed))
     }
 
-    /// Asks what it is, unless somebody else has since then, or has in vain a moment ago: all who wait get what came of the one request.
+    /// Asks what it is, unless somebody else has since then, or has in vain a moment ago: all who wait get what came of the one
+    /// request.
     async fn find(&self, since: Instant) -> Result<Option<Arc<KeySet>>, UpstreamError> {
         let _turn = self.published.turns[Way::now().hops()].acquire().await;
         let known = self.published.state();
@@ -218,8 +220,12 @@ impl Upstream {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("they did not come within {} s", PATIENCE.as_secs()),
         };
-        self.published.lock().fail(Instant::now(), backoff::part());
-        tracing::warn!(upstream = %self.name, reason, "the keys of a registry could not be asked for");
+        // Told once until it succeeds: it is tried for as long as the registry is away.
+        if self.published.lock().fail(Instant::now(), backoff::part()) == 1 {
+            tracing::warn!(upstream = %self.name, reason, "the keys of a registry could not be asked for");
+        } else {
+            tracing::debug!(upstream = %self.name, reason, "the keys of a registry could still not be asked for");
+        }
         Ok(known.keys())
     }
 
@@ -264,12 +270,12 @@ mod tests {
     #[test]
     fn a_failure_is_remembered_for_longer_each_time() {
         let (mut state, begin) = (State::default(), Instant::now());
-        for seconds in [1, 2, 4, 8, 10, 10] {
-            state.fail(begin, 1.0);
+        for (before, seconds) in [1, 2, 4, 8, 10, 10].into_iter().enumerate() {
+            assert_eq!(state.fail(begin, 1.0) as usize, before + 1, "the first is told");
             assert_eq!(state.doubt(begin), Some(Duration::from_secs(seconds)));
         }
         state.succeed(None, KEPT, begin);
-        state.fail(begin, 0.0);
+        assert_eq!(state.fail(begin, 0.0), 1, "and so is the first after a success");
         let pause = LEAST_PAUSE / 2;
         assert!(state.is_asked(begin + pause / 2, begin + pause / 2) && !state.is_asked(begin + pause, begin + pause));
         let late = begin + MOST_PAUSE;

@@ -13,6 +13,8 @@ const FOLLOWING: Duration = Duration::from_secs(20);
 
 /// The edge that is asked where nobody says.
 const USUAL: &str = "http://127.0.0.1:5100";
+/// The node that is.
+pub const USUAL_NODE: &str = "http://127.0.0.1:5200";
 
 const WHERE: &str = "The edge: where it serves, or its admin listener. Its token, where it has one, is in LONGSHORE_EDGE_TOKEN";
 
@@ -24,6 +26,33 @@ pub enum Cache {
     Edge,
     /// A node, which is one, too.
     Node,
+}
+
+impl Cache {
+    /// What it is, in a word.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Edge => "edge",
+            Self::Node => "node",
+        }
+    }
+
+    /// One of them.
+    fn one(self) -> &'static str {
+        match self {
+            Self::Edge => "an edge",
+            Self::Node => "a node",
+        }
+    }
+
+    /// What is said of a registry's URL, said of one of these.
+    fn told_url(self, text: &str) -> String {
+        let (of, usual) = match self {
+            Self::Edge => ("an edge's", USUAL),
+            Self::Node => ("a node's", USUAL_NODE),
+        };
+        text.replace("a registry's", of).replace("http://127.0.0.1:5000", usual)
+    }
 }
 
 impl fmt::Display for Cache {
@@ -87,12 +116,7 @@ impl EdgeConnection {
 
     /// What went wrong, and what can be done about it.
     pub fn told(&self, error: &ClientError) -> Failure {
-        match (self.cache, error) {
-            (Cache::Node, ClientError::Unreachable { registry, fault, .. }) => {
-                Failure::Failed(format!("no node answers at {registry}: {fault}; {}", remedy(registry, fault)))
-            }
-            _ => told(error),
-        }
+        told_of(self.cache, error)
     }
 
     /// A client for what is answered at once, if at all.
@@ -112,33 +136,37 @@ impl EdgeConnection {
 
     fn client_within(&self, patience: Option<Duration>) -> Result<RegistryClient, Failure> {
         let url = RegistryUrl::parse(&self.at, self.plain_http);
-        let url =
-            url.map_err(|error| Failure::Usage(format!("--at: {}", error.to_string().replace("a registry's", "an edge's"))))?;
+        let url = url.map_err(|error| Failure::Usage(format!("--at: {}", self.cache.told_url(&error.to_string()))))?;
         let mut options = ClientOptions::new(url);
         let token = std::env::var("LONGSHORE_EDGE_TOKEN").ok().filter(|token| !token.is_empty());
         options.credentials = token.map(Credentials::Bearer);
         options.ca_file.clone_from(&self.ca_file);
         options.allow_plain_http = self.plain_http;
         options.read_timeout = patience.unwrap_or(options.read_timeout);
-        RegistryClient::new(options).map_err(|error| told(&error))
+        RegistryClient::new(options).map_err(|error| self.told(&error))
     }
 }
 
 /// What went wrong with an edge, and what can be done about it.
 pub fn told(error: &ClientError) -> Failure {
+    told_of(Cache::Edge, error)
+}
+
+fn told_of(cache: Cache, error: &ClientError) -> Failure {
+    let kind = cache.kind();
     match error {
         ClientError::Unreachable { registry, fault, .. } => {
-            Failure::Failed(format!("no edge answers at {registry}: {fault}; {}", remedy(registry, fault)))
+            Failure::Failed(format!("no {kind} answers at {registry}: {fault}; {}", remedy(registry, fault)))
         }
         ClientError::Refused { status, .. } if status.as_u16() == 401 => {
             Failure::Failed(format!("{error}; put the token into LONGSHORE_EDGE_TOKEN"))
         }
         ClientError::Refused { status, errors, .. } if status.as_u16() == 404 && errors.is_empty() => {
-            Failure::Failed(format!("{error}; is it an edge of longshore's?"))
+            Failure::Failed(format!("{error}; is it {} of longshore's?", cache.one()))
         }
         // A registry has no such path, and an edge has them all.
         ClientError::Refused { registry, status, errors, .. } if status.as_u16() == 404 && errors.iter().all(is_unsupported) => {
-            Failure::Failed(format!("what answers at {registry} is no edge: {error}; --at says where the edge is"))
+            Failure::Failed(format!("what answers at {registry} is no {kind}: {error}; --at says where {cache} is"))
         }
         // What speaks TLS says so to plain HTTP in words for people, if at all.
         ClientError::Refused { registry, status, errors, .. }
@@ -195,6 +223,20 @@ mod tests {
         };
         assert!(told(&refused(404, "UNSUPPORTED")).to_string().contains("http://127.0.0.1:5000 is no edge"));
         assert_eq!(told(&refused(404, "BLOB_UNKNOWN")).to_string(), "no (BLOB_UNKNOWN)");
+        let of_a_node = told_of(Cache::Node, &refused(404, "UNSUPPORTED")).to_string();
+        assert!(of_a_node.contains("is no node") && of_a_node.contains("where the node is"), "{of_a_node}");
+    }
+
+    #[test]
+    fn where_it_is_is_said_as_of_what_is_asked() {
+        for (cache, kind, usual, other) in [(Cache::Edge, "an edge's", "5100", "node"), (Cache::Node, "a node's", "5200", "edge")]
+        {
+            let at = EdgeConnection::to(cache, "foo:bar".to_owned(), false, None, Format::Table);
+            let Err(failure) = at.client() else { panic!("it is no URL") };
+            let text = failure.to_string();
+            assert!(matches!(failure, Failure::Usage(_)), "{text}");
+            assert!(text.contains(kind) && text.contains(usual) && !text.contains(other) && !text.contains("5000,"), "{text}");
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl<C: Connection> PinArguments<C> {
     pub async fn run(self) -> Result<(), Failure> {
         let connection = self.connection.edge();
         let expires_at = self.lasts.map(|lasts| end(Timestamp::now(), lasts)).transpose()?;
-        let (image, digest) = match pinned(&self.what) {
+        let (image, digest) = match pinned(&self.what)? {
             Pinned::Image(image) => (Some(image), None),
             Pinned::Blob(digest) => (None, Some(digest)),
         };

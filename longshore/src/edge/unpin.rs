@@ -24,8 +24,9 @@ impl<C: Connection> UnpinArguments<C> {
     /// Ends a pin; a program gets what it held.
     pub async fn run(self) -> Result<(), Failure> {
         let connection = self.connection.edge();
+        let what = pinned(&self.what)?;
         let client = connection.client()?;
-        let pins = client.unpin(&self.owner, &pinned(&self.what)).await.map_err(|error| connection.told(&error))?;
+        let pins = client.unpin(&self.owner, &what).await.map_err(|error| connection.told(&error))?;
         let mut out = stdout();
         match connection.output {
             Format::Table => {

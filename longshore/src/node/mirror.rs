@@ -6,6 +6,7 @@ use std::{
 use clap::{Args, Subcommand};
 use longshore_client::EdgeUpstream;
 use longshore_node::mirror::{self, MirrorError, MirrorUrl, Registry, Report, Request, Runtime};
+use longshore_oci::RepositoryName;
 use longshore_service::error_text::with_sources;
 
 use crate::{
@@ -40,9 +41,9 @@ struct ChangeArguments {
     /// The runtime: containerd, crio, podman, or docker, which has mirrors for docker.io alone
     #[arg(long)]
     runtime: Runtime,
-    /// A registry to pull from through the node, as images name it: docker.io, localhost:5000, or for containerd _default for all others.
-    /// http:// before it tells the runtime that the registry itself speaks no TLS; =NAME after it is what the node calls it, for podman and
-    /// crio. Can be given more than once
+    /// A registry to pull from through the node, as images name it: docker.io, localhost:5000, or for containerd _default for all
+    /// others. http:// before it tells the runtime that the registry itself speaks no TLS; =NAME after it is what the node calls
+    /// it, for podman and crio. Can be given more than once
     #[arg(long = "for", value_name = "REGISTRY")]
     registries: Vec<Registry>,
     /// Where the node's mirror answers
@@ -51,8 +52,8 @@ struct ChangeArguments {
     /// The folder that the runtime's files are below: another root file system
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
-    /// What is written to, below --root, where it is not at its usual place: containerd's folder certs.d, the folder registries.conf.d, or
-    /// docker's daemon.json
+    /// What is written to, below --root, where it is not at its usual place: containerd's folder certs.d, the folder
+    /// registries.conf.d, or docker's daemon.json
     #[arg(long, value_name = "PATH")]
     path: Option<PathBuf>,
     /// containerd's own configuration file, below --root, where it is not /etc/containerd/config.toml
@@ -64,8 +65,8 @@ struct ChangeArguments {
 struct InstallArguments {
     #[command(flatten)]
     change: ChangeArguments,
-    /// Set `config_path` in containerd's own configuration where it is missing: before containerd 2.2 Kubernetes and crictl go by no mirror
-    /// without it. containerd is to be restarted then
+    /// Set `config_path` in containerd's own configuration where it is missing: before containerd 2.2 Kubernetes and crictl go by
+    /// no mirror without it. containerd is to be restarted then
     #[arg(long)]
     edit_config: bool,
 }
@@ -86,22 +87,27 @@ impl MirrorArguments {
         };
         let changed = tokio::task::spawn_blocking(move || change(&request)).await;
         let report = changed.map_err(|error| Failure::because("the files could not be changed", &error))?;
-        let report = report.map_err(|error| Failure::Failed(with_sources(&error)))?;
+        let report = report.map_err(|error| {
+            let text = with_sources(&error);
+            if error.is_usage() { Failure::Usage(text) } else { Failure::Failed(text) }
+        })?;
         let text: String = report.to_string().lines().map(|line| printable(line) + "\n").collect();
         Ok(stdout().write_all(text.as_bytes())?)
     }
 }
 
 impl ChangeArguments {
-    /// Tells, where the node answers, of registries that it knows by no name that the runtime will use. It is installed all the same: the
-    /// runtime goes on to the registry, and the node can be told of it later.
+    /// Tells, where the node answers, of registries that it knows by no name that the runtime will use. It is installed all the
+    /// same: the runtime goes on to the registry, and the node can be told of it later.
     async fn tell_unknown(&self) {
         let node = EdgeConnection::to(Cache::Node, self.at.to_string(), true, None, Format::Table);
         let Ok(client) = node.quick_client() else { return };
         match client.status().await {
             Ok(status) => {
                 let unknown = self.registries.iter().filter(|registry| !is_known(self.runtime, registry, &status.upstreams));
-                unknown.for_each(|registry| eprintln!("longshore: {}", printable(&remedy(self.runtime, registry, &self.at))));
+                unknown.for_each(|registry| {
+                    eprintln!("longshore: {}", printable(&remedy(self.runtime, registry, &self.at, &status.upstreams)));
+                });
             }
             Err(error) => {
                 let why = printable(&node.told(&error).to_string());
@@ -146,19 +152,29 @@ fn is_called(upstream: &EdgeUpstream, host: &str) -> bool {
 }
 
 /// What to do that the node knows a registry.
-fn remedy(runtime: Runtime, registry: &Registry, at: &MirrorUrl) -> String {
+fn remedy(runtime: Runtime, registry: &Registry, at: &MirrorUrl, upstreams: &[EdgeUpstream]) -> String {
     let nothing = format!("the node at {at} knows no {registry}, and until it does {runtime} gets nothing of that through it");
     let what = match runtime {
-        Runtime::Podman | Runtime::Crio => {
-            let name = registry.name();
-            format!(
-                "give its upstream path_prefix = \"{name}\", or install with --for {registry}=NAME, where NAME is what the upstream is called"
-            )
-        }
+        Runtime::Podman | Runtime::Crio => by_path(registry, upstreams),
         Runtime::Containerd => format!("give it an [[upstream]] with hosts = [\"{registry}\"]"),
         Runtime::Docker => format!("give it {registry} as its default upstream"),
     };
     format!("{nothing}: {what}")
+}
+
+/// What to do where the runtime tells in a path which registry it means: the one thing that fits.
+fn by_path(registry: &Registry, upstreams: &[EdgeUpstream]) -> String {
+    let name = registry.name();
+    let Some((position, upstream)) = upstreams.iter().enumerate().find(|(_, upstream)| is_called(upstream, registry.host()))
+    else {
+        return format!("give it an [[upstream]] for {registry}, with path_prefix = \"{name}\"");
+    };
+    // What it is called can be a path, or it can't: with a port it has a colon.
+    let is_path = upstream.name.parse::<RepositoryName>().is_ok();
+    if is_path && !registry.is_renamed() {
+        return format!("its upstream is called {called}; install with --for {registry}={called}", called = upstream.name);
+    }
+    format!("give its upstream path_prefix = \"{name}\" (--upstream.{position}.path_prefix {name})")
 }
 
 #[cfg(test)]
@@ -187,8 +203,18 @@ mod tests {
         prefixed.path_prefix = Some("localhost_5000/".to_owned());
         assert!(is_known(Runtime::Podman, &registry("localhost:5000"), &[plain, prefixed]));
         let at: MirrorUrl = "http://127.0.0.1:5200".parse().expect("a URL");
-        let told = remedy(Runtime::Podman, &registry("localhost:5000"), &at);
-        assert!(told.contains("path_prefix = \"localhost_5000\"") && told.contains("--for localhost:5000=NAME"), "{told}");
+        let other = upstream("other", "https://other.example");
+        let told = |text: &str, upstreams: &[EdgeUpstream]| {
+            let told = remedy(Runtime::Podman, &registry(text), &at, upstreams);
+            told.split_once("through it: ").expect("what to do").1.to_owned()
+        };
+        let (ported, named) = (upstream("127.0.0.1:5000", "http://127.0.0.1:5000"), upstream("up", "http://127.0.0.1:5000"));
+        let by_prefix = "give its upstream path_prefix = \"localhost_5000\" (--upstream.1.path_prefix localhost_5000)";
+        assert_eq!(told("localhost:5000", &[other.clone(), ported.clone()]), by_prefix, "a colon is in no path");
+        assert_eq!(told("localhost:5000", &[named]), "its upstream is called up; install with --for localhost:5000=up");
+        let given = "give its upstream path_prefix = \"team\" (--upstream.0.path_prefix team)";
+        assert_eq!(told("localhost:5000=team", &[ported]), given, "who has given a name is not told to give one");
+        assert!(told("localhost:5000", &[other]).contains("with path_prefix = \"localhost_5000\""));
     }
 
     #[test]

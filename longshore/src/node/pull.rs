@@ -29,8 +29,8 @@ const ALL: &str = "all";
 /// `longshore node pull`.
 #[derive(Args)]
 pub struct PullArguments {
-    /// The images, named as for the runtime: `localhost:5000/alpine`, `registry.example.org/team/app@sha256:…`; without a host, of the node's
-    /// default upstream
+    /// The images, named as for the runtime: `localhost:5000/alpine`, `registry.example.org/team/app@sha256:…`; without a host,
+    /// of the node's default upstream
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
     /// For which platforms: `linux/amd64`, `linux/arm/v7`, or `all` that an image has; without any, for that of this machine
@@ -118,7 +118,12 @@ fn summary(operation: &Operation) -> String {
         }
     };
     let share = share::of(operation.here_bytes, operation.supplied);
-    format!("{images}, {}   {share}", ByteCount(operation.bytes_total))
+    let size = match operation.state {
+        OperationState::Done => ByteCount(operation.bytes_total).to_string(),
+        // From whom it came is said of what has come.
+        _ => format!("{} of {} are here", ByteCount(operation.bytes_done), ByteCount(operation.bytes_total)),
+    };
+    format!("{images}, {size}   {share}")
 }
 
 fn outcome(operation: &Operation) -> Result<(), Failure> {
@@ -164,5 +169,7 @@ mod tests {
         assert_eq!(summary(&done), "a: done, 3.6 MiB   neighbours 97%  edge 0%  registry 3%");
         let failed = outcome(&operation("failed", "no upstream is called x")).expect_err("a failure").to_string();
         assert_eq!(failed, "a: no upstream is called x");
+        let part = Operation { bytes_done: 1 << 20, ..operation("failed", "the disk is full") };
+        assert_eq!(summary(&part), "a: failed, 1.0 MiB of 3.6 MiB are here   neighbours 97%  edge 0%  registry 3%");
     }
 }

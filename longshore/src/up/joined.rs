@@ -49,7 +49,7 @@ pub async fn run(arguments: UpArguments, registry: &str) -> Result<(), Failure> 
             data: format!("pieces in {folder} ({})", app.summary()),
             peers: app.peer_addresses(),
             first_steps: vec![
-                format!("docker pull {host}/alpine"),
+                format!("docker pull {host}/alpine (of a registry with accounts after docker login {host})"),
                 format!("longshore node peers --at {url}"),
                 format!("one more node beside it: longshore up --join {registry} --data ./three"),
             ],

@@ -32,21 +32,27 @@ fn files(request: &Request, plan: &Plan) -> Result<Vec<PathBuf>, MirrorError> {
 pub(super) fn install(request: &Request, plan: &mut Plan) -> Result<Report, MirrorError> {
     let mut report = Report::default();
     for registry in &request.registries {
-        report.outcomes.push(install_one(request, registry, plan)?);
+        let (outcome, notes) = install_one(request, registry, plan)?;
+        report.outcomes.push(outcome);
+        report.notes.extend(notes);
     }
     note(request, &mut report);
     Ok(report)
 }
 
-fn install_one(request: &Request, registry: &Registry, plan: &mut Plan) -> Result<Outcome, MirrorError> {
+/// What was done, and what of the registry's own table keeps pulls from the mirror.
+fn install_one(request: &Request, registry: &Registry, plan: &mut Plan) -> Result<(Outcome, Vec<Note>), MirrorError> {
     let files = files(request, plan)?;
     let made = written::folders(&written::find(plan, &files)?);
-    let (mut own, mut covering, mut made_before) = (None, None, None);
+    let (mut own, mut covering, mut made_before, mut notes) = (None, None, None, Vec::new());
     for path in files {
         let (rest, made) = written::without(&path, plan.text(&path)?.as_deref(), registry.host())?;
         let tables = registries::tables(rest.as_deref().unwrap_or_default(), registry).map_err(|error| error.at(&path))?;
         // Of several files the last counts.
-        own = if tables.has_own { Some(path.clone()) } else { own };
+        if tables.has_own {
+            own = Some(path.clone());
+            notes = obstacles(&tables, registry, &path);
+        }
         covering = tables.covered_by.map(|by| (by, path.clone())).or(covering);
         made_before = made.map(|made| (path, made)).or(made_before);
     }
@@ -69,7 +75,16 @@ fn install_one(request: &Request, registry: &Registry, plan: &mut Plan) -> Resul
     let text = written::without(&file, before.as_deref(), registry.host())?.0.unwrap_or_default();
     let with = registries::with_mirror(&text, &mark, registry, &request.mirror).map_err(|error| error.at(&file))?;
     let done = written::put(plan, &file, before.as_deref(), with, made.folders)?;
-    Ok(Outcome::new(registry.host(), file, done))
+    Ok((Outcome::new(registry.host(), file, done), notes))
+}
+
+fn obstacles(tables: &registries::Tables, registry: &Registry, path: &Path) -> Vec<Note> {
+    let (registry, path) = (registry.to_string(), path.to_owned());
+    match tables {
+        registries::Tables { is_blocked: true, .. } => vec![Note::Blocked { registry, path }],
+        registries::Tables { is_digests_only: true, .. } => vec![Note::DigestsOnly { registry, path }],
+        _ => Vec::new(),
+    }
 }
 
 /// A registry's file, where nobody has one with a table for it.

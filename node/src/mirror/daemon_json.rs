@@ -1,4 +1,5 @@
-//! docker's `daemon.json` (dockerd, "Daemon configuration file"): `registry-mirrors`, a list of URLs, which are asked in this order.
+//! docker's `daemon.json` (dockerd, "Daemon configuration file"): `registry-mirrors`, a list of URLs, which are asked in this
+//! order.
 
 use std::borrow::Cow;
 
@@ -8,6 +9,8 @@ use serde_json::{Map, Value};
 use super::json_text::{elements, members};
 
 const KEY: &str = "registry-mirrors";
+/// What may stand around a value (RFC 8259).
+const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// What of the file was not there before.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -15,6 +18,8 @@ const KEY: &str = "registry-mirrors";
 pub(super) enum Made {
     /// The file.
     File,
+    /// What is in it: it was empty, or blank.
+    Blank,
     /// The list.
     List,
     /// The entry alone.
@@ -43,7 +48,12 @@ pub(super) fn has_list(text: &str) -> Result<bool, NotUnderstood> {
 /// The text with a mirror ahead of others, and what was made for it.
 pub(super) fn with_mirror(text: Option<&str>, mirror: &str) -> Result<(String, Made), NotUnderstood> {
     let entry = Value::from(mirror).to_string();
-    let Some(text) = text else { return Ok((format!("{{\n  \"{KEY}\": [{entry}]\n}}\n"), Made::File)) };
+    let fresh = || format!("{{\n  \"{KEY}\": [{entry}]\n}}\n");
+    let Some(text) = text else { return Ok((fresh(), Made::File)) };
+    if is_blank(text) {
+        // What was there stays in front, so that it is found again.
+        return Ok((text.to_owned() + &fresh(), Made::Blank));
+    }
     if has_list(text)? {
         let (inside, all) = elements(text, list(text).expect("a list was read above").value.start);
         let at = all.first().map_or(inside, |first| first.start);
@@ -74,8 +84,10 @@ pub(super) fn without_mirror(text: &str, mirror: &str, made: Made) -> Result<Opt
         return Ok(Some(format!("{}{}", &text[..range.start], &text[range.end..])));
     }
     let (_, all) = members(text, 0);
-    if all.len() == 1 && made == Made::File {
-        return Ok(None);
+    match made {
+        Made::File if all.len() == 1 => return Ok(None),
+        Made::Blank if all.len() == 1 => return Ok(Some(text[..text.len() - text.trim_start_matches(SPACE).len()].to_owned())),
+        _ => {}
     }
     let wholes: Vec<_> = all.iter().map(|member| member.whole.clone()).collect();
     let range = joined(&wholes, wholes.iter().position(|whole| *whole == own.whole).unwrap_or_default());
@@ -91,8 +103,16 @@ fn joined(all: &[std::ops::Range<usize>], position: usize) -> std::ops::Range<us
     }
 }
 
+/// Whether nothing is set: dockerd takes a file for that which has nothing but space.
+fn is_blank(text: &str) -> bool {
+    text.trim_matches(SPACE).is_empty()
+}
+
 /// The mirrors; `None` where there is no list.
 fn mirrors(text: &str) -> Result<Option<Vec<String>>, NotUnderstood> {
+    if is_blank(text) {
+        return Ok(None);
+    }
     let document: Map<String, Value> = serde_json::from_str(text)?;
     let Some(list) = document.get(KEY) else { return Ok(None) };
     let texts = list.as_array().ok_or(NotUnderstood::NoList(KEY))?;
@@ -156,6 +176,19 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_blank_sets_nothing_and_is_so_again() {
+        for text in ["", "\n", "  \r\n\t"] {
+            assert!(!has_list(text).unwrap() && !has_mirror(text, URL).unwrap());
+            let (written, made) = with(text);
+            assert!(made == Made::Blank && has_mirror(&written, URL).unwrap(), "{written}");
+            assert_eq!(without_mirror(&written, URL, made).unwrap().as_deref(), Some(text));
+            let with_more = written.replace("]\n", "],\n  \"debug\": true\n");
+            let rest = without_mirror(&with_more, URL, made).unwrap().unwrap();
+            assert_eq!(rest, format!("{text}{{\n  \"debug\": true\n}}\n"));
+        }
+    }
+
+    #[test]
     fn what_others_added_stays() {
         let (fresh, made) = with_mirror(None, URL).unwrap();
         let with_more = fresh.replace("]\n", "],\n  \"debug\": true\n");
@@ -170,7 +203,7 @@ mod tests {
     #[test]
     fn what_is_no_list_of_texts_is_left_alone() {
         for text in
-            ["", "[]", "{", "{\"registry-mirrors\": \"x\"}", "{\"registry-mirrors\": [1]}", "{\"registry-mirrors\": null}"]
+            ["x", "[]", "{", "{\"registry-mirrors\": \"x\"}", "{\"registry-mirrors\": [1]}", "{\"registry-mirrors\": null}"]
         {
             assert!(with_mirror(Some(text), URL).is_err(), "{text}");
             assert!(without_mirror(text, URL, Made::Entry).is_err(), "{text}");

@@ -38,6 +38,14 @@ pub enum MirrorError {
         #[source]
         source: io::Error,
     },
+    /// A link leads to something that is not there.
+    #[error("{} is a link to {}, which is not there; make that, or remove the link", path.display(), target.display())]
+    Dangling {
+        /// The link.
+        path: PathBuf,
+        /// What it says.
+        target: PathBuf,
+    },
     /// A link leads out of the root that was given.
     #[error("{} leads out of {}; name the file itself", path.display(), root.display())]
     OutsideRoot {
@@ -91,6 +99,11 @@ pub enum MirrorError {
 }
 
 impl MirrorError {
+    /// Whether it was asked for what can't be, whatever the files say.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::NoRegistry | Self::NoSuchRegistry { .. } | Self::DockerHubOnly { .. })
+    }
+
     /// For what the system says of a path.
     pub(super) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

@@ -21,7 +21,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// For what is new: podman reads it as whoever calls it.
 const NEW_FILE_MODE: u32 = 0o644;
 const NEW_FOLDER_MODE: u32 = 0o755;
-/// How a file ends that is not whole yet. No runtime reads such a file, so what a crash leaves does no harm; the next write takes it away.
+/// How a file ends that is not whole yet. No runtime reads such a file, so what a crash leaves does no harm; the next write takes
+/// it away.
 const UNFINISHED: &str = ".longshore-new";
 
 /// The files below a root.
@@ -57,8 +58,8 @@ impl Files {
         self.root.join(inner.collect::<PathBuf>())
     }
 
-    /// How many of a file's folders, from the innermost on, are ours once it is there: they are not there yet, or were made for another of
-    /// ours.
+    /// How many of a file's folders, from the innermost on, are ours once it is there: they are not there yet, or were made for
+    /// another of ours.
     pub(super) fn folders_to_make(&self, path: &Path, made: &BTreeSet<PathBuf>) -> usize {
         let folders = path.ancestors().skip(1).take_while(|folder| *folder != self.root);
         folders.take_while(|folder| made.contains(*folder) || !folder.exists()).count()
@@ -85,7 +86,10 @@ impl Files {
     pub(super) fn real(&self, path: &Path) -> Result<PathBuf, MirrorError> {
         let there = path.ancestors().find(|ancestor| ancestor.symlink_metadata().is_ok()).unwrap_or(&self.root);
         let rest = path.strip_prefix(there).unwrap_or(Path::new(""));
-        let real = fs::canonicalize(there).map_err(MirrorError::io(there))?;
+        let real = fs::canonicalize(there).map_err(|error| match fs::read_link(there) {
+            Ok(target) if is_absent(&error) => MirrorError::Dangling { path: there.to_owned(), target },
+            _ => MirrorError::io(there)(error),
+        })?;
         let goes_back = rest.components().any(|part| part == Component::ParentDir);
         if goes_back || !real.starts_with(&self.root) {
             return Err(MirrorError::OutsideRoot { path: path.to_owned(), root: self.root.clone() });

@@ -21,16 +21,25 @@ pub(super) struct Tables {
     pub has_own: bool,
     /// The prefix of one that is for it among others.
     pub covered_by: Option<String>,
+    /// Whether that for just this registry forbids to pull from it.
+    pub is_blocked: bool,
+    /// Whether it has mirrors asked for digests alone.
+    pub is_digests_only: bool,
 }
 
 /// Finds them.
 pub(super) fn tables(text: &str, registry: &Registry) -> Result<Tables, TextError> {
     let toml = TomlText::parse(text)?;
     let mut found = Tables::default();
-    for (prefix, _) in all(&toml)? {
+    for (prefix, table) in all(&toml)? {
+        let is_set = |key: &str| table.get_ref().get(key).and_then(|value| value.get_ref().as_bool()) == Some(true);
         let is_wildcard_of =
             |host: &str| prefix.strip_prefix('*').is_some_and(|suffix| suffix.starts_with('.') && host.ends_with(suffix));
         if prefix == registry.host() {
+            // Of several in a file the first counts.
+            if !found.has_own {
+                (found.is_blocked, found.is_digests_only) = (is_set("blocked"), is_set("mirror-by-digest-only"));
+            }
             found.has_own = true;
         } else if prefix == registry.host_alone() || is_wildcard_of(registry.host()) || is_wildcard_of(registry.host_alone()) {
             found.covered_by = Some(prefix.to_owned());
@@ -39,8 +48,8 @@ pub(super) fn tables(text: &str, registry: &Registry) -> Result<Tables, TextErro
     Ok(found)
 }
 
-/// The text with the mirror ahead of others of the registry, in the registry's table where it has one, since a table in a file of its own
-/// would take the place of that one as a whole. `None` where another wrote it.
+/// The text with the mirror ahead of others of the registry, in the registry's table where it has one, since a table in a file of
+/// its own would take the place of that one as a whole. `None` where another wrote it.
 ///
 /// These clients do not say which registry they mean, so it is in the mirror's path.
 pub(super) fn with_mirror(text: &str, mark: &Mark, registry: &Registry, mirror: &MirrorUrl) -> Result<Option<String>, TextError> {
@@ -152,9 +161,9 @@ mod tests {
         let found = |text: &str, registry: &str| tables(text, &registry.parse().unwrap()).unwrap();
         let text = "[[registry]]\nprefix = \"*.example\"\nblocked = true\n[[registry]]\nlocation = \"docker.io/\"\n\
                     [[registry]]\nlocation = \"h\"\n";
-        assert_eq!(found(text, "docker.io"), Tables { has_own: true, covered_by: None });
+        assert_eq!(found(text, "docker.io"), Tables { has_own: true, ..Tables::default() });
         for covered in ["a.example", "a.b.example:5000"] {
-            assert_eq!(found(text, covered), Tables { has_own: false, covered_by: Some("*.example".to_owned()) });
+            assert_eq!(found(text, covered), Tables { covered_by: Some("*.example".to_owned()), ..Tables::default() });
         }
         assert_eq!(found(text, "h:5000").covered_by.as_deref(), Some("h"));
         assert_eq!(found(text, "example"), Tables::default());

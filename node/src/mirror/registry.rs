@@ -11,8 +11,8 @@ const DOCKER_HOSTS: [&str; 2] = ["index.docker.io", "registry-1.docker.io"];
 
 /// A registry as images name it, `docker.io` or `localhost:5000`, or `_default` for whichever.
 ///
-/// Written `[http://|https://]HOST[:PORT][=NAME]`. With a scheme the runtime is told to speak it to the registry itself; without, it
-/// decides as it did before. The name is what the mirror calls it, for runtimes that can tell it in a path alone.
+/// Written `[http://|https://]HOST[:PORT][=NAME]`. With a scheme the runtime is told to speak it to the registry itself; without,
+/// it decides as it did before. The name is what the mirror calls it, for runtimes that can tell it in a path alone.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Registry {
     host: String,
@@ -31,10 +31,15 @@ impl Registry {
         &self.host
     }
 
-    /// What the mirror calls it in the beginning of repositories' paths: its host, where a name is given nowhere, with `_` for what no path
-    /// may hold. So `localhost:5000` is `localhost_5000`.
+    /// What the mirror calls it in the beginning of repositories' paths: its host, where a name is given nowhere, with `_` for
+    /// what no path may hold. So `localhost:5000` is `localhost_5000`.
     pub fn name(&self) -> &RepositoryName {
         &self.name
+    }
+
+    /// Whether the name was given, and is not what is made of the host.
+    pub fn is_renamed(&self) -> bool {
+        self.name.as_str() != path_of(&self.host)
     }
 
     /// Whether it stands for those that are not named.
@@ -119,6 +124,8 @@ mod tests {
         is("http://10.0.0.5:5000=ours/main", "10.0.0.5:5000", "ours/main", Some("http://10.0.0.5:5000"));
         is("[::1]:5000", "[::1]:5000", "1_5000", None);
         is("_default", "_default", "default", None);
+        let is_renamed = |text: &str| text.parse::<Registry>().unwrap().is_renamed();
+        assert!(is_renamed("localhost:5000=up") && !is_renamed("localhost:5000") && !is_renamed("localhost:5000=localhost_5000"));
         assert_eq!("localhost:5000".parse::<Registry>().unwrap().host_alone(), "localhost");
         assert_eq!("[::1]".parse::<Registry>().unwrap().host_alone(), "[::1]");
     }

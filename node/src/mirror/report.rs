@@ -52,6 +52,20 @@ pub enum Note {
         /// containerd's configuration.
         path: PathBuf,
     },
+    /// The registry's own table forbids to pull from it, through the mirror or not.
+    Blocked {
+        /// The registry.
+        registry: String,
+        /// Where.
+        path: PathBuf,
+    },
+    /// The registry's own table has mirrors asked for digests alone.
+    DigestsOnly {
+        /// The registry.
+        registry: String,
+        /// Where.
+        path: PathBuf,
+    },
     /// containerd's own configuration was changed, and is read at its start alone.
     RestartContainerd,
     /// CRI-O reads its registries when it is told to.
@@ -90,6 +104,9 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.outcomes.is_empty() {
+            writeln!(formatter, "nothing is installed there")?;
+        }
         for outcome in &self.outcomes {
             writeln!(formatter, "{outcome}")?;
         }
@@ -127,6 +144,16 @@ impl fmt::Display for Note {
                 formatter,
                 "{} has registry.mirrors or registry.configs, so containerd does not go by this for Kubernetes and crictl. Move them to \
                  hosts.toml files and set config_path.",
+                path.display()
+            ),
+            Self::Blocked { registry, path } => write!(
+                formatter,
+                "{} has blocked = true for {registry}, so nothing of it is pulled at all, through the node or past it",
+                path.display()
+            ),
+            Self::DigestsOnly { registry, path } => write!(
+                formatter,
+                "{} has mirror-by-digest-only = true for {registry}, so what is pulled by a tag does not go through the node",
                 path.display()
             ),
             Self::RestartContainerd => {

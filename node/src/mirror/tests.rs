@@ -90,3 +90,23 @@ impl Node {
 fn done(report: &Report) -> Vec<Done> {
     report.outcomes.iter().map(|outcome| outcome.done.clone()).collect()
 }
+
+#[test]
+fn that_nothing_is_installed_is_said() {
+    for runtime in [Runtime::Containerd, Runtime::Podman, Runtime::Crio] {
+        assert_eq!(Node::new().remove(runtime, &[]).to_string(), "nothing is installed there\n", "{runtime}");
+    }
+    assert_eq!(Node::new().remove(Runtime::Docker, &[]).to_string(), "docker.io: was not installed\n");
+}
+
+#[test]
+fn a_link_to_nothing_is_told_as_that() {
+    let node = Node::new();
+    let link = node.path("etc/containerd/certs.d/docker.io/hosts.toml");
+    fs::create_dir_all(link.parent().unwrap()).unwrap();
+    symlink("../elsewhere.toml", &link).unwrap();
+    let refused = install(&node.request(Runtime::Containerd, &["docker.io"])).unwrap_err();
+    assert!(matches!(&refused, MirrorError::Dangling { target, .. } if target == Path::new("../elsewhere.toml")), "{refused}");
+    assert!(refused.to_string().contains("is a link to ../elsewhere.toml, which is not there"), "{refused}");
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+}

@@ -124,7 +124,7 @@ impl State {
     }
 
     fn remember_shown(&mut self, digest: &Digest, shown: Shown) -> bool {
-        let pieces = Geometry::new(shown.size_bytes).map(|whole| whole.pieces());
+        let pieces = Geometry::new(shown.size_bytes).map(Geometry::pieces);
         let is_sound = pieces.is_some_and(|pieces| usize::try_from(pieces) == Ok(shown.hashes.count()));
         let after = self.hash_bytes.saturating_add(shown.hashes.as_bytes().len());
         if !is_sound || after > MOST_HASH_BYTES || self.shown_count >= MOST_BLOBS {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use libp2p_identity::{DecodingError, Keypair, PeerId};
+use libp2p_identity::{Keypair, PeerId};
 
 /// The longest file of a key, in bytes; one has 68.
 const MOST_BYTES: u64 = 1024;
@@ -33,13 +33,12 @@ pub enum NodeKeyError {
         mode: u32,
     },
     /// The file holds something else.
-    #[error("{} holds no key; where it is removed the node makes another, and is another peer", path.display())]
+    #[error("{} holds no key: {why}; where it is removed the node makes another, and is another peer", path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        #[source]
-        source: DecodingError,
+        why: &'static str,
     },
 }
 
@@ -94,7 +93,8 @@ fn read(path: &Path) -> Result<NodeKey, NodeKeyError> {
     let mut bytes = Vec::new();
     file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(failed)?;
     let key = Keypair::from_protobuf_encoding(&bytes);
-    key.map(NodeKey).map_err(|source| NodeKeyError::Invalid { path: path.to_owned(), source })
+    let why = if bytes.is_empty() { "it is empty" } else { "it is no Ed25519 key as libp2p writes one" };
+    key.map(NodeKey).map_err(|_| NodeKeyError::Invalid { path: path.to_owned(), why })
 }
 
 /// Writes the key's file, where there is none.
@@ -149,7 +149,10 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         for content in [b"".as_slice(), b"no key", &[8; 4096]] {
             fs::write(&path, content).unwrap();
-            assert!(matches!(NodeKey::open(&path), Err(NodeKeyError::Invalid { .. })), "{} bytes", content.len());
+            let error = NodeKey::open(&path).unwrap_err();
+            assert!(matches!(error, NodeKeyError::Invalid { .. }), "{} bytes", content.len());
+            let why = if content.is_empty() { "it is empty" } else { "it is no Ed25519 key" };
+            assert!(error.to_string().contains(why), "{error}");
         }
         assert!(matches!(NodeKey::open(&folder.path().join("no/folder")), Err(NodeKeyError::File { operation: "written", .. })));
         assert!(NodeKey::open(folder.path()).is_err(), "a folder is no key");

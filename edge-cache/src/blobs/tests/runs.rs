@@ -52,8 +52,8 @@ async fn who_is_being_answered_waits_for_a_source_that_is_busy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_disk_does_not_take_is_asked_for_once_for_all_who_read_it() {
     let (cache, source) = (Cache::roomy(), Scripted::of(9_500_000, true));
-    // Where its file would be.
-    fs::create_dir_all(path_of(&cache, &source.digest())).unwrap();
+    // Where its file's folder would be.
+    fs::write(path_of(&cache, &source.digest()).parent().unwrap(), "").unwrap();
     let read = join_all((0..30).map(|_| cache.whole(&source))).await;
     assert!(read.iter().all(|bytes| bytes.as_ref().unwrap() == &source.content));
     let asked = source.asked();
@@ -83,16 +83,16 @@ async fn what_the_disk_does_not_give_now_is_fetched_and_stays() {
     cache.whole(&source).await.unwrap();
     until(|| cache.blobs.0.provenance.is_whole_checked(&digest)).await;
     cache.store.flush().await.unwrap();
-    let path = path_of(&cache, &digest);
-    let aside = path.with_extension("aside");
-    // What can be opened, and not read.
-    fs::rename(&path, &aside).unwrap();
-    fs::create_dir(&path).unwrap();
+    let folder = path_of(&cache, &digest).parent().unwrap().to_owned();
+    let aside = folder.with_extension("aside");
+    // The system says neither that the file is there nor that it is not.
+    fs::rename(&folder, &aside).unwrap();
+    fs::write(&folder, "").unwrap();
     assert_eq!(cache.whole(&source).await.unwrap(), source.content);
     assert!(cache.store.peek(&digest).unwrap().is_complete());
     let asked = source.asked().len();
-    fs::remove_dir(&path).unwrap();
-    fs::rename(&aside, &path).unwrap();
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
     assert_eq!(cache.whole(&source).await.unwrap(), source.content);
     assert_eq!(source.asked().len(), asked, "it is there, and can be read again");
 }

@@ -20,6 +20,7 @@ async fn cancelled_it_ends_and_pins_nothing() {
     assert_eq!(edge.ask(Method::DELETE, &path, "*/*", &Value::Null).await.0, StatusCode::ACCEPTED);
     let view = edge.done(&operation).await;
     assert_eq!((view.state, view.images[0].state), (State::Cancelled, State::Cancelled));
+    assert_eq!(view.error.as_deref(), Some("it was cancelled"));
     assert!(edge.pinned().is_empty());
     edge.port.0.open();
     let again = edge.begin(&["app:a"], Some("1h"));
@@ -34,6 +35,8 @@ async fn it_ends_with_the_edge_and_pins_nothing() {
     edge.tasks.close();
     edge.tasks.wait().await;
     assert_eq!((operation.view().state, edge.pinned()), (State::Cancelled, vec![]));
+    let why = operation.view().error.clone().unwrap();
+    assert!(why.contains("was stopped") && why.contains("goes on from there"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,6 +62,25 @@ async fn it_waits_for_an_upstream_that_is_left_alone() {
         assert_eq!((view.state, view.progress.bytes_done), (State::Done, layer.1), "{view:?}");
         assert_eq!(harbour.asked_of(&layer.0), layer.1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gave_no_deadline_is_told_after_a_while_in_which_nothing_came() {
+    let mut edge = Edge::roomy(true);
+    let shared = Arc::get_mut(&mut edge.prewarm.0).expect("nothing was begun");
+    shared.settings.patience = Duration::from_millis(2500);
+    let harbour = edge.port.0.clone();
+    harbour.image(Some("a"), &[harbour.blob(6 << 20, 1)]);
+    // It fails, is back a second later, and then says nothing more.
+    harbour.away_for_blobs.store(1, Ordering::SeqCst);
+    harbour.shut();
+    let begun = std::time::Instant::now();
+    let view = edge.done(&edge.begin(&["app:a"], None)).await;
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(2500) && took < Duration::from_secs(10), "{took:?}");
+    assert_eq!((view.state, view.images[0].state), (State::Failed, State::Failed));
+    let why = view.images[0].error.as_deref().unwrap();
+    assert!(why.contains("left alone"), "what it failed with: {why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,4 @@
 use std::{
-    fs::File,
     io::{self, IoSliceMut},
     num::NonZeroU64,
     sync::Arc,
@@ -17,12 +16,13 @@ use crate::{
     piece::PieceIndex,
     store::{
         error::ReadError,
+        folder::plain,
         shared::{Shared, off_runtime},
     },
 };
 
-/// How long a piece may be that is read and hashed on the runtime's own threads, in bytes: to hand more to another thread costs less than
-/// to hold up who else waits for this one.
+/// How long a piece may be that is read and hashed on the runtime's own threads, in bytes: to hand more to another thread costs
+/// less than to hold up who else waits for this one.
 const MOST_AT_ONCE: usize = 128 << 10;
 
 /// What is wrong with a piece on the disk.
@@ -58,8 +58,8 @@ impl Entry {
         off_runtime(move || entry.read_now(&shared, piece, is_from_disk)).await
     }
 
-    /// A short piece that the system has in memory, found right, without waiting for anything. Where that can't be, whatever the reason,
-    /// it is for who may wait to find out why.
+    /// A short piece that the system has in memory, found right, without waiting for anything. Where that can't be, whatever the
+    /// reason, it is for who may wait to find out why.
     pub(in crate::store) fn read_at_once(&self, shared: &Shared, piece: PieceIndex) -> Option<Vec<u8>> {
         let range = self.geometry.bytes_of(piece);
         let length = usize::try_from(range.end - range.start).ok().filter(|length| *length <= MOST_AT_ONCE)?;
@@ -67,7 +67,7 @@ impl Entry {
         if !self.has(piece) {
             return None;
         }
-        let (path, flags) = (shared.folder.blob(&self.digest), OFlags::RDONLY | OFlags::CLOEXEC);
+        let (path, flags) = (shared.folder.blob(&self.digest), OFlags::RDONLY | plain::FLAGS);
         let file = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
         let mut bytes = vec![0; length];
         let read = preadv2(&file, &mut [IoSliceMut::new(&mut bytes)], range.start, ReadWriteFlags::NOWAIT).ok()?;
@@ -92,11 +92,8 @@ impl Entry {
             Ok(bytes) => Ok(bytes),
             Err(Fault::Unreadable(source)) => Err(ReadError::Io { digest: self.digest.clone(), source }),
             Err(Fault::Damaged(why)) => {
-                self.give_up(shared, &[piece]);
-                shared.metrics.damaged.inc();
-                let digest = self.digest.clone();
-                tracing::error!(%digest, piece = piece.0, why, "a piece was damaged on the disk, and will be fetched again");
-                Err(ReadError::Damaged { digest, piece })
+                self.give_up_with(shared, piece, why);
+                Err(ReadError::Damaged { digest: self.digest.clone(), piece })
             }
         }
     }
@@ -113,7 +110,7 @@ impl Entry {
     }
 
     fn read_file(&self, shared: &Shared, piece: PieceIndex, is_from_disk: bool) -> io::Result<Vec<u8>> {
-        let file = File::open(shared.folder.blob(&self.digest))?;
+        let file = shared.folder.open_to_read(&self.digest)?;
         let range = self.geometry.bytes_of(piece);
         if is_from_disk {
             // Advice only: where it is not taken, what is in memory is checked.
@@ -144,6 +141,7 @@ impl Entry {
 impl Fault {
     fn of(error: io::Error) -> Self {
         match error.kind() {
+            _ if plain::is_not_plain(&error) => Self::Damaged("it is no plain file any more"),
             io::ErrorKind::NotFound => Self::Damaged("its file is gone"),
             io::ErrorKind::UnexpectedEof => Self::Damaged("its file is cut short"),
             _ if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => Self::Damaged("the disk can't read it"),

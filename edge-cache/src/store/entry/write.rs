@@ -8,13 +8,15 @@ use crate::{
     store::{
         charge::piece_charge,
         error::StoreError,
+        folder::plain,
         room::Room,
         shared::{Shared, off_runtime},
     },
 };
 
 impl Entry {
-    /// Keeps a piece, which can be read at once, and outlasts a crash after the next batch. Bytes that are not the piece are refused.
+    /// Keeps a piece, which can be read at once, and outlasts a crash after the next batch. Bytes that are not the piece are
+    /// refused.
     ///
     /// Fails with [`StoreError::NoRoom`] where the quota has none, and with [`StoreError::DiskFull`] where the disk has none.
     pub async fn write(self: &Arc<Self>, piece: PieceIndex, bytes: Bytes) -> Result<(), StoreError> {
@@ -56,6 +58,7 @@ impl Entry {
             match self.write_file(shared, piece, bytes, room) {
                 Ok(()) => return Ok(()),
                 Err(NotWritten::Gone) => return Err(self.gone()),
+                Err(NotWritten::Failed(error)) if plain::is_not_plain(&error) && !is_last => self.replace_what_is_no_file(shared),
                 Err(NotWritten::Failed(error)) => {
                     // Some of it may be there.
                     self.clear_missing(shared);

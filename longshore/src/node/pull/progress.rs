@@ -15,8 +15,9 @@ use crate::{
     prewarm::is_over,
 };
 
-// With what is said of whom it came by, a terminal has 80 columns.
-const BAR: &str = "{prefix}  {bar:16}  {binary_total_bytes:<10} {msg}";
+// With what is said of whom it came by, a terminal has 80 columns. The message is that of a line, so that nothing jumps when it
+// is there.
+const BAR: &str = "{prefix}  {bar:16}  {msg}";
 /// What a blob's bar is once it is there.
 const FULL: &str = "████████████████";
 
@@ -105,7 +106,7 @@ impl Progress {
         let Shown::Bars { all, bars } = &mut self.shown else { return };
         let bar = bars.entry(blob.digest.clone()).or_insert_with(|| all.add(bar(blob)));
         bar.set_position(blob.bytes_done);
-        bar.set_message(share::of(blob.here_bytes, blob.supplied));
+        bar.set_message(size_and_share(blob));
     }
 
     /// Takes away bars of what does not come any more.
@@ -123,8 +124,12 @@ fn short(digest: &Digest) -> String {
 }
 
 fn line(blob: &OperationBlob, bar: &str) -> String {
+    format!("{}  {bar}{}", short(&blob.digest), size_and_share(blob))
+}
+
+fn size_and_share(blob: &OperationBlob) -> String {
     let share = share::of(blob.here_bytes, blob.supplied);
-    format!("{}  {bar}{:<9} {share}", short(&blob.digest), ByteCount(blob.size_bytes).to_string())
+    format!("{:<9} {share}", ByteCount(blob.size_bytes).to_string())
 }
 
 /// It is complete before it is shown: one that is added is drawn as it is.
@@ -149,5 +154,6 @@ mod tests {
         assert_eq!(line(&blob, ""), "sha256:e3b0…  3.6 MiB   neighbours 97%  edge 0%  registry 3%");
         assert!(line(&blob, FULL).contains("█3.6 MiB"));
         assert_eq!(bar(&blob).length(), Some(3_774_873));
+        assert!(line(&blob, &format!("{FULL}  ")).ends_with(&format!("{FULL}  {}", size_and_share(&blob))), "as beside the bar");
     }
 }

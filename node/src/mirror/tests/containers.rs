@@ -74,3 +74,27 @@ fn a_folder_of_ones_own_is_used_in_place_of_the_nodes() {
     remove(&request).unwrap();
     assert_eq!(node.all(), []);
 }
+
+#[test]
+fn what_keeps_pulls_from_the_mirror_is_told() {
+    let node = Node::with(&[(
+        MAIN,
+        "[[registry]]\nlocation = \"a.example\"\nblocked = true\n[[registry]]\nlocation = \"b.example\"\n\
+         mirror-by-digest-only = true\n[[registry]]\nlocation = \"c.example\"\nblocked = false\nmirror-by-digest-only = false\n",
+    )]);
+    for _ in ["at first", "where it was there already"] {
+        let report = node.install(Runtime::Podman, &["a.example", "b.example", "c.example"]);
+        let is = |note: &Note| match note {
+            Note::Blocked { registry, .. } => ("blocked", registry.clone()),
+            Note::DigestsOnly { registry, .. } => ("digests", registry.clone()),
+            other => unreachable!("{other}"),
+        };
+        let told: Vec<_> = report.notes.iter().map(is).collect();
+        assert_eq!(told, [("blocked", "a.example".to_owned()), ("digests", "b.example".to_owned())]);
+        let text = report.to_string();
+        assert!(
+            text.contains("by a tag does not go through the node") && text.contains("nothing of it is pulled at all"),
+            "{text}"
+        );
+    }
+}

@@ -5,7 +5,13 @@ const NOTE: &str = "etc/docker/daemon.json.longshore";
 
 #[test]
 fn docker_hub_gets_a_mirror_and_loses_it_again() {
-    for text in [None, Some("{\n    \"debug\": true,\n    \"log-driver\": \"local\"\n}"), Some("{\"registry-mirrors\": []}\n")] {
+    for text in [
+        None,
+        Some(""),
+        Some(" \n"),
+        Some("{\n    \"debug\": true,\n    \"log-driver\": \"local\"\n}"),
+        Some("{\"registry-mirrors\": []}\n"),
+    ] {
         let node = text.map_or_else(Node::new, |text| Node::with(&[(FILE, text)]));
         let before = node.all();
         let report = node.install(Runtime::Docker, &["docker.io"]);

@@ -16,8 +16,8 @@ async fn what_there_is_no_room_for_is_streamed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_disk_does_not_take_is_streamed() {
     let (cache, swarm) = (Cache::roomy(), Swarm::of(9_500_000));
-    // Where its file would be.
-    fs::create_dir_all(runs::path_of(&cache, &swarm.digest())).unwrap();
+    // Where its file's folder would be.
+    fs::write(runs::path_of(&cache, &swarm.digest()).parent().unwrap(), "").unwrap();
     let read = join_all((0..10).map(|_| cache.read_by(&swarm, ""))).await;
     assert!(read.iter().all(|bytes| bytes.as_ref().unwrap() == &swarm.behind.content));
     assert_eq!((swarm.begun(), swarm.brought().len(), swarm.landed()), (1, 1, 0));
@@ -30,10 +30,10 @@ async fn what_the_disk_does_not_give_is_streamed_by_itself() {
     cache.read_by(&swarm, "").await.unwrap();
     until(|| cache.blobs.0.provenance.is_whole_checked(&digest)).await;
     cache.store.flush().await.unwrap();
-    let path = runs::path_of(&cache, &digest);
-    // What can be opened, and not read.
-    fs::remove_file(&path).unwrap();
-    fs::create_dir(&path).unwrap();
+    let folder = runs::path_of(&cache, &digest).parent().unwrap().to_owned();
+    // The system says neither that the file is there nor that it is not.
+    fs::remove_dir_all(&folder).unwrap();
+    fs::write(&folder, "").unwrap();
     assert_eq!(cache.read_by(&swarm, "").await.unwrap(), swarm.behind.content);
     assert_eq!((swarm.begun(), swarm.behind.asked().len()), (1, 3));
 }
