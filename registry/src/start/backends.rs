@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use longshore_service::metrics::Metrics;
+use longshore_service::{metrics::Metrics, private_files};
 
 use super::StartError;
 use crate::{
@@ -43,7 +43,7 @@ pub(crate) async fn open_state(config: &Config, tenancy: Tenancy) -> Result<Shar
         DatabaseKind::Sqlite => {
             if let Some(folder) = database.file.parent() {
                 let failed = |source| StartError::Folder { path: folder.display().to_string(), source };
-                std::fs::create_dir_all(folder).map_err(failed)?;
+                private_files::make_folder(folder).map_err(failed)?;
             }
             Ok(Arc::new(SqliteState::open(&database.file, database.max_connections).await?))
         }

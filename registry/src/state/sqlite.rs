@@ -1,11 +1,12 @@
 //! SQLite: one file, one writer, for a registry on one machine.
 //!
-//! Readers have connections of their own and see the last commit. Every change goes through one task, the writer, which takes what is
-//! waiting and commits it together. Where one of them fails they are done again by halves, so that it takes no other with it.
+//! Readers have connections of their own and see the last commit. Every change goes through one task, the writer, which takes
+//! what is waiting and commits it together. Where one of them fails they are done again by halves, so that it takes no other with
+//! it.
 //!
-//! SQLite itself does not wait for the disk (`synchronous = NORMAL`). Another task, the syncer, has the write-ahead log reach it, once
-//! for all commits that came while it did so before, and then tells those whose change must be durable. The log is in the order of
-//! the commits, so what is durable never rests on what is not.
+//! SQLite itself does not wait for the disk (`synchronous = NORMAL`). Another task, the syncer, has the write-ahead log reach it,
+//! once for all commits that came while it did so before, and then tells those whose change must be durable. The log is in the
+//! order of the commits, so what is durable never rests on what is not.
 
 #[path = "statements/mod.rs"]
 #[allow(clippy::duplicate_mod, reason = "the statements are compiled once for each database")]
@@ -22,6 +23,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use longshore_oci::{AuditHead, AuditLine, Digest, Reference, RepositoryName, Tag};
+use longshore_service::private_files;
 use sqlx::{
     ConnectOptions as _,
     pool::PoolConnection,
@@ -49,8 +51,8 @@ const FOR_SHARE: &str = "";
 /// As [`FOR_SHARE`], and keeps them from being read so by others.
 const FOR_UPDATE: &str = "";
 
-/// Statements that are run one after the other, with the same values: as one here, since each one sent to the database's thread costs
-/// more than it takes.
+/// Statements that are run one after the other, with the same values: as one here, since each one sent to the database's thread
+/// costs more than it takes.
 fn script(statements: &[&str]) -> Vec<String> {
     vec![statements.join(";\n")]
 }
@@ -72,6 +74,7 @@ impl SqliteState {
     /// Opens the file, makes it where there is none, and brings it to this program's schema.
     pub async fn open(file: &Path, max_connections: u32) -> Result<Self, StateError> {
         let lock = lock(file)?;
+        make_private(file).map_err(|error| StateError::Unavailable(sqlx::Error::Io(error)))?;
         let options = SqliteConnectOptions::from_str("sqlite:")?
             .filename(file)
             .create_if_missing(true)
@@ -114,8 +117,8 @@ impl SqliteState {
         Ok(self.readers.acquire().await?)
     }
 
-    /// The clock, pushed on where it stands still or goes back: greater than every revision before, those of a former life included.
-    /// It is on disk before the record is.
+    /// The clock, pushed on where it stands still or goes back: greater than every revision before, those of a former life
+    /// included. It is on disk before the record is.
     async fn begin_change(&self, repository: &RepositoryName) -> Result<u64, StateError> {
         let now = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default();
         let next = |last: u64| now.max(last + 1);
@@ -168,14 +171,40 @@ impl SqliteState {
 
 implement_state!(SqliteState, is_exclusive: true);
 
+/// Makes the file where there is none, which has accounts in it: SQLite would make it for all to read. Its files beside it get
+/// the mode that it has.
+fn make_private(file: &Path) -> std::io::Result<()> {
+    private_files::options().create(true).truncate(false).write(true).open(file)?;
+    if let Some(folder) = file.parent() {
+        private_files::tell_open(folder, [file]);
+    }
+    Ok(())
+}
+
 /// Locks `<file>.lock`, which the kernel lets go of with the process however that ends. SQLite locks the file itself its own way.
 fn lock(file: &Path) -> Result<std::fs::File, StateError> {
     let refused = |error| StateError::Unavailable(sqlx::Error::Io(error));
     let path = file.with_added_extension("lock");
-    let lock = std::fs::File::options().create(true).truncate(false).write(true).open(&path).map_err(refused)?;
+    let lock = private_files::options().create(true).truncate(false).write(true).open(&path).map_err(refused)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(std::fs::TryLockError::WouldBlock) => Err(StateError::InUse(file.display().to_string())),
         Err(std::fs::TryLockError::Error(error)) => Err(refused(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_it_makes_is_its_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = SqliteState::open(&folder.path().join("registry.db"), 1).await.unwrap();
+        state.begin_change(&"team/app".parse().unwrap()).await.unwrap();
+        let mut names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        names.sort();
+        assert!(names.len() >= 3, "the database, what is beside it, and the lock: {names:?}");
+        assert!(names.iter().all(|path| !private_files::is_open(path)), "{names:?}");
     }
 }

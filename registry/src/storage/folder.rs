@@ -25,6 +25,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use longshore_service::private_files;
 use std::ops::Range;
 
 use super::{Content, ObjectKey, Page, PartTag, PartsId, Reopened, StorageError, Store, Unfinished};
@@ -61,17 +62,18 @@ struct Folder {
 impl FolderStore {
     /// Makes the folder if need be, locks it, and removes what an earlier process had not written to the end.
     ///
-    /// `part_bytes` is the length of every part but the last, in bytes. Fails with [`StorageError::InUse`] when another process has
-    /// the folder.
+    /// `part_bytes` is the length of every part but the last, in bytes. Fails with [`StorageError::InUse`] when another process
+    /// has the folder.
     pub fn open(root: &Path, part_bytes: u64) -> Result<Self, StorageError> {
-        fs::create_dir_all(root).map_err(StorageError::file("create the folder", root))?;
+        private_files::make_folder(root).map_err(StorageError::file("create the folder", root))?;
         let root = fs::canonicalize(root).map_err(StorageError::file("resolve the folder", root))?;
         let lock = lock(&root)?;
         let directories = Directories::default();
         let (incoming, unfinished) = (root.join(INCOMING), root.join(UNFINISHED));
         for directory in [&incoming, &unfinished] {
-            fs::create_dir_all(directory).map_err(StorageError::file("create the folder", directory))?;
+            private_files::make_folders(directory).map_err(StorageError::file("create the folder", directory))?;
         }
+        private_files::tell_open(&root, [incoming.as_path()]);
         for directory in root.ancestors().take(2) {
             directories::sync(directory).map_err(StorageError::file("sync the folder", directory))?;
         }
@@ -112,7 +114,7 @@ impl FolderStore {
 
 fn lock(root: &Path) -> Result<File, StorageError> {
     let path = root.join(LOCK);
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = private_files::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(StorageError::file("open", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -121,7 +123,8 @@ fn lock(root: &Path) -> Result<File, StorageError> {
     }
 }
 
-/// The kernel's name for this run of the system. Where it has none, a name of this process: unsynced parts are then given up sooner.
+/// The kernel's name for this run of the system. Where it has none, a name of this process: unsynced parts are then given up
+/// sooner.
 fn boot() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map_or_else(|_| uuid::Uuid::now_v7().to_string(), |text| text.trim().to_owned())

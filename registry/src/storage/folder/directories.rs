@@ -1,10 +1,12 @@
 use std::{
     collections::HashSet,
-    fs::{self, File},
+    fs::File,
     io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
+
+use longshore_service::private_files;
 
 /// How many directories are remembered as durable; past it all are forgotten, which only costs asking again.
 const REMEMBERED: usize = 16_384;
@@ -25,7 +27,7 @@ impl Directories {
         }
         let parent = directory.parent().unwrap_or(root);
         self.ensure(root, parent)?;
-        match fs::create_dir(directory) {
+        match private_files::make_new_folder(directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => sync(parent)?,
         }
@@ -44,8 +46,8 @@ impl Directories {
 
 /// Syncs what was renamed, made or removed in the directory before this call.
 ///
-/// Writers do not share these syncs: the file system's journal commits for all who wait at once, and waiting for each other first,
-/// to sync once for several, was measured to be slower.
+/// Writers do not share these syncs: the file system's journal commits for all who wait at once, and waiting for each other
+/// first, to sync once for several, was measured to be slower.
 pub(super) fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use longshore_service::private_files;
 
 use super::{super::Mapping, Folder, StorageError, directories};
 
@@ -31,7 +32,11 @@ impl Folder {
     /// Hands an object's bytes to the kernel.
     pub(super) fn write(&self, key: &str, content: &[Bytes]) -> Result<Incoming, StorageError> {
         let path = self.incoming.join(self.next_incoming.fetch_add(1, Ordering::Relaxed).to_string());
-        let created = File::create_new(&path).map(|file| Incoming { path, file, is_placed: false });
+        let created = private_files::options().write(true).create_new(true).open(&path).map(|file| Incoming {
+            path,
+            file,
+            is_placed: false,
+        });
         let written = created.and_then(|mut incoming| write_all(&mut incoming.file, content).map(|()| incoming));
         written.map_err(|error| StorageError::file("write", &self.root.join(key))(error))
     }

@@ -1,10 +1,10 @@
 //! Objects in parts: one file each below `unfinished/`, whose parts are written at their offsets.
 //!
 //! Two writers of one upload are told apart by their keys, and must never share a file. So whoever reopens a file first seals it:
-//! renames it to `<key>.sealed`, where no part is ever written, and links it at the new key. A file has one name that takes parts at
-//! most. Who writes after its full parts begins with the tail that was handed out, so the sealed one still says what it said. Where
-//! it is linked already (somebody reopened it and was not heard of again), it is copied instead. A lock on the file keeps a late
-//! write of a part from falling into a file that was sealed or completed meanwhile.
+//! renames it to `<key>.sealed`, where no part is ever written, and links it at the new key. A file has one name that takes parts
+//! at most. Who writes after its full parts begins with the tail that was handed out, so the sealed one still says what it said.
+//! Where it is linked already (somebody reopened it and was not heard of again), it is copied instead. A lock on the file keeps a
+//! late write of a part from falling into a file that was sealed or completed meanwhile.
 
 use std::{
     fs::{self, File},
@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use longshore_service::private_files;
 
 use super::{
     super::{PartTag, PartsId, Reopened},
@@ -36,11 +37,12 @@ const DIRECTORY_ATTEMPTS: u32 = 16;
 impl Folder {
     pub(super) fn begin(&self, key: &str) -> Result<PartsId, StorageError> {
         let path = self.unfinished.join(key);
-        in_directory(&path, || File::create(&path).map(drop)).map_err(StorageError::file("create", &path))?;
+        in_directory(&path, || create(&path).map(drop)).map_err(StorageError::file("create", &path))?;
         Ok(PartsId(ID.to_owned()))
     }
 
-    /// A part's bytes, past the page cache where there is a slot for it. The last part's may then be followed by zeros in the file.
+    /// A part's bytes, past the page cache where there is a slot for it. The last part's may then be followed by zeros in the
+    /// file.
     pub(super) fn put_part(
         &self,
         key: String,
@@ -168,7 +170,7 @@ fn in_directory(path: &Path, make: impl Fn() -> io::Result<()>) -> io::Result<()
     loop {
         attempts_left -= 1;
         let outcome = match path.parent() {
-            Some(parent) => fs::create_dir_all(parent).and_then(|()| make()),
+            Some(parent) => private_files::make_folders(parent).and_then(|()| make()),
             None => make(),
         };
         match outcome {
@@ -223,9 +225,14 @@ fn read_at(file: &File, offset: u64, size_bytes: u64) -> io::Result<Bytes> {
     Ok(bytes.into())
 }
 
+/// Makes a file, or empties the one that is there.
+fn create(path: &Path) -> io::Result<File> {
+    private_files::options().write(true).create(true).truncate(true).open(path)
+}
+
 /// Copies the front of a file. The kernel does it, and shares the blocks where the file system can.
 fn copy(file: &File, to: &Path, size_bytes: u64) -> io::Result<()> {
     let mut front = file.try_clone()?.take(size_bytes);
-    let copied_bytes = io::copy(&mut front, &mut File::create(to)?)?;
+    let copied_bytes = io::copy(&mut front, &mut create(to)?)?;
     if copied_bytes == size_bytes { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
