@@ -31,12 +31,11 @@ async fn follow_always(swarm: Swarm, upstream: Arc<Upstream>, unreached: Unreach
         match upstream.swarm_record().await {
             Ok(told) => {
                 let of_another = told.filter(|(record, _)| record.peer != swarm.peer().to_string());
-                let found = match of_another {
-                    Some((record, url)) => reached(&registry, record, &url, &unreached).await,
-                    None => {
-                        unreached.remove(&registry);
-                        Vec::new()
-                    }
+                let found = if let Some((record, url)) = of_another {
+                    reached(&registry, record, &url, &unreached).await
+                } else {
+                    unreached.remove(&registry);
+                    Vec::new()
                 };
                 telling.is_over();
                 tell(&registry, &known, &found);
