@@ -146,6 +146,6 @@ async fn the_status_tells_of_peers_and_what_came_of_them() {
     let status = soon(node.swarm.status()).await.unwrap();
     assert_eq!(status.peers.len(), 1);
     assert_eq!((status.peers[0].peer, status.peers[0].received_bytes), (seed.swarm.peer(), blob.geometry.size_bytes()));
-    assert_eq!(status.shared, [blob.digest.clone()]);
+    assert_eq!(status.shared, std::slice::from_ref(&blob.digest));
     assert!(status.trackers.iter().all(|tracker| tracker.answers == Some(true)));
 }
