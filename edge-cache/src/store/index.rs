@@ -135,14 +135,13 @@ impl Index {
     fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
         let failed = StoreError::index::<redb::Error>(&self.path);
         let mut database = self.lock();
-        let open = match database.take() {
-            Some(open) => open,
-            None => {
-                let file = plain::open(&self.path, |options| options.create(true).truncate(false).read(true).write(true));
-                let file = file.map_err(|error| failed(redb::Error::Io(error)))?;
-                let backend = FileBackend::new(file).map_err(|error| failed(error.into()))?;
-                Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend).map_err(|error| failed(error.into()))?
-            }
+        let open = if let Some(open) = database.take() {
+            open
+        } else {
+            let file = plain::open(&self.path, |options| options.create(true).truncate(false).read(true).write(true));
+            let file = file.map_err(|error| failed(redb::Error::Io(error)))?;
+            let backend = FileBackend::new(file).map_err(|error| failed(error.into()))?;
+            Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend).map_err(|error| failed(error.into()))?
         };
         // After a failure it refuses everything, until it is opened anew.
         let done = work(&open).map_err(failed)?;

@@ -34,7 +34,7 @@ pub(in crate::store) fn open(path: &Path, set: impl FnOnce(&mut OpenOptions) -> 
 
 /// Whether it failed as there is no plain file.
 pub(in crate::store) fn is_not_plain(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<NotPlain>())
+    error.get_ref().and_then(|inner| inner.downcast_ref::<NotPlain>()).is_some()
 }
 
 /// A file's length in bytes; `None` where there is none, or what is there is no plain one.
