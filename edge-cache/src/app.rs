@@ -182,13 +182,13 @@ async fn operate(edge: &Arc<Edge>, request: Request<Incoming>, info: ConnectionI
     let is_content = matches!(route, Some(Route::Manifest(..) | Route::Blob(..)));
     let response = match edge.first_byte_limit.filter(|_| is_content) {
         Some(limit) => {
-            let (edge, label) = (edge.clone(), route.map_or("unknown", |route| route.label()));
+            let (at_work, label) = (edge.clone(), route.map_or("unknown", |route| route.label()));
             let work = async move {
                 // Held for as long as something is at work.
                 let _in_flight = in_flight;
-                http::handle(&edge, request, client).await
+                http::handle(&at_work, request, client).await
             };
-            match first_byte::within(limit, work.in_current_span()).await {
+            match first_byte::within(limit, || edge.came_bytes(), work.in_current_span()).await {
                 Ok(response) => response,
                 Err(first_byte::Late) => return (label, unavailable(&format!("nothing of it came from anywhere in {limit:?}"))),
             }

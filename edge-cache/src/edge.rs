@@ -84,6 +84,11 @@ impl Edge {
         Arc::new(Semaphore::new(MOST_LOOKED_AHEAD))
     }
 
+    /// A count that grows whenever anything comes from anywhere.
+    pub fn came_bytes(&self) -> u64 {
+        self.upstreams.iter().map(|upstream| upstream.came_bytes() + self.counts.came_bytes(upstream.name())).sum()
+    }
+
     /// Where the blobs of a repository come from: see [`Sources::of`].
     pub fn source(&self, origin: Origin) -> SharedSource {
         self.sources.of(origin)

@@ -1,7 +1,9 @@
 //! How long a client waits for the first byte of what it asks for.
 //!
 //! Whoever pulls through a mirror goes on to the registry when the mirror says no, and waits as long as it says nothing; a mirror that has
-//! begun to answer is never left. So where nothing comes from anywhere in time, it is said before an answer is begun.
+//! begun to answer is never left. So where nothing comes from anywhere in time, it is said before an answer is begun. Over a link that is
+//! full of what others wait for, the runtime would be no better off at the registry, so while anything comes it is waited for some times as
+//! long.
 
 use std::{
     pin::Pin,
@@ -40,31 +42,65 @@ pub async fn unless_silent<T>(asking: impl Future<Output = T>, instead: impl FnO
     }
 }
 
+/// However much comes for others, nobody waits for more than so many limits.
+const MOST_LIMITS: u32 = 6;
+
 /// Nothing came in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Late;
 
-/// The answer that `work` comes to, once the first byte of its body is there. Where that takes longer than the limit, the work goes on
-/// for whoever else wants what it brings, and to find out that a registry is away.
+/// How long one request waits. `came` counts what has come from anywhere, for whomever.
+struct Wait<F> {
+    limit: Duration,
+    end: Instant,
+    last: Instant,
+    came: F,
+    seen: u64,
+}
+
+impl<F: Fn() -> u64> Wait<F> {
+    fn new(limit: Duration, came: F) -> Self {
+        let (now, seen) = (Instant::now(), came());
+        Self { limit, end: now + limit, last: now + limit * MOST_LIMITS, came, seen }
+    }
+
+    async fn until<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Late> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            if let Ok(done) = timeout_at(self.end, &mut work).await {
+                return Ok(done);
+            }
+            let seen = std::mem::replace(&mut self.seen, (self.came)());
+            if self.seen == seen || self.end >= self.last {
+                return Err(Late);
+            }
+            self.end = (self.end + self.limit).min(self.last);
+        }
+    }
+}
+
+/// The answer that `work` comes to, once the first byte of its body is there. Where that takes longer than the limit and nothing came in
+/// it by `came`, which counts, the work goes on for whoever else wants what it brings, and to find out that a registry is away.
 pub async fn within(
     limit: Duration,
+    came: impl Fn() -> u64,
     work: impl Future<Output = Response<Body>> + Send + 'static,
 ) -> Result<Response<Body>, Late> {
-    let end = Instant::now() + limit;
-    let response = match timeout_at(end, tokio::spawn(PATIENCE.scope(limit / 2, work))).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+    let mut wait = Wait::new(limit, came);
+    let response = match wait.until(tokio::spawn(PATIENCE.scope(limit / 2, work))).await? {
+        Ok(response) => response,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         // The runtime is going down.
-        Ok(Err(_)) | Err(_) => return Err(Late),
+        Err(_) => return Err(Late),
     };
     let (parts, mut body) = response.into_parts();
     if body.is_end_stream() {
         return Ok(Response::from_parts(parts, body));
     }
     let size_hint = body.size_hint();
-    let first = timeout_at(end, std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context))).await;
-    let first = first.map_err(|_| Late)?;
-    let Some(first) = first else { return Ok(Response::from_parts(parts, Body::empty())) };
+    let Some(first) = wait.until(std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context))).await? else {
+        return Ok(Response::from_parts(parts, Body::empty()));
+    };
     Ok(Response::from_parts(parts, Body::new(Begun { first: Some(first), body, size_hint })))
 }
 
@@ -105,6 +141,10 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_millis(400);
 
+    fn nothing() -> u64 {
+        0
+    }
+
     fn after(wait: Duration, then: &'static str) -> Body {
         let later = stream::once(async move {
             tokio::time::sleep(wait).await;
@@ -115,25 +155,40 @@ mod tests {
 
     #[tokio::test]
     async fn what_begins_in_time_comes_whole() {
-        let response = within(LIMIT, async { Response::new(after(Duration::from_millis(50), "some")) }).await.unwrap();
+        let response = within(LIMIT, nothing, async { Response::new(after(Duration::from_millis(50), "some")) }).await.unwrap();
         assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), "some, and more");
-        let response = within(LIMIT, async { Response::new(Body::from("all")) }).await.unwrap();
+        let response = within(LIMIT, nothing, async { Response::new(Body::from("all")) }).await.unwrap();
         assert_eq!(response.body().size_hint().exact(), Some(3));
         assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), "all");
-        assert!(within(LIMIT, async { Response::new(Body::empty()) }).await.unwrap().body().is_end_stream());
+        assert!(within(LIMIT, nothing, async { Response::new(Body::empty()) }).await.unwrap().body().is_end_stream());
     }
 
     #[tokio::test]
     async fn what_is_late_with_its_head_or_its_first_byte_is_told() {
         let begun = Instant::now();
-        assert_eq!(within(LIMIT, std::future::pending()).await.err(), Some(Late));
+        assert_eq!(within(LIMIT, nothing, std::future::pending()).await.err(), Some(Late));
         assert!(begun.elapsed() >= LIMIT);
         // Both together may take so long.
         let slow = async {
             tokio::time::sleep(Duration::from_millis(300)).await;
             Response::new(after(Duration::from_millis(300), "some"))
         };
-        assert_eq!(within(LIMIT, slow).await.err(), Some(Late));
+        assert_eq!(within(LIMIT, nothing, slow).await.err(), Some(Late));
+    }
+
+    #[tokio::test]
+    async fn while_anything_comes_it_is_waited_for_but_not_for_ever() {
+        let counted = std::sync::atomic::AtomicU64::new(0);
+        let something = || counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let slow = async {
+            tokio::time::sleep(LIMIT * 3 / 2).await;
+            Response::new(after(LIMIT, "some"))
+        };
+        let response = within(LIMIT, something, slow).await.unwrap();
+        assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), "some, and more");
+        let begun = Instant::now();
+        assert_eq!(within(LIMIT, something, std::future::pending()).await.err(), Some(Late));
+        assert!(begun.elapsed() >= LIMIT * MOST_LIMITS);
     }
 
     #[tokio::test]
@@ -147,7 +202,7 @@ mod tests {
             Response::new(Body::from(answer))
         };
         for (instead, answer) in [(Some("as it was"), "as it was"), (None, "late")] {
-            let response = within(LIMIT, asked(instead)).await.unwrap();
+            let response = within(LIMIT, nothing, asked(instead)).await.unwrap();
             assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), answer);
         }
         assert_eq!(unless_silent(slow(), |_| Some("as it was")).await, "late", "there is no limit");
@@ -161,7 +216,7 @@ mod tests {
             let _ = done.send(());
             Response::new(Body::empty())
         };
-        assert_eq!(within(LIMIT, work).await.err(), Some(Late));
+        assert_eq!(within(LIMIT, nothing, work).await.err(), Some(Late));
         assert_eq!(is_done.await, Ok(()));
     }
 }

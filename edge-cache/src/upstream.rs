@@ -123,6 +123,11 @@ impl Upstream {
         })
     }
 
+    /// How many bytes of answers came of it.
+    pub fn came_bytes(&self) -> u64 {
+        self.counts.came_bytes()
+    }
+
     /// The same, which shares the memory for metainfo with others.
     #[must_use]
     pub fn sharing(self, room: &Budget) -> Self {

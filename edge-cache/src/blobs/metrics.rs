@@ -59,6 +59,11 @@ impl BlobMetrics {
             memory: MemoryMetrics::new(metrics),
         }
     }
+    /// What came of an upstream's blobs, from anywhere.
+    pub(crate) fn came_bytes(&self, upstream: &str) -> u64 {
+        Supplier::ALL.into_iter().map(|supplier| self.supplied_bytes.with_label_values(&[upstream, supplier.name()]).get()).sum()
+    }
+
     /// Bytes came.
     pub(super) fn came(&self, upstream: &str, supplied: Supplied) {
         let fetched = supplied.by(Supplier::Edge).saturating_add(supplied.by(Supplier::Registry));

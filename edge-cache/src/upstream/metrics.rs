@@ -97,6 +97,10 @@ impl Counts {
         self.all.bytes.with_label_values(&[&*self.upstream]).inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
+    pub(super) fn came_bytes(&self) -> u64 {
+        self.all.bytes.with_label_values(&[&*self.upstream]).get()
+    }
+
     pub(super) fn broke_off(&self) {
         self.all.broken.with_label_values(&[&*self.upstream]).inc();
     }
