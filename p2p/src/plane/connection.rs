@@ -7,7 +7,7 @@ use tokio::{
 };
 use tokio_rustls::TlsStream;
 
-use super::{Endpoint, Reader, Sender, Writer, guests::Slot, link::Link, writer::Outgoing};
+use super::{Endpoint, Limits, Reader, Sender, Writer, guests::Slot, link::Link, writer::Outgoing};
 use crate::{locality::Locality, record::PeerRecord, wire::Hello};
 
 /// What TLS runs over: it reads in small bites by itself.
@@ -15,6 +15,15 @@ pub(super) type Socket = BufReader<TcpStream>;
 
 /// The most that TLS keeps of what is written until the socket takes it, in bytes: a block, and what goes before it.
 const TLS_BUFFER_BYTES: usize = 128 << 10;
+
+/// Makes a socket ready for TLS.
+pub(super) fn prepare(socket: TcpStream, limits: &Limits) -> io::Result<Socket> {
+    socket.set_nodelay(true)?;
+    // Where the system can't do that, more of what nobody wants any more is sent.
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(&socket).set_tcp_notsent_lowat(limits.unsent_bytes)?;
+    Ok(BufReader::with_capacity(limits.read_buffer_bytes, socket))
+}
 
 /// A connection to a peer that has greeted.
 #[derive(Debug)]

@@ -4,13 +4,17 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use libp2p_identity::PeerId;
 use rustls::{CertificateError, Error, pki_types::ServerName};
 use tokio::{
-    io::BufReader,
     net::TcpStream,
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use super::{Connection, DialError, Direction, Endpoint, Limits, connection::Socket, greeting, guests::Slot};
+use super::{
+    Connection, DialError, Direction, Endpoint, Limits,
+    connection::{self, Socket},
+    greeting,
+    guests::Slot,
+};
 use crate::{
     record::{MOST_ADDRESSES, PeerRecord},
     wire::Hello,
@@ -72,15 +76,14 @@ impl Greeted {
 }
 
 async fn greet(endpoint: &Endpoint, address: SocketAddr, expected: PeerId) -> Result<Greeted, DialError> {
-    let Limits { connect_timeout, handshake_timeout, read_buffer_bytes, .. } = *endpoint.limits();
+    let Limits { connect_timeout, handshake_timeout, .. } = *endpoint.limits();
     let connecting = timeout(connect_timeout, TcpStream::connect(address)).await;
     let connected = connecting.map_err(|_| DialError::TimedOut { address, doing: "connecting" })?;
     let socket = connected.map_err(|source| DialError::Connect { address, source })?;
     let broken = |source| broken(address, expected, source);
     let greeting = async {
-        socket.set_nodelay(true).map_err(broken)?;
+        let socket = connection::prepare(socket, endpoint.limits()).map_err(broken)?;
         let config = endpoint.identity.client(expected).map_err(|error| broken(io::Error::other(error)))?;
-        let socket = BufReader::with_capacity(read_buffer_bytes, socket);
         // It is not sent: a peer is known by its id.
         let name = ServerName::from(address.ip());
         let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(broken)?;

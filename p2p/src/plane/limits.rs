@@ -44,6 +44,8 @@ pub struct Limits {
     pub metainfo_bytes: usize,
     /// What each connection takes to read from its socket.
     pub read_buffer_bytes: usize,
+    /// What waits in a socket to be sent, of one connection: what is in there can be neither cancelled nor overtaken.
+    pub unsent_bytes: u32,
 }
 
 impl Default for Limits {
@@ -69,6 +71,7 @@ impl Default for Limits {
             most_owed: 1024,
             metainfo_bytes: 64 << 20,
             read_buffer_bytes: 64 << 10,
+            unsent_bytes: 128 << 10,
         }
     }
 }

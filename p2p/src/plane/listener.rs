@@ -5,14 +5,13 @@ use std::{
 };
 
 use tokio::{
-    io::BufReader,
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
-use super::{Connection, Direction, Endpoint, EndpointError, greeting, guests::Slot};
+use super::{Connection, Direction, Endpoint, EndpointError, connection, greeting, guests::Slot};
 use crate::network::Share;
 
 /// How long nothing is accepted after the system has given no connection, as when it has no more files.
@@ -110,8 +109,7 @@ fn share_of(endpoint: &Endpoint, remote: IpAddr) -> Option<Option<Share>> {
 }
 
 async fn greet(endpoint: &Endpoint, socket: TcpStream, remote: SocketAddr, slot: Slot) -> Result<Connection, greeting::Bad> {
-    socket.set_nodelay(true)?;
-    let socket = BufReader::with_capacity(endpoint.limits().read_buffer_bytes, socket);
+    let socket = connection::prepare(socket, endpoint.limits())?;
     let stream = TlsAcceptor::from(endpoint.server.clone()).accept(socket).await?;
     let mut stream = TlsStream::from(stream);
     let (peer, hello) = greeting::greet(endpoint, &mut stream, Direction::Accepted).await?;
