@@ -62,10 +62,14 @@ async fn a_piece_comes_in_blocks_into_memory_that_was_set_aside() {
     assert_eq!(one.sender.ask(id, PieceIndex(1), memory(&budget)), Err(SendError::AlreadyAsked));
     assert_eq!(one.sender.ask(id, PieceIndex(2), memory(&budget)), Err(SendError::NotOpen), "there is no such piece");
     let pieces = [content(0, 1 << 20), content(1, 100)];
-    for (index, bytes) in (0..).zip(&pieces) {
-        assert!(matches!(soon(other.reader.next()).await, Ok(Event::Ask { piece, .. }) if piece == PieceIndex(index)));
-        assert_eq!(soon(other.sender.send_piece(id, PieceIndex(index), bytes.clone())).await, Ok(Sent::Whole));
-    }
+    let sent = pieces.clone();
+    let sending = tokio::spawn(async move {
+        for (index, bytes) in (0..).zip(sent) {
+            assert!(matches!(soon(other.reader.next()).await, Ok(Event::Ask { piece, .. }) if piece == PieceIndex(index)));
+            assert_eq!(soon(other.sender.send_piece(id, PieceIndex(index), bytes)).await, Ok(Sent::Whole));
+        }
+        other
+    });
     for received in 1..16 {
         let expected = received * u32::try_from(BLOCK_BYTES).unwrap();
         let heard = soon(one.reader.next()).await;
@@ -78,6 +82,7 @@ async fn a_piece_comes_in_blocks_into_memory_that_was_set_aside() {
         drop(piece);
     }
     assert_eq!(budget.available_permits(), 3);
+    let other = soon(sending).await.unwrap();
     let pieces_bytes = PIECE_BYTES + 100;
     assert_eq!(
         (other.sender.traffic().sent_piece_bytes(), one.sender.traffic().received_piece_bytes()),
@@ -109,19 +114,23 @@ async fn a_closed_topic_is_over_for_both() {
     assert_eq!(budget.available_permits(), 4);
     let late = one.sender.open(topic(), None, true).unwrap();
     one.sender.close(late).unwrap();
-    for piece in 0..3 {
-        assert_eq!(soon(other.sender.send_piece(id, PieceIndex(piece), content(piece, 1 << 20))).await, Ok(Sent::Whole));
-    }
-    other.sender.reject(id, PieceIndex(3), Duration::ZERO).unwrap();
-    other.sender.have(id, PieceIndex(3)).unwrap();
-    other.sender.opened(opened(late, 5, Some(content(1, 1 << 20)))).unwrap();
-    other.sender.refuse(id).unwrap();
-    // Nothing of it is told.
     let next = one.sender.open(topic(), None, false).unwrap();
-    while !matches!(soon(other.reader.next()).await.unwrap(), Event::Open(open) if open.id == next) {}
-    other.sender.opened(opened(next, 5, None)).unwrap();
+    let sending = tokio::spawn(async move {
+        for piece in 0..3 {
+            assert_eq!(soon(other.sender.send_piece(id, PieceIndex(piece), content(piece, 1 << 20))).await, Ok(Sent::Whole));
+        }
+        other.sender.reject(id, PieceIndex(3), Duration::ZERO).unwrap();
+        other.sender.have(id, PieceIndex(3)).unwrap();
+        other.sender.opened(opened(late, 5, Some(content(1, 1 << 20)))).unwrap();
+        other.sender.refuse(id).unwrap();
+        while !matches!(soon(other.reader.next()).await.unwrap(), Event::Open(open) if open.id == next) {}
+        other.sender.opened(opened(next, 5, None)).unwrap();
+        other
+    });
+    // Nothing of it is told.
     let heard = soon(one.reader.next()).await;
     assert!(matches!(&heard, Ok(Event::Opened { opened, .. }) if opened.id == next), "{heard:?}");
+    soon(sending).await.unwrap();
 }
 
 #[tokio::test]
