@@ -94,6 +94,8 @@ struct Turn {
     left_beyond: u32,
     /// Whether those are asked too that don't count.
     is_last_resort: bool,
+    /// How long a peer may be silent, or take for a piece, that hasn't shown its pace.
+    strangers_patience: Duration,
     wake: Option<Moment>,
 }
 
@@ -150,7 +152,8 @@ impl Download {
     /// What to do now, where memory allows for so many pieces beyond those that are asked for. What an order cancels allows for one more.
     pub fn decide(&mut self, now: Moment, may_ask: u32) -> Vec<Order> {
         let left_beyond = self.border_allows;
-        let mut turn = Turn { now, left: may_ask, left_beyond, is_last_resort: false, wake: None };
+        let strangers_patience = self.strangers_patience(now);
+        let mut turn = Turn { now, left: may_ask, left_beyond, is_last_resort: false, strangers_patience, wake: None };
         if !self.is_done() {
             let grounds = self.grounds(&mut turn);
             self.pass_by(&grounds, &mut turn);

@@ -174,7 +174,7 @@ impl World {
     /// A download needs a lease to ask the origin: a tracker's, or while none answers its own.
     pub(super) fn need_lease(&mut self, me: u32, topic: u8) {
         let now = moment(self.now);
-        let patience = span(self.shape.settings.download.lease_patience);
+        let patience = span(self.shape.settings.download.peer_patience);
         let leading = self.leading(me, topic);
         let node = &mut self.nodes[place(me)];
         let is_dialing = node.may_dial || node.book.usage().dialing > 0;

@@ -59,7 +59,7 @@ impl Download {
         if peer.asked.is_empty() {
             peer.pace.asked(turn.now);
             (peer.heard, peer.turn) = (turn.now, turn.now);
-            peer.look_at = turn.now + peer.patience(&settings);
+            peer.look_at = turn.now + settings.least_patience;
         }
         peer.asked.push(piece.0);
         turn.wake(peer.look_at);

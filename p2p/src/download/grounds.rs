@@ -140,9 +140,9 @@ mod tests {
         let alone = Snapshot { has_peers: false, ..seen(1_000) };
         assert_eq!(
             (judged(alone).needs_lease, judged(alone).taken, judged(alone).again),
-            (true, Stripes::default(), Some(ms(1_200)))
+            (true, Stripes::default(), Some(ms(2_500)))
         );
-        let unanswered = Snapshot { lease_asked: Some(ms(800)), ..alone };
+        let unanswered = Snapshot { now: ms(2_300), lease_asked: Some(ms(800)), ..alone };
         assert_eq!(judged(unanswered).taken, Stripes::all(4));
         // With peers it is not alone, and a tracker that says "others do" has answered.
         assert!(judged(Snapshot { has_peers: true, ..unanswered }).taken.is_empty());

@@ -5,6 +5,7 @@ use std::time::Duration;
 use longshore_oci::piece::{PIECE_BYTES, PieceIndex};
 
 use super::{Download, Grounds, Order, Turn, Why, peer::Slot};
+use crate::moment::Moment;
 
 impl Download {
     /// Takes what silent and slow peers were asked for to others.
@@ -14,7 +15,7 @@ impl Download {
             let settings = self.settings;
             let peer = self.peers.get_mut(slot);
             if turn.now >= peer.look_at {
-                match peer.lateness(turn.now, &settings) {
+                match peer.lateness(turn.now, turn.strangers_patience, &settings) {
                     Err(at) => peer.look_at = at,
                     Ok(Why::Silent) => self.pass_silent(slot, grounds, turn),
                     Ok(Why::Slow) => self.pass_slow(slot, grounds, turn),
@@ -30,7 +31,7 @@ impl Download {
     /// What others can bring now is asked of them; the rest stays, since a queue's place is worth something, but not for ever.
     fn pass_silent(&mut self, slot: Slot, grounds: &Grounds, turn: &mut Turn) {
         let peer = self.peers.get_mut(slot);
-        let mute_at = peer.heard + peer.patience(&self.settings).max(self.settings.takeover);
+        let mute_at = peer.heard + peer.patience(turn.strangers_patience, &self.settings).max(self.settings.takeover);
         peer.is_late = true;
         peer.look_at = mute_at.min(turn.now + self.settings.least_patience);
         let is_mute = turn.now >= mute_at;
@@ -61,9 +62,9 @@ impl Download {
         let peer = self.peers.get_mut(slot);
         let lately = peer.pace.lately(now);
         peer.pace.settle(now);
-        peer.look_at = now + peer.patience(&self.settings) / 2;
+        peer.look_at = now + peer.patience(turn.strangers_patience, &self.settings) / 2;
         let Some(takes) = peer.pace.piece_takes().max(lately) else { return };
-        let typical = self.typical_answer(slot);
+        let typical = self.typical_answer(Some(slot));
         let soon = [typical, self.origin.pace.answer_takes()].into_iter().flatten().min();
         let is_hopeless = soon.is_some_and(|soon| takes > soon.saturating_mul(self.settings.poor_part));
         if is_hopeless {
@@ -104,9 +105,18 @@ impl Download {
         self.orders.push(Order::PassBy { peer, why });
     }
 
-    /// What an answer takes on the average of the others that have shown it.
-    fn typical_answer(&self, but: Slot) -> Option<Duration> {
-        let others = self.peers.iter().filter(|(slot, _)| *slot != but);
+    /// How long a peer may be silent that hasn't shown its pace: a multiple of what others take; where nobody has shown it, the least, and
+    /// that multiple of it while something comes.
+    pub(super) fn strangers_patience(&self, now: Moment) -> Duration {
+        let least = self.settings.least_patience;
+        let is_fed = now < self.fed + least;
+        let takes = self.typical_answer(None).or(is_fed.then_some(least));
+        takes.map_or(least, |takes| takes.saturating_mul(self.settings.slack))
+    }
+
+    /// What an answer takes on the average of those that have shown it, but for one.
+    fn typical_answer(&self, but: Option<Slot>) -> Option<Duration> {
+        let others = self.peers.iter().filter(|(slot, _)| Some(*slot) != but);
         let shown: Vec<_> = others.filter_map(|(_, peer)| peer.pace.answer_takes()).collect();
         let count = u32::try_from(shown.len()).ok().filter(|count| *count > 0)?;
         Some(shown.iter().fold(Duration::ZERO, |all, takes| all.saturating_add(*takes)) / count)

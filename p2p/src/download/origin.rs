@@ -99,7 +99,7 @@ impl Download {
             has_peers: self.peers.iter().any(|(_, peer)| peer.is_counted),
             bare,
             nobodys,
-            forsaken_at: &self.origin.stillness.over_at(others, self.origin.pace.answer_takes(), &self.settings),
+            forsaken_at: &self.origin.stillness.over_at(others, self.origin_takes(), &self.settings),
             taken: self.origin.taken,
             waits_until: self.waits_until(others),
             is_underfed,
@@ -159,6 +159,13 @@ impl Download {
         // What nobody has comes when its stripe's holder gets on; what somebody has, when anything comes.
         let came = if self.wanted.is_nobodys(place) { stillness.since(stripe) } else { self.fed };
         Some((since.max(came) + still).min(since + at_last))
+    }
+
+    /// What the origin takes for a piece, as far as it has shown. It is no quicker than the quickest peer, as far as that may be for the
+    /// links' sake.
+    fn origin_takes(&self) -> Option<Duration> {
+        let quickest = self.peers.iter().filter_map(|(_, peer)| peer.pace.answer_takes()).min();
+        self.origin.pace.answer_takes().max(quickest.map(|takes| takes.min(self.settings.takeover)))
     }
 
     fn is_underfed(&mut self, turn: &mut Turn) -> bool {

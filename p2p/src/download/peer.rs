@@ -52,8 +52,8 @@ impl Peer {
     }
 
     /// How long it may be silent, or take for a piece. It grows while the peer delivers nothing, so that a slow one comes to an end.
-    pub(super) fn patience(&self, settings: &DownloadSettings) -> Duration {
-        let by_pace = self.pace.answer_takes().map_or(Duration::ZERO, |takes| takes.saturating_mul(settings.slack));
+    pub(super) fn patience(&self, strangers: Duration, settings: &DownloadSettings) -> Duration {
+        let by_pace = self.pace.answer_takes().map_or(strangers, |takes| takes.saturating_mul(settings.slack));
         by_pace.max(settings.least_patience).saturating_mul(1 << self.fruitless.min(6)).min(settings.most_patience)
     }
 
@@ -68,17 +68,20 @@ impl Peer {
     }
 
     /// Whether it is late, or else when it would be.
-    pub(super) fn lateness(&mut self, now: Moment, settings: &DownloadSettings) -> Result<Why, Moment> {
-        let patience = self.patience(settings);
+    pub(super) fn lateness(&mut self, now: Moment, strangers: Duration, settings: &DownloadSettings) -> Result<Why, Moment> {
+        let patience = self.patience(strangers, settings);
         // Of one whose pace isn't known, what it does in that time is its pace.
         let trial = settings.least_patience.saturating_mul(10);
-        let slow_at = self.turn + if self.pace.piece_takes().is_some() { patience } else { patience.max(trial) };
+        let is_stranger = self.pace.piece_takes().is_none();
+        let slow_at = self.turn + if is_stranger { patience.max(trial) } else { patience };
         if now >= self.heard + patience {
             Ok(Why::Silent)
         } else if now >= slow_at {
             Ok(Why::Slow)
         } else {
-            Err(slow_at.min(self.heard + patience))
+            let late_at = slow_at.min(self.heard + patience);
+            // Its patience is shorter as soon as nobody brings anything.
+            Err(if is_stranger { late_at.min(now + settings.least_patience) } else { late_at })
         }
     }
 

@@ -17,7 +17,8 @@ pub struct DownloadSettings {
     pub most_copies: u32,
     /// It is the end when so few pieces are missing and each that somebody has is asked for.
     pub endgame: u32,
-    /// How long any peer may be silent; longer by [`Self::slack`].
+    /// How long any peer may be silent; longer by [`Self::slack`] where it, or else others, have shown what an answer takes, and of one
+    /// that hasn't while others bring something: what keeps it may be the link that they share.
     pub least_patience: Duration,
     /// A peer may be silent, or take for a piece, so many times what a piece takes it by its own pace.
     pub slack: u32,
@@ -38,8 +39,10 @@ pub struct DownloadSettings {
     /// Into how many stripes a blob falls for the origin's leases, until a lease says otherwise; no more than [`super::Stripes::MOST`]
     /// count.
     pub stripes: u8,
-    /// How long a tracker has to give a lease to a node that knows no peer.
+    /// How long a tracker that answers has to give a lease to a node that knows no peer: it may be behind the link that all pull over.
     pub lease_patience: Duration,
+    /// How long peers that may be found in a moment are waited for where no tracker answers.
+    pub peer_patience: Duration,
     /// How long a stripe may get nothing new before others than its holder ask the origin for it: the first of them up to twice that, by
     /// chance, and of many only few at once; longer where the origin was seen to be slow.
     pub takeover: Duration,
@@ -74,9 +77,10 @@ impl Default for DownloadSettings {
             longest_run: 64,
             origin_runs: 4,
             stripes: 4,
-            lease_patience: Duration::from_millis(200),
+            lease_patience: Duration::from_millis(1500),
+            peer_patience: Duration::from_millis(200),
             takeover: Duration::from_secs(2),
-            client_patience: Duration::from_millis(500),
+            client_patience: Duration::from_secs(2),
             origin_patience: Duration::from_secs(10),
             most_origin_rest: Duration::from_mins(1),
             poor_part: 8,

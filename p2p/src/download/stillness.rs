@@ -100,9 +100,9 @@ mod tests {
     fn of_many_clients_few_ask_for_themselves() {
         let settings = DownloadSettings::default();
         let waits = |place, others| Stillness::new(1, ms(0), || place).client_waits(0, others, None, &settings);
-        assert_eq!(waits(0.0, 0), (Duration::from_millis(500), Duration::from_secs(6)));
-        assert_eq!(waits(1.0, 2).0, Duration::from_secs(1));
-        let soon = (0..64).filter(|node| waits(f64::from(*node) / 64.0, 63).0 <= Duration::from_secs(2)).count();
+        assert_eq!(waits(0.0, 0), (Duration::from_secs(2), Duration::from_secs(6)));
+        assert_eq!(waits(1.0, 2).0, Duration::from_secs(4));
+        let soon = (0..64).filter(|node| waits(f64::from(*node) / 64.0, 63).0 <= Duration::from_secs(8)).count();
         assert!((1..=5).contains(&soon), "{soon}");
     }
 

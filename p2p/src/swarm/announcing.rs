@@ -246,7 +246,7 @@ impl Task {
     pub(super) fn need_lease(&mut self, id: FetchId, now: Moment) {
         let Some(fetch) = self.fetches.get(&id) else { return };
         let key = fetch.key;
-        let expects_peers = fetch.is_new(self.settings.download.lease_patience, now) && self.expects_peers(id);
+        let expects_peers = fetch.is_new(self.settings.download.peer_patience, now) && self.expects_peers(id);
         let Some(fetch) = self.fetches.get_mut(&id) else { return };
         fetch.lacks_lease = false;
         if let Some(leading) = self.announcing.leading(&key) {

@@ -6,21 +6,21 @@ use super::*;
 fn alone_it_asks_the_origin_by_itself() {
     let mut download = download(16, DownloadSettings::default(), 1);
     assert_eq!(download.decide(ms(0), 64), [Order::NeedLease]);
-    assert_eq!((download.decide(ms(199), 64), download.wake_at()), (vec![], Some(ms(200))));
-    let first = runs(&download.decide(ms(200), 64));
+    assert_eq!((download.decide(ms(1_499), 64), download.wake_at()), (vec![], Some(ms(1_500))));
+    let first = runs(&download.decide(ms(1_500), 64));
     assert_eq!(first.len(), 1);
     let (id, pieces) = first[0].clone();
     // The next begins when this one has little left, and goes on where it ends.
     let mut next = Vec::new();
     for piece in pieces.clone() {
-        download.origin_came(id, PieceIndex(piece), ms(300));
-        next.extend(runs(&download.decide(ms(300), 64)));
+        download.origin_came(id, PieceIndex(piece), ms(1_600));
+        next.extend(runs(&download.decide(ms(1_600), 64)));
     }
     assert!(next.len() == 1 && (next[0].1.start == pieces.end || pieces.end == 16), "{pieces:?}, {next:?}");
     // What came by other ways needn't come of the origin.
-    download.origin_ended(id, RunEnd::Done, ms(301));
+    download.origin_ended(id, RunEnd::Done, ms(1_601));
     next[0].1.clone().for_each(|piece| download.here_already(PieceIndex(piece)));
-    assert!(download.decide(ms(301), 64).contains(&Order::CancelOrigin { id: next[0].0, has_stalled: false }));
+    assert!(download.decide(ms(1_601), 64).contains(&Order::CancelOrigin { id: next[0].0, has_stalled: false }));
 }
 
 #[test]

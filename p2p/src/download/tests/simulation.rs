@@ -19,7 +19,7 @@ fn alone_a_node_is_as_fast_as_its_link() {
     }
     // And where no tracker answers, but for the patience.
     let untold = ran(&Shape { holders: 0, ..Shape::of(1) }).figures();
-    assert!(untold.time <= 105 && untold.origin == 100, "{untold:?}");
+    assert!(untold.time <= 130 && untold.origin == 100, "{untold:?}");
 }
 
 #[test]

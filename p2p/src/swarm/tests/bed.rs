@@ -104,6 +104,7 @@ impl Bed {
         settings.joins = spec.joins.clone();
         settings.locality.zone = spec.zone.to_owned();
         settings.download.lease_patience = Duration::from_secs(2);
+        settings.download.peer_patience = Duration::from_secs(2);
         settings.download.takeover = Duration::from_secs(10);
         settings.download.poor_part = u32::MAX;
         settings.give_up_after = Duration::from_secs(5);
