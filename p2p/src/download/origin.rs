@@ -172,7 +172,7 @@ impl Download {
         if !self.origin.runs.is_empty() {
             return false;
         }
-        let Some(origin) = self.origin.pace.bytes_per_second() else {
+        let Some(origin) = self.origin.pace.least_bytes_per_second() else {
             // Nobody knows what would be quick: one request to the origin tells.
             return self.peers.iter().any(|(_, peer)| peer.is_overdue(turn.now, &self.settings));
         };

@@ -15,6 +15,7 @@ const SAMPLE_BYTES: u64 = PIECE_BYTES / 2;
 #[derive(Clone, Debug, Default)]
 pub struct Pace {
     piece_takes: Option<Duration>,
+    last_took: Duration,
     delay: Option<Duration>,
     /// Its least delay: the way there and back, without what it did for others meanwhile.
     least_delay: Option<Duration>,
@@ -50,7 +51,7 @@ impl Pace {
     /// Counts what came so far, however little; not for who sent nothing.
     pub fn settle(&mut self, now: Moment) {
         if let Some(takes) = self.lately(now) {
-            self.piece_takes = Some(averaged(self.piece_takes, takes));
+            (self.piece_takes, self.last_took) = (Some(averaged(self.piece_takes, takes)), takes);
             (self.since, self.bytes) = (now, 0);
         }
     }
@@ -73,6 +74,11 @@ impl Pace {
     /// Bytes a second.
     pub fn bytes_per_second(&self) -> Option<u64> {
         Some(bytes_in(Duration::from_secs(1), self.piece_takes?))
+    }
+
+    /// Bytes a second, or fewer where it was slower of late: one that many have come to ask meanwhile is what it was for them no more.
+    pub fn least_bytes_per_second(&self) -> Option<u64> {
+        Some(bytes_in(Duration::from_secs(1), self.piece_takes?.max(self.last_took)))
     }
 
     /// How many pieces it should be asked for at once so that it never idles: what it sends in the time that a request takes, and one
@@ -172,6 +178,7 @@ mod tests {
         // Twice as slow: a quarter of the way there at once, and there after a while.
         pace.came(PIECE_BYTES, ms(160));
         assert_eq!(pace.piece_takes(), Some(Duration::from_millis(25)));
+        assert_eq!((pace.bytes_per_second(), pace.least_bytes_per_second()), (Some(PIECE_BYTES * 40), Some(PIECE_BYTES * 25)));
         for turn in 1..40 {
             pace.came(PIECE_BYTES, ms(160 + turn * 40));
         }
