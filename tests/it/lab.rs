@@ -25,8 +25,8 @@ async fn with_and_without(plan: LabPlan<'_>, image: &Arc<Image>) {
     eprintln!("{plain}");
     let nodes: usize = plan.zones.iter().sum();
     assert!(swarm.quantile(0.5) <= plain.quantile(0.5), "slower than without the swarm: {swarm}; {plain}");
-    assert!(swarm.origin_copies < nodes as f64 * 0.9, "{swarm}");
-    assert!(swarm.neighbour_share > 0.25, "{swarm}");
+    assert!(swarm.origin_copies < nodes as f64 / 2.0, "{swarm}");
+    assert!(swarm.neighbour_share > 0.5, "{swarm}");
     // Else the links are not as they should be, and none of it says anything.
     assert!(plain.origin_copies > nodes as f64 * 0.95 && plain.quantile(1.0) > nodes as f64 * 0.7, "{plain}");
 }
