@@ -2,7 +2,13 @@
 //! gets anybody a byte that is not theirs or not right, and what is logged and counted names who it was.
 
 use bytes::Bytes;
+use libp2p_identity::Keypair;
 use longshore_oci::Digest;
+use longshore_p2p::{
+    locality::Locality,
+    plane::{Connection, Endpoint, Event, Limits, NodeKey, dial_record},
+    topic::Topic,
+};
 use longshore_tests::{
     Account, Backend, Client, Containerd, Edge, EdgeUpstream, Image, Misdeed, Plan, Random, Registry, Taken, Upstream, digest_of,
     run_ok, until,
@@ -16,11 +22,13 @@ use crate::node_containerd::{
 
 longshore_tests::once!(
     a_registry_that_lies_is_shown_nothing_of_what_another_brought,
+    a_registry_that_lies_is_not_believed_of_what_containerd_pulled_by_itself,
     one_wrong_byte_in_containerds_store_reaches_nobody,
 );
 
 const LAYER_BYTES: usize = 4 * MIB + 5;
 const LIAR: &str = "liar.example";
+const TWIN: &str = "twin.example";
 /// What is logged where containerd is wrong, and where a registry is.
 const STORE_IS_WRONG: &str = "containerd's store holds other bytes";
 const REGISTRY_IS_WRONG: &str = "a registry says of a blob's pieces what they are not";
@@ -49,6 +57,25 @@ fn boaster_about(image: &Image, boaster: &Upstream) {
     boaster.misbehave(vec![Plan::always(Misdeed::Refuse(404, None)).method("GET").containing("/blobs/")]);
 }
 
+/// Whether a stranger is told by a node that something is here of a blob, as of a registry that anybody may pull from.
+async fn is_told(node: &Edge, registry: &str, digest: &Digest) -> bool {
+    let told = node.client().get("/v2/_longshore/edge/swarm").await.expect(200).json()["node"].clone();
+    let at = serde_json::from_value(told).expect("it says where it is");
+    let key = NodeKey::from(Keypair::generate_ed25519());
+    let endpoint = Endpoint::new(&key, None, Locality::default(), Limits::default()).expect("an endpoint");
+    let Connection { sender, mut reader, writer, .. } = dial_record(&endpoint, &at).await.expect("anybody may connect");
+    tokio::spawn(writer.run());
+    let topic = Topic { registry: registry.into(), repository: "team/app".parse().expect("a name"), digest: digest.clone() };
+    sender.open(topic, None, false).expect("it is said");
+    loop {
+        match tokio::time::timeout(LIMIT, reader.next()).await.expect("it is answered").expect("it stays connected") {
+            Event::Opened { .. } => return true,
+            Event::Refused { .. } => return false,
+            _ => {}
+        }
+    }
+}
+
 /// What comes of a layer by way of a registry.
 async fn taken(node: &Client, layer: &Bytes, registry: &str) -> Taken {
     node.take(&format!("/v2/team/app/blobs/{}?ns={registry}", digest_of(layer)), layer).await
@@ -72,6 +99,9 @@ async fn closed(seed: u64) -> (Registry, Account, Image) {
 async fn a_registry_that_lies_is_shown_nothing_of_what_another_brought() {
     let (registry, may, image) = closed(71).await;
     let (liar, boaster, layer) = (liar_about(&image).await, Upstream::start().await, &image.blobs[1]);
+    // One that does not lie.
+    let twin = Registry::embedded().await;
+    twin.client().push_image("team/app", "v1", &image).await;
     boaster_about(&image, &boaster);
     let containerd = Containerd::start().await;
     let socket = containerd.socket().display().to_string();
@@ -82,6 +112,7 @@ async fn a_registry_that_lies_is_shown_nothing_of_what_another_brought() {
         EdgeUpstream::longshore(&registry).as_account(&may).set("hosts", vec![HOST]),
         of_liar.clone(),
         EdgeUpstream::other(&boaster),
+        EdgeUpstream::new("twin", twin.url()).set("hosts", vec![TWIN]),
     ];
     let node = Edge::node(&upstreams, &values).await;
     let client = node.client();
@@ -116,7 +147,34 @@ async fn a_registry_that_lies_is_shown_nothing_of_what_another_brought() {
     assert_eq!(node.metric(READ).await, 0.0, "nothing was read for it");
     // Whose it is has it from there.
     assert!(taken(&client, layer, HOST).await.is_right());
-    assert!(node.metric(READ).await >= LAYER_BYTES as f64);
+    let read = node.metric(READ).await;
+    assert!(read >= LAYER_BYTES as f64);
+    // And who says so truly has shown it by that.
+    evict(&node, std::slice::from_ref(&digest_of(layer))).await;
+    assert!(taken(&client, layer, TWIN).await.is_right());
+    assert!(node.metric(READ).await >= read + LAYER_BYTES as f64, "it came from there");
+}
+
+/// containerd notes a registry without its port, so that all of these may be meant; each is asked.
+async fn a_registry_that_lies_is_not_believed_of_what_containerd_pulled_by_itself() {
+    let (registry, twin) = (Registry::embedded().await, Registry::embedded().await);
+    let image = image(&registry, 73, &[LAYER_BYTES]).await;
+    twin.client().push_image("team/app", "v1", &image).await;
+    let (liar, layer) = (liar_about(&image).await, digest_of(&image.blobs[1]));
+    let containerd = Containerd::start().await;
+    containerd.ok(&["content", "fetch", "--plain-http", &format!("{}/team/app:v1", registry.authority())]).await;
+    let socket = containerd.socket().display().to_string();
+    let values = [("containerd.address", socket.into()), ("containerd.poll_interval", "200ms".into())];
+    let others = [("liar", &liar), ("twin", &twin)].map(|(name, registry)| EdgeUpstream::new(name, registry.url()));
+    let node = Edge::node(&[&[EdgeUpstream::longshore(&registry)], &others[..]].concat(), &values).await;
+    for of in ["harbor", "twin"] {
+        let is_told = async || is_told(&node, of, &layer).await.then_some(());
+        until(&format!("others to hear of what {of} has"), LIMIT, is_told).await;
+    }
+    node.logs(&[REGISTRY_IS_WRONG, layer.as_str(), "liar"]).await;
+    assert!(!is_told(&node, "liar", &layer).await, "nobody hears that what it says it has is here");
+    assert_eq!(node.metric(WRONG).await, 0.0, "it is not containerd that is wrong:\n{}", node.log());
+    assert!(node.metric(READ).await < LAYER_BYTES as f64, "it took a piece of each");
 }
 
 /// Turns one byte of a blob over, in containerd's own file of it.
