@@ -35,13 +35,11 @@ impl Holdings for RuntimeHoldings {
     }
 
     async fn read(&self, topic: &Topic, piece: PieceIndex) -> Option<Bytes> {
-        match self.cache.read(topic, piece).await {
-            Some(bytes) => Some(bytes),
-            None => {
-                let (upstream, _, _) = self.runtime.vouched(topic)?;
-                self.runtime.read_piece(upstream.key(), &topic.digest, piece).await
-            }
+        if let Some(bytes) = self.cache.read(topic, piece).await {
+            return Some(bytes);
         }
+        let (upstream, _, _) = self.runtime.vouched(topic)?;
+        self.runtime.read_piece(upstream.key(), &topic.digest, piece).await
     }
 
     async fn metainfo(&self, topic: &Topic) -> Option<Bytes> {
