@@ -63,6 +63,7 @@ mod model;
 mod node;
 mod node_containerd;
 mod node_containerd_lies;
+mod node_containerd_room;
 mod node_crash;
 mod node_cri;
 mod node_memory;

@@ -17,8 +17,6 @@ longshore_tests::once!(
     what_containerd_holds_is_served_from_there,
     what_containerd_pulled_by_itself_is_shared_where_the_registry_confirms_it,
     wrong_bytes_in_containerds_store_go_nowhere,
-    copies_leave_the_cache,
-    what_containerd_holds_makes_room_first,
     what_runs_is_pinned,
     containerd_is_told_of_the_mirror_while_the_node_runs,
     a_mirror_that_gets_nothing_lets_containerd_go_on,
@@ -29,7 +27,7 @@ longshore_tests::once!(
 pub const LIMIT: Duration = Duration::from_secs(60);
 pub const MIB: usize = 1 << 20;
 pub const HOST: &str = "registry.example";
-const FROM_ORIGIN: &str = "longshore_swarm_received_bytes_total{from=\"origin\"}";
+pub const FROM_ORIGIN: &str = "longshore_swarm_received_bytes_total{from=\"origin\"}";
 pub const RECEIVED: &str = "longshore_swarm_received_bytes_total{";
 pub const CONTENT: &str = "longshore_runtime_content";
 pub const READ: &str = "longshore_runtime_read_bytes_total";
@@ -73,7 +71,7 @@ pub async fn fetch(containerd: &Containerd, mirror: &Edge) {
 }
 
 /// Waits until a node knows that containerd has so much.
-async fn knows(node: &Edge, content: f64) {
+pub async fn knows(node: &Edge, content: f64) {
     until("the node to look", LIMIT, async || (node.metric(CONTENT).await >= content).then_some(())).await;
 }
 
@@ -175,44 +173,6 @@ async fn wrong_bytes_in_containerds_store_go_nowhere() {
     first.logs(&["containerd's store holds other bytes", layer.as_str()]).await;
     assert_eq!(first.client().pull_image("team/app", "v1").await, image.digest);
     assert_eq!(first.metric(WRONG).await, 1.0);
-}
-
-async fn copies_leave_the_cache() {
-    let registry = Registry::embedded().await;
-    let image = image(&registry, 5, &[5 * MIB, 2 * MIB]).await;
-    let containerd = Containerd::start().await;
-    let first = node_of(&registry, &containerd, &[("containerd.drop_copies", true.into())]).await;
-    fetch(&containerd, &first).await;
-    let is_gone = async || (!first.blob_file(&digest_of(&image.blobs[1])).exists()).then_some(());
-    until("the copy to go", LIMIT, is_gone).await;
-    knows(&first, 4.0).await;
-    comes_from_the_neighbour(&registry, &first, &image).await;
-}
-
-async fn what_containerd_holds_makes_room_first() {
-    let registry = Registry::embedded().await;
-    let [held, other, third] = [12, 13, 14].map(|seed| Image::random(seed, &[8 * MIB]));
-    for (repository, image) in [("team/app", &held), ("team/other", &other), ("team/third", &third)] {
-        registry.client().push_image(repository, "v1", image).await;
-    }
-    let containerd = Containerd::start().await;
-    let node = node_of(&registry, &containerd, &[("cache.quota", "20MiB".into()), ("cache.memory", 0.into())]).await;
-    node.client().pull_image("team/other", "v1").await;
-    fetch(&containerd, &node).await;
-    knows(&node, 3.0).await;
-    // It is asked for most, and last: by itself it is what is kept longest.
-    for _ in 0..5 {
-        node.client().pull_image("team/app", "v1").await;
-    }
-    let is_here = |image: &Image| node.blob_file(&digest_of(&image.blobs[1])).exists();
-    assert!(is_here(&held) && is_here(&other));
-    node.client().pull_image("team/third", "v1").await;
-    until("room to be made", LIMIT, async || (!is_here(&held)).then_some(())).await;
-    assert!(is_here(&other) && is_here(&third), "what is nowhere else stays");
-    let (before, fetched) = (node.metric(READ).await, node.metric(FROM_ORIGIN).await);
-    node.client().pull_image("team/app", "v1").await;
-    assert!(node.metric(READ).await - before >= (8 * MIB) as f64, "it is served from there");
-    assert_eq!(node.metric(FROM_ORIGIN).await, fetched);
 }
 
 async fn seeded(registry: &Registry, seed: u64) -> Layout {

@@ -1,5 +1,6 @@
 use std::{
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -15,6 +16,8 @@ pub struct Containerd {
     folder: TempDir,
     /// The words that a command begins with to be run where it is.
     entrance: Vec<String>,
+    /// Where it has pods, which would outlive it: what asks for them.
+    crictl: Option<PathBuf>,
 }
 
 impl Containerd {
@@ -43,7 +46,9 @@ impl Containerd {
              [{cri}.cni]\nbin_dir = {cni:?}\nconf_dir = {cni:?}\n\
              [{cri}.containerd.runtimes.runc]\nruntime_type = \"io.containerd.runc.v2\"\n"
         );
-        Self::of(folder, Vec::new(), "", &plugin).await
+        let mut containerd = Self::of(folder, Vec::new(), "", &plugin).await;
+        containerd.crictl = Some(go_program("crictl"));
+        containerd
     }
 
     async fn of(folder: TempDir, entrance: Vec<String>, first: &str, last: &str) -> Self {
@@ -57,7 +62,7 @@ impl Containerd {
         );
         std::fs::write(folder.path().join("config.toml"), config).expect("the folder is ours");
         let process = Self::spawn(folder.path(), &entrance);
-        let mut containerd = Self { process, folder, entrance };
+        let mut containerd = Self { process, folder, entrance, crictl: None };
         containerd.wait_until_it_answers().await;
         containerd
     }
@@ -95,13 +100,18 @@ impl Containerd {
 
     /// Runs `crictl` with these arguments, which asks over CRI as a kubelet does; it has to succeed. What it has printed.
     pub async fn crictl(&self, arguments: &[&str]) -> String {
-        let (at, none) = (format!("unix://{}", self.socket().display()), self.folder.path().join("crictl.yaml"));
-        let none = none.to_str().expect("our folders' names are ASCII");
-        std::fs::write(none, "").expect("the folder is ours");
-        let known = ["--config", none, "--runtime-endpoint", &at, "--image-endpoint", &at, "--timeout", "60s"];
-        let output = run(go_program("crictl"), [&known, arguments].concat()).await;
+        let output = run(self.crictl.as_ref().expect("it was started with CRI"), self.over_cri(arguments)).await;
         assert!(output.code == Some(0), "crictl {arguments:?}: {output}\n{}", self.process.output());
         output.stdout.trim().to_owned()
+    }
+
+    /// The words of `crictl` that ask this one.
+    fn over_cri(&self, arguments: &[&str]) -> Vec<String> {
+        let (at, config) = (format!("unix://{}", self.socket().display()), self.folder.path().join("crictl.yaml"));
+        let config = config.to_str().expect("our folders' names are ASCII");
+        std::fs::write(config, "").expect("the folder is ours");
+        let known = ["--config", config, "--runtime-endpoint", &at, "--image-endpoint", &at, "--timeout", "60s"];
+        [&known, arguments].concat().into_iter().map(str::to_owned).collect()
     }
 
     /// The file of its configuration, which counts from its start on.
@@ -148,6 +158,10 @@ impl Containerd {
 
 impl Drop for Containerd {
     fn drop(&mut self) {
+        if let Some(crictl) = &self.crictl {
+            // A test that failed leaves them; what can't be removed now is nobody's.
+            let _ = Command::new(crictl).args(self.over_cri(&["rmp", "--all", "--force"])).output();
+        }
         self.process.terminate(Duration::from_secs(10));
     }
 }
