@@ -165,3 +165,19 @@ impl Source for RuntimeSource {
         self.behind.is_waited_for()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_whole_piece_can_t_be_compared_with_anything() {
+        const MIB: u64 = 1 << 20;
+        let of = |range: Range<u64>| whole_pieces(Geometry::new(2 * MIB + 5).unwrap(), &range);
+        assert_eq!(of(0..2 * MIB + 5), Some(0..3));
+        assert_eq!((of(0..MIB), of(MIB..2 * MIB), of(2 * MIB..2 * MIB + 5)), (Some(0..1), Some(1..2), Some(2..3)));
+        for part in [0..1, 1..MIB, MIB..2 * MIB + 4, 5..2 * MIB + 5, 0..0, MIB..MIB, 2 * MIB..9 * MIB] {
+            assert_eq!(of(part.clone()), None, "{part:?}");
+        }
+    }
+}
