@@ -5,6 +5,8 @@
 # tests write to has less room than they take, for they would fail in the middle, and in odd ways.
 set -uo pipefail
 
+# Asks a container runtime as a kubelet does.
+CRICTL=sigs.k8s.io/cri-tools/cmd/crictl@v1.36.0
 CRANE=github.com/google/go-containerregistry/cmd/crane@v0.22.1
 # The servers of a Sigstore; built with nothing cached they take 123, 49 and 53 s of two processors.
 FULCIO=github.com/sigstore/fulcio@v1.8.8
@@ -52,6 +54,7 @@ missing_packages() {
 missing_go_programs() {
   has_go_program cosign || echo "$COSIGN"
   has_go_program crane || echo "$CRANE"
+  has_go_program crictl || echo "$CRICTL"
   has_go_program helm || echo "$HELM"
   has_go_program notation || echo "$NOTATION"
   has_go_program fulcio || echo "$FULCIO"

@@ -3,11 +3,11 @@
 //! A task ([`follow`]) asks containerd over its socket every few seconds what its store holds and which containers run, and changes nothing
 //! there. What it promises:
 //!
-//! - **Never trusted.** A piece that is read from the store is compared with the hash that the registry signed before a peer is sent it, and
-//!   by the cache before a client is. Of a blob that was found wrong nothing is served from there any more, until containerd has it anew.
+//! - **Never trusted.** A piece that is read from the store is compared with the hash that the registry signed before a peer or the cache
+//!   is handed it. Of a blob that was found wrong nothing is served from there any more, until containerd has it anew.
 //! - **No right by holding it.** Peers are told of a blob as of one in the cache: by a place (registry and repository) for which the
 //!   registry said to this node that it has the blob, and has shown to have the very same pieces, to who may pull from there; the node's
-//!   own clients have it by the same rule ([`stock::Stock::vouched`]). Of content that the node did not bring itself the
+//!   own clients have it by the same rule ([`stock::Stock::vouched`]). Hashes that a registry signs show nothing: a piece has to be so. Of content that the node did not bring itself the
 //!   places are those that containerd notes at it (`containerd.io/distribution.source.*`); where none of them is an upstream's, or the
 //!   registry does not confirm it, nobody hears of it.
 //! - **Bounded.** By [`stock::MOST_BLOBS`], by memory of its own for pieces on their way, and by limits on each question.
@@ -20,6 +20,7 @@ mod holdings;
 mod metrics;
 mod pins;
 mod places;
+mod reading;
 mod source;
 mod stock;
 #[cfg(test)]
@@ -38,7 +39,7 @@ use metrics::RuntimeMetrics;
 pub use source::RuntimeNeighbours;
 use stock::Stock;
 
-/// Memory for pieces that are read for peers, until they are sent.
+/// Memory for pieces that are read for peers and for the cache, until they are handed on.
 const MEMORY_BYTES: u64 = 32 << 20;
 /// How long one waits for it: shorter than a peer does.
 const MEMORY_PATIENCE: Duration = Duration::from_secs(2);

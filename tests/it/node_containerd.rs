@@ -17,7 +17,6 @@ longshore_tests::once!(
     what_containerd_holds_is_served_from_there,
     what_containerd_pulled_by_itself_is_shared_where_the_registry_confirms_it,
     wrong_bytes_in_containerds_store_go_nowhere,
-    copies_leave_the_cache,
     what_runs_is_pinned,
     containerd_is_told_of_the_mirror_while_the_node_runs,
     a_mirror_that_gets_nothing_lets_containerd_go_on,
@@ -25,14 +24,14 @@ longshore_tests::once!(
     neighbours_have_it_from_containerds_store_while_the_registry_is_away,
 );
 
-const LIMIT: Duration = Duration::from_secs(60);
-const MIB: usize = 1 << 20;
-const HOST: &str = "registry.example";
-const FROM_ORIGIN: &str = "longshore_swarm_received_bytes_total{from=\"origin\"}";
-const RECEIVED: &str = "longshore_swarm_received_bytes_total{";
-const CONTENT: &str = "longshore_runtime_content";
-const READ: &str = "longshore_runtime_read_bytes_total";
-const WRONG: &str = "longshore_runtime_wrong_total";
+pub const LIMIT: Duration = Duration::from_secs(60);
+pub const MIB: usize = 1 << 20;
+pub const HOST: &str = "registry.example";
+pub const FROM_ORIGIN: &str = "longshore_swarm_received_bytes_total{from=\"origin\"}";
+pub const RECEIVED: &str = "longshore_swarm_received_bytes_total{";
+pub const CONTENT: &str = "longshore_runtime_content";
+pub const READ: &str = "longshore_runtime_read_bytes_total";
+pub const WRONG: &str = "longshore_runtime_wrong_total";
 const SHARED: &str = "longshore_swarm_shared";
 
 fn upstream(registry: &Registry) -> EdgeUpstream {
@@ -40,7 +39,7 @@ fn upstream(registry: &Registry) -> EdgeUpstream {
 }
 
 /// A node beside a containerd.
-async fn node_of(registry: &Registry, containerd: &Containerd, more: &[(&str, Value)]) -> Edge {
+pub async fn node_of(registry: &Registry, containerd: &Containerd, more: &[(&str, Value)]) -> Edge {
     let socket = containerd.socket().display().to_string();
     let values =
         [("swarm.zone", "a".into()), ("containerd.address", socket.into()), ("containerd.poll_interval", "200ms".into())];
@@ -48,7 +47,7 @@ async fn node_of(registry: &Registry, containerd: &Containerd, more: &[(&str, Va
 }
 
 /// A node that knows another, and may take from the registry a burst of four pieces and then one a second.
-async fn slow_node_beside(registry: &Registry, other: &Edge) -> Edge {
+pub async fn slow_node_beside(registry: &Registry, other: &Edge) -> Edge {
     let values =
         [("swarm.zone", "a".into()), ("swarm.origin_rate", "1MiB".into()), ("swarm.join", vec![other.authority()].into())];
     let node = Edge::node(&[upstream(registry)], &values).await;
@@ -56,14 +55,15 @@ async fn slow_node_beside(registry: &Registry, other: &Edge) -> Edge {
     node
 }
 
-async fn image(registry: &Registry, seed: u64, sizes: &[usize]) -> Image {
+/// An image in the registry.
+pub async fn image(registry: &Registry, seed: u64, sizes: &[usize]) -> Image {
     let image = Image::random(seed, sizes);
     registry.client().push_image("team/app", "v1", &image).await;
     image
 }
 
 /// Has containerd fetch an image through the mirror alone, without unpacking it.
-async fn fetch(containerd: &Containerd, mirror: &Edge) {
+pub async fn fetch(containerd: &Containerd, mirror: &Edge) {
     let hosts = temporary_folder("hosts");
     Containerd::hosts_toml(hosts.path(), HOST, "http://127.0.0.1:1", mirror.url());
     let folder = hosts.path().to_str().expect("our folders' names are ASCII");
@@ -71,29 +71,37 @@ async fn fetch(containerd: &Containerd, mirror: &Edge) {
 }
 
 /// Waits until a node knows that containerd has so much.
-async fn knows(node: &Edge, content: f64) {
+pub async fn knows(node: &Edge, content: f64) {
     until("the node to look", LIMIT, async || (node.metric(CONTENT).await >= content).then_some(())).await;
 }
 
-async fn evict(node: &Edge, blobs: &[Digest]) {
+/// Empties a node's cache of these.
+pub async fn evict(node: &Edge, blobs: &[Digest]) {
     for blob in blobs {
         run_ok(longshore(), ["edge", "evict", blob.as_str(), "--at", node.url()]).await;
         assert!(!node.blob_file(blob).exists());
     }
 }
 
-fn digests(image: &Image) -> Vec<Digest> {
+/// Those of its configuration and layers.
+pub fn digests(image: &Image) -> Vec<Digest> {
     image.blobs.iter().map(|blob| digest_of(blob)).collect()
 }
 
 /// Another node pulls the image, and has most of it from its neighbour.
-async fn comes_from_the_neighbour(registry: &Registry, first: &Edge, image: &Image) {
+pub async fn comes_from_the_neighbour(registry: &Registry, first: &Edge, image: &Image) {
     let second = slow_node_beside(registry, first).await;
-    assert_eq!(second.client().pull_image("team/app", "v1").await, image.digest);
+    assert_eq!(comes_from_the_neighbour_by(&second, first, "team/app").await, image.digest);
+}
+
+/// The same by this other node, of a repository's tag `v1`.
+pub async fn comes_from_the_neighbour_by(second: &Edge, first: &Edge, repository: &str) -> Digest {
+    let digest = second.client().pull_image(repository, "v1").await;
     let (all, origin) = (second.metric(RECEIVED).await, second.metric(FROM_ORIGIN).await);
     assert!(origin <= all / 2.0, "{origin} of {all} bytes came from the registry");
     assert!(first.metric(READ).await >= (all - origin) * 0.9, "they came from containerd's store");
     assert_eq!(second.metric(Edge::WRONG).await, 0.0);
+    digest
 }
 
 async fn what_containerd_holds_is_served_from_there() {
@@ -167,18 +175,6 @@ async fn wrong_bytes_in_containerds_store_go_nowhere() {
     assert_eq!(first.metric(WRONG).await, 1.0);
 }
 
-async fn copies_leave_the_cache() {
-    let registry = Registry::embedded().await;
-    let image = image(&registry, 5, &[5 * MIB, 2 * MIB]).await;
-    let containerd = Containerd::start().await;
-    let first = node_of(&registry, &containerd, &[("containerd.drop_copies", true.into())]).await;
-    fetch(&containerd, &first).await;
-    let is_gone = async || (!first.blob_file(&digest_of(&image.blobs[1])).exists()).then_some(());
-    until("the copy to go", LIMIT, is_gone).await;
-    knows(&first, 4.0).await;
-    comes_from_the_neighbour(&registry, &first, &image).await;
-}
-
 async fn seeded(registry: &Registry, seed: u64) -> Layout {
     let layout = Layout::runnable(seed, &[3 * MIB]).await;
     let image = format!("docker://{}/team/app:v1", registry.authority());
@@ -187,11 +183,12 @@ async fn seeded(registry: &Registry, seed: u64) -> Layout {
     layout
 }
 
-/// The images that are pinned as what runs.
-async fn pinned(node: &Edge) -> f64 {
-    let printed = run_ok(longshore(), ["edge", "ls", "--at", node.url(), "--output", "json"]).await;
-    assert!(!printed.is_empty());
-    node.metric("longshore_runtime_pinned").await
+/// How many blobs and manifests are pinned as what runs: by what the node counts, and by what it lists.
+async fn pinned(node: &Edge) -> (f64, usize) {
+    let layers = node.json("layers", &[]).await;
+    let is_pinned = |layer: &Value| layer["pinnedBy"].to_string().contains("runtime");
+    let listed = layers.as_array().expect("it is a list").iter().filter(|layer| is_pinned(layer)).count();
+    (node.metric("longshore_runtime_pinned").await, listed)
 }
 
 async fn what_runs_is_pinned() {
@@ -204,11 +201,11 @@ async fn what_runs_is_pinned() {
     let folder = hosts.path().to_str().expect("our folders' names are ASCII");
     containerd.ok(&["images", "pull", "--hosts-dir", folder, &name]).await;
     knows(&node, 4.0).await;
-    assert_eq!(pinned(&node).await, 0.0);
+    assert_eq!(pinned(&node).await, (0.0, 0));
     // runc keeps those of all containerds by their names.
     let [first, again] = ["first", "again"].map(|id| format!("{id}-{}", std::process::id()));
     containerd.ok(&["run", "--detach", "--null-io", &name, &first, "/hello", "stay"]).await;
-    let all = async || (pinned(&node).await == 3.0).then_some(());
+    let all = async || (pinned(&node).await == (4.0, 4)).then_some(());
     until("what runs to be pinned", LIMIT, all).await;
     let layer = containerd.ok(&["content", "ls", "--quiet"]).await;
     let refused = async |digest: &str| run(longshore(), ["edge", "evict", digest, "--at", node.url()]).await;
@@ -217,9 +214,9 @@ async fn what_runs_is_pinned() {
         let output = refused(digest).await;
         held += u32::from(output.code != Some(0) && output.stderr.contains("runtime"));
     }
-    assert_eq!(held, 3, "a configuration and two layers");
+    assert_eq!(held, 4, "a manifest, a configuration and two layers");
     containerd.ok(&["tasks", "kill", "--signal", "SIGKILL", &first]).await;
-    until("what ended to be let go", LIMIT, async || (pinned(&node).await == 0.0).then_some(())).await;
+    until("what ended to be let go", LIMIT, async || (pinned(&node).await == (0.0, 0)).then_some(())).await;
     containerd.ok(&["tasks", "delete", "--force", &first]).await;
     containerd.ok(&["run", "--detach", "--null-io", &name, &again, "/hello", "stay"]).await;
     until("what runs to be pinned", LIMIT, all).await;

@@ -1,5 +1,6 @@
 use std::{
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -7,44 +8,115 @@ use longshore_oci::Digest;
 
 use tempfile::TempDir;
 
-use crate::{Account, Output, Process, run, temporary_folder, until};
+use crate::{Account, Namespace, Output, Process, go_program, run, temporary_folder, until};
 
 /// A containerd of one test, apart from any other.
 pub struct Containerd {
     process: Process,
     folder: TempDir,
+    /// The words that a command begins with to be run where it is.
+    entrance: Vec<String>,
+    /// Where it has pods, which would outlive it: what asks for them.
+    crictl: Option<PathBuf>,
 }
 
 impl Containerd {
+    /// The name of the namespace in which Kubernetes has what is its own.
+    pub const KUBERNETES: &str = "k8s.io";
+
     /// One that answers, with nothing in it.
     pub async fn start() -> Self {
+        Self::of(temporary_folder("containerd"), Vec::new(), "disabled_plugins = [\"io.containerd.grpc.v1.cri\"]", "").await
+    }
+
+    /// Like [`Self::start`], in a network of its own: what it pulls comes from there.
+    pub async fn within(namespace: &Namespace) -> Self {
         let folder = temporary_folder("containerd");
+        Self::of(folder, namespace.entrance(), "disabled_plugins = [\"io.containerd.grpc.v1.cri\"]", "").await
+    }
+
+    /// One that Kubernetes could run pods with, over CRI: each is made of this image.
+    pub async fn with_cri(sandbox_image: &str) -> Self {
+        let folder = temporary_folder("containerd");
+        let cri = "plugins.\"io.containerd.grpc.v1.cri\"";
+        // Its pods have the network of the machine: there is none to be made for them.
+        let cni = folder.path().join("cni");
+        let plugin = format!(
+            "[{cri}]\nsandbox_image = {sandbox_image:?}\nstream_server_port = \"0\"\nrestrict_oom_score_adj = true\n\
+             [{cri}.cni]\nbin_dir = {cni:?}\nconf_dir = {cni:?}\n\
+             [{cri}.containerd.runtimes.runc]\nruntime_type = \"io.containerd.runc.v2\"\n"
+        );
+        let mut containerd = Self::of(folder, Vec::new(), "", &plugin).await;
+        containerd.crictl = Some(go_program("crictl"));
+        containerd
+    }
+
+    async fn of(folder: TempDir, entrance: Vec<String>, first: &str, last: &str) -> Self {
         let path = |name: &str| folder.path().join(name).display().to_string();
         let config = format!(
-            "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = {:?}\n[ttrpc]\naddress = {:?}\n",
+            "version = 2\nroot = {:?}\nstate = {:?}\n{first}\n[grpc]\naddress = {:?}\n[ttrpc]\naddress = {:?}\n{last}",
             path("root"),
             path("state"),
             path("socket"),
             path("ttrpc")
         );
         std::fs::write(folder.path().join("config.toml"), config).expect("the folder is ours");
-        let process = Process::start("containerd", "containerd", |command| {
-            command.arg("--config").arg(folder.path().join("config.toml"));
-        });
-        let mut containerd = Self { process, folder };
+        let process = Self::spawn(folder.path(), &entrance);
+        let mut containerd = Self { process, folder, entrance, crictl: None };
+        containerd.wait_until_it_answers().await;
+        containerd
+    }
+
+    fn spawn(folder: &Path, entrance: &[String]) -> Process {
+        let words = [entrance, &["containerd".to_owned()]].concat();
+        Process::start("containerd", &words[0], |command| {
+            command.args(&words[1..]).arg("--config").arg(folder.join("config.toml"));
+        })
+    }
+
+    async fn wait_until_it_answers(&mut self) {
         until("containerd to answer", Duration::from_secs(60), async || {
-            let exit = containerd.process.exit_status();
-            assert!(exit.is_none(), "containerd ended ({exit:?}):\n{}", containerd.process.output());
-            containerd.ctr(&["version"]).await.code.filter(|code| *code == 0)
+            let exit = self.process.exit_status();
+            assert!(exit.is_none(), "containerd ended ({exit:?}):\n{}", self.process.output());
+            self.ctr(&["version"]).await.code.filter(|code| *code == 0)
         })
         .await;
-        containerd
+    }
+
+    /// Stops it, and starts it again, as after a change of its configuration. What its containers run goes on meanwhile.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.process = Self::spawn(self.folder.path(), &self.entrance);
+        self.wait_until_it_answers().await;
     }
 
     /// Runs `ctr` with these arguments.
     pub async fn ctr(&self, arguments: &[&str]) -> Output {
         let socket = self.socket().display().to_string();
-        run("ctr", [&["--address", &socket], arguments].concat()).await
+        let entrance: Vec<&str> = self.entrance.iter().map(String::as_str).collect();
+        let words = [&entrance[..], &["ctr", "--address", &socket], arguments].concat();
+        run(words[0], &words[1..]).await
+    }
+
+    /// Runs `crictl` with these arguments, which asks over CRI as a kubelet does; it has to succeed. What it has printed.
+    pub async fn crictl(&self, arguments: &[&str]) -> String {
+        let output = run(self.crictl.as_ref().expect("it was started with CRI"), self.over_cri(arguments)).await;
+        assert!(output.code == Some(0), "crictl {arguments:?}: {output}\n{}", self.process.output());
+        output.stdout.trim().to_owned()
+    }
+
+    /// The words of `crictl` that ask this one.
+    fn over_cri(&self, arguments: &[&str]) -> Vec<String> {
+        let (at, config) = (format!("unix://{}", self.socket().display()), self.folder.path().join("crictl.yaml"));
+        let config = config.to_str().expect("our folders' names are ASCII");
+        std::fs::write(config, "").expect("the folder is ours");
+        let known = ["--config", config, "--runtime-endpoint", &at, "--image-endpoint", &at, "--timeout", "60s"];
+        [&known, arguments].concat().into_iter().map(str::to_owned).collect()
+    }
+
+    /// The file of its configuration, which counts from its start on.
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.path().join("config.toml")
     }
 
     /// Where it listens.
@@ -86,6 +158,10 @@ impl Containerd {
 
 impl Drop for Containerd {
     fn drop(&mut self) {
+        if let Some(crictl) = &self.crictl {
+            // A test that failed leaves them; what can't be removed now is nobody's.
+            let _ = Command::new(crictl).args(self.over_cri(&["rmp", "--all", "--force"])).output();
+        }
         self.process.terminate(Duration::from_secs(10));
     }
 }

@@ -28,6 +28,12 @@ impl Layout {
         Self::of(&Self::image("amd64", layers), &[])
     }
 
+    /// An image that pods are made of: the same program, which stays.
+    pub async fn sandbox() -> Self {
+        let layers = Self::layers(0, &[]).await;
+        Self::of(&Self::running("amd64", layers, &["/hello", "stay"]), &[])
+    }
+
     /// An index of two runnable images: one for this machine, and one of an architecture that it has not.
     pub async fn multi_architecture(seed: u64) -> Self {
         let here = Self::image("amd64", Self::layers(seed, &[1000]).await);
@@ -60,9 +66,13 @@ impl Layout {
     }
 
     fn image(architecture: &str, layers: Vec<Vec<u8>>) -> Image {
+        Self::running(architecture, layers, &["/hello"])
+    }
+
+    fn running(architecture: &str, layers: Vec<Vec<u8>>, program: &[&str]) -> Image {
         let diffs: Vec<String> = layers.iter().map(|layer| Digest::of(Algorithm::Sha256, layer).to_string()).collect();
         let config = json!({
-            "architecture": architecture, "os": "linux", "config": {"Entrypoint": ["/hello"]},
+            "architecture": architecture, "os": "linux", "config": {"Entrypoint": program},
             "rootfs": {"type": "layers", "diff_ids": diffs},
         });
         Image::of(config.to_string().into(), layers.into_iter().map(Into::into).collect())
@@ -95,7 +105,7 @@ async fn hello() -> &'static PathBuf {
             let (source, program) = (run_folder().join("hello.c"), run_folder().join("hello"));
             let code = format!(
                 "#include <stdio.h>\n#include <unistd.h>\n\
-                 int main(int count, char **words) {{ puts(\"{ROOT_FILE_SYSTEM_WORDS}\"); if (count > 1) pause(); return 0; }}\n"
+                 int main(int count, char **words) {{ puts(\"{ROOT_FILE_SYSTEM_WORDS}\"); fflush(stdout); if (count > 1) pause(); return 0; }}\n"
             );
             std::fs::write(&source, code).expect("the folder is ours");
             run_ok(

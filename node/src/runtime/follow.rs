@@ -143,7 +143,7 @@ impl Runtime {
     }
 
     /// Has peers know of what its store holds, as far as registries confirm that they may.
-    async fn tell_neighbours(&self) {
+    async fn tell_neighbours(self: &Arc<Self>) {
         for untold in self.stock.untold(MOST_ASKED, Instant::now()) {
             let is_told = self.tell(&untold).await;
             self.stock.note_told(&untold.digest, is_told, Instant::now());
@@ -151,7 +151,7 @@ impl Runtime {
     }
 
     /// Whether peers may be told of a blob, by at least one of its places; then they are.
-    async fn tell(&self, untold: &Untold) -> bool {
+    async fn tell(self: &Arc<Self>, untold: &Untold) -> bool {
         let mut is_told = false;
         let registries = untold.places.iter();
         let may_be: Vec<_> = registries.flat_map(|(registry, name)| places(&self.edge.upstreams, registry, name)).collect();
@@ -166,7 +166,7 @@ impl Runtime {
             if self.stock.vouched(&untold.digest, upstream.key()).is_none()
                 && let Ok(Some((size_bytes, hashes))) = upstream.metainfo(&Identity::Edge, &repository, &untold.digest).await
             {
-                self.stock.set_shown(&untold.digest, upstream.key(), size_bytes, hashes);
+                self.hear(upstream.key(), &untold.digest, size_bytes, hashes).await;
             }
             if self.stock.vouched(&untold.digest, upstream.key()).is_some() {
                 self.edge.sources.shares(&upstream, &repository, &untold.digest);

@@ -32,7 +32,10 @@ impl RuntimeMetrics {
                 "longshore_runtime_wrong_total",
                 "Blobs of which containerd's store was found to hold other bytes; nothing of them was sent.",
             ),
-            pinned: metrics.gauge("longshore_runtime_pinned", "Blobs that are pinned as images of running containers."),
+            pinned: metrics.gauge(
+                "longshore_runtime_pinned",
+                "Blobs and manifests that are pinned as images of running containers, each once an image.",
+            ),
             dropped: metrics.counter(
                 "longshore_runtime_copies_dropped_total",
                 "Blobs that left the cache by `containerd.drop_copies`, as containerd's store holds them.",

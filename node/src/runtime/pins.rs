@@ -26,7 +26,7 @@ const MOST_NAME_BYTES: usize = 512;
 pub struct Pinning {
     /// The image of each running container, by namespace and id: one that is tagged anew does not become another by that.
     containers: HashMap<(String, String), Option<RunningImage>>,
-    /// The blobs of images' manifests, as far as they could be read.
+    /// Images' manifests and their blobs, as far as they could be read, by the first.
     blobs: HashMap<Digest, BTreeMap<Digest, u64>>,
     is_full: bool,
 }
@@ -138,7 +138,8 @@ impl Runtime {
         }
     }
 
-    /// The blobs of an image as far as containerd holds its manifests: those of its platform. `None` where one can't be read now.
+    /// The manifests of an image as far as containerd holds them, which are those of its platform, and their blobs. `None` where one can't be
+    /// read now.
     async fn blobs_of(&self, image: &RunningImage) -> Result<Option<BTreeMap<Digest, u64>>, RuntimeError> {
         let mut blobs = BTreeMap::new();
         let mut open = vec![(image.media_type.clone(), image.manifest.clone())];
@@ -159,6 +160,8 @@ impl Runtime {
                 continue;
             }
             let Ok(manifest) = Manifest::parse(&bytes, Some(&media_type)) else { continue };
+            // Without it the image can't be begun again while the registry is away.
+            blobs.insert(digest, held.size_bytes);
             blobs.extend(manifest.blobs().map(|blob| (blob.digest.clone(), blob.size)));
             open.extend(manifest.children().iter().map(|child| (child.media_type.clone(), child.digest.clone())));
         }

@@ -1,24 +1,17 @@
 //! containerd's store as a source of the node's own cache, before neighbours.
 
-use std::{
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{
-    StreamExt as _, TryStreamExt as _, future,
+    StreamExt as _, future,
     stream::{self, BoxStream},
 };
 use longshore_client::LayerPlace;
 use longshore_edge_cache::{
     neighbours::Neighbours,
-    piece::PieceHashes,
+    piece::{Geometry, PieceHashes, PieceIndex},
     site::SiteRepository,
     source::{Gathering, Reading, SharedSource, Source, SourceError, Wish},
     supply::{Sender, Supplier},
@@ -29,8 +22,10 @@ use serde_json::Value;
 
 use super::{Runtime, stock::Held};
 
-/// What it is called where it sent something wrong.
+/// What it is called where it does not go on.
 const NAME: &str = "containerd";
+/// How many pieces are read at once: one is compared while the next comes.
+const AHEAD: usize = 2;
 
 /// The node's neighbours, and containerd's store before them.
 pub struct RuntimeNeighbours {
@@ -47,7 +42,7 @@ impl Neighbours for RuntimeNeighbours {
             Some(swarm) => swarm.before(behind, place),
             None => behind,
         };
-        Arc::new(RuntimeSource { runtime: self.runtime.clone(), behind, was_store: AtomicBool::new(false) })
+        Arc::new(RuntimeSource { runtime: self.runtime.clone(), behind })
     }
 
     fn shares(&self, place: &SiteRepository, digest: &Digest) {
@@ -76,12 +71,10 @@ impl Neighbours for RuntimeNeighbours {
     }
 }
 
-/// A repository's blobs: from containerd's store those that it holds. Who reads them checks them.
+/// A repository's blobs: from containerd's store those that it holds, each piece found right.
 struct RuntimeSource {
     runtime: Arc<Runtime>,
     behind: SharedSource,
-    /// Whether what was read last came from the store.
-    was_store: AtomicBool,
 }
 
 impl RuntimeSource {
@@ -90,36 +83,36 @@ impl RuntimeSource {
         self.runtime.stock.vouched(digest, &self.behind.address())
     }
 
-    /// These bytes of a blob from containerd's store; `None` where it does not give the first of them.
+    /// These bytes of a blob from containerd's store; `None` where it does not give the first of them right, or where they are no whole
+    /// pieces, which can't be compared with anything: who wants to see what this source has itself is not shown what is here.
     async fn stored(&self, digest: &Digest, range: Option<Range<u64>>) -> Option<Reading> {
         let (held, _) = self.held(digest)?;
-        let range = range.unwrap_or(0..held.size_bytes);
-        if range.is_empty() || range.end > held.size_bytes {
-            return None;
-        }
-        let parts = self.runtime.client.read(&held.namespace, digest, range.start, range.end - range.start).await;
-        let mut parts = Box::pin(parts.ok()?);
-        let first = match parts.try_next().await {
-            Ok(first) => first?,
-            Err(error) => {
-                if error.is_missing() {
-                    self.runtime.stock.remove(digest);
-                }
-                return None;
+        let pieces = whole_pieces(Geometry::new(held.size_bytes)?, &range?)?;
+        let (runtime, upstream, digest) = (self.runtime.clone(), self.behind.address(), digest.clone());
+        let first = runtime.read_piece(&upstream, &digest, PieceIndex(pieces.start)).await?;
+        let rest = stream::iter(pieces.start + 1..pieces.end).map(PieceIndex).map(move |piece| {
+            let (runtime, upstream, digest) = (runtime.clone(), upstream.clone(), digest.clone());
+            async move {
+                let read = runtime.read_piece(&upstream, &digest, piece).await;
+                read.ok_or_else(|| SourceError::Wrong {
+                    name: NAME.to_owned(),
+                    digest,
+                    reason: format!("piece {} is not there any more, or not right", piece.0),
+                })
             }
-        };
-        let (digest, counted) = (digest.clone(), self.runtime.metrics.read_bytes.clone());
-        let wrong = move |error| SourceError::Wrong {
-            name: NAME.to_owned(),
-            digest: digest.clone(),
-            reason: longshore_service::error_text::with_sources(&error),
-        };
-        let rest = parts.map_err(wrong);
-        let stream = stream::once(future::ready(Ok(first))).chain(rest);
-        let stream = stream.inspect_ok(move |bytes| counted.inc_by(bytes.len() as u64)).boxed();
+        });
+        let stream = stream::once(future::ready(Ok(first))).chain(rest.buffered(AHEAD)).boxed();
         let sender = Sender::new(Supplier::Machine);
         Some(Reading { size_bytes: held.size_bytes, is_ranged: true, sender, stream })
     }
+}
+
+/// The pieces that these bytes are, where they are whole ones.
+fn whole_pieces(geometry: Geometry, range: &Range<u64>) -> Option<Range<u32>> {
+    let pieces = geometry.pieces_of(range);
+    let last = pieces.end.checked_sub(1)?;
+    let of_pieces = geometry.bytes_of(PieceIndex(pieces.start)).start..geometry.bytes_of(PieceIndex(last)).end;
+    (of_pieces == *range).then_some(pieces)
 }
 
 #[async_trait]
@@ -142,15 +135,13 @@ impl Source for RuntimeSource {
         }
         let vouched = self.behind.vouched(digest).await?;
         if let Some((size_bytes, hashes)) = &vouched {
-            self.runtime.stock.set_shown(digest, &self.behind.address(), *size_bytes, hashes.clone());
+            self.runtime.hear(&self.behind.address(), digest, *size_bytes, hashes.clone()).await;
         }
         Ok(vouched)
     }
 
     async fn read(&self, digest: &Digest, range: Option<Range<u64>>) -> Result<Reading, SourceError> {
-        let reading = self.stored(digest, range.clone()).await;
-        self.was_store.store(reading.is_some(), Ordering::Relaxed);
-        match reading {
+        match self.stored(digest, range.clone()).await {
             Some(reading) => Ok(reading),
             None => self.behind.read(digest, range).await,
         }
@@ -165,14 +156,28 @@ impl Source for RuntimeSource {
     }
 
     fn distrust(&self, digest: &Digest) {
-        if self.was_store.load(Ordering::Relaxed) {
-            self.runtime.refute(digest, &self.behind.address());
-        } else {
-            self.behind.distrust(digest);
-        }
+        // What came from the store was as this registry says of each piece. If all of it is not the blob, its word was false.
+        self.runtime.stock.refute(digest, &self.behind.address());
+        self.behind.distrust(digest);
     }
 
     fn is_waited_for(&self) -> bool {
         self.behind.is_waited_for()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_whole_piece_can_t_be_compared_with_anything() {
+        const MIB: u64 = 1 << 20;
+        let of = |range: Range<u64>| whole_pieces(Geometry::new(2 * MIB + 5).unwrap(), &range);
+        assert_eq!(of(0..2 * MIB + 5), Some(0..3));
+        assert_eq!((of(0..MIB), of(MIB..2 * MIB), of(2 * MIB..2 * MIB + 5)), (Some(0..1), Some(1..2), Some(2..3)));
+        for part in [0..1, 1..MIB, MIB..2 * MIB + 4, 5..2 * MIB + 5, 0..0, MIB..MIB, 2 * MIB..9 * MIB] {
+            assert_eq!(of(part.clone()), None, "{part:?}");
+        }
     }
 }

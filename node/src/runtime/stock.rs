@@ -1,16 +1,16 @@
 //! What containerd's store holds, as far as it was last asked, and what the pieces of that hash to.
 
+mod state;
+
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use longshore_edge_cache::store::{Store, StoreError};
-use longshore_oci::{
-    Digest, RepositoryName,
-    piece::{Geometry, PieceHashes},
-};
+use longshore_oci::{Digest, RepositoryName, piece::PieceHashes};
+use state::{Blob, Shown, State, name, read, write};
 
 use super::wire::{Info, Timestamp};
 
@@ -18,14 +18,10 @@ use super::wire::{Info, Timestamp};
 const KIND: &str = "runtime-pieces";
 /// How many blobs are known at most; of more nothing is served.
 pub const MOST_BLOBS: usize = 16_384;
-/// How much of hashes is kept, in bytes: those of 2 TiB of blobs.
-const MOST_HASH_BYTES: usize = 64 << 20;
 /// How soon it is asked once more for what was not told of a blob.
 const PAUSE: Duration = Duration::from_mins(10);
 /// How many places one blob is shared by at most.
 const MOST_PLACES: usize = 8;
-/// Of how many registries it is remembered that they have the same blob.
-const MOST_REGISTRIES: usize = 16;
 
 /// What containerd notes at content with where it came from, before the registry's name (containerd, `labels`).
 const SOURCE_LABEL: &str = "containerd.io/distribution.source.";
@@ -84,81 +80,6 @@ pub struct Untold {
     pub places: Vec<(String, RepositoryName)>,
 }
 
-/// What the pieces of a blob hash to, by a registry's word.
-#[derive(Clone, Debug)]
-struct Shown {
-    /// The registry's key.
-    upstream: Arc<str>,
-    /// How long it says that the blob is.
-    size_bytes: u64,
-    hashes: PieceHashes,
-    /// Whether what containerd holds was found to be something else.
-    is_refuted: bool,
-}
-
-#[derive(Debug)]
-struct Blob {
-    namespace: Arc<str>,
-    listed: Listed,
-    is_damaged: bool,
-    is_told: bool,
-    retry_at: Option<Instant>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    blobs: HashMap<Digest, Blob>,
-    /// The hashes of what is held, and at the start of what was, by whose word: what one registry says is nothing to another's callers.
-    shown: HashMap<Digest, Vec<Shown>>,
-    shown_count: usize,
-    hash_bytes: usize,
-    has_looked: bool,
-}
-
-impl State {
-    fn forget_shown(&mut self, digest: &Digest) -> Vec<Shown> {
-        let forgotten = self.shown.remove(digest).unwrap_or_default();
-        self.hash_bytes -= forgotten.iter().map(|shown| shown.hashes.as_bytes().len()).sum::<usize>();
-        self.shown_count -= forgotten.len();
-        forgotten
-    }
-
-    fn remember_shown(&mut self, digest: &Digest, shown: Shown) -> bool {
-        let pieces = Geometry::new(shown.size_bytes).map(Geometry::pieces);
-        let is_sound = pieces.is_some_and(|pieces| usize::try_from(pieces) == Ok(shown.hashes.count()));
-        let after = self.hash_bytes.saturating_add(shown.hashes.as_bytes().len());
-        if !is_sound || after > MOST_HASH_BYTES || self.shown_count >= MOST_BLOBS {
-            return false;
-        }
-        let known = self.shown.entry(digest.clone()).or_default();
-        if known.len() >= MOST_REGISTRIES || known.iter().any(|one| one.upstream == shown.upstream) {
-            return false;
-        }
-        known.push(shown);
-        self.hash_bytes = after;
-        self.shown_count += 1;
-        true
-    }
-
-    /// What a registry says of a blob that is here, where that was not found to be something else.
-    fn of(&self, digest: &Digest, upstream: &str) -> Option<(&Blob, &Shown)> {
-        let blob = self.sound(digest)?;
-        let shown = self.shown.get(digest)?.iter().find(|shown| &*shown.upstream == upstream)?;
-        (shown.size_bytes == blob.listed.size_bytes && !shown.is_refuted).then_some((blob, shown))
-    }
-
-    /// Whether a blob is here as somebody's word for it says.
-    fn is_shown(&self, digest: &Digest) -> bool {
-        let is_it = |blob: &Blob, shown: &Shown| shown.size_bytes == blob.listed.size_bytes && !shown.is_refuted;
-        let all = || self.shown.get(digest).into_iter().flatten();
-        self.sound(digest).is_some_and(|blob| all().any(|shown| is_it(blob, shown)))
-    }
-
-    fn sound(&self, digest: &Digest) -> Option<&Blob> {
-        self.blobs.get(digest).filter(|blob| !blob.is_damaged)
-    }
-}
-
 /// What containerd's store holds.
 #[derive(Debug)]
 pub struct Stock {
@@ -188,8 +109,10 @@ impl Stock {
             }
             let same = before.remove(&listed.digest).filter(|blob| blob.listed == listed);
             if same.is_none() {
-                // It is there anew, and may be right now.
-                state.shown.get_mut(&listed.digest).into_iter().flatten().for_each(|shown| shown.is_refuted = false);
+                // It is there anew, and may be right now: who said what it was not may say so again.
+                for upstream in state.forget_refuted(&listed.digest) {
+                    self.store.remove_record(KIND, &name(&listed.digest, &upstream));
+                }
             }
             let blob = match same {
                 Some(same) => Blob { namespace, ..same },
@@ -218,11 +141,20 @@ impl Stock {
         Some(Held { namespace: blob.namespace.clone(), size_bytes: blob.listed.size_bytes })
     }
 
-    /// A blob whose pieces can be checked by the word of the registry with this key: where it is, and what they hash to. Of no other
-    /// registry's word anything is told: it need not have the blob.
+    /// A blob whose pieces can be checked by the word of the registry with this key, which was found to be true: where it is, and what
+    /// they hash to. Of no other registry's word anything is told: it need not have the blob.
     pub fn vouched(&self, digest: &Digest, upstream: &str) -> Option<(Held, PieceHashes)> {
+        self.told(digest, upstream, |shown| shown.is_proven)
+    }
+
+    /// The same where it may be that nobody knows yet whether it is true: nobody is to be told that the blob is here.
+    pub fn said(&self, digest: &Digest, upstream: &str) -> Option<(Held, PieceHashes)> {
+        self.told(digest, upstream, |_| true)
+    }
+
+    fn told(&self, digest: &Digest, upstream: &str, is_enough: impl Fn(&Shown) -> bool) -> Option<(Held, PieceHashes)> {
         let state = self.state();
-        let (blob, shown) = state.of(digest, upstream)?;
+        let (blob, shown) = state.said(digest, upstream).filter(|(_, shown)| is_enough(shown))?;
         Some((Held { namespace: blob.namespace.clone(), size_bytes: shown.size_bytes }, shown.hashes.clone()))
     }
 
@@ -232,16 +164,35 @@ impl Stock {
         if state.has_looked { state.is_shown(digest) } else { state.shown.contains_key(digest) }
     }
 
-    /// What the pieces of a blob that is here hash to, by the word of the registry with this key. It is written down.
+    /// What the pieces of a blob that is here hash to, by the word of the registry with this key, which has had it. It is written down.
     pub fn set_shown(&self, digest: &Digest, upstream: &Arc<str>, size_bytes: u64, hashes: PieceHashes) {
-        let mut state = self.state();
-        if state.blobs.get(digest).is_none_or(|blob| blob.listed.size_bytes != size_bytes) {
-            return;
-        }
-        let shown = Shown { upstream: upstream.clone(), size_bytes, hashes, is_refuted: false };
+        let shown = Shown { upstream: upstream.clone(), size_bytes, hashes, is_proven: true, is_refuted: false };
         let value = write(&shown);
-        if state.remember_shown(digest, shown) {
+        if self.remember(digest, shown) {
             self.store.put_record(KIND, name(digest, upstream), value);
+        }
+    }
+
+    /// The same by its word alone, of which it counts for nothing until [`Self::prove`].
+    pub fn set_said(&self, digest: &Digest, upstream: &Arc<str>, size_bytes: u64, hashes: PieceHashes) {
+        let shown = Shown { upstream: upstream.clone(), size_bytes, hashes, is_proven: false, is_refuted: false };
+        self.remember(digest, shown);
+    }
+
+    fn remember(&self, digest: &Digest, shown: Shown) -> bool {
+        let mut state = self.state();
+        let is_here = state.blobs.get(digest).is_some_and(|blob| blob.listed.size_bytes == shown.size_bytes);
+        is_here && state.remember_shown(digest, shown)
+    }
+
+    /// A piece of what is here is as this registry says, so it has had the blob. It is written down.
+    pub fn prove(&self, digest: &Digest, upstream: &str) {
+        let mut state = self.state();
+        let mut shown = state.shown.get_mut(digest).into_iter().flatten();
+        let unproven = shown.find(|shown| &*shown.upstream == upstream && !shown.is_proven && !shown.is_refuted);
+        if let Some(shown) = unproven {
+            shown.is_proven = true;
+            self.store.put_record(KIND, name(digest, upstream), write(shown));
         }
     }
 
@@ -302,21 +253,4 @@ impl Stock {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The record of a registry's word for a blob.
-fn name(digest: &Digest, upstream: &str) -> String {
-    format!("{digest} {upstream}")
-}
-
-/// A blob's length, and what its pieces hash to, as they are written down.
-fn write(shown: &Shown) -> Vec<u8> {
-    [&shown.size_bytes.to_be_bytes()[..], shown.hashes.as_bytes()].concat()
-}
-
-fn read(name: &str, value: &[u8]) -> Option<(Digest, Shown)> {
-    let (digest, upstream) = name.split_once(' ')?;
-    let (size_bytes, hashes) = value.split_first_chunk::<8>()?;
-    let (size_bytes, hashes) = (u64::from_be_bytes(*size_bytes), PieceHashes::from_bytes(hashes)?);
-    Some((digest.parse().ok()?, Shown { upstream: upstream.into(), size_bytes, hashes, is_refuted: false }))
 }

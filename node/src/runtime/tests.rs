@@ -108,8 +108,43 @@ async fn what_is_wrong_is_not_there_until_it_comes_anew() {
         stock.set(listed(std::slice::from_ref(&first)));
         assert!(is_gone(&stock), "the same is wrong still");
         stock.set(listed(&[Info { created_at: Some(Timestamp { seconds: 9, nanos: 0 }), ..first.clone() }]));
+        stock.set_shown(&digest, &registry, 5, hashes(b"layer"));
         assert!(stock.vouched(&digest, &registry).is_some());
     }
+}
+
+#[tokio::test]
+async fn what_is_said_counts_once_it_is_proven() {
+    let folder = tempfile::tempdir().unwrap();
+    let (digest, registry, other) =
+        (Digest::of(Algorithm::Sha256, b"layer"), registry(), Arc::from("other https://other.example"));
+    {
+        let (stock, store) = open(folder.path());
+        stock.set(listed(&[info(b"layer", &[REPOSITORY])]));
+        let is_here = || stock.vouched(&digest, &registry).is_some();
+        stock.set_said(&digest, &registry, 5, hashes(b"layer"));
+        assert!(stock.said(&digest, &registry).is_some() && !is_here());
+        assert!(!stock.may_have(&digest) && stock.elsewhere().is_empty(), "it is known to nobody");
+        stock.set_said(&digest, &other, 5, hashes(b"wrong"));
+        stock.prove(&digest, &registry);
+        assert!(is_here() && stock.may_have(&digest) && stock.vouched(&digest, &other).is_none());
+        // What is found out is not made up for by saying it again, and what is known by more than a word takes its place.
+        assert!(stock.refute(&digest, &other));
+        stock.set_said(&digest, &other, 5, hashes(b"layer"));
+        stock.prove(&digest, &other);
+        assert!(stock.said(&digest, &other).is_none());
+        let third = Arc::from("third https://third.example");
+        stock.set_said(&digest, &third, 5, hashes(b"wrong"));
+        stock.set_shown(&digest, &third, 5, hashes(b"layer"));
+        assert_eq!(stock.vouched(&digest, &third).unwrap().1, hashes(b"layer"));
+        stock.set_said(&digest, &third, 5, hashes(b"wrong"));
+        assert_eq!(stock.vouched(&digest, &third).unwrap().1, hashes(b"layer"));
+        store.flush().await.unwrap();
+        assert_eq!(store.records("runtime-pieces").unwrap().len(), 2, "what is only said is not written down");
+    }
+    let (stock, _store) = open(folder.path());
+    stock.set(listed(&[info(b"layer", &[REPOSITORY])]));
+    assert!(stock.vouched(&digest, &registry).is_some() && stock.said(&digest, &other).is_none());
 }
 
 #[tokio::test]

@@ -32,6 +32,11 @@ impl Machine {
         Ipv4Addr::new(10, 77, 0, self.number)
     }
 
+    /// Its network.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
     /// Where a node on it takes connections for pieces.
     pub fn pieces(&self) -> String {
         format!("{}:5202", self.ip())
