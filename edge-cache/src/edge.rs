@@ -18,8 +18,8 @@ use crate::{
     blobs::{BlobMetrics, Blobs},
     control::{AdminToken, LayerFollowers, Scrubbing},
     error::Error,
-    http::DROPPED,
     grants::Grants,
+    http::DROPPED,
     names,
     prewarm::{Prewarm, blobs_of},
     seldom::Seldom,
@@ -185,7 +185,11 @@ impl Upstreams {
     pub fn tell_dropped(&self, upstream: &Upstream) {
         if let Some(count) = self.dropped.due() {
             let upstream = upstream.name();
-            tracing::warn!(upstream, count, "clients are refused, and the credentials that they show are not passed on: {DROPPED}");
+            tracing::warn!(
+                upstream,
+                count,
+                "clients are refused, and the credentials that they show are not passed on: {DROPPED}"
+            );
         }
     }
 

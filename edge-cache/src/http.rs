@@ -115,13 +115,7 @@ enum Showing {
     Dropped,
 }
 
-async fn operate(
-    edge: &Arc<Edge>,
-    route: Route,
-    parts: Parts,
-    from: IpAddr,
-    asked_of: &mut Option<Asked>,
-) -> Outcome {
+async fn operate(edge: &Arc<Edge>, route: Route, parts: Parts, from: IpAddr, asked_of: &mut Option<Asked>) -> Outcome {
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         return Err(Error::Method(parts.method));
     }

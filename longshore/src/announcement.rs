@@ -136,7 +136,10 @@ mod tests {
         }
         announcement.node.iter_mut().for_each(|node| node.shares_as = Some("a-robot"));
         let told = announcement.to_string();
-        assert!(told.contains("may pull through it what the robot a-robot may\n") && !told.contains("localhost:5200 -u"), "{told}");
+        assert!(
+            told.contains("may pull through it what the robot a-robot may\n") && !told.contains("localhost:5200 -u"),
+            "{told}"
+        );
         announcement.tracker = Some(vec![SocketAddr::from(([127, 0, 0, 1], 5003))]);
         assert!(announcement.to_string().ends_with("\nlongshore: nodes find each other by the tracker on 127.0.0.1:5003\n"));
         (announcement.node, announcement.tracker) = (None, None);

@@ -56,13 +56,7 @@ impl Cache {
         Self::idle_for(quota_bytes, hot_bytes, in_flight_bytes, budget_wait, Duration::from_millis(200))
     }
 
-    fn idle_for(
-        quota_bytes: u64,
-        hot_bytes: u64,
-        in_flight_bytes: u64,
-        budget_wait: Duration,
-        gathering_idle: Duration,
-    ) -> Self {
+    fn idle_for(quota_bytes: u64, hot_bytes: u64, in_flight_bytes: u64, budget_wait: Duration, gathering_idle: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Metrics::new();
         let settings = StoreSettings { sync_delay: Duration::from_millis(5), ..StoreSettings::new(folder.path(), quota_bytes) };

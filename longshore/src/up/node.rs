@@ -39,13 +39,8 @@ impl UpNode {
         config.edge.listen.common.allow_plain_http = self.allow_plain_http;
         config.edge.log.filter = self.log;
         let (username, password) = self.account.map(|(name, secret)| (name.to_owned(), secret)).unwrap_or_default();
-        config.edge.upstream = vec![Upstream {
-            url: self.registry.to_string(),
-            username,
-            password,
-            allow_plain_http: true,
-            ..Upstream::default()
-        }];
+        config.edge.upstream =
+            vec![Upstream { url: self.registry.to_string(), username, password, allow_plain_http: true, ..Upstream::default() }];
         config.swarm.listen = SocketAddr::new(self.swarm_ip, 0);
         config.swarm.control_listen = SocketAddr::new(self.swarm_ip, 0);
         config

@@ -11,7 +11,8 @@ use longshore_registry::Config;
 use longshore_service::{config::Secret, doors::Drained, error_text::with_sources};
 
 use super::{
-    AdminListen, LISTEN, NODE_PORT_AFTER, TRACKER_PORT_AFTER, UpArguments, account, is_reachable, node::UpNode, or_free, port_after,
+    AdminListen, LISTEN, NODE_PORT_AFTER, TRACKER_PORT_AFTER, UpArguments, account, is_reachable, node::UpNode, or_free,
+    port_after,
 };
 use crate::{
     announcement::NodeBeside,

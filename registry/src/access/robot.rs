@@ -43,10 +43,8 @@ impl Access {
             expires_at: None,
             last_used_at: None,
         };
-        let renewed = AccountChange {
-            secret: Some((account.secret_hash.clone(), account.credential.clone())),
-            ..AccountChange::default()
-        };
+        let renewed =
+            AccountChange { secret: Some((account.secret_hash.clone(), account.credential.clone())), ..AccountChange::default() };
         let roles = vec![new_role(name, Action::Pull.into(), "**")];
         let new = NewAccount { account, roles, limits: self.settings.limits, is_first: false };
         match self.state.add_account(new).await? {

@@ -175,13 +175,13 @@ async fn what_was_said_before_counts_unless_it_was_taken_back() {
     begun.tags.outdate_all(begun.upstream.key());
     begun.grants.ask_all_anew(begun.upstream.key());
     assert_eq!(begun.tag().await.unwrap().digest, digest());
-    let changes: [fn(&Bed); 2] = [
+    let takings_back: [fn(&Bed); 2] = [
         |bed| bed.grants.forget(&Place::new(&bed.upstream, repository()), &digest()),
         |bed| bed.grants.forget_all(bed.upstream.key()),
     ];
-    for change in changes {
+    for take_back in takings_back {
         let changed = bed();
-        change(&changed);
+        take_back(&changed);
         assert!(changed.tag().await.is_err());
         let place = Place::new(&changed.upstream, repository());
         assert!(changed.grants.statements().manifest(&place, &digest()).is_none(), "it is not handed on either");
