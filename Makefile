@@ -3,6 +3,8 @@
 CARGO ?= cargo
 # How long each fuzz target runs, in seconds, in `make test` and in `make fuzz`.
 FUZZ_SECONDS ?= 5
+# How many tests run at once: most of them wait for processes, timeouts and connections, and leave the cores idle.
+TEST_THREADS ?= $(shell cores=$$(nproc); echo $$((cores > 4 ? cores : 4)))
 # The targets that build soon; the others link the whole registry, or the whole edge cache.
 QUICK_FUZZ = path reference range manifest hash_state token
 
@@ -23,7 +25,7 @@ install: ## Installs what the tests need, by name
 	tests/install.sh
 
 test: install build ## Runs every test, with real servers and clients
-	$(CARGO) test --release --workspace
+	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --release --workspace
 	fuzz/run.sh $(FUZZ_SECONDS) $(QUICK_FUZZ)
 
 soak: install build ## Runs the heavy tests at many times their usual counts

@@ -19,6 +19,7 @@ use crate::{
     control::{AdminToken, LayerFollowers, Scrubbing},
     error::Error,
     grants::Grants,
+    http::DROPPED,
     names,
     prewarm::{Prewarm, blobs_of},
     seldom::Seldom,
@@ -148,6 +149,8 @@ pub struct Upstreams {
     all: Vec<Arc<Upstream>>,
     /// That clients mean one that is none of these.
     unknown: Seldom,
+    /// That what clients show is not shown on.
+    dropped: Seldom,
 }
 
 /// How much of a name that a client gives is told, in characters.
@@ -156,7 +159,7 @@ const NAME_TOLD: usize = 100;
 impl Upstreams {
     /// These.
     pub fn new(all: Vec<Arc<Upstream>>) -> Self {
-        Self { all, unknown: Seldom::default() }
+        Self { all, unknown: Seldom::default(), dropped: Seldom::default() }
     }
 
     /// All of them.
@@ -175,6 +178,18 @@ impl Upstreams {
         if let Some(count) = self.unknown.due() {
             let name: String = name.chars().take(NAME_TOLD).collect();
             tracing::warn!(name, count, "clients ask for a registry that is not known here; an upstream's `hosts` names it");
+        }
+    }
+
+    /// Tells, once in a while, that what clients show is not shown to the upstream that they name.
+    pub fn tell_dropped(&self, upstream: &Upstream) {
+        if let Some(count) = self.dropped.due() {
+            let upstream = upstream.name();
+            tracing::warn!(
+                upstream,
+                count,
+                "clients are refused, and the credentials that they show are not passed on: {DROPPED}"
+            );
         }
     }
 

@@ -25,6 +25,8 @@ pub trait Invalidate: Send + Sync + 'static {
     fn deleted(&self, upstream: &str, repository: &RepositoryName, digest: &Digest);
     /// Anything may have changed: tags, what is there, and what may be pulled.
     fn all(&self, upstream: &str);
+    /// It begins to tell of its changes, and never did before: what it said until now may have changed, but is not known to have.
+    fn begun(&self, upstream: &str);
 }
 
 /// What is counted of those who are followed, each by its name.

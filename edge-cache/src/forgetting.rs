@@ -49,4 +49,11 @@ impl Invalidate for Forgetting {
             self.grants.forget_all(upstream.key());
         }
     }
+
+    fn begun(&self, upstream: &str) {
+        if let Some(upstream) = self.upstream(upstream) {
+            self.tags.outdate_all(upstream.key());
+            self.grants.ask_all_anew(upstream.key());
+        }
+    }
 }

@@ -43,6 +43,7 @@ mod public;
 mod remembering;
 mod resets;
 mod sighting;
+mod taken_back;
 mod token;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -79,6 +80,7 @@ use peers::Peers;
 pub use place::{Place, What, Who};
 pub use resets::Resets;
 pub use sighting::{CONTENT_DIGEST, digest, is_manifest, is_page, kind, verdict_lifetime};
+pub use taken_back::TakenBack;
 use token::{Checked, Worth};
 
 /// How long a token's signature is not checked again, and so how long a key that was withdrawn is believed.
@@ -218,6 +220,11 @@ impl Grants {
         self.memory.book.note_vouched(place, said, blobs);
     }
 
+    /// What upstreams have taken back of what they have signed.
+    pub fn taken_back(&self) -> &Arc<TakenBack> {
+        self.memory.book.taken_back()
+    }
+
     /// Forgets that a repository has something, and what rights there were in it.
     pub fn forget(&self, place: &Place, digest: &Digest) {
         self.memory.book.forget(place, digest);
@@ -226,6 +233,11 @@ impl Grants {
     /// Forgets all rights in an upstream, by its [`key`](Upstream::key).
     pub fn forget_all(&self, upstream: &Arc<str>) {
         self.memory.book.forget_all(upstream);
+    }
+
+    /// The same where nothing is known to have been taken back: an upstream begins to tell of its changes.
+    pub fn ask_all_anew(&self, upstream: &Arc<str>) {
+        self.memory.book.ask_all_anew(upstream);
     }
 }
 

@@ -35,7 +35,8 @@ use crate::{
 };
 
 use login::Purpose;
-use refusal::Asking;
+pub use refusal::DROPPED;
+use refusal::{Asking, is_for_want_of_rights};
 
 /// What an operation comes to.
 type Outcome = Result<Response<Body>, Error>;
@@ -70,10 +71,16 @@ pub async fn handle<B>(edge: &Arc<Edge>, request: Request<B>, client: IpAddr) ->
         if let Error::NamespaceUnknown(name) = &error {
             edge.upstreams.tell_unknown(name);
         }
-        let upstream = asked_of.as_ref().map_or("", |(upstream, _)| upstream.name());
-        refusal::refuse(&error, Asking { client, path: &path, upstream })
+        let upstream = asked_of.as_ref().map_or("", |asked: &Asked| asked.upstream.name());
+        let dropped = asked_of.as_ref().filter(|asked| asked.showing == Showing::Dropped).map(|asked| &asked.upstream);
+        let asking = Asking { client, path: &path, upstream, is_dropped: dropped.is_some() };
+        let response = refusal::refuse(&error, asking);
+        if let Some(upstream) = dropped.filter(|_| is_for_want_of_rights(response.status())) {
+            edge.upstreams.tell_dropped(upstream);
+        }
+        response
     });
-    if asked_of.is_some_and(|(_, is_shown)| !is_shown) {
+    if asked_of.is_some_and(|asked| asked.showing != Showing::PassedOn) {
         // A client that followed it would show what is not for them.
         response.headers_mut().remove(WWW_AUTHENTICATE);
     }
@@ -91,13 +98,24 @@ fn mark(response: &mut Response<Body>, label: &'static str) {
     response.extensions_mut().insert(RouteLabel(label));
 }
 
-async fn operate(
-    edge: &Arc<Edge>,
-    route: Route,
-    parts: Parts,
-    from: IpAddr,
-    asked_of: &mut Option<(Arc<Upstream>, bool)>,
-) -> Outcome {
+/// Which upstream a request is about, and whether that sees what the client shows.
+struct Asked {
+    upstream: Arc<Upstream>,
+    showing: Showing,
+}
+
+/// What an upstream sees of what a client shows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Showing {
+    /// All of it.
+    PassedOn,
+    /// It would see none, and the client shows none.
+    Nothing,
+    /// Not the credential that the client shows.
+    Dropped,
+}
+
+async fn operate(edge: &Arc<Edge>, route: Route, parts: Parts, from: IpAddr, asked_of: &mut Option<Asked>) -> Outcome {
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         return Err(Error::Method(parts.method));
     }
@@ -109,13 +127,16 @@ async fn operate(
     let asked = route.repository().cloned();
     let Meant { upstream, repository, is_shown } =
         names::meant(edge.upstreams.iter(), &parts, asked.as_ref(), from.to_canonical().is_loopback())?;
-    if !is_shown {
-        // What it shows is another's, who alone is to see it.
-        client.shown = None;
-    }
+    // What it shows is another's, who alone is to see it.
+    let dropped = if is_shown { None } else { client.shown.take() };
+    let showing = match (is_shown, dropped) {
+        (true, _) => Showing::PassedOn,
+        (false, None) => Showing::Nothing,
+        (false, Some(_)) => Showing::Dropped,
+    };
     let is_for_here = || is_for_this_machine_or(&parts.uri, &parts.headers, |host| upstream.called().has_host(host));
     client.is_page = edge.is_on_loopback && !is_for_here();
-    *asked_of = Some((upstream.clone(), is_shown));
+    *asked_of = Some(Asked { upstream: upstream.clone(), showing });
     let call = Arc::new(Call { parts, client, upstream });
     let purpose = Purpose::new(from, &route, repository.as_ref());
     let work = {

@@ -9,6 +9,8 @@ pub struct NodeBeside {
     pub address: SocketAddr,
     /// Where the registry is reached from this machine.
     pub registry: SocketAddr,
+    /// The account as which it pulls for whoever reaches it, where it does.
+    pub shares_as: Option<&'static str>,
 }
 
 /// What a daemon tells people on stderr once it answers.
@@ -45,11 +47,14 @@ impl fmt::Display for Announcement {
             }
             writeln!(formatter, "  try  docker pull alpine && docker tag alpine {image} && docker push {image}")?;
         }
-        if let Some(NodeBeside { url, address, registry }) = &self.node {
+        if let Some(NodeBeside { url, address, registry, shares_as }) = &self.node {
             let host = reachable_host(*address);
             writeln!(formatter, "longshore: node on {url}, which pulls from the registry and shares with other nodes")?;
+            if let Some(account) = shares_as {
+                writeln!(formatter, "longshore: whoever is on this machine may pull through it what the robot {account} may")?;
+            }
             if self.shows_first_steps {
-                if self.asks_who_calls {
+                if self.asks_who_calls && shares_as.is_none() {
                     writeln!(formatter, "  try  docker login {host} -u admin")?;
                 }
                 writeln!(formatter, "  try  docker pull {host}/alpine")?;
@@ -119,11 +124,22 @@ mod tests {
             url: "http://127.0.0.1:5200".to_owned(),
             address: SocketAddr::from(([127, 0, 0, 1], 5200)),
             registry: announcement.address,
+            shares_as: None,
         });
         let told = announcement.to_string();
-        for words in ["try  docker pull localhost:5200/alpine\n", "shares with it: longshore up --join 127.0.0.1:5000\n"] {
+        for words in [
+            "try  docker login localhost:5200 -u admin\n",
+            "try  docker pull localhost:5200/alpine\n",
+            "shares with it: longshore up --join 127.0.0.1:5000\n",
+        ] {
             assert!(told.contains(words), "{told}");
         }
+        announcement.node.iter_mut().for_each(|node| node.shares_as = Some("a-robot"));
+        let told = announcement.to_string();
+        assert!(
+            told.contains("may pull through it what the robot a-robot may\n") && !told.contains("localhost:5200 -u"),
+            "{told}"
+        );
         announcement.tracker = Some(vec![SocketAddr::from(([127, 0, 0, 1], 5003))]);
         assert!(announcement.to_string().ends_with("\nlongshore: nodes find each other by the tracker on 127.0.0.1:5003\n"));
         (announcement.node, announcement.tracker) = (None, None);

@@ -5,7 +5,8 @@ use std::{
     path::Path,
 };
 
-use longshore_registry::{App, Config, StartError, build};
+use longshore_edge_cache::store::StoreError;
+use longshore_registry::{App, Config, RobotError, StartError, build};
 use longshore_service::{
     doors::Drained,
     error_text::with_sources,
@@ -28,6 +29,8 @@ pub struct Telling {
     pub shows_first_steps: bool,
     /// What to do when an address is taken.
     pub on_taken_address: &'static str,
+    /// What to do when another process has the folder.
+    pub on_taken_folder: &'static str,
     /// The command that rebuilds the database from the store.
     pub reindex_command: String,
 }
@@ -113,6 +116,16 @@ impl StartedRegistry {
         }
     }
 
+    /// Whether it has an account of this name.
+    pub fn has_account(&self, name: &str) -> bool {
+        self.app.has_account(name)
+    }
+
+    /// Makes a robot that may pull from every repository, or gives the one of this name a new secret. The secret.
+    pub async fn make_puller(&self, name: &str) -> Result<String, RobotError> {
+        self.app.make_puller(name).await
+    }
+
     /// Serves until it is to stop, and its requests have finished.
     pub async fn run(self, stop: CancellationToken) -> Drained {
         let drained = Box::pin(self.app.run(stop)).await;
@@ -131,6 +144,8 @@ pub async fn run_cache<App, E: Error + 'static>(
     run: impl AsyncFnOnce(App, CancellationToken) -> Drained,
 ) -> Result<(), Failure> {
     const TAKEN: &str = "another program has this port: stop that one, or set another address where the configuration has it";
+    const FOLDER: &str = "it may be that of a `longshore up`, or of another cache, that runs: each has a folder of its own, by --data or \
+                          cache.folder";
     let stop = stop_signal()?;
     let started = tokio::select! {
         started = build => started,
@@ -139,7 +154,11 @@ pub async fn run_cache<App, E: Error + 'static>(
     };
     let app = started.map_err(|error| {
         let reason = with_sources(&error);
-        Failure::Failed(if is_address_taken(&error) { format!("{reason}; {TAKEN}") } else { reason })
+        Failure::Failed(match &error {
+            error if is_address_taken(error) => format!("{reason}; {TAKEN}"),
+            error if is_folder_taken(error) => format!("{reason}; {FOLDER}"),
+            _ => reason,
+        })
     })?;
     // A daemon whose stderr is closed has nobody to tell, and serves all the same.
     let _ = write!(io::stderr(), "{}", announce(&app));
@@ -161,8 +180,14 @@ fn not_started(error: &StartError, telling: &Telling) -> Failure {
     Failure::Failed(match error {
         StartError::NeedsReindex => format!("{reason}; here that is `{}`", telling.reindex_command),
         _ if is_address_taken(error) => format!("{reason}; {}", telling.on_taken_address),
+        _ if error.is_folder_taken() => format!("{reason}; {}", telling.on_taken_folder),
         _ => reason,
     })
+}
+
+/// Whether a cache could not start since another process has its folder.
+fn is_folder_taken(error: &(dyn Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::InUse { .. })) || error.source().is_some_and(is_folder_taken)
 }
 
 /// Whether a daemon could not start for want of its address.

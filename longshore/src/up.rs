@@ -1,5 +1,6 @@
 //! `longshore up`: all that this machine can run, on embedded defaults; or a node beside another's.
 
+mod account;
 mod joined;
 mod node;
 mod whole;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{
+    access::RobotError,
     audit::{ChainKeeper, Noter},
     feed::Feed,
     http,
@@ -99,6 +100,18 @@ impl App {
     /// The password that was made for the first administrator, `admin`, if this start made one. It is nowhere else.
     pub fn first_password(&self) -> Option<&str> {
         self.first_password.as_deref()
+    }
+
+    /// Whether there is an account of this name.
+    pub fn has_account(&self, name: &str) -> bool {
+        self.registry.access.as_ref().is_some_and(|access| access.has_account(name))
+    }
+
+    /// Makes a robot that may pull from every repository, for a program that runs beside; one of this name that is there already gets a new
+    /// secret, and keeps what it may. The secret, which is nowhere else.
+    pub async fn make_puller(&self, name: &str) -> Result<String, RobotError> {
+        let access = self.registry.access.as_ref().ok_or(RobotError::NoAccounts)?;
+        access.make_puller(name).await
     }
 
     /// What is counted, and told on the admin listener.

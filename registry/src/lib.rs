@@ -33,7 +33,7 @@ mod tuf;
 mod upload;
 mod verdicts;
 
-pub use access::Credentials;
+pub use access::{Credentials, RobotError};
 pub use app::App;
 pub use config::{Config, DAEMON, StorageKind};
 pub use peers::Peers;

@@ -86,6 +86,13 @@ pub enum StartError {
     NeedsReindex,
 }
 
+impl StartError {
+    /// Whether another process has the folder of what is stored, or of the database.
+    pub fn is_folder_taken(&self) -> bool {
+        matches!(self, Self::Storage(StorageError::InUse { .. }) | Self::State(StateError::InUse(_)))
+    }
+}
+
 /// Opens the store and the database, and takes the addresses.
 pub async fn build(config: Config) -> Result<App, StartError> {
     descriptor_limit::raise();

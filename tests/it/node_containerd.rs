@@ -307,8 +307,6 @@ async fn neighbours_have_it_from_containerds_store_while_the_registry_is_away() 
     let containerd = Containerd::start().await;
     let first = node_of(&registry, &containerd, &[]).await;
     let second = slow_node_beside(&registry, &first).await;
-    // What the registry said before a node began to follow its changes, or in the same second, is not believed by that node.
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
     fetch(&containerd, &first).await;
     knows(&first, 3.0).await;
     evict(&first, &digests(&image)).await;

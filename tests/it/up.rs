@@ -1,14 +1,17 @@
 //! `longshore up`, whole: a registry, its tracker and a node; and a second node that joins it.
 
-use std::{path::Path, time::Duration};
+use std::{os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
-use longshore_tests::{Client, Image, Process, longshore, run, temporary_folder};
+use http::Method;
+use longshore_tests::{Answer, Client, Image, Process, longshore, run, temporary_folder};
 use serde_json::Value;
 
 longshore_tests::once!(
     a_second_up_shares_with_the_first,
     up_loses_nothing_and_a_taken_port_of_the_node_is_no_matter,
     up_says_what_can_not_be_joined,
+    the_node_of_an_up_with_accounts_pulls_what_is_private,
+    up_says_that_its_folder_is_another_s,
 );
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -81,6 +84,73 @@ async fn up_loses_nothing_and_a_taken_port_of_the_node_is_no_matter() {
         assert_eq!(Client::new(url).pull_image("team/app", "v1").await, image.digest, "{url}");
     }
     process.terminate(LIMIT);
+}
+
+/// By a robot that the first start makes, and that whoever administers the registry may take away.
+async fn the_node_of_an_up_with_accounts_pulls_what_is_private() {
+    const ROBOT: &str = "longshore-up-node";
+    let folder = temporary_folder("up");
+    let start = || up("up", folder.path(), &["--auth", "--listen", "127.0.0.1:0", "--node-listen", "127.0.0.1:0"]);
+    let mut process = start();
+    let registry = printed(&mut process, "registry on ").await;
+    let mirror = printed(&mut process, "node on ").await;
+    let password = printed(&mut process, "with the password ").await;
+    let password = password.trim_end_matches(';');
+    assert!(process.output().contains("what the robot longshore-up-node may"), "{}", process.output());
+    let secret_file = folder.path().join("node-account.secret");
+    let kept = std::fs::read_to_string(&secret_file).expect("it is kept");
+    let mode = std::fs::metadata(&secret_file).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!process.output().contains(kept.trim()));
+    let admin = Client::new(&registry).as_basic("admin", password);
+    let image = Image::random(712, &[3 * MIB]);
+    admin.push_image("team/private", "v1", &image).await;
+    Client::new(&registry).get("/v2/team/private/manifests/v1").await.expect(401);
+    assert_eq!(Client::new(&mirror).pull_image("team/private", "v1").await, image.digest);
+    // It may pull, and no more.
+    let robot = Client::new(&registry).as_basic(ROBOT, kept.trim());
+    robot.get_manifest("team/private", "v1").await.expect(200);
+    assert!([401, 403].contains(&robot.get("/v2/_longshore/accounts").await.status.as_u16()));
+
+    process.terminate(LIMIT);
+    let mut process = start();
+    let registry = printed(&mut process, "registry on ").await;
+    let mirror = printed(&mut process, "node on ").await;
+    assert_eq!(std::fs::read_to_string(&secret_file).expect("it is kept"), kept);
+    let admin = Client::new(&registry).as_basic("admin", password);
+    let image = Image::random(713, &[MIB]);
+    admin.push_image("team/private", "v2", &image).await;
+    assert_eq!(Client::new(&mirror).pull_image("team/private", "v2").await, image.digest);
+
+    Answer::to(admin.request(Method::DELETE, &format!("/v2/_longshore/accounts/{ROBOT}"))).await.expect(204);
+    process.terminate(LIMIT);
+    let mut process = start();
+    let registry = printed(&mut process, "registry on ").await;
+    assert!(process.output().contains("has no account longshore-up-node any more"), "{}", process.output());
+    let admin = Client::new(&registry).as_basic("admin", password);
+    admin.get(&format!("/v2/_longshore/accounts/{ROBOT}")).await.expect(404);
+    process.terminate(LIMIT);
+    std::fs::remove_file(&secret_file).expect("it is there");
+    let mut process = start();
+    let mirror = printed(&mut process, "node on ").await;
+    assert_eq!(Client::new(&mirror).pull_image("team/private", "v2").await, image.digest);
+    process.terminate(LIMIT);
+}
+
+async fn up_says_that_its_folder_is_another_s() {
+    let folder = temporary_folder("up");
+    let mut first = up("up", folder.path(), &["--listen", "127.0.0.1:0"]);
+    let registry = printed(&mut first, "registry on ").await;
+    printed(&mut first, "node on ").await;
+    let joined = registry.trim_start_matches("http://");
+    for arguments in [&["--join", joined][..], &[]] {
+        let data = folder.path().display().to_string();
+        let usual = ["up", "--data", &data, "--listen", "127.0.0.1:0", "--admin-listen", "off"];
+        let output = run(longshore(), usual.into_iter().chain(arguments.iter().copied())).await;
+        assert!(output.code == Some(1) && output.stderr.contains("--data"), "{arguments:?}: {output}");
+    }
+    Client::new(&registry).get("/v2/").await.expect(200);
+    first.terminate(LIMIT);
 }
 
 async fn up_says_what_can_not_be_joined() {

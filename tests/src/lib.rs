@@ -51,6 +51,7 @@ mod timestamps;
 mod token_issuer;
 mod token_key;
 mod tuf_repository;
+mod turns;
 mod until;
 mod upstream;
 mod wire;

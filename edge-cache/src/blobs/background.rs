@@ -262,6 +262,8 @@ async fn pieces(
     }
     let end = entry.geometry().pieces();
     let mut first = 0;
+    // Kept until the next is waited for: who gathers all ends when nobody waits.
+    let mut attending = None;
     loop {
         let present = entry.present();
         tell(Fetched::of(entry.geometry(), &present));
@@ -270,7 +272,7 @@ async fn pieces(
         };
         first = missing;
         if let Some(waiting) = shared.flights.gathered(entry, PieceIndex(missing)) {
-            let landed = landed(entry, waiting, tell).await;
+            let landed = landed(entry, attending.insert(waiting.for_all()), tell).await;
             require_kept(shared, entry, PieceIndex(missing), landed)?;
             continue;
         }
@@ -288,7 +290,7 @@ async fn pieces(
             if waiting.is_gathered() {
                 turn.end();
             }
-            let landed = landed(entry, waiting, tell).await;
+            let landed = landed(entry, attending.insert(waiting.for_all()), tell).await;
             turn.one_less();
             match require_kept(shared, entry, piece, landed) {
                 Ok(()) => tell(Fetched::of(entry.geometry(), &entry.present())),
@@ -302,7 +304,7 @@ async fn pieces(
 }
 
 /// What a piece comes to, once it lies in the store or will not. Others that are gathered come before it, and are told of.
-async fn landed(entry: &Entry, mut waiting: Waiting, tell: &mut (impl FnMut(Fetched) + Send)) -> Option<Result<Piece, Failed>> {
+async fn landed(entry: &Entry, waiting: &mut Waiting, tell: &mut (impl FnMut(Fetched) + Send)) -> Option<Result<Piece, Failed>> {
     let Some(mut count) = waiting.count() else { return waiting.written().await };
     loop {
         tokio::select! {

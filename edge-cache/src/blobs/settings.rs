@@ -15,7 +15,8 @@ pub struct BlobSettings {
     pub read_ahead_pieces: u32,
     /// How often a piece is asked for anew where a source broke off or sent what is wrong, at most.
     pub attempts: u32,
-    /// How long a source gathers what is missing of a blob when nobody waits for any of it. What has come by then stays.
+    /// How long a source gathers what is missing of a blob when nobody waits for any of it any more and a client did who may come again. What
+    /// has come by then stays.
     pub gathering_idle: Duration,
 }
 

@@ -53,6 +53,10 @@ impl Cache {
     }
 
     fn of(quota_bytes: u64, hot_bytes: u64, in_flight_bytes: u64, budget_wait: Duration) -> Self {
+        Self::idle_for(quota_bytes, hot_bytes, in_flight_bytes, budget_wait, Duration::from_millis(200))
+    }
+
+    fn idle_for(quota_bytes: u64, hot_bytes: u64, in_flight_bytes: u64, budget_wait: Duration, gathering_idle: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Metrics::new();
         let settings = StoreSettings { sync_delay: Duration::from_millis(5), ..StoreSettings::new(folder.path(), quota_bytes) };
@@ -66,7 +70,7 @@ impl Cache {
             run_pieces: 4,
             read_ahead_pieces: 2,
             attempts: 3,
-            gathering_idle: Duration::from_millis(200),
+            gathering_idle,
         };
         let blobs = Blobs::new(store.clone(), settings, BlobMetrics::new(&metrics)).unwrap();
         Self { blobs, store, stop, folder }
@@ -74,6 +78,11 @@ impl Cache {
 
     fn roomy() -> Self {
         Self::new(1 << 30, 32 << 20, 16 << 20)
+    }
+
+    /// One that goes on for long where clients leave.
+    fn patient() -> Self {
+        Self::idle_for(1 << 30, 32 << 20, 16 << 20, Duration::from_secs(20), Duration::from_mins(1))
     }
 
     async fn read(&self, source: &Arc<Scripted>, range: RangeRequest) -> Result<Bytes, String> {

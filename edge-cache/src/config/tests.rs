@@ -31,6 +31,26 @@ fn an_upstream_is_all_that_must_be_said() {
 }
 
 #[test]
+fn a_registry_of_this_machine_has_one_name() {
+    let named = |url: &str| Upstream { url: url.to_owned(), allow_plain_http: true, ..Upstream::default() }.name();
+    for url in ["127.0.0.1:5000", "localhost:5000", "http://LocalHost:5000", "http://[::1]:5000", "http://0.0.0.0:5000"] {
+        assert_eq!(named(url).as_deref(), Some("127.0.0.1:5000"), "{url}");
+    }
+    for (url, name) in [
+        ("http://localhost", "127.0.0.1"),
+        ("10.0.0.7:5000", "10.0.0.7:5000"),
+        ("http://a.localhost:5000", "a.localhost:5000"),
+        ("http://localhost.example.org:5000", "localhost.example.org:5000"),
+        ("https://registry.example.org", "registry.example.org"),
+        ("docker.io", "docker.io"),
+    ] {
+        assert_eq!(named(url).as_deref(), Some(name), "{url}");
+    }
+    let own = Upstream { name: "localhost:5000".to_owned(), url: "localhost:5000".to_owned(), ..Upstream::default() };
+    assert_eq!(own.name().as_deref(), Some("localhost:5000"), "what somebody has named is called so");
+}
+
+#[test]
 fn what_is_shown_loads_again() {
     let toml = "[cache]\nmax_idle = '7d'\n[[upstream]]\nurl = 'docker.io'\nhosts = ['mirror.example.org']\n\
                 [[upstream]]\nurl = 'https://ghcr.io'\nusername = 'ci'\npassword = 'hush'\n";

@@ -16,6 +16,9 @@ use crate::upstream::{CredentialSource, Kind, UpstreamSettings};
 /// Docker Hub is called by the first of these and answers at the last.
 const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
+/// The names of this machine.
+const HERE: [&str; 5] = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::]"];
+
 choice! {
     /// What an upstream is.
     pub enum UpstreamKind {
@@ -194,14 +197,17 @@ impl Upstream {
         Ok(registry)
     }
 
-    /// What it is called; `None` where that can't be told from its URL.
+    /// What it is called; `None` where that can't be told from its URL. A registry of this machine is called the same by whichever of its
+    /// names it is reached, for neighbours find each other by that.
     pub fn name(&self) -> Option<String> {
         if !self.name.is_empty() {
             return Some(self.name.clone());
         }
         let registry = self.registry().ok()?;
         let [called, .., answers_at] = DOCKER_HUB;
-        Some(if registry.authority() == answers_at { called } else { registry.authority() }.to_owned())
+        let host = if registry.authority() == answers_at { called } else { registry.authority() };
+        let port = HERE.iter().filter_map(|here| host.strip_prefix(here)).find(|port| port.is_empty() || port.starts_with(':'));
+        Some(port.map_or_else(|| host.to_owned(), |port| format!("127.0.0.1{port}")))
     }
 
     /// The hosts that it is asked for beside its own.

@@ -38,13 +38,18 @@ pub struct Follower {
     metrics: EventMetrics,
     /// Where it is, as the registry has told.
     position: Option<String>,
+    /// Whether it was ever followed, as far as is known here.
+    has_followed: bool,
     kept_at: Option<Instant>,
 }
 
 impl Follower {
     /// One of this upstream, from where the last one was.
     pub fn new(upstream: Arc<Upstream>, store: Store, invalidate: Arc<dyn Invalidate>, metrics: EventMetrics) -> Self {
-        let records = store.records(KIND).unwrap_or_else(|error| {
+        let records = store.records(KIND);
+        // What can't be read may say that it was.
+        let is_unread = records.is_err();
+        let records = records.unwrap_or_else(|error| {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(upstream = upstream.name(), error, "where the changes of the upstream were followed to can't be read");
             Vec::new()
@@ -53,10 +58,11 @@ impl Follower {
         let is_of_before = |key: &str| key != &**upstream.key() && key.split(' ').next() == Some(upstream.name());
         records.iter().filter(|(key, _)| is_of_before(key)).for_each(|(key, _)| store.remove_record(KIND, key));
         let record = records.into_iter().find(|(key, _)| *key == **upstream.key());
+        let has_followed = is_unread || record.is_some();
         // What can't be sent as it is was never told by a registry of ours; without a position all is forgotten.
         let position = record.and_then(|(_, value)| String::from_utf8(value).ok());
         let position = position.filter(|position| is_plain(position) && upstream.settings().kind != Kind::Other);
-        Self { upstream, store, invalidate, metrics, position, kept_at: None }
+        Self { upstream, store, invalidate, metrics, position, has_followed, kept_at: None }
     }
 
     /// Follows until told to stop.
@@ -132,7 +138,7 @@ impl Follower {
         self.metrics.following.with_label_values(&name).set(1);
         tracing::info!(upstream = upstream.name(), "following the changes of the upstream");
         let invalidate = self.invalidate.clone();
-        let mut session = Session::new(upstream.name(), &*invalidate);
+        let mut session = Session::new(upstream.name(), &*invalidate, !self.has_followed);
         let mut has_told = false;
         loop {
             let chunk = match tokio::time::timeout(SILENCE, body.next()).await {
@@ -148,6 +154,7 @@ impl Follower {
                 self.position = None;
                 return Ok(true);
             };
+            self.has_followed |= session.position().is_some();
             self.metrics.events.with_label_values(&name).inc_by(taken.changes);
             self.metrics.resets.with_label_values(&name).inc_by(taken.resets);
             self.move_to(session.position());
@@ -170,6 +177,8 @@ impl Follower {
         self.kept_at = Some(Instant::now());
         match &self.position {
             Some(position) => self.store.put_record(KIND, self.upstream.key().to_string(), position.clone().into_bytes()),
+            // That it was followed holds over a restart, too.
+            None if self.has_followed => self.store.put_record(KIND, self.upstream.key().to_string(), Vec::new()),
             None => self.store.remove_record(KIND, self.upstream.key()),
         }
     }
@@ -216,6 +225,8 @@ mod tests {
         fn deleted(&self, _upstream: &str, _repository: &RepositoryName, _digest: &Digest) {}
 
         fn all(&self, _upstream: &str) {}
+
+        fn begun(&self, _upstream: &str) {}
     }
 
     const STREAM: &str = "id: e-2\ndata: {\"position\":\"e-2\",\"at\":\"2026-01-01T00:00:00Z\",\"kind\":\"tag.set\",\
@@ -255,10 +266,15 @@ mod tests {
         for key in ["up", "up http://before.example", "up-too http://before.example"] {
             store.put_record(KIND, key.to_owned(), b"e-1".to_vec());
         }
-        let upstream = Upstream::new(settings(Server::nobody().await), &UpstreamMetrics::new(&metrics)).unwrap();
-        let follower = Follower::new(Arc::new(upstream), store.clone(), Arc::new(Told::default()), EventMetrics::new(&metrics));
-        assert_eq!(follower.position, None);
+        let upstream = Arc::new(Upstream::new(settings(Server::nobody().await), &UpstreamMetrics::new(&metrics)).unwrap());
+        let (told, counts) = (Arc::new(Told::default()), EventMetrics::new(&metrics));
+        let follower = Follower::new(upstream.clone(), store.clone(), told.clone(), counts.clone());
+        assert_eq!((&follower.position, follower.has_followed), (&None, false));
         let kept: Vec<_> = store.records(KIND).unwrap().into_iter().map(|(key, _)| key).collect();
         assert_eq!(kept, ["up-too http://before.example"], "what it was before is forgotten");
+        let mut follower = Follower { has_followed: true, ..follower };
+        follower.keep();
+        let again = Follower::new(upstream, store, told, counts);
+        assert_eq!((again.position, again.has_followed), (None, true), "where to is not known, but that it was");
     }
 }

@@ -12,6 +12,8 @@ pub struct Session<'a> {
     upstream: &'a str,
     invalidate: &'a dyn Invalidate,
     parser: Parser,
+    /// Whether the upstream has told of no change yet, in this stream or in another.
+    is_first: bool,
 }
 
 /// What a chunk came to.
@@ -29,11 +31,14 @@ enum Meaning {
     Some,
     /// It can't be told what it changes.
     All,
+    /// What is from before may have changed.
+    Begun,
 }
 
 impl<'a> Session<'a> {
-    pub fn new(upstream: &'a str, invalidate: &'a dyn Invalidate) -> Self {
-        Self { upstream, invalidate, parser: Parser::default() }
+    /// One that `is_first` goes on from nowhere, and its upstream was not followed before.
+    pub fn new(upstream: &'a str, invalidate: &'a dyn Invalidate, is_first: bool) -> Self {
+        Self { upstream, invalidate, parser: Parser::default(), is_first }
     }
 
     /// Forgets what a chunk says has changed.
@@ -41,10 +46,13 @@ impl<'a> Session<'a> {
         let mut taken = Taken::default();
         for event in self.parser.read(chunk)? {
             taken.changes += u64::from(event.name != Change::RESET);
-            if matches!(self.apply(&event), Meaning::All) {
-                self.invalidate.all(self.upstream);
-                taken.resets += 1;
+            let is_first = std::mem::take(&mut self.is_first);
+            match self.apply(&event, is_first) {
+                Meaning::Nothing | Meaning::Some => continue,
+                Meaning::All => self.invalidate.all(self.upstream),
+                Meaning::Begun => self.invalidate.begun(self.upstream),
             }
+            taken.resets += 1;
         }
         Ok(taken)
     }
@@ -54,9 +62,9 @@ impl<'a> Session<'a> {
         self.parser.last_id().filter(|id| !id.is_empty())
     }
 
-    fn apply(&self, event: &Event) -> Meaning {
+    fn apply(&self, event: &Event, is_first: bool) -> Meaning {
         if event.name == Change::RESET {
-            return Meaning::All;
+            return if is_first { Meaning::Begun } else { Meaning::All };
         }
         let Ok(change) = serde_json::from_str::<Change>(&event.data) else { return Meaning::All };
         match change.kind.as_str() {
@@ -116,6 +124,10 @@ mod tests {
         fn all(&self, upstream: &str) {
             self.add(format!("{upstream} all"));
         }
+
+        fn begun(&self, upstream: &str) {
+            self.add(format!("{upstream} begun"));
+        }
     }
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -129,7 +141,7 @@ mod tests {
     #[test]
     fn what_changed_is_forgotten_and_no_more() {
         let notes = Notes::default();
-        let mut session = Session::new("ours", &notes);
+        let mut session = Session::new("ours", &notes, false);
         let about = format!(r#","repository":"a/b","tag":"v1","digest":"{DIGEST}""#);
         let taken = session.take(sent(1, "tag.set", &about).as_bytes()).unwrap();
         assert_eq!((notes.taken(), taken), (vec!["ours a/b:v1".to_owned()], Taken { changes: 1, resets: 0 }));
@@ -145,7 +157,7 @@ mod tests {
     #[test]
     fn where_it_can_t_be_told_what_changed_all_is_forgotten() {
         let notes = Notes::default();
-        let mut session = Session::new("ours", &notes);
+        let mut session = Session::new("ours", &notes, false);
         let texts = [
             "event: reset\nid: f-1\ndata: {}\n\n".to_owned(),
             sent(2, "policy.applied", ""),
@@ -159,5 +171,19 @@ mod tests {
             assert_eq!(notes.taken(), ["ours all"], "{text}");
         }
         assert_eq!(session.position(), Some("6"));
+    }
+
+    #[test]
+    fn only_the_first_that_was_ever_told_is_a_beginning() {
+        const RESET: &str = "event: reset\nid: f-1\ndata: {}\n\n";
+        let notes = Notes::default();
+        let mut session = Session::new("ours", &notes, true);
+        session.take(b":\n\n").unwrap();
+        assert_eq!(session.take(RESET.as_bytes()).unwrap().resets, 1);
+        assert_eq!(session.take(RESET.as_bytes()).unwrap().resets, 1);
+        assert_eq!(notes.taken(), ["ours begun", "ours all"]);
+        let mut session = Session::new("ours", &notes, true);
+        session.take((sent(1, "policy.applied", "") + RESET).as_bytes()).unwrap();
+        assert_eq!(notes.taken(), ["ours all", "ours all"]);
     }
 }

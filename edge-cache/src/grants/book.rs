@@ -17,6 +17,7 @@ use super::{
     asking::Asked,
     links::{Link, Links},
     public::Public,
+    taken_back::{TakenBack, said_at},
 };
 use crate::{
     statements::Statements,
@@ -95,6 +96,8 @@ pub struct Book {
     public: Public,
     /// What upstreams have signed of manifests.
     statements: Arc<Statements>,
+    /// What of that does not count any more.
+    taken_back: Arc<TakenBack>,
 }
 
 impl Book {
@@ -107,7 +110,9 @@ impl Book {
         let links = Links::new(store.clone(), settings.most)?;
         let public = Public::new(store.clone(), settings.most, settings.public_stale, Now::read())?;
         let statements = Arc::new(Statements::new(store.clone())?);
-        Ok(Self { settings, rights, since, resets: Resets::new(store, RESET_KIND)?, doubted, shut, links, public, statements })
+        let taken_back = Arc::new(TakenBack::new(store.clone(), settings.most)?);
+        let resets = Resets::new(store, RESET_KIND)?;
+        Ok(Self { settings, rights, since, resets, doubted, shut, links, public, statements, taken_back })
     }
 
     /// What is known of something in a repository.
@@ -125,19 +130,28 @@ impl Book {
         &self.statements
     }
 
-    /// Notes by an upstream's signed word that a repository has a manifest, and if it says so these blobs, with their lengths.
+    /// Notes by an upstream's signed word that a repository has a manifest, and if it says so these blobs, with their lengths; but for what
+    /// is known to have been taken back since.
+    ///
+    /// A word from before all was asked anew opens them while the upstream is away, and no longer.
     pub fn note_vouched(&self, place: &Place, said: &ManifestVoucher, blobs: impl Iterator<Item = (Digest, u64)>) {
-        let seen_at = Timestamp::from_second(said.issued_at).unwrap_or_default().min(Timestamp::now());
+        let seen_at = said_at(said);
         let blobs = blobs.map(|(digest, size_bytes)| (What::Blob(digest), Some(size_bytes)));
         for (what, size_bytes) in [(What::Manifest(said.digest.clone()), None)].into_iter().chain(blobs) {
             let is_known = |known: Link| {
-                !self.is_from_before(place, known) && known.seen_at.checked_add(LINK_NOTED).is_ok_and(|until| until >= seen_at)
+                let is_recent = known.seen_at.checked_add(LINK_NOTED).is_ok_and(|until| until >= seen_at);
+                known.seen_at >= seen_at || is_recent && !self.is_from_before(place, known)
             };
-            let link = Link { seen_at, size_bytes };
-            if !self.is_from_before(place, link) && !self.links.get(place, &what).is_some_and(is_known) {
-                self.links.add(place, &what, link);
+            let is_known = self.links.get(place, &what).is_some_and(is_known);
+            if !is_known && !self.taken_back.has(place, what.digest(), seen_at) {
+                self.links.add(place, &what, Link { seen_at, size_bytes });
             }
         }
+    }
+
+    /// What upstreams have taken back of what they have signed.
+    pub fn taken_back(&self) -> &Arc<TakenBack> {
+        &self.taken_back
     }
 
     /// How long a right is believed before the upstream is asked again.
@@ -201,9 +215,10 @@ impl Book {
         }
     }
 
-    /// What an upstream has signed of a manifest does not count any more.
+    /// What an upstream has signed of a manifest does not count any more, nor where neighbours bring it.
     fn forget_word(&self, place: &Place, what: &What) {
         if let Some(digest) = what.manifest() {
+            self.taken_back.note(place, digest);
             self.statements.forget(place, digest);
         }
     }
@@ -220,13 +235,21 @@ impl Book {
     pub fn forget(&self, place: &Place, digest: &Digest) {
         self.since.insert(place.clone(), Instant::now());
         self.public.remove(place, None);
+        self.taken_back.note(place, digest);
         self.statements.forget(place, digest);
         self.links.remove(place, &What::Manifest(digest.clone()));
         self.links.remove(place, &What::Blob(digest.clone()));
     }
 
-    /// Forgets all rights in an upstream, and asks anew what its repositories have.
+    /// Forgets all rights in an upstream, and asks anew what its repositories have. What neighbours hand on of what it signed before does not
+    /// count.
     pub fn forget_all(&self, upstream: &Arc<str>) {
+        self.taken_back.note_all(upstream);
+        self.ask_all_anew(upstream);
+    }
+
+    /// The same where nothing is known to have been taken back; so what it signed before counts, for as long as it says.
+    pub fn ask_all_anew(&self, upstream: &Arc<str>) {
         self.resets.note(upstream);
     }
 

@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use jiff::Timestamp;
+
 use super::Now;
 use crate::store::{Store, StoreError};
 
@@ -37,7 +39,17 @@ impl Resets {
 
     /// Notes that it is now.
     pub fn note(&self, upstream: &Arc<str>) {
-        let now = Now::read();
+        self.put(upstream, Now::read());
+    }
+
+    /// Notes that it was at a time, where it was not later.
+    pub fn note_at(&self, upstream: &Arc<str>, time: Timestamp) {
+        if self.last(upstream).is_none_or(|last| last.time < time) {
+            self.put(upstream, Now { time, ..Now::read() });
+        }
+    }
+
+    fn put(&self, upstream: &Arc<str>, now: Now) {
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(upstream.clone(), now);
         if let Some(store) = &self.store {
             let value = serde_json::to_vec(&now.time).expect("a time is always JSON");

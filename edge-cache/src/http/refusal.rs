@@ -18,6 +18,10 @@ const MOST_ENTRIES: usize = 10;
 /// How long a client is asked to wait where nothing better is known.
 const WAIT: Duration = Duration::from_secs(1);
 
+/// Why a credential is not shown, and what can be done.
+pub const DROPPED: &str = "the request named it in ns, in OCI-Namespace or in its path, and a credential is for the host that was asked; \
+    takes_credentials = true of the upstream passes it on";
+
 /// What a client is told.
 #[derive(Debug)]
 struct Refusal {
@@ -64,15 +68,21 @@ pub struct Asking<'a> {
     pub path: &'a str,
     /// Which upstream it was about; empty where that was not found out.
     pub upstream: &'a str,
+    /// Whether the client shows a credential that this upstream does not see.
+    pub is_dropped: bool,
 }
 
 /// The answer that tells a client what was wrong, as the specification's JSON. What is an upstream's fault or ours is logged here, once.
 pub fn refuse(error: &Error, asking: Asking<'_>) -> Response<Body> {
-    let refusal = judge(error);
+    let mut refusal = judge(error);
     if refusal.status.is_server_error() || refusal.status == StatusCode::TOO_MANY_REQUESTS {
         let status = refusal.status.as_u16();
-        let Asking { client, path, upstream } = asking;
+        let Asking { client, path, upstream, .. } = asking;
         tracing::warn!(%client, path, upstream, status, error = error as &dyn std::error::Error, "request failed");
+    }
+    if asking.is_dropped && is_for_want_of_rights(refusal.status) {
+        let message = format!("the credential that came with this is not shown to {}: {DROPPED}", asking.upstream);
+        refusal.entries.push(json!({ "code": ErrorCode::Unauthorized, "message": message }));
     }
     let body = json!({ "errors": refusal.entries }).to_string();
     let mut response = Response::new(Body::from(body));
@@ -80,6 +90,11 @@ pub fn refuse(error: &Error, asking: Asking<'_>) -> Response<Body> {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().extend(refusal.headers);
     response
+}
+
+/// Whether a refusal may be one for want of rights: some registries say of what they hide that it is not there.
+pub fn is_for_want_of_rights(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
 }
 
 fn judge(error: &Error) -> Refusal {
@@ -231,7 +246,7 @@ mod tests {
         let upstreams = [(limited, 429), (paused(Limited), 429), (paused(Busy), 503), (paused(Failing), 503)];
         let denied = upstreams.map(|(error, status)| (Denied::Upstream(error), status));
         for (denied, status) in denied.into_iter().chain([(Denied::FailedLogins { retry_after: wait }, 429)]) {
-            let asking = Asking { client: IpAddr::from([127, 0, 0, 1]), path: "/v2/", upstream: "up" };
+            let asking = Asking { client: IpAddr::from([127, 0, 0, 1]), path: "/v2/", upstream: "up", is_dropped: false };
             let response = refuse(&Error::Denied(denied), asking);
             assert_eq!(response.status().as_u16(), status);
             assert_eq!(response.headers()[header::RETRY_AFTER], "7");

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Manifest, Tags, manifest_bytes::MOST_BYTES, memo::Kept};
 use crate::{
     error::Error,
-    grants::{Denied, Grants, Place},
+    grants::{Denied, Grants, Place, TakenBack},
     prewarm::blobs_of,
     single::Single,
     site::SiteRepository,
@@ -114,9 +114,9 @@ impl Tags {
             return None;
         }
         let ask = || {
-            let (sources, upstream, repository, reference) =
-                (sources.clone(), upstream.clone(), repository.clone(), reference.clone());
-            async move { find(&sources, &upstream, &repository, &reference, &about).await.map(Arc::new) }
+            let (sources, upstream, place, reference) = (sources.clone(), upstream.clone(), place.clone(), reference.clone());
+            let taken_back = grants.taken_back().clone();
+            async move { find(&sources, &upstream, &place, &reference, &about, &taken_back).await.map(Arc::new) }
         };
         let Some(found) = self.asking.running.run(key.clone(), ask).await.flatten() else {
             self.asking.missed.insert(key, ());
@@ -153,16 +153,17 @@ impl Tags {
 async fn find(
     sources: &Sources,
     upstream: &Upstream,
-    repository: &RepositoryName,
+    place: &Place,
     reference: &Reference,
     about: &Digest,
+    taken_back: &TakenBack,
 ) -> Option<Found> {
-    let place = SiteRepository::new(upstream, repository.clone());
-    let mut answers = sources.neighbours()?.ask_about(&place, about, PATIENCE);
+    let repository = &place.repository;
+    let mut answers = sources.neighbours()?.ask_about(&SiteRepository::new(upstream, repository.clone()), about, PATIENCE);
     let mut found: Option<Found> = None;
     let wait = |found: &Option<Found>| if found.is_some() { LATER } else { PATIENCE };
     while let Ok(Some((by, answer))) = tokio::time::timeout(wait(&found), answers.next()).await {
-        match proven(upstream, repository, reference, &answer) {
+        match proven(upstream, place, reference, &answer, taken_back) {
             Ok(other) => {
                 let is_later = |found: &Found| found.vouched.said.issued_at >= other.vouched.said.issued_at;
                 found = Some(found.filter(is_later).unwrap_or(other));
@@ -179,15 +180,24 @@ async fn find(
 }
 
 /// What a neighbour hands on, where it is what is asked for and the upstream's word for it counts; an error says why not.
-fn proven(upstream: &Upstream, repository: &RepositoryName, reference: &Reference, answer: &[u8]) -> Result<Found, String> {
+fn proven(
+    upstream: &Upstream,
+    place: &Place,
+    reference: &Reference,
+    answer: &[u8],
+    taken_back: &TakenBack,
+) -> Result<Found, String> {
     let VouchedManifest { voucher, content } =
         serde_json::from_slice(answer).map_err(|error| format!("it can't be read: {error}"))?;
     if content.len() > MOST_BYTES {
         return Err("it is too long".to_owned());
     }
-    let vouched = upstream.proven_voucher(&voucher, repository, reference)?;
+    let vouched = upstream.proven_voucher(&voucher, &place.repository, reference)?;
     if !vouched.counts(Timestamp::now()) {
         return Err("what the upstream has said of it is over".to_owned());
+    }
+    if taken_back.has_word(place, &vouched.said) {
+        return Err("the upstream has taken back since what it said of it".to_owned());
     }
     let digest = &vouched.said.digest;
     if Digest::of(digest.algorithm(), content.as_bytes()) != *digest {

@@ -20,6 +20,7 @@ impl ServeArguments {
         let telling = Telling {
             data: place(&config.daemon),
             shows_first_steps: false,
+            on_taken_folder: "stop that one, or set another folder, in database.file and storage.folder",
             on_taken_address: "another program has this port: stop that one, or set another listen.address or \
                                listen.admin_address",
             reindex_command: match &self.source.config {

@@ -36,6 +36,7 @@ pub async fn run(arguments: UpArguments, registry: &str) -> Result<(), Failure> 
         admin_address,
         swarm_ip: arguments.swarm_listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         registry: url,
+        account: None,
         allow_plain_http: arguments.allow_plain_http,
         log: arguments.log,
     };

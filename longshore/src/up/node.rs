@@ -1,14 +1,14 @@
 //! The node that `longshore up` runs.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
 };
 
 use longshore_client::RegistryUrl;
 use longshore_edge_cache::config::Upstream;
 use longshore_node::Config;
-use longshore_service::telemetry::Filter;
+use longshore_service::{config::Secret, telemetry::Filter};
 
 /// What is said of it.
 pub struct UpNode {
@@ -22,6 +22,8 @@ pub struct UpNode {
     pub swarm_ip: IpAddr,
     /// The registry.
     pub registry: RegistryUrl,
+    /// The name and the secret of its account there, where it has one.
+    pub account: Option<(&'static str, Secret)>,
     /// Whether plain HTTP may be served to other machines.
     pub allow_plain_http: bool,
     /// What to log.
@@ -36,38 +38,11 @@ impl UpNode {
         config.edge.listen.common.admin_address = self.admin_address;
         config.edge.listen.common.allow_plain_http = self.allow_plain_http;
         config.edge.log.filter = self.log;
-        config.edge.upstream = vec![Upstream {
-            name: name(&self.registry),
-            url: self.registry.to_string(),
-            allow_plain_http: true,
-            ..Upstream::default()
-        }];
+        let (username, password) = self.account.map(|(name, secret)| (name.to_owned(), secret)).unwrap_or_default();
+        config.edge.upstream =
+            vec![Upstream { url: self.registry.to_string(), username, password, allow_plain_http: true, ..Upstream::default() }];
         config.swarm.listen = SocketAddr::new(self.swarm_ip, 0);
         config.swarm.control_listen = SocketAddr::new(self.swarm_ip, 0);
         config
-    }
-}
-
-/// What nodes call a registry: its host and port, but a registry of this machine the same by whichever of its names it was reached.
-fn name(registry: &RegistryUrl) -> String {
-    let port = registry.as_url().port_or_known_default();
-    match port.filter(|_| registry.is_loopback()) {
-        Some(port) => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port).to_string(),
-        None => registry.authority().to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_registry_of_this_machine_has_one_name() {
-        let named = |text: &str| name(&RegistryUrl::parse(text, true).expect("it is a URL"));
-        for text in ["127.0.0.1:5000", "localhost:5000", "http://[::1]:5000", "http://0.0.0.0:5000"] {
-            assert_eq!(named(text), "127.0.0.1:5000", "{text}");
-        }
-        assert_eq!(named("10.0.0.7:5000"), "10.0.0.7:5000");
-        assert_eq!(named("https://registry.example.org"), "registry.example.org");
     }
 }

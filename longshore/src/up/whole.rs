@@ -8,10 +8,11 @@ use std::{
 
 use longshore_client::RegistryUrl;
 use longshore_registry::Config;
-use longshore_service::{doors::Drained, error_text::with_sources};
+use longshore_service::{config::Secret, doors::Drained, error_text::with_sources};
 
 use super::{
-    AdminListen, LISTEN, NODE_PORT_AFTER, TRACKER_PORT_AFTER, UpArguments, is_reachable, node::UpNode, or_free, port_after,
+    AdminListen, LISTEN, NODE_PORT_AFTER, TRACKER_PORT_AFTER, UpArguments, account, is_reachable, node::UpNode, or_free,
+    port_after,
 };
 use crate::{
     announcement::NodeBeside,
@@ -69,16 +70,20 @@ async fn serve(config: Tracked<Config>, arguments: UpArguments, data: PathBuf) -
         reindex_command: format!("longshore registry reindex --data {shown}"),
         data: shown,
         shows_first_steps: true,
+        on_taken_folder: "another `longshore up` may run there: stop that one, or give this one a folder of its own, with --data",
         on_taken_address: "another program has this port, perhaps another `longshore up`: stop that one, or take other \
                            ports, with --listen 127.0.0.1:5050 or --admin-listen 127.0.0.1:5051; `longshore up --join \
                            127.0.0.1:5000` runs a node beside it",
     };
     let stop = daemon::stop_signal()?;
     let Some(registry) = daemon::start_registry(config, &telling, &stop).await? else { return Ok(()) };
+    let mut node_account = None;
     let node = if arguments.no_node {
         None
     } else {
-        let config = beside(registry.address(), arguments, &data)?;
+        let secret = if arguments.auth { account::secret(&registry, &data).await? } else { None };
+        node_account = secret.as_ref().map(|_| account::NAME);
+        let config = beside(registry.address(), secret, arguments, &data)?;
         tokio::select! {
             started = Box::pin(longshore_node::build(config)) => Some(started.map_err(|error| not_started(&error))?),
             // Nothing is served yet, so there is nothing to finish.
@@ -89,6 +94,7 @@ async fn serve(config: Tracked<Config>, arguments: UpArguments, data: PathBuf) -
         url: node.doors().url(),
         address: node.doors().address(),
         registry: reached(registry.address()),
+        shares_as: node_account.filter(|_| !is_reachable(&node.doors().address())),
     });
     // A daemon whose stderr is closed has nobody to tell, and serves all the same.
     let _ = write!(io::stderr(), "{}", registry.announcement(&telling, told));
@@ -107,7 +113,12 @@ async fn serve(config: Tracked<Config>, arguments: UpArguments, data: PathBuf) -
 }
 
 /// The node beside a registry that listens there.
-fn beside(registry: SocketAddr, arguments: UpArguments, data: &Path) -> Result<longshore_node::Config, Failure> {
+fn beside(
+    registry: SocketAddr,
+    secret: Option<Secret>,
+    arguments: UpArguments,
+    data: &Path,
+) -> Result<longshore_node::Config, Failure> {
     let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port_after(registry.port(), NODE_PORT_AFTER));
     let url = format!("http://{}", reached(registry));
     let url = RegistryUrl::parse(&url, true).map_err(|error| Failure::because("the registry can't be asked", &error))?;
@@ -117,6 +128,7 @@ fn beside(registry: SocketAddr, arguments: UpArguments, data: &Path) -> Result<l
         admin_address: None,
         swarm_ip: arguments.swarm_listen.unwrap_or(registry.ip()),
         registry: url,
+        account: secret.map(|secret| (account::NAME, secret)),
         allow_plain_http: arguments.allow_plain_http,
         log: arguments.log,
     }

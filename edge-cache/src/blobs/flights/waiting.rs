@@ -11,7 +11,11 @@ pub struct Waiting {
 }
 
 /// Somebody who wants what a flight brings, as long as this lives.
-pub(super) struct Attendance(Arc<WholeFlight>);
+pub(super) struct Attendance {
+    flight: Arc<WholeFlight>,
+    /// Whether who leaves may come again in a moment, as clients do that read on, or anew where they were cut off.
+    may_come_again: bool,
+}
 
 impl Waiting {
     pub(super) fn of_run(told: Told) -> Self {
@@ -25,6 +29,15 @@ impl Waiting {
     /// The flight that brings the piece, where it brings all that is missing.
     pub(super) fn attendance(&self) -> Option<&Attendance> {
         self.gathered.as_ref()
+    }
+
+    /// The same for one who waits for all of the blob. When they leave, and nobody else wants it, nothing more is brought.
+    #[must_use]
+    pub fn for_all(mut self) -> Self {
+        if let Some(attendance) = &mut self.gathered {
+            attendance.may_come_again = false;
+        }
+        self
     }
 
     /// Whether it is gathered, with all that is missing of its blob.
@@ -53,17 +66,17 @@ impl Attendance {
     /// For one more.
     pub(super) fn new(flight: &Arc<WholeFlight>) -> Self {
         flight.come();
-        Self(flight.clone())
+        Self { flight: flight.clone(), may_come_again: true }
     }
 
     /// What they wait for.
     pub(super) fn flight(&self) -> &Arc<WholeFlight> {
-        &self.0
+        &self.flight
     }
 }
 
 impl Drop for Attendance {
     fn drop(&mut self) {
-        self.0.go();
+        self.flight.go(self.may_come_again);
     }
 }

@@ -5,7 +5,10 @@ use std::{
 };
 
 use prometheus::IntGauge;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use super::{
     Teller,
@@ -31,6 +34,8 @@ pub(super) struct WholeFlight {
     reading: watch::Sender<Option<PieceIndex>>,
     /// Pieces that somebody has asked for, and that are yet to come.
     in_flight: IntGauge,
+    /// Told when the last leaves who want what it brings, and none of them may come again.
+    abandoned: Notify,
 }
 
 struct State {
@@ -39,9 +44,9 @@ struct State {
     /// Who tells of those that somebody has asked for.
     asked: HashMap<PieceIndex, Teller>,
     readers: Places,
-    /// How many want what it brings, and since when nobody did if none does.
+    /// How many want what it brings, and when one last left who may come again, if one did.
     attending: u32,
-    left_at: Instant,
+    left_at: Option<Instant>,
 }
 
 impl WholeFlight {
@@ -53,8 +58,8 @@ impl WholeFlight {
         in_flight: IntGauge,
     ) -> Self {
         let (asked, readers) = (HashMap::new(), Places::default());
-        let state = Mutex::new(State { settled, asked, readers, attending: 0, left_at: Instant::now() });
-        Self { hashes, state, count: watch::Sender::new(0), reading, in_flight }
+        let state = Mutex::new(State { settled, asked, readers, attending: 0, left_at: None });
+        Self { hashes, state, count: watch::Sender::new(0), reading, in_flight, abandoned: Notify::new() }
     }
 
     /// Whether it is a blob's: of one digest some may be told that is not its.
@@ -126,18 +131,21 @@ impl WholeFlight {
         asked.into_values().collect()
     }
 
-    /// Ends when nobody has wanted what it brings for so long.
+    /// Ends when nobody has wanted what it brings for so long; at once when nobody does who may come again.
     pub(super) async fn unwanted(&self, patience: Duration) {
         while let Some(left) = self.wanted_for(patience) {
-            tokio::time::sleep(left).await;
+            tokio::time::timeout(left, self.abandoned.notified()).await.ok();
         }
     }
 
-    /// How long it is wanted for at least; `None` where nobody has wanted it for so long.
+    /// How long it is wanted for at least; `None` where nobody has wanted it for so long, or nobody did who may come again.
     pub(super) fn wanted_for(&self, patience: Duration) -> Option<Duration> {
         let state = self.state();
-        let left = patience.saturating_sub(if state.attending > 0 { Duration::ZERO } else { state.left_at.elapsed() });
-        (state.attending > 0 || !left.is_zero()).then_some(left.max(LOOK))
+        if state.attending > 0 {
+            return Some(patience.max(LOOK));
+        }
+        let left = patience.saturating_sub(state.left_at?.elapsed());
+        (!left.is_zero()).then_some(left.max(LOOK))
     }
 
     /// One more wants what it brings.
@@ -145,11 +153,15 @@ impl WholeFlight {
         self.state().attending += 1;
     }
 
-    /// One less does.
-    pub(super) fn go(&self) {
+    /// One less does, who may come again or not.
+    pub(super) fn go(&self, may_come_again: bool) {
         let mut state = self.state();
         state.attending -= 1;
-        state.left_at = Instant::now();
+        if may_come_again {
+            state.left_at = Some(Instant::now());
+        } else if state.attending == 0 {
+            self.abandoned.notify_one();
+        }
     }
 
     /// One who reads is at a piece, and waits for it or not.

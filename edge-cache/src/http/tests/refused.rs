@@ -1,4 +1,4 @@
-//! What is said where an upstream refuses the cache's own account.
+//! What is said where an upstream refuses the cache's own account, or a client whose credential it does not see.
 
 use jiff::Timestamp;
 
@@ -40,4 +40,24 @@ async fn a_refusal_says_whom_it_is_of_and_what_to_do() {
     assert!(refused.contains(r#"the account "others" (upstream.username) may not pull this from team/priv"#), "{refused}");
     let refused = told(account, "404 Not Found").await;
     assert!(refused.contains("up answered 404 Not Found; team/priv has no tag v1 there"), "{refused}");
+}
+
+#[tokio::test]
+async fn who_shows_a_credential_that_is_not_passed_on_is_told_so() {
+    let manifest = "/v2/team/priv/manifests/v1";
+    for (settings, path, login, is_told) in [
+        ("", format!("{manifest}?ns=up"), Some("alice:right"), true),
+        ("", "/v2/up/team/priv/manifests/v1".to_owned(), Some("alice:right"), true),
+        ("", format!("{manifest}?ns=up"), None, false),
+        ("", "/v2/team/priv/manifests/a%20b?ns=up".to_owned(), Some("alice:right"), false),
+        ("takes_credentials = true\n", format!("{manifest}?ns=up"), Some("alice:right"), false),
+    ] {
+        let other = "[[upstream]]\nurl = 'http://127.0.0.1:1'\nkind = 'other'\ndefault = true\n";
+        let settings = format!("kind = 'other'\nname = 'up'\n{settings}{other}");
+        let bed = Bed::with("127.0.0.1:0", &settings, |_| unauthorized()).await;
+        let (status, body) = super::told(bed.get(&path, login, 1).await).await;
+        let words = "the credential that came with this is not shown to up";
+        assert_eq!(body.contains(words) && body.contains("takes_credentials"), is_told, "{path}: {status} {body}");
+        assert!((400..500).contains(&status), "{path}");
+    }
 }

@@ -165,6 +165,29 @@ async fn nobody_has_it_by_a_neighbour_s_word() {
     }
 }
 
+/// It was said before the registry was followed, which nothing says otherwise of; but not where that has told of a change since.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_before_counts_unless_it_was_taken_back() {
+    let key = SigningKey::generate().0;
+    let said = ManifestVoucher { issued_at: said().issued_at - 30, ..said() };
+    let bed = || Bed::new(&key, true, vec![handed_on(&key, &said, MANIFEST)]);
+    let begun = bed();
+    begun.tags.outdate_all(begun.upstream.key());
+    begun.grants.ask_all_anew(begun.upstream.key());
+    assert_eq!(begun.tag().await.unwrap().digest, digest());
+    let takings_back: [fn(&Bed); 2] = [
+        |bed| bed.grants.forget(&Place::new(&bed.upstream, repository()), &digest()),
+        |bed| bed.grants.forget_all(bed.upstream.key()),
+    ];
+    for take_back in takings_back {
+        let changed = bed();
+        take_back(&changed);
+        assert!(changed.tag().await.is_err());
+        let place = Place::new(&changed.upstream, repository());
+        assert!(changed.grants.statements().manifest(&place, &digest()).is_none(), "it is not handed on either");
+    }
+}
+
 /// A lie of one keeps nobody from what another hands on; and of a tag the latest word counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_latest_that_is_proven_is_taken() {

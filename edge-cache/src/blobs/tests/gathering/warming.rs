@@ -85,8 +85,8 @@ async fn what_is_warmed_holds_up_nothing_else_and_clients_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_gives_up_warming_ends_it_after_a_while() {
-    let (cache, swarm, left) = (Cache::roomy(), Swarm::of(9_500_000), Swarm::of(8_500_000));
+async fn who_gives_up_warming_ends_it_at_once_and_not_for_others() {
+    let (cache, swarm, left) = (Cache::patient(), Swarm::of(9_500_000), Swarm::of(8_500_000));
     let [warming, leaving] = [&swarm, &left].map(|swarm| {
         swarm.hold();
         warm(&cache, swarm.shared(), swarm.digest(), &patient(Duration::ZERO)).0
@@ -95,8 +95,25 @@ async fn who_gives_up_warming_ends_it_after_a_while() {
     leaving.abort();
     until(|| left.running() == 0).await;
     assert_eq!(swarm.running(), 1, "it is waited for");
+    swarm.pieces.add_permits(2);
+    until(|| swarm.landed() == 2).await;
+    let other = warm(&cache, swarm.shared(), swarm.digest(), &patient(Duration::ZERO)).0;
+    let reader = cache.reader_at(&swarm, 4).await;
+    swarm.pieces.add_permits(1);
+    let reader = reader.await.unwrap();
     warming.abort();
-    until(|| swarm.running() == 0).await;
+    other.abort();
+    assert!(warming.await.is_err() && other.await.is_err());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(swarm.running(), 1, "somebody reads");
+    drop(reader);
+    // Who reads may come again.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(swarm.running(), 1);
+    let again = warm(&cache, swarm.shared(), swarm.digest(), &patient(Duration::ZERO)).0;
+    swarm.pieces.add_permits(100);
+    assert_eq!(again.await.unwrap().unwrap(), Fetched::all_of(9_500_000));
+    assert_eq!((swarm.begun(), swarm.brought_once()), (1, 10));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,6 +64,49 @@ fn what_it_says_of_blobs_is_the_upstream_s_word() {
 }
 
 #[test]
+fn a_word_from_before_its_upstream_was_followed_counts_while_that_is_down() {
+    let (book, now) = (book(), Now::read());
+    book.ask_all_anew(&"a".into());
+    let before = Now { time: now.time - secs(30), ..now };
+    vouch(&book, before, 100);
+    for question in [manifest(Who::Shared), its_blob(Who::Shared)] {
+        assert!(book.grants(&question, Sureness::Stale, now), "{question:?}");
+        assert!(!book.grants(&question, Sureness::Fresh, now), "{question:?} may have changed since");
+        assert!(!book.is_linked_now(&question.place, &question.what), "{question:?} is no news");
+    }
+    assert!(!book.grants(&manifest(Who::Shared), Sureness::Stale, later(now, secs(71))), "it is over");
+}
+
+#[test]
+fn a_word_that_was_taken_back_counts_by_no_neighbour() {
+    let taken_back: [fn(&Book); 4] = [
+        |book| book.forget(&manifest(Who::Shared).place, &digest("1")),
+        |book| book.forget_all(&"a".into()),
+        |book| book.refuse(&manifest(Who::Shared), Closes::This, Now::read()),
+        |book| book.refuse(&manifest(Who::Shared), Closes::Missing, Now::read()),
+    ];
+    for (number, take_back) in taken_back.iter().enumerate() {
+        let (book, now) = (book(), Now::read());
+        take_back(&book);
+        // What follows says nothing of that.
+        book.ask_all_anew(&"a".into());
+        for seconds in [0, 30] {
+            vouch(&book, Now { time: now.time - secs(seconds), ..now }, 100);
+            assert!(!book.grants(&manifest(Who::Shared), Sureness::Stale, now), "{number}: {seconds}");
+        }
+    }
+}
+
+#[test]
+fn a_blob_that_was_deleted_is_not_there_by_a_manifest_s_word() {
+    let (book, now) = (book(), Now::read());
+    book.forget(&its_blob(Who::Shared).place, &digest("blob"));
+    vouch(&book, now, 100);
+    assert!(book.grants(&manifest(Who::Shared), Sureness::Stale, now));
+    assert!(SURENESS.iter().all(|sureness| !book.grants(&its_blob(Who::Shared), *sureness, now)));
+}
+
+#[test]
 fn an_upstream_that_says_otherwise_takes_its_word_back() {
     for closes in [Closes::This, Closes::Missing] {
         let (book, now) = (book(), Now::read());

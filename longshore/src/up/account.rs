@@ -1,0 +1,102 @@
+//! The account of the node beside a registry that asks who calls.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use longshore_service::{config::Secret, error_text::with_sources};
+
+use crate::{daemon::StartedRegistry, failure::Failure};
+
+/// What it is called.
+pub const NAME: &str = "longshore-up-node";
+/// The file of its secret, in the folder of `longshore up`.
+const FILE: &str = "node-account.secret";
+/// What that is called until all of it is there.
+const NEXT: &str = "node-account.secret.new";
+
+/// The secret that the node shows: made at the first start, and kept in a file for this user alone.
+///
+/// `None` where it can't have one, which is told: somebody else has its name, there is no room for one more account, or whoever administers
+/// the registry has removed it, which holds until the file is removed as well.
+pub async fn secret(registry: &StartedRegistry, folder: &Path) -> Result<Option<Secret>, Failure> {
+    let path = folder.join(FILE);
+    let failed = |error: io::Error| {
+        Failure::because(&format!("the secret of the node's account, {}, can't be read or kept", path.display()), &error)
+    };
+    if let Some(secret) = read(&path).map_err(failed)? {
+        if !registry.has_account(NAME) {
+            tell(&format!(
+                "the registry has no account {NAME} any more, so the node pulls what anybody may; without {} it is made anew",
+                path.display()
+            ));
+            return Ok(None);
+        }
+        return Ok(Some(secret));
+    }
+    match registry.make_puller(NAME).await {
+        Ok(secret) => {
+            keep(folder, &secret).map_err(failed)?;
+            Ok(Some(Secret::new(secret)))
+        }
+        Err(error) => {
+            tell(&format!("the node pulls what anybody may, for it can have no account {NAME}: {}", with_sources(&error)));
+            Ok(None)
+        }
+    }
+}
+
+/// A daemon whose stderr is closed has nobody to tell, and serves all the same.
+fn tell(what: &str) {
+    let _ = writeln!(io::stderr(), "longshore: {what}");
+}
+
+/// What is kept; nothing where nothing is.
+fn read(path: &Path) -> io::Result<Option<Secret>> {
+    match fs::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() => Ok(None),
+        Ok(text) => Ok(Some(Secret::new(text.trim().to_owned()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes the file, which is there as a whole or not at all.
+fn keep(folder: &Path, secret: &str) -> io::Result<()> {
+    let next = folder.join(NEXT);
+    match fs::remove_file(&next) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&next)?;
+    writeln!(file, "{secret}")?;
+    file.sync_all()?;
+    fs::rename(&next, folder.join(FILE))?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn it_is_kept_for_this_user_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE);
+        assert!(read(&path).expect("none is no mistake").is_none());
+        // What a crash left.
+        fs::write(folder.path().join(NEXT), "half").expect("it is written");
+        keep(folder.path(), "lsr_secret").expect("it is kept");
+        let mode = fs::metadata(&path).expect("it is there").permissions().mode();
+        assert_eq!((mode & 0o777, folder.path().join(NEXT).exists()), (0o600, false));
+        assert_eq!(read(&path).expect("it is read").expect("it is there").reveal(), "lsr_secret");
+        fs::write(&path, "\n").expect("it is written");
+        assert!(read(&path).expect("it is read").is_none(), "an empty one is none");
+        assert!(read(folder.path()).is_err());
+    }
+}
