@@ -87,7 +87,9 @@ impl Edge {
 
     /// A count that grows whenever anything comes from anywhere.
     pub fn came_bytes(&self) -> u64 {
-        self.upstreams.iter().map(|upstream| upstream.came_bytes() + self.counts.came_bytes(upstream.name())).sum()
+        let by_neighbours = self.sources.neighbours().map_or(0, |neighbours| neighbours.came_bytes());
+        let of = |upstream: &Arc<Upstream>| upstream.came_bytes() + self.counts.came_bytes(upstream.name());
+        by_neighbours + self.upstreams.iter().map(of).sum::<u64>()
     }
 
     /// Where the blobs of a repository come from: see [`Sources::of`].

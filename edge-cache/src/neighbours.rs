@@ -34,6 +34,9 @@ pub trait Neighbours: Send + Sync + 'static {
         stream::empty().boxed()
     }
 
+    /// How many bytes have come from them, those of pieces that are not whole yet included: it grows while they bring anything.
+    fn came_bytes(&self) -> u64;
+
     /// Who the edge is among them, and where they are reached, as `GET /v2/_longshore/swarm` tells it; `None` while that is not known.
     fn record(&self) -> Option<Value>;
 

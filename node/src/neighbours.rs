@@ -93,6 +93,10 @@ impl Neighbours for SwarmNeighbours {
         stream::unfold(inquiry, next).boxed()
     }
 
+    fn came_bytes(&self) -> u64 {
+        self.swarm.came_bytes()
+    }
+
     fn record(&self) -> Option<Value> {
         serde_json::to_value(status::told(&self.swarm)).ok()
     }

@@ -40,6 +40,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use libp2p_identity::PeerId;
 use longshore_service::metrics::Metrics;
+use prometheus::IntCounter;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use arrival::{Arrival, Arrivals, FetchError, Supplier};
@@ -60,6 +61,7 @@ use crate::{
 };
 use announcing::Trackers;
 use input::Order;
+use metrics::SwarmMetrics;
 use task::Task;
 
 /// Orders that wait for the task at most; who has one more waits.
@@ -95,6 +97,7 @@ pub struct Swarm {
     peer: PeerId,
     record: watch::Receiver<PeerRecord>,
     control: Arc<[SocketAddr]>,
+    arriving: IntCounter,
     is_closed: bool,
 }
 
@@ -115,9 +118,11 @@ impl Swarm {
                 .await?;
         let (orders, inbox) = mpsc::channel(MOST_ORDERS);
         let is_closed = node.fleet.is_some();
+        let metrics = SwarmMetrics::new(metrics);
+        let arriving = metrics.arriving.clone();
         let task = Task::new(node, settings, endpoint, Trackers { control, itself }, own, metrics);
         tokio::spawn(task.run(listener, inbox));
-        Ok(Self { orders, peer, record, control: addresses.into(), is_closed })
+        Ok(Self { orders, peer, record, control: addresses.into(), arriving, is_closed })
     }
 
     /// Whether the task has ended.
@@ -138,6 +143,11 @@ impl Swarm {
     /// What others are told of this node.
     pub fn record(&self) -> PeerRecord {
         self.record.borrow().clone()
+    }
+
+    /// How many bytes of pieces have come from peers, those that are not whole yet included.
+    pub fn came_bytes(&self) -> u64 {
+        self.arriving.get()
     }
 
     /// Where its control protocols are spoken; nowhere if none were listened on.

@@ -242,6 +242,10 @@ impl Neighbours for Deaf {
         Vec::new()
     }
 
+    fn came_bytes(&self) -> u64 {
+        0
+    }
+
     fn record(&self) -> Option<serde_json::Value> {
         self.record.lock().unwrap().clone()
     }

@@ -62,6 +62,10 @@ impl Neighbours for RuntimeNeighbours {
         }
     }
 
+    fn came_bytes(&self) -> u64 {
+        self.swarm.as_ref().map_or(0, |swarm| swarm.came_bytes())
+    }
+
     fn record(&self) -> Option<Value> {
         self.swarm.as_ref()?.record()
     }

@@ -30,6 +30,8 @@ pub(super) struct SwarmMetrics {
     pub metainfo_sent: IntCounter,
     turned_away: IntCounterVec,
     origin_requests: IntCounterVec,
+    /// Bytes of pieces as they come from peers, before they are whole.
+    pub arriving: IntCounter,
     received: IntCounterVec,
     wasted: IntCounter,
     sent: IntCounterVec,
@@ -69,6 +71,10 @@ impl SwarmMetrics {
                 "longshore_swarm_origin_requests_total",
                 "Requests to the origin, by why: the node's lease, a takeover of what nobody fetches, a client that waits, slow peers.",
                 &["ground"],
+            ),
+            arriving: metrics.counter(
+                "longshore_swarm_arriving_bytes_total",
+                "Bytes of pieces as they come from peers, before they are whole and found right.",
             ),
             received: metrics.counters(
                 "longshore_swarm_received_bytes_total",

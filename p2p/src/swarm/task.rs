@@ -90,7 +90,7 @@ impl Task {
         endpoint: Arc<Endpoint>,
         trackers: Trackers,
         own: watch::Sender<PeerRecord>,
-        metrics: &longshore_service::metrics::Metrics,
+        metrics: SwarmMetrics,
     ) -> Self {
         let (inputs, inbox) = mpsc::channel(MOST_INPUTS);
         let record = own.borrow().clone();
@@ -118,7 +118,7 @@ impl Task {
             tick_at: Moment::default(),
             inputs,
             inbox,
-            metrics: SwarmMetrics::new(metrics),
+            metrics,
             rng: StdRng::from_rng(&mut rand::rng()),
             settings,
         }

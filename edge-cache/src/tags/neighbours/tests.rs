@@ -48,6 +48,10 @@ impl Neighbours for Saying {
         stream::iter(self.answers.clone()).map(|answer| ("somebody".to_owned(), answer)).boxed()
     }
 
+    fn came_bytes(&self) -> u64 {
+        0
+    }
+
     fn record(&self) -> Option<Value> {
         None
     }

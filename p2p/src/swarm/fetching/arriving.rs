@@ -39,8 +39,10 @@ impl Task {
         let Some(link) = self.links.get_mut(link_id) else { return };
         let before = link.received.insert((topic, piece), received_bytes).unwrap_or(0);
         self.book.used(&peer, now);
+        let bytes = u64::from(received_bytes.saturating_sub(before));
+        self.metrics.arriving.inc_by(bytes);
         if let Some(fetch) = self.fetches.get_mut(&id) {
-            fetch.download.progress(peer, piece, u64::from(received_bytes.saturating_sub(before)), now);
+            fetch.download.progress(peer, piece, bytes, now);
         }
     }
 

@@ -48,6 +48,7 @@ async fn the_origin_may_be_down() {
     bed.tracks(&blob, &seed).await;
     let node = bed.node(Spec { has_no_origin: true, ..Spec::default() }).await;
     assert_eq!(soon(node.get(&blob)).await.unwrap().from_peers, 6);
+    assert!(node.swarm.came_bytes() > 0, "what comes in parts is counted as it comes");
 }
 
 /// Where nobody has it and the origin fails, that is said, and soon.
