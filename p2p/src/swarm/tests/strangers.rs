@@ -35,7 +35,9 @@ async fn a_stranger_gets_nothing_and_hears_of_nobody() {
     let blob = Blob::new(4, 30);
     let seed = seeded(&bed, &blob).await;
     let another: PeerId = Keypair::generate_ed25519().public().to_peer_id();
-    for shows in [None, Some(Law::token(another)), Some(Law::token(seed.swarm.peer())), Some(Token("made up".into()))] {
+    let strangers = [None, Some(Law::token(another)), Some(Law::token(seed.swarm.peer())), Some(Token("made up".into()))];
+    // At once: each waits until it is clear that nothing comes.
+    let refused = strangers.into_iter().map(async |shows| {
         // It knows where the seed is, as by another way.
         let joins = vec![seed.control()];
         let stranger = bed.node(Spec { shows: Some(Shown(shows.clone())), joins, has_no_origin: true, ..Spec::default() }).await;
@@ -43,7 +45,8 @@ async fn a_stranger_gets_nothing_and_hears_of_nobody() {
         assert!(soon(stranger.get(&blob)).await.is_err(), "{shows:?}");
         let status = stranger.swarm.status().await.unwrap();
         assert_eq!(status.peers.iter().map(|peer| peer.received_bytes).sum::<u64>(), 0);
-    }
+    });
+    futures_util::future::join_all(refused).await;
     assert_eq!(seed.swarm.status().await.unwrap().peers.iter().map(|peer| peer.sent_bytes).sum::<u64>(), 0);
     // Who has the right, and is like them in all else, gets it.
     let friend = bed.node(Spec { joins: vec![seed.control()], has_no_origin: true, ..Spec::default() }).await;
