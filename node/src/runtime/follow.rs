@@ -104,9 +104,9 @@ impl Runtime {
             tracing::debug!(most = MOST_BLOBS, "containerd's store holds more than is known of it here");
         }
         self.stock.set(all);
-        self.metrics.content.set(i64::try_from(self.stock.count()).unwrap_or(i64::MAX));
         self.learn_from_cache();
         self.edge.store.set_elsewhere(Arc::new(self.stock.elsewhere()));
+        self.metrics.content.set(i64::try_from(self.stock.count()).unwrap_or(i64::MAX));
         Ok(())
     }
 
