@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 seconds="${1:-60}"
-targets=(path reference range manifest hash_state token config policy evidence credentials edge_config edge_names edge_events frames)
+targets=(path reference range manifest hash_state token config policy evidence credentials edge_config edge_names edge_events frames announcements)
 if (($# > 1)); then
     targets=("${@:2}")
 fi
@@ -22,7 +22,7 @@ for target in "${targets[@]}"; do
         token) features=(--features service) ;;
         config | policy | evidence | credentials) features=(--features registry) ;;
         edge_*) features=(--features edge) ;;
-        frames) features=(--features swarm) ;;
+        frames | announcements) features=(--features swarm) ;;
         *) features=() ;;
     esac
     mkdir -p "corpus/$target"
