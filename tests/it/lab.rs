@@ -49,7 +49,7 @@ async fn fleets_share_an_image() {
             (&[8, 8], thin(100)),
         ]
     } else {
-        &[(&[4], Links::equal(100)), (&[2, 2], thin(100))]
+        &[(&[4], Links::equal(100))]
     };
     let image = image(700);
     eprintln!("{}", Measures::HEADER);

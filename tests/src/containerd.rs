@@ -53,8 +53,10 @@ impl Containerd {
 
     async fn of(folder: TempDir, entrance: Vec<String>, first: &str, last: &str) -> Self {
         let path = |name: &str| folder.path().join(name).display().to_string();
+        // Its sweep after the start would take what a test has put in and not labelled yet.
+        let sweep = "[plugins.\"io.containerd.gc.v1.scheduler\"]\nstartup_delay = \"24h\"";
         let config = format!(
-            "version = 2\nroot = {:?}\nstate = {:?}\n{first}\n[grpc]\naddress = {:?}\n[ttrpc]\naddress = {:?}\n{last}",
+            "version = 2\nroot = {:?}\nstate = {:?}\n{first}\n[grpc]\naddress = {:?}\n[ttrpc]\naddress = {:?}\n{sweep}\n{last}",
             path("root"),
             path("state"),
             path("socket"),
