@@ -21,6 +21,7 @@ use crate::{
     grants::Grants,
     http::DROPPED,
     names,
+    neighbours::Neighbours,
     prewarm::{Prewarm, blobs_of},
     seldom::Seldom,
     site::{Behind, Site, SiteRepository},
@@ -87,7 +88,7 @@ impl Edge {
 
     /// A count that grows whenever anything comes from anywhere.
     pub fn came_bytes(&self) -> u64 {
-        let by_neighbours = self.sources.neighbours().map_or(0, |neighbours| neighbours.came_bytes());
+        let by_neighbours = self.sources.neighbours().map_or(0, Neighbours::came_bytes);
         let of = |upstream: &Arc<Upstream>| upstream.came_bytes() + self.counts.came_bytes(upstream.name());
         by_neighbours + self.upstreams.iter().map(of).sum::<u64>()
     }
