@@ -2,9 +2,7 @@
 //! found right. It is signed with a key of the edge's own, and counts for those who were told to trust that one.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use longshore_oci::{Metainfo, Voucher};
 use longshore_service::{
     budget::{Budget, NoBudget},
+    private_files,
     signing::{InvalidKey, PublicKey, SigningKey},
 };
 use tokio::sync::OwnedSemaphorePermit;
@@ -26,8 +25,6 @@ pub const EDGE_KEY: HeaderName = HeaderName::from_static("longshore-edge-key");
 
 /// The file of the key, in PKCS#8 (RFC 8410).
 const FILE: &str = "vouching.key";
-/// What it is called until all of it is there.
-const NEXT: &str = "vouching.key.new";
 
 /// What all lists of pieces may take of memory that are made here and not yet taken by whom they are for, in bytes; one that needs more is
 /// made alone.
@@ -87,7 +84,7 @@ impl Vouching {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let (key, bytes) = SigningKey::generate();
-                keep(folder, &bytes).map_err(failed("written"))?;
+                private_files::replace(&path, &bytes).map_err(failed("written"))?;
                 tracing::info!(key = key.id(), "the cache made the key that it vouches with");
                 Ok(Self { key, room: room() })
             }
@@ -158,20 +155,6 @@ pub fn edge_key(headers: &HeaderMap) -> Option<&str> {
     headers.get(EDGE_KEY)?.to_str().ok()
 }
 
-/// Writes the key's file, which is there as a whole or not at all.
-fn keep(folder: &Path, bytes: &[u8]) -> io::Result<()> {
-    let next = folder.join(NEXT);
-    match fs::remove_file(&next) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&next)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&next, folder.join(FILE))?;
-    File::open(folder)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -186,10 +169,11 @@ mod tests {
     fn a_key_is_made_once_and_is_nobody_elses() {
         let folder = tempfile::tempdir().unwrap();
         // What a crash left.
-        fs::write(folder.path().join(NEXT), "half").unwrap();
+        let next = folder.path().join("vouching.key.new");
+        fs::write(&next, "half").unwrap();
         let first = Vouching::open(folder.path()).unwrap();
         let mode = fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
-        assert_eq!((mode & 0o777, folder.path().join(NEXT).exists()), (0o600, false));
+        assert_eq!((mode & 0o777, next.exists()), (0o600, false));
         assert_eq!(Vouching::open(folder.path()).unwrap().public(), first.public());
         fs::write(folder.path().join(FILE), "another thing").unwrap();
         assert!(matches!(Vouching::open(folder.path()), Err(VouchingError::Invalid { .. })));

@@ -7,9 +7,10 @@
 //!   is handed it. Of a blob that was found wrong nothing is served from there any more, until containerd has it anew.
 //! - **No right by holding it.** Peers are told of a blob as of one in the cache: by a place (registry and repository) for which the
 //!   registry said to this node that it has the blob, and has shown to have the very same pieces, to who may pull from there; the node's
-//!   own clients have it by the same rule ([`stock::Stock::vouched`]). Hashes that a registry signs show nothing: a piece has to be so. Of content that the node did not bring itself the
-//!   places are those that containerd notes at it (`containerd.io/distribution.source.*`); where none of them is an upstream's, or the
-//!   registry does not confirm it, nobody hears of it.
+//!   own clients have it by the same rule ([`stock::Stock::vouched`]). Hashes that a registry signs show nothing: a piece has to be so.
+//!   Of content that the node did not bring itself the places are those that containerd notes at it
+//!   (`containerd.io/distribution.source.*`); where none of them is an upstream's, or the registry does not confirm it, nobody hears
+//!   of it.
 //! - **Bounded.** By [`stock::MOST_BLOBS`], by memory of its own for pieces on their way, and by limits on each question.
 //! - **Away is no fault.** While containerd does not answer all is as it was for a while; then nothing is served from its store. Pins are
 //!   leases, and end by themselves.

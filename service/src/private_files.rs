@@ -3,8 +3,8 @@
 //! Only what is made is made so. What exists stays as it is, for whoever set it up may have meant it, and [`tell_open`] says so.
 
 use std::{
-    fs::{DirBuilder, OpenOptions},
-    io,
+    fs::{DirBuilder, File, OpenOptions},
+    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
 };
@@ -21,6 +21,21 @@ pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(FILE_MODE);
     options
+}
+
+/// Writes a file which is there as a whole or not at all, in place of what was there. It is its owner's alone.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let next = path.with_added_extension("new");
+    match std::fs::remove_file(&next) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = options().write(true).create_new(true).open(&next)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&next, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Makes a folder where there is none. Those above it that are missing are made as any, since others may be to have their own
@@ -65,6 +80,19 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn what_is_replaced_is_there_as_a_whole_and_the_owners_alone() {
+        let top = tempfile::tempdir().unwrap();
+        let (path, next) = (top.path().join("key"), top.path().join("key.new"));
+        for bytes in ["one", "another"] {
+            // What a crash left.
+            fs::write(&next, "half").unwrap();
+            replace(&path, bytes.as_bytes()).unwrap();
+            assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path), next.exists()), (bytes, 0o600, false));
+        }
+        assert!(replace(&top.path().join("none/key"), b"").is_err());
     }
 
     #[test]

@@ -23,10 +23,9 @@ async fn with_and_without(plan: LabPlan<'_>, image: &Arc<Image>) {
     eprintln!("{swarm}");
     let plain = Lab::measured(LabPlan { is_swarm: false, ..plan }, image, LIMIT).await;
     eprintln!("{plain}");
-    let nodes: usize = plan.zones.iter().sum();
     assert!(swarm.quantile(0.5) <= plain.quantile(0.5), "slower than without the swarm: {swarm}; {plain}");
     // A copy a zone comes from outside at best, and all others from neighbours; on a busy machine half of that has to do.
-    let (zones, nodes) = (plan.zones.len() as f64, nodes as f64);
+    let (zones, nodes) = (plan.zones.len() as f64, plan.zones.iter().sum::<usize>() as f64);
     assert!(swarm.origin_copies < zones + (nodes - zones) / 2.0, "{swarm}");
     assert!(swarm.neighbour_share > (1.0 - zones / nodes) / 2.0, "{swarm}");
     // Else the links are not as they should be, and none of it says anything. Beyond a thin link only the nodes there share it.
@@ -39,14 +38,13 @@ async fn with_and_without(plan: LabPlan<'_>, image: &Arc<Image>) {
 
 async fn fleets_share_an_image() {
     // With more nodes the links are thinner, since all of them share this machine's processors.
-    let thin = |machine_mbit: u32| Links { machine_mbit, border_mbit: machine_mbit / 2 };
     let fleets: &[(&[usize], Links)] = if is_soak() {
         &[
             (&[4], Links::equal(200)),
             (&[8], Links::equal(200)),
             (&[16], Links::equal(100)),
             (&[32], Links::equal(50)),
-            (&[8, 8], thin(100)),
+            (&[8, 8], Links { machine_mbit: 100, border_mbit: 50 }),
         ]
     } else {
         &[(&[4], Links::equal(100))]

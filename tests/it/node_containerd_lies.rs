@@ -213,7 +213,7 @@ async fn one_wrong_byte_in_containerds_store_reaches_nobody() {
     // It has all of it now, and would bring it to the next.
     drop(neighbour);
     // containerd has it anew, and is believed again.
-    containerd.ok(&["content", "rm", layer.as_str()]).await;
+    containerd.remove_content(std::slice::from_ref(&layer)).await;
     until("the node to look", LIMIT, async || (node.metric(CONTENT).await == 2.0).then_some(())).await;
     fetch(&containerd, &node).await;
     until("the node to look", LIMIT, async || (node.metric(CONTENT).await >= 3.0).then_some(())).await;

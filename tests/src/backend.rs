@@ -37,7 +37,8 @@ macro_rules! once {
     };
 }
 
-/// Runs the body of a test of this module to its end, when it is its turn. Boxed, so that a runtime's entrance is compiled once, and not once a test.
+/// Runs the body of a test of this module to its end, when it is its turn. Boxed, so that a runtime's entrance is compiled once, and not
+/// once a test.
 pub fn on_a_runtime(body: Pin<Box<dyn Future<Output = ()>>>, module: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("the system has threads").block_on(async {

@@ -20,19 +20,21 @@ pub struct Containerd {
     crictl: Option<PathBuf>,
 }
 
+/// What its configuration says where it is not asked over CRI.
+const WITHOUT_CRI: &str = "disabled_plugins = [\"io.containerd.grpc.v1.cri\"]";
+
 impl Containerd {
     /// The name of the namespace in which Kubernetes has what is its own.
     pub const KUBERNETES: &str = "k8s.io";
 
     /// One that answers, with nothing in it.
     pub async fn start() -> Self {
-        Self::of(temporary_folder("containerd"), Vec::new(), "disabled_plugins = [\"io.containerd.grpc.v1.cri\"]", "").await
+        Self::of(temporary_folder("containerd"), Vec::new(), WITHOUT_CRI, "").await
     }
 
     /// Like [`Self::start`], in a network of its own: what it pulls comes from there.
     pub async fn within(namespace: &Namespace) -> Self {
-        let folder = temporary_folder("containerd");
-        Self::of(folder, namespace.entrance(), "disabled_plugins = [\"io.containerd.grpc.v1.cri\"]", "").await
+        Self::of(temporary_folder("containerd"), namespace.entrance(), WITHOUT_CRI, "").await
     }
 
     /// One that Kubernetes could run pods with, over CRI: each is made of this image.
@@ -53,8 +55,8 @@ impl Containerd {
 
     async fn of(folder: TempDir, entrance: Vec<String>, first: &str, last: &str) -> Self {
         let path = |name: &str| folder.path().join(name).display().to_string();
-        // Its sweep after the start would take what a test has put in and not labelled yet.
-        let sweep = "[plugins.\"io.containerd.gc.v1.scheduler\"]\nstartup_delay = \"24h\"";
+        // It sweeps once something was removed, and not after its start, when a test may have put in what it has yet to label.
+        let sweep = "[plugins.\"io.containerd.gc.v1.scheduler\"]\nstartup_delay = \"24h\"\ndeletion_threshold = 1";
         let config = format!(
             "version = 2\nroot = {:?}\nstate = {:?}\n{first}\n[grpc]\naddress = {:?}\n[ttrpc]\naddress = {:?}\n{sweep}\n{last}",
             path("root"),
@@ -129,6 +131,15 @@ impl Containerd {
     /// The file of a blob in its store.
     pub fn content_file(&self, blob: &Digest) -> PathBuf {
         self.folder.path().join("root/io.containerd.content.v1.content/blobs/sha256").join(blob.hex())
+    }
+
+    /// Removes these from its store, with their files: what is there it would not fetch again.
+    pub async fn remove_content(&self, all: &[Digest]) {
+        for digest in all {
+            self.ok(&["content", "rm", digest.as_str()]).await;
+        }
+        let is_gone = || all.iter().all(|digest| !self.content_file(digest).exists());
+        until("containerd to sweep", Duration::from_secs(60), async || is_gone().then_some(())).await;
     }
 
     /// Has what it pulls go through a `hosts.toml` in this folder, whose mirror is asked first; then the registry itself, over plain HTTP.

@@ -163,15 +163,19 @@ impl Grants {
         is_open
     }
 
-    /// That the upstream says, to the cache's own account, that a repository has something; it is asked where that is not known.
+    /// That the upstream says, to the cache's own account, that a repository has something; it is asked where that is not known, and once
+    /// more where all was forgotten meanwhile that it had said: as when its changes begin to be followed.
     pub async fn has(&self, upstream: &Arc<Upstream>, repository: &RepositoryName, what: &What) -> Result<(), Denied> {
         let place = Place::new(upstream, repository.clone());
-        if self.memory.book.is_linked_now(&place, what) {
-            return Ok(());
-        }
         let own = Identity::Edge;
         let attempt = Attempt { who: Who::Shared, checks: own.clone(), fetches: own, ends_at: None, is_covered: false };
-        self.ask(upstream, &place, &attempt, what).await.map(|_| ())
+        for _ in 0..2 {
+            if self.memory.book.is_linked_now(&place, what) {
+                break;
+            }
+            self.ask(upstream, &place, &attempt, what).await?;
+        }
+        Ok(())
     }
 
     /// Until when a peer's token covers the pull.

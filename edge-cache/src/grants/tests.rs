@@ -42,6 +42,8 @@ struct Mind {
     is_public: AtomicBool,
     /// Whether it fails who shows nothing.
     fails_nobody: AtomicBool,
+    /// What happens, once, while it is asked.
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 struct Bed {
@@ -56,8 +58,8 @@ impl Bed {
     async fn start(ttl: Duration) -> Self {
         let key = SigningKey::generate().0;
         let (is_public, fails_nobody) = (AtomicBool::new(false), AtomicBool::new(false));
-        let mind =
-            Mind { status: AtomicU16::new(200), limited: Mutex::default(), verdict: Mutex::default(), is_public, fails_nobody };
+        let (limited, verdict, meanwhile) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let mind = Mind { status: AtomicU16::new(200), limited, verdict, is_public, fails_nobody, meanwhile };
         let (mind, keys) = (Arc::new(mind), KeySet::from_iter([key.public()]));
         let said = mind.clone();
         let server = Server::start(move |head, _| said.answer(head, &keys)).await;
@@ -117,6 +119,9 @@ impl Mind {
         }
         if head.starts_with("GET /token") {
             return Reply::json(&serde_json::json!({ "token": "nobody" }));
+        }
+        if let Some(meanwhile) = self.meanwhile.lock().unwrap().take() {
+            meanwhile();
         }
         let limited = self.limited.lock().unwrap().clone();
         if limited.is_some_and(|limited| head.contains(&limited)) {

@@ -1,13 +1,12 @@
 //! The account of the node beside a registry that asks who calls.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
-use longshore_service::{config::Secret, error_text::with_sources};
+use longshore_service::{config::Secret, error_text::with_sources, private_files};
 
 use crate::{daemon::StartedRegistry, failure::Failure};
 
@@ -15,8 +14,6 @@ use crate::{daemon::StartedRegistry, failure::Failure};
 pub const NAME: &str = "longshore-up-node";
 /// The file of its secret, in the folder of `longshore up`.
 const FILE: &str = "node-account.secret";
-/// What that is called until all of it is there.
-const NEXT: &str = "node-account.secret.new";
 
 /// The secret that the node shows: made at the first start, and kept in a file for this user alone.
 ///
@@ -39,7 +36,7 @@ pub async fn secret(registry: &StartedRegistry, folder: &Path) -> Result<Option<
     }
     match registry.make_puller(NAME).await {
         Ok(secret) => {
-            keep(folder, &secret).map_err(failed)?;
+            keep(&path, &secret).map_err(failed)?;
             Ok(Some(Secret::new(secret)))
         }
         Err(error) => {
@@ -65,17 +62,8 @@ fn read(path: &Path) -> io::Result<Option<Secret>> {
 }
 
 /// Writes the file, which is there as a whole or not at all.
-fn keep(folder: &Path, secret: &str) -> io::Result<()> {
-    let next = folder.join(NEXT);
-    match fs::remove_file(&next) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&next)?;
-    writeln!(file, "{secret}")?;
-    file.sync_all()?;
-    fs::rename(&next, folder.join(FILE))?;
-    File::open(folder)?.sync_all()
+fn keep(path: &Path, secret: &str) -> io::Result<()> {
+    private_files::replace(path, format!("{secret}\n").as_bytes())
 }
 
 #[cfg(test)]
@@ -90,10 +78,11 @@ mod tests {
         let path = folder.path().join(FILE);
         assert!(read(&path).expect("none is no mistake").is_none());
         // What a crash left.
-        fs::write(folder.path().join(NEXT), "half").expect("it is written");
-        keep(folder.path(), "lsr_secret").expect("it is kept");
+        let next = folder.path().join("node-account.secret.new");
+        fs::write(&next, "half").expect("it is written");
+        keep(&path, "lsr_secret").expect("it is kept");
         let mode = fs::metadata(&path).expect("it is there").permissions().mode();
-        assert_eq!((mode & 0o777, folder.path().join(NEXT).exists()), (0o600, false));
+        assert_eq!((mode & 0o777, next.exists()), (0o600, false));
         assert_eq!(read(&path).expect("it is read").expect("it is there").reveal(), "lsr_secret");
         fs::write(&path, "\n").expect("it is written");
         assert!(read(&path).expect("it is read").is_none(), "an empty one is none");

@@ -5,7 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore_edge_cache::{grants::What, upstream::Identity};
+use longshore_edge_cache::{
+    grants::{Denied, What},
+    upstream::{Identity, Upstream},
+};
+use longshore_oci::{Digest, RepositoryName};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
@@ -13,7 +17,7 @@ use super::{
     client::RuntimeError,
     pins::Pinning,
     places::places,
-    stock::{Listed, MOST_BLOBS, Untold},
+    stock::{Listed, MOST_BLOBS, Telling, Untold},
 };
 
 /// How long what its store held counts on while it does not answer.
@@ -145,34 +149,57 @@ impl Runtime {
     /// Has peers know of what its store holds, as far as registries confirm that they may.
     async fn tell_neighbours(self: &Arc<Self>) {
         for untold in self.stock.untold(MOST_ASKED, Instant::now()) {
-            let is_told = self.tell(&untold).await;
-            self.stock.note_told(&untold.digest, is_told, Instant::now());
+            let telling = self.tell(&untold).await;
+            self.stock.note_told(&untold.digest, telling, Instant::now());
         }
     }
 
-    /// Whether peers may be told of a blob, by at least one of its places; then they are.
-    async fn tell(self: &Arc<Self>, untold: &Untold) -> bool {
-        let mut is_told = false;
+    /// Tells peers of a blob by each of its places by which they may know of it.
+    async fn tell(self: &Arc<Self>, untold: &Untold) -> Telling {
         let registries = untold.places.iter();
         let may_be: Vec<_> = registries.flat_map(|(registry, name)| places(&self.edge.upstreams, registry, name)).collect();
+        let mut all = Telling::Denied;
         for (upstream, repository) in may_be {
-            // That containerd says it came from there is no proof.
-            if let Err(denied) = self.edge.grants.has(&upstream, &repository, &What::Blob(untold.digest.clone())).await {
-                let denied = &denied as &dyn std::error::Error;
-                tracing::debug!(upstream = upstream.name(), digest = %untold.digest, denied, "what containerd holds is not shared");
-                continue;
-            }
-            // That a registry has the blob is one thing, and that it knows what it is made of another: only who has had it does.
-            if self.stock.vouched(&untold.digest, upstream.key()).is_none()
-                && let Ok(Some((size_bytes, hashes))) = upstream.metainfo(&Identity::Edge, &repository, &untold.digest).await
-            {
-                self.hear(upstream.key(), &untold.digest, size_bytes, hashes).await;
-            }
-            if self.stock.vouched(&untold.digest, upstream.key()).is_some() {
-                self.edge.sources.shares(&upstream, &repository, &untold.digest);
-                is_told = true;
+            match self.confirm(&upstream, &repository, &untold.digest).await {
+                Telling::Told => {
+                    self.edge.sources.shares(&upstream, &repository, &untold.digest);
+                    if all == Telling::Denied {
+                        all = Telling::Told;
+                    }
+                }
+                Telling::Denied => {}
+                Telling::Unknown => all = Telling::Unknown,
             }
         }
-        is_told
+        all
+    }
+
+    /// Whether peers may be told of a blob by a place: by what its registry says, and shows.
+    async fn confirm(self: &Arc<Self>, upstream: &Arc<Upstream>, repository: &RepositoryName, digest: &Digest) -> Telling {
+        // That containerd says it came from there is no proof.
+        if let Err(denied) = self.edge.grants.has(upstream, repository, &What::Blob(digest.clone())).await {
+            let is_unknown = denied.says_nothing() || matches!(denied, Denied::Overloaded);
+            let denied = &denied as &dyn std::error::Error;
+            tracing::debug!(upstream = upstream.name(), %digest, denied, "what containerd holds is not shared");
+            return if is_unknown { Telling::Unknown } else { Telling::Denied };
+        }
+        // That a registry has the blob is one thing, and that it knows what it is made of another: only who has had it does.
+        if self.stock.vouched(digest, upstream.key()).is_none() {
+            match upstream.metainfo(&Identity::Edge, repository, digest).await {
+                Ok(Some((size_bytes, hashes))) => self.hear(upstream.key(), digest, size_bytes, hashes).await,
+                Ok(None) => {}
+                Err(error) => {
+                    let (is_unknown, error) = (error.is_down(), &error as &dyn std::error::Error);
+                    tracing::debug!(upstream = upstream.name(), %digest, error, "what containerd holds is not shared");
+                    return if is_unknown { Telling::Unknown } else { Telling::Denied };
+                }
+            }
+        }
+        match (self.stock.vouched(digest, upstream.key()), self.stock.said(digest, upstream.key())) {
+            (Some(_), _) => Telling::Told,
+            // Its word could not be compared with what is held, for now.
+            (None, Some(_)) => Telling::Unknown,
+            (None, None) => Telling::Denied,
+        }
     }
 }

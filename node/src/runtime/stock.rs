@@ -18,8 +18,10 @@ use super::wire::{Info, Timestamp};
 const KIND: &str = "runtime-pieces";
 /// How many blobs are known at most; of more nothing is served.
 pub const MOST_BLOBS: usize = 16_384;
-/// How soon it is asked once more for what was not told of a blob.
+/// How soon it is asked once more for what peers may not be told of.
 const PAUSE: Duration = Duration::from_mins(10);
+/// The same where a registry could not say.
+const PAUSE_UNKNOWN: Duration = Duration::from_secs(30);
 /// How many places one blob is shared by at most.
 const MOST_PLACES: usize = 8;
 
@@ -78,6 +80,17 @@ pub struct Untold {
     pub digest: Digest,
     /// Where containerd had it from.
     pub places: Vec<(String, RepositoryName)>,
+}
+
+/// What came of telling peers of a blob.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Telling {
+    /// They are told, by each place that it is in.
+    Told,
+    /// It is in none of its places, or none has shown to have it.
+    Denied,
+    /// One of its places at least could not be asked.
+    Unknown,
 }
 
 /// What containerd's store holds.
@@ -231,11 +244,11 @@ impl Stock {
         state.blobs.values().filter(is_due).take(most).map(untold).collect()
     }
 
-    /// Peers are told of a blob, or can't be now.
-    pub fn note_told(&self, digest: &Digest, is_told: bool, now: Instant) {
+    /// Notes what came of telling peers of a blob.
+    pub fn note_told(&self, digest: &Digest, telling: Telling, now: Instant) {
         if let Some(blob) = self.state().blobs.get_mut(digest) {
-            blob.is_told = is_told;
-            blob.retry_at = Some(now + PAUSE);
+            blob.is_told = telling == Telling::Told;
+            blob.retry_at = Some(now + if telling == Telling::Unknown { PAUSE_UNKNOWN } else { PAUSE });
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is known of containerd's store, by what it lists.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -12,7 +12,7 @@ use longshore_oci::{Algorithm, Digest, piece::PieceHashes};
 use longshore_service::metrics::Metrics;
 
 use super::{
-    stock::{Listed, Stock},
+    stock::{Listed, Stock, Telling},
     wire::{Info, Process, Timestamp},
 };
 
@@ -172,15 +172,20 @@ async fn peers_are_told_of_what_came_from_somewhere() {
     let folder = tempfile::tempdir().unwrap();
     let (stock, _store) = open(folder.path());
     let manifest = info(b"manifest", &[REPOSITORY, ("containerd.io/gc.ref.content.config", "sha256:1")]);
-    stock.set(listed(&[info(b"a", &[REPOSITORY]), info(b"b", &[REPOSITORY]), info(b"of nobody", &[]), manifest]));
+    let of_somebody = [b"a", b"b", b"c"];
+    let all: Vec<_> =
+        of_somebody.map(|content| info(content, &[REPOSITORY])).into_iter().chain([info(b"of nobody", &[]), manifest]).collect();
+    stock.set(listed(&all));
     let now = Instant::now();
-    assert_eq!((stock.untold(9, now).len(), stock.untold(1, now).len()), (2, 1));
-    let [told, denied] = [b"a", b"b"].map(|content| Digest::of(Algorithm::Sha256, content));
-    stock.note_told(&told, true, now);
-    stock.note_told(&denied, false, now);
-    assert!(stock.untold(9, now).is_empty());
-    let later = stock.untold(9, now + Duration::from_hours(1));
-    assert_eq!(later.into_iter().map(|one| one.digest).collect::<Vec<_>>(), [denied]);
+    assert_eq!((stock.untold(9, now).len(), stock.untold(1, now).len()), (3, 1));
+    let [told, denied, unknown] = of_somebody.map(|content| Digest::of(Algorithm::Sha256, content));
+    for (digest, telling) in [(&told, Telling::Told), (&denied, Telling::Denied), (&unknown, Telling::Unknown)] {
+        stock.note_told(digest, telling, now);
+    }
+    let due = |after| stock.untold(9, now + after).into_iter().map(|one| one.digest).collect::<HashSet<_>>();
+    assert_eq!(due(Duration::ZERO), HashSet::new());
+    assert_eq!(due(Duration::from_mins(1)), HashSet::from([unknown.clone()]));
+    assert_eq!(due(Duration::from_hours(1)), HashSet::from([denied, unknown]));
 }
 
 #[test]

@@ -117,9 +117,9 @@ impl Download {
     /// What an answer takes on the average of those that have shown it, but for one.
     fn typical_answer(&self, but: Option<Slot>) -> Option<Duration> {
         let others = self.peers.iter().filter(|(slot, _)| Some(*slot) != but);
-        let shown: Vec<_> = others.filter_map(|(_, peer)| peer.pace.answer_takes()).collect();
-        let count = u32::try_from(shown.len()).ok().filter(|count| *count > 0)?;
-        Some(shown.iter().fold(Duration::ZERO, |all, takes| all.saturating_add(*takes)) / count)
+        let shown = others.filter_map(|(_, peer)| peer.pace.answer_takes());
+        let (all, count) = shown.fold((Duration::ZERO, 0_u32), |(all, count), takes| (all.saturating_add(takes), count + 1));
+        all.checked_div(count)
     }
 
     /// Tells a peer that a piece isn't wanted of it any more.

@@ -225,6 +225,18 @@ async fn what_the_cache_itself_may_see_it_has_seen() {
     assert!(!bed.grants.memory.book.may_pull(&bed.place(), &Who::Anybody, Now::read()), "that is no right of anybody's");
 }
 
+/// Or nobody would hear of what is here: neighbours are told of what is known, and it would not be.
+#[tokio::test]
+async fn what_is_forgotten_while_it_is_asked_for_is_asked_for_again() {
+    let bed = Bed::start(LONG).await;
+    bed.mind.is_public.store(true, Ordering::SeqCst);
+    let (memory, key, before) = (bed.grants.memory.clone(), bed.upstream.key().clone(), bed.heads());
+    *bed.mind.meanwhile.lock().unwrap() = Some(Box::new(move || memory.book.ask_all_anew(&key)));
+    bed.grants.has(&bed.upstream, &"team/app".parse().unwrap(), &blob("1")).await.unwrap();
+    assert_eq!(bed.heads() - before, 2);
+    assert!(bed.grants.memory.book.is_linked_now(&bed.place(), &blob("1")));
+}
+
 /// A neighbour has a manifest, and what a tag names, by the registry's word for it, and no longer than that counts.
 #[tokio::test]
 async fn a_manifest_is_a_peer_s_while_the_registry_s_word_counts() {
