@@ -10,6 +10,7 @@ mod pause;
 mod session;
 pub mod stream;
 
+use jiff::Timestamp;
 use longshore_oci::{Digest, RepositoryName, Tag};
 use longshore_service::metrics::Metrics;
 use prometheus::{IntCounterVec, IntGaugeVec};
@@ -21,8 +22,8 @@ pub use follower::Follower;
 pub trait Invalidate: Send + Sync + 'static {
     /// A tag was set, or went.
     fn tag_changed(&self, upstream: &str, repository: &RepositoryName, tag: &Tag);
-    /// A manifest or a blob left a repository.
-    fn deleted(&self, upstream: &str, repository: &RepositoryName, digest: &Digest);
+    /// A manifest or a blob left a repository, at this time by the upstream's clock.
+    fn deleted(&self, upstream: &str, repository: &RepositoryName, digest: &Digest, at: Timestamp);
     /// Anything may have changed: tags, what is there, and what may be pulled.
     fn all(&self, upstream: &str);
     /// It begins to tell of its changes, and never did before: what it said until now may have changed, but is not known to have.
@@ -49,7 +50,7 @@ impl EventMetrics {
             events: metrics.counters("longshore_edge_events_total", "Changes that an upstream has told of.", &["upstream"]),
             resets: metrics.counters(
                 "longshore_edge_event_resets_total",
-                "How often all that an upstream had said was forgotten, since changes may have been missed.",
+                "How often all that an upstream had said was asked anew: changes may have been missed, a policy was applied, or it began to be followed.",
                 &["upstream"],
             ),
         }

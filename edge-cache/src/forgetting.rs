@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use longshore_oci::{Digest, RepositoryName, Tag};
 
 use crate::{
@@ -37,9 +38,9 @@ impl Invalidate for Forgetting {
         }
     }
 
-    fn deleted(&self, upstream: &str, repository: &RepositoryName, digest: &Digest) {
+    fn deleted(&self, upstream: &str, repository: &RepositoryName, digest: &Digest, at: Timestamp) {
         if let Some(upstream) = self.upstream(upstream) {
-            self.grants.forget(&Place::new(upstream, repository.clone()), digest);
+            self.grants.forget(&Place::new(upstream, repository.clone()), digest, at);
         }
     }
 

@@ -48,6 +48,7 @@ mod token;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use longshore_oci::{Digest, ManifestVoucher, RepositoryName};
 use moka::sync::Cache;
 
@@ -225,9 +226,10 @@ impl Grants {
         self.memory.book.taken_back()
     }
 
-    /// Forgets that a repository has something, and what rights there were in it.
-    pub fn forget(&self, place: &Place, digest: &Digest) {
-        self.memory.book.forget(place, digest);
+    /// Forgets that a repository has something, since its upstream tells that it had it no more at a time, by its clock, and what rights
+    /// there were in it.
+    pub fn forget(&self, place: &Place, digest: &Digest, at: Timestamp) {
+        self.memory.book.forget(place, digest, at);
     }
 
     /// Forgets all rights in an upstream, by its [`key`](Upstream::key).

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use http::{header, request::Parts};
+use longshore_client::is_same_port_here;
 use longshore_oci::{Query, RepositoryName};
 
 use crate::{
@@ -154,15 +155,6 @@ fn by_namespace(called: &[&Called], namespace: &str, is_local: bool) -> Option<u
         .or_else(|| by(&|upstream| upstream.name == namespace))
         .or_else(|| by(&|upstream| upstream.own_host == namespace))
         .or_else(|| by(&|upstream| is_local && is_same_port_here(&upstream.own_host, namespace)))
-}
-
-/// Whether both are the same port of this machine, by whichever of its names.
-fn is_same_port_here(one: &str, other: &str) -> bool {
-    let port = |host: &str| {
-        let (host, port) = host.rsplit_once(':')?;
-        ["localhost", "127.0.0.1", "[::1]"].contains(&host).then(|| port.to_owned())
-    };
-    port(one).is_some() && port(one) == port(other)
 }
 
 /// The upstream that this host is mapped to, with its port or without.

@@ -48,6 +48,9 @@ pub trait Source: Send + Sync + 'static {
     /// What was read of a blob last is not what it is: where this source has it from one of several, that one is not asked again soon.
     fn distrust(&self, _digest: &Digest) {}
 
+    /// Each piece of a blob was as this source vouched for it, and all of it is another blob: its word is false.
+    fn refute(&self, _digest: &Digest) {}
+
     /// Whether somebody waits to ask it until it has sent what others asked for.
     fn is_waited_for(&self) -> bool {
         false

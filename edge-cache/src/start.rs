@@ -155,8 +155,8 @@ async fn open_store(cache: &Cache, metrics: &Metrics) -> Result<(Store, Keeper),
 
 /// How many records there may be: as many as are remembered of all kinds together, so that each of those is written down.
 fn max_records(cache: &Cache) -> usize {
-    // What repositories have, and what anybody may see.
-    let grants = cache.max_grants.saturating_mul(2);
+    // What repositories have, what anybody may see, and what of it was taken back, as upstreams tell and as they answer.
+    let grants = cache.max_grants.saturating_mul(4);
     let others = cache.max_tags.saturating_add(grants).saturating_add(MOST_MANIFEST_KINDS).saturating_add(2 * MOST_STATEMENTS);
     let others = usize::try_from(others).unwrap_or(usize::MAX);
     most_known(cache.max_entries).saturating_add(others).saturating_add(SPARE_RECORDS)
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn all_that_is_remembered_is_written_down() {
         let cache = Cache { max_entries: 3_000_000, max_tags: 40, max_grants: 5_000, ..Cache::default() };
-        assert!(max_records(&cache) > 3_000_000 + 40 + 2 * 5_000 + 200_000);
+        assert!(max_records(&cache) > 3_000_000 + 40 + 4 * 5_000 + 200_000);
         let most = Cache { max_entries: usize::MAX, max_tags: u64::MAX, max_grants: u64::MAX, ..cache };
         assert_eq!(max_records(&most), usize::MAX);
     }

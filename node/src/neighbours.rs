@@ -202,6 +202,10 @@ impl Source for SwarmSource {
         self.behind.distrust(digest);
     }
 
+    fn refute(&self, digest: &Digest) {
+        self.behind.refute(digest);
+    }
+
     fn is_waited_for(&self) -> bool {
         self.behind.is_waited_for()
     }

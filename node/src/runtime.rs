@@ -32,6 +32,7 @@ use std::{sync::Arc, time::Duration};
 
 use longshore_edge_cache::{Edge, store::StoreError};
 use longshore_service::{budget::Budget, metrics::Metrics};
+use tokio::sync::Mutex;
 
 use crate::config::Containerd;
 use client::Client;
@@ -50,6 +51,8 @@ pub struct Runtime {
     client: Client,
     stock: Stock,
     memory: Budget,
+    /// Held by who reads all of a blob to find out whose fault it is that a piece is wrong: one at a time.
+    judging: Mutex<()>,
     metrics: RuntimeMetrics,
     settings: Containerd,
     edge: Arc<Edge>,
@@ -62,6 +65,7 @@ impl Runtime {
             client: Client::new(settings.address.clone().into()),
             stock: Stock::open(edge.store.clone())?,
             memory: Budget::new(MEMORY_BYTES, MEMORY_PATIENCE),
+            judging: Mutex::default(),
             metrics: RuntimeMetrics::new(metrics),
             settings,
             edge,

@@ -287,10 +287,16 @@ async fn pieces(
                 turn.one_less();
                 continue;
             };
-            if waiting.is_gathered() {
+            let is_gathered = waiting.is_gathered();
+            let mut waiting = waiting.for_all();
+            let waiting = if is_gathered {
                 turn.end();
-            }
-            let landed = landed(entry, attending.insert(waiting.for_all()), tell).await;
+                attending.insert(waiting)
+            } else {
+                // Of somebody else's run; what is gathered goes on meanwhile.
+                &mut waiting
+            };
+            let landed = landed(entry, waiting, tell).await;
             turn.one_less();
             match require_kept(shared, entry, piece, landed) {
                 Ok(()) => tell(Fetched::of(entry.geometry(), &entry.present())),

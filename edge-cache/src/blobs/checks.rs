@@ -98,6 +98,7 @@ impl Shared {
     }
 
     fn wrong_as_a_whole(&self, source: &SharedSource, digest: &Digest, actual: &Digest) -> SourceError {
+        source.refute(digest);
         self.wrong(source, digest, format!("each of its pieces is right, and its digest is {actual}"))
     }
 

@@ -4,7 +4,7 @@ mod checks;
 
 use std::path::PathBuf;
 
-use longshore_client::{ClientCertificateFiles, InvalidRegistryUrl, RegistryUrl};
+use longshore_client::{ClientCertificateFiles, InvalidRegistryUrl, RegistryUrl, port_here};
 use longshore_service::{
     choice,
     config::{ByteSize, Duration, Secret},
@@ -15,9 +15,6 @@ use crate::upstream::{CredentialSource, Kind, UpstreamSettings};
 
 /// Docker Hub is called by the first of these and answers at the last.
 const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
-
-/// The names of this machine.
-const HERE: [&str; 5] = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::]"];
 
 choice! {
     /// What an upstream is.
@@ -206,8 +203,7 @@ impl Upstream {
         let registry = self.registry().ok()?;
         let [called, .., answers_at] = DOCKER_HUB;
         let host = if registry.authority() == answers_at { called } else { registry.authority() };
-        let port = HERE.iter().filter_map(|here| host.strip_prefix(here)).find(|port| port.is_empty() || port.starts_with(':'));
-        Some(port.map_or_else(|| host.to_owned(), |port| format!("127.0.0.1{port}")))
+        Some(port_here(host).map_or_else(|| host.to_owned(), |port| format!("127.0.0.1{port}")))
     }
 
     /// The hosts that it is asked for beside its own.

@@ -197,6 +197,7 @@ fn is_stream(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use longshore_oci::{Digest, RepositoryName, Tag};
     use longshore_service::metrics::Metrics;
     use tokio::sync::Notify;
@@ -222,7 +223,7 @@ mod tests {
             self.0.notify_one();
         }
 
-        fn deleted(&self, _upstream: &str, _repository: &RepositoryName, _digest: &Digest) {}
+        fn deleted(&self, _upstream: &str, _repository: &RepositoryName, _digest: &Digest, _at: Timestamp) {}
 
         fn all(&self, _upstream: &str) {}
 

@@ -1,5 +1,6 @@
 //! What is made of a stream of changes.
 
+use jiff::Timestamp;
 use longshore_oci::Change;
 
 use super::{
@@ -77,7 +78,8 @@ impl<'a> Session<'a> {
             Change::MANIFEST_DELETED | Change::BLOB_DELETED => {
                 let (repository, digest) = (parsed(change.repository), parsed(change.digest));
                 let Some((repository, digest)) = repository.zip(digest) else { return Meaning::All };
-                self.invalidate.deleted(self.upstream, &repository, &digest);
+                let at = change.at.parse().unwrap_or_else(|_| Timestamp::now());
+                self.invalidate.deleted(self.upstream, &repository, &digest, at);
                 Meaning::Some
             }
             // They may let be pulled what was not, or the other way about.
@@ -117,7 +119,7 @@ mod tests {
             self.add(format!("{upstream} {repository}:{tag}"));
         }
 
-        fn deleted(&self, upstream: &str, repository: &RepositoryName, digest: &Digest) {
+        fn deleted(&self, upstream: &str, repository: &RepositoryName, digest: &Digest, _at: Timestamp) {
             self.add(format!("{upstream} {repository}@{}", &digest.hex()[..4]));
         }
 

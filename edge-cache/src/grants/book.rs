@@ -196,18 +196,21 @@ impl Book {
     pub fn refuse(&self, question: &Question, closes: Closes, now: Now) {
         let Question { place, what, who, is_covered, .. } = question;
         self.take_back(place, what, who);
+        // To others an upstream may say so of what it hides from them.
+        let is_meant = *is_covered || self.may_pull(place, who, now);
         match closes {
             Closes::Repository => self.shut(place, who),
             Closes::This => {
-                self.forget_word(place, what);
+                if is_meant {
+                    self.forget_word(place, what);
+                }
                 self.doubt(place, who, now);
                 if *who == Who::Shared {
                     // Whom the cache speaks for as one has it by the link alone.
                     self.links.remove(place, what);
                 }
             }
-            // To others an upstream may say so of what it hides from them.
-            Closes::Missing if *is_covered || self.may_pull(place, who, now) => {
+            Closes::Missing if is_meant => {
                 self.forget_word(place, what);
                 self.links.remove(place, what);
             }
@@ -218,7 +221,7 @@ impl Book {
     /// What an upstream has signed of a manifest does not count any more, nor where neighbours bring it.
     fn forget_word(&self, place: &Place, what: &What) {
         if let Some(digest) = what.manifest() {
-            self.taken_back.note(place, digest);
+            self.taken_back.note_answered(place, digest);
             self.statements.forget(place, digest);
         }
     }
@@ -231,11 +234,12 @@ impl Book {
         }
     }
 
-    /// Forgets that a repository has something, and what rights there were in it.
-    pub fn forget(&self, place: &Place, digest: &Digest) {
+    /// Forgets that a repository has something, since its upstream tells that it had it no more at a time, by its clock, and what rights
+    /// there were in it.
+    pub fn forget(&self, place: &Place, digest: &Digest, at: Timestamp) {
         self.since.insert(place.clone(), Instant::now());
         self.public.remove(place, None);
-        self.taken_back.note(place, digest);
+        self.taken_back.note_told(place, digest, at);
         self.statements.forget(place, digest);
         self.links.remove(place, &What::Manifest(digest.clone()));
         self.links.remove(place, &What::Blob(digest.clone()));

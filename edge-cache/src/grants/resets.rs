@@ -39,18 +39,20 @@ impl Resets {
 
     /// Notes that it is now.
     pub fn note(&self, upstream: &Arc<str>) {
-        self.put(upstream, Now::read());
+        self.put(upstream, Now::read(), |_| true);
     }
 
     /// Notes that it was at a time, where it was not later.
     pub fn note_at(&self, upstream: &Arc<str>, time: Timestamp) {
-        if self.last(upstream).is_none_or(|last| last.time < time) {
-            self.put(upstream, Now { time, ..Now::read() });
-        }
+        self.put(upstream, Now { time, ..Now::read() }, |last| last.time < time);
     }
 
-    fn put(&self, upstream: &Arc<str>, now: Now) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(upstream.clone(), now);
+    fn put(&self, upstream: &Arc<str>, now: Now, replaces: impl FnOnce(&Now) -> bool) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.get(upstream).is_some_and(|last| !replaces(last)) {
+            return;
+        }
+        known.insert(upstream.clone(), now);
         if let Some(store) = &self.store {
             let value = serde_json::to_vec(&now.time).expect("a time is always JSON");
             store.put_record(self.kind, upstream.to_string(), value);

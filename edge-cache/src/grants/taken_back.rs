@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::{Place, Resets};
 use crate::store::{Store, StoreError};
 
-/// The kind of their records.
-const KIND: &str = "edge-taken-back";
+/// The kind of the records of what upstreams have told.
+const TOLD_KIND: &str = "edge-taken-back";
+/// The same of what they answer.
+const ANSWERED_KIND: &str = "edge-taken-back-answered";
 /// The kind of the records of when an upstream may have taken back anything.
 const ALL_KIND: &str = "edge-taken-back-all";
 
@@ -27,49 +29,32 @@ struct Written {
 
 type Key = (Place, Digest);
 
-/// All of it for as long as a voucher from before may count; what there is no room for takes all vouchers of its upstream from before along.
+/// All of it for as long as a voucher from before may count.
 pub struct TakenBack {
-    known: Cache<Key, Timestamp>,
+    /// What upstreams have told of their changes. What there is no room for takes all vouchers of its upstream from before along.
+    told: Noted,
+    /// What they answer to who asks. What there is no room for is forgotten: whoever may ask could take all vouchers back otherwise.
+    answered: Noted,
     all: Arc<Resets>,
-    /// Where they are written down; nowhere in a test.
-    store: Option<Store>,
 }
 
 impl TakenBack {
-    /// What is written down; never more than so many.
+    /// What is written down; never more than so many of either.
     pub fn new(store: Option<Store>, most: u64) -> Result<Self, StoreError> {
         let all = Arc::new(Resets::new(store.clone(), ALL_KIND)?);
-        let (resets, of) = (all.clone(), store.clone());
-        let known = Cache::builder()
-            .max_capacity(most)
-            .eviction_policy(EvictionPolicy::lru())
-            .time_to_live(VerdictLifetime::LONGEST)
-            .eviction_listener(move |key: Arc<Key>, at, cause| {
-                if cause == RemovalCause::Size {
-                    resets.note_at(&key.0.upstream, at);
-                }
-                if let Some(store) = of.as_ref().filter(|_| cause != RemovalCause::Replaced) {
-                    store.remove_record(KIND, &name(&key));
-                }
-            })
-            .build();
-        let written = store.as_ref().map_or(Ok(Vec::new()), |store| store.records(KIND))?;
-        for (name, value) in written {
-            match read(&value) {
-                Some((key, at)) => known.insert(key, at),
-                None => store.iter().for_each(|store| store.remove_record(KIND, &name)),
-            }
-        }
-        Ok(Self { known, all, store })
+        let resets = all.clone();
+        let told = Noted::new(store.clone(), TOLD_KIND, most, move |key, at| resets.note_at(&key.0.upstream, at))?;
+        Ok(Self { told, answered: Noted::new(store, ANSWERED_KIND, most, |_, _| {})?, all })
     }
 
-    /// Notes that the upstream has taken back what it said of this.
-    pub fn note(&self, place: &Place, digest: &Digest) {
-        let (key, at) = ((place.clone(), digest.clone()), Timestamp::now());
-        if let Some(store) = &self.store {
-            store.put_record(KIND, name(&key), write(&key, at));
-        }
-        self.known.insert(key, at);
+    /// Notes that the upstream tells that it took back at a time, by its clock, what it had said of this.
+    pub fn note_told(&self, place: &Place, digest: &Digest, at: Timestamp) {
+        self.told.note((place.clone(), digest.clone()), at.max(Timestamp::now()));
+    }
+
+    /// Notes that the upstream answers so as if it had taken that back.
+    pub fn note_answered(&self, place: &Place, digest: &Digest) {
+        self.answered.note((place.clone(), digest.clone()), Timestamp::now());
     }
 
     /// Notes that an upstream may have taken back anything.
@@ -86,8 +71,59 @@ impl TakenBack {
     /// smaller part of time.
     pub fn has(&self, place: &Place, digest: &Digest, said_at: Timestamp) -> bool {
         let all = self.all.last(&place.upstream).map(|reset| reset.time);
-        let this = self.known.get(&(place.clone(), digest.clone()));
-        all.into_iter().chain(this).any(|at| said_at.as_second() <= at.as_second())
+        let key = (place.clone(), digest.clone());
+        let this = [&self.told, &self.answered].into_iter().filter_map(|noted| noted.known.get(&key));
+        this.chain(all).any(|at| said_at.as_second() <= at.as_second())
+    }
+}
+
+/// When each of some things was taken back.
+struct Noted {
+    known: Cache<Key, Timestamp>,
+    /// The kind of their records.
+    kind: &'static str,
+    /// Where they are written down; nowhere in a test.
+    store: Option<Store>,
+}
+
+impl Noted {
+    fn new(
+        store: Option<Store>,
+        kind: &'static str,
+        most: u64,
+        has_no_room: impl Fn(&Key, Timestamp) + Send + Sync + 'static,
+    ) -> Result<Self, StoreError> {
+        let of = store.clone();
+        let known = Cache::builder()
+            .max_capacity(most)
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_live(VerdictLifetime::LONGEST)
+            .eviction_listener(move |key: Arc<Key>, at, cause| {
+                if cause == RemovalCause::Size {
+                    has_no_room(&key, at);
+                }
+                if let Some(store) = of.as_ref().filter(|_| cause != RemovalCause::Replaced) {
+                    store.remove_record(kind, &name(&key));
+                }
+            })
+            .build();
+        let written = store.as_ref().map_or(Ok(Vec::new()), |store| store.records(kind))?;
+        for (name, value) in written {
+            match read(&value) {
+                Some((key, at)) => known.insert(key, at),
+                None => store.iter().for_each(|store| store.remove_record(kind, &name)),
+            }
+        }
+        Ok(Self { known, kind, store })
+    }
+
+    fn note(&self, key: Key, at: Timestamp) {
+        let record = self.store.as_ref().map(|store| (store, name(&key), write(&key, at)));
+        // First, since one that had ended takes its record along.
+        self.known.insert(key, at);
+        if let Some((store, name, value)) = record {
+            store.put_record(self.kind, name, value);
+        }
     }
 }
 
@@ -137,25 +173,37 @@ mod tests {
         let opened = Store::open(StoreSettings::new(folder.path(), 1 << 20), StoreMetrics::new(&Metrics::new()));
         let (store, _keeper) = opened.unwrap();
         let before = TakenBack::new(Some(store.clone()), 10).unwrap();
-        before.note(&place("a"), &digest(1));
+        let now = Timestamp::now();
+        before.note_told(&place("a"), &digest(1), now);
+        before.note_answered(&place("a"), &digest(3));
+        before.note_told(&place("d"), &digest(1), now + 60 * SECOND);
         before.note_all(&"b".into());
         let now = Timestamp::now();
         for known in [&before, &TakenBack::new(Some(store), 10).unwrap()] {
             let has = |upstream, number, said_at| known.has(&place(upstream), &digest(number), said_at);
-            assert!(has("a", 1, now) && has("a", 1, now - SECOND) && !has("a", 1, now + SECOND));
+            for number in [1, 3] {
+                assert!(has("a", number, now) && has("a", number, now - SECOND) && !has("a", number, now + SECOND));
+            }
+            assert!(has("d", 1, now + 59 * SECOND) && !has("d", 1, now + 61 * SECOND), "its clock is ahead");
             assert!(!has("a", 2, now - SECOND) && !has("c", 1, now - SECOND));
             assert!(has("b", 1, now) && has("b", 2, now) && !has("b", 2, now + SECOND));
         }
     }
 
     #[test]
-    fn what_there_is_no_room_for_takes_all_from_before_along() {
+    fn what_is_told_and_has_no_room_takes_all_from_before_along_and_what_is_answered_nothing() {
         let known = TakenBack::new(None, 2).unwrap();
         let now = Timestamp::now();
         for number in 0..50 {
-            known.note(&place("a"), &digest(number));
+            known.note_answered(&place("a"), &digest(number));
         }
-        known.known.run_pending_tasks();
+        known.answered.known.run_pending_tasks();
+        let lost = (0..50).filter(|number| !known.has(&place("a"), &digest(*number), now)).count();
+        assert_eq!((lost, known.answered.known.entry_count()), (48, 2));
+        for number in 0..50 {
+            known.note_told(&place("a"), &digest(number), now);
+        }
+        known.told.known.run_pending_tasks();
         assert!((0..60).all(|number| known.has(&place("a"), &digest(number), now)));
         assert!(!known.has(&place("a"), &digest(99), now + 2 * SECOND) && !known.has(&place("b"), &digest(99), now));
     }

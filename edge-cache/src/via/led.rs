@@ -52,4 +52,8 @@ impl<S: Source> Source for Led<S> {
     fn distrust(&self, digest: &Digest) {
         self.source.distrust(digest);
     }
+
+    fn refute(&self, digest: &Digest) {
+        self.source.refute(digest);
+    }
 }

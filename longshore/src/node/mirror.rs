@@ -4,7 +4,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use longshore_client::EdgeUpstream;
+use longshore_client::{EdgeUpstream, is_same_port_here};
 use longshore_node::mirror::{self, MirrorError, MirrorUrl, Registry, Report, Request, Runtime};
 use longshore_oci::RepositoryName;
 use longshore_service::error_text::with_sources;
@@ -137,18 +137,11 @@ fn is_known(runtime: Runtime, registry: &Registry, upstreams: &[EdgeUpstream]) -
 /// Whether an upstream is called by this host: its name, one of its hosts, or where it is, on this machine by any of its names.
 fn is_called(upstream: &EdgeUpstream, host: &str) -> bool {
     let own = upstream.url.split_once("://").map_or(upstream.url.as_str(), |(_, host)| host).trim_end_matches('/');
-    let here = |host: &str| {
-        let (host, port) = host.rsplit_once(':')?;
-        ["localhost", "127.0.0.1", "[::1]"].contains(&host).then(|| port.to_owned())
-    };
     let is_same = |name: &str| {
         let name = if DOCKER_HOSTS.contains(&name) { "docker.io" } else { name };
         name.eq_ignore_ascii_case(host)
     };
-    is_same(&upstream.name)
-        || upstream.hosts.iter().any(|known| is_same(known))
-        || is_same(own)
-        || (here(own).is_some() && here(own) == here(host))
+    is_same(&upstream.name) || upstream.hosts.iter().any(|known| is_same(known)) || is_same(own) || is_same_port_here(own, host)
 }
 
 /// What to do that the node knows a registry.

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, Request};
+use longshore_client::port_here;
 use longshore_edge_cache::{Upstreams, names, upstream::Upstream};
 use longshore_oci::RepositoryName;
-
-/// What this machine is called.
-const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// The upstreams that a registry may be by its host, each with what it calls the repository. containerd notes the host without its port,
 /// so there may be several; each is asked whether it has what is meant.
@@ -35,7 +33,8 @@ fn is_host_of(host: &str, name: &str) -> bool {
     let Some((of_name, port)) = name.rsplit_once(':') else { return false };
     let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let is_same = of_name.eq_ignore_ascii_case(host) || of_name.trim_matches(['[', ']']) == host;
-    is_port && (is_same || LOOPBACK.contains(&of_name) && LOOPBACK.iter().any(|own| own.trim_matches(['[', ']']) == host))
+    let is_here = |name: &str| port_here(name) == Some("");
+    is_port && (is_same || is_here(of_name) && (is_here(host) || is_here(&format!("[{host}]"))))
 }
 
 /// The upstream that a pull on this machine means by a registry's name, and what it calls the repository.

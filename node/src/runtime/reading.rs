@@ -72,6 +72,7 @@ impl Runtime {
 
     /// Finds out who is wrong where a piece is not as a registry says: containerd's store, or the registry.
     async fn judge(self: Arc<Self>, held: Held, digest: Digest, upstream: String) {
+        let _turn = self.judging.lock().await;
         match self.digest_of(&held, &digest).await {
             Ok(Some(actual)) if actual == digest => {
                 tracing::error!(

@@ -101,7 +101,7 @@ impl RuntimeSource {
                 read.ok_or_else(|| SourceError::Wrong {
                     name: NAME.to_owned(),
                     digest,
-                    reason: format!("piece {} is not there any more, or not right", piece.0),
+                    reason: format!("piece {} could not be read there, or is not right", piece.0),
                 })
             }
         });
@@ -160,9 +160,12 @@ impl Source for RuntimeSource {
     }
 
     fn distrust(&self, digest: &Digest) {
-        // What came from the store was as this registry says of each piece. If all of it is not the blob, its word was false.
-        self.runtime.stock.refute(digest, &self.behind.address());
         self.behind.distrust(digest);
+    }
+
+    fn refute(&self, digest: &Digest) {
+        self.runtime.stock.refute(digest, &self.behind.address());
+        self.behind.refute(digest);
     }
 
     fn is_waited_for(&self) -> bool {

@@ -21,7 +21,9 @@ pub(super) fn prepare(socket: TcpStream, limits: &Limits) -> io::Result<Socket> 
     socket.set_nodelay(true)?;
     // Where the system can't do that, more of what nobody wants any more is sent.
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(&socket).set_tcp_notsent_lowat(limits.unsent_bytes)?;
+    if let Err(error) = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(limits.unsent_bytes) {
+        tracing::debug!(error = &error as &dyn std::error::Error, "the system takes more to send than it is asked to");
+    }
     Ok(BufReader::with_capacity(limits.read_buffer_bytes, socket))
 }
 

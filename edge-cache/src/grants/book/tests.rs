@@ -193,7 +193,7 @@ fn a_refusal_ends_what_was_granted() {
 fn a_right_counts_from_when_it_was_asked_for() {
     let (asked_at, alice) = (Now::read(), manifest(who("alice")));
     let forgets: [fn(&Book, &Place); 2] =
-        [|book, place| book.forget(place, &digest("1")), |book, place| book.forget_all(&place.upstream)];
+        [|book, place| book.forget(place, &digest("1"), Timestamp::now()), |book, place| book.forget_all(&place.upstream)];
     for forget in forgets {
         let book = book();
         forget(&book, &alice.place);

@@ -193,7 +193,7 @@ async fn who_has_no_right_is_refused_at_once_and_it_is_found_out_whether_that_is
 async fn what_a_repository_has_no_more_is_not_given_on() {
     let (bed, other) = (Bed::with_blob(LONG).await, Bed::with_blob(LONG).await);
     let good = bed.signed(&token());
-    bed.grants.forget(&bed.place(), blob("1").digest());
+    bed.grants.forget(&bed.place(), blob("1").digest(), Timestamp::now());
     assert_eq!(bed.judge(&blob("1"), PEER, Some(&good)).await, Err(PeerDenied::Absent));
 
     let good = other.signed(&token());

@@ -180,7 +180,7 @@ async fn what_was_said_before_counts_unless_it_was_taken_back() {
     begun.grants.ask_all_anew(begun.upstream.key());
     assert_eq!(begun.tag().await.unwrap().digest, digest());
     let takings_back: [fn(&Bed); 2] = [
-        |bed| bed.grants.forget(&Place::new(&bed.upstream, repository()), &digest()),
+        |bed| bed.grants.forget(&Place::new(&bed.upstream, repository()), &digest(), Timestamp::now()),
         |bed| bed.grants.forget_all(bed.upstream.key()),
     ];
     for take_back in takings_back {

@@ -43,7 +43,7 @@ async fn what_was_closed_is_closed_after_a_restart() {
     let closings: [fn(&Book, &Question); 4] = [
         |book, question| book.refuse(question, Closes::Repository, Now::read()),
         |book, question| book.refuse(question, Closes::This, Now::read()),
-        |book, question| book.forget(&question.place, &digest("1")),
+        |book, question| book.forget(&question.place, &digest("1"), Timestamp::now()),
         |book, question| book.forget_all(&question.place.upstream),
     ];
     for close in closings {
@@ -66,7 +66,7 @@ async fn what_was_closed_is_closed_after_a_restart() {
 async fn an_answer_that_was_asked_for_before_a_change_is_not_written_down() {
     let (_folder, store) = store();
     let (before, question, asked_at) = (book_in(Some(store.clone())), manifest(Who::Anybody), Now::read());
-    before.forget(&question.place, &digest("1"));
+    before.forget(&question.place, &digest("1"), Timestamp::now());
     before.grant(&question, PLAIN, asked_at);
     assert!(!book_in(Some(store)).grants(&question, Sureness::Stale, Now::read()));
 }

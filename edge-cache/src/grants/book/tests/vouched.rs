@@ -80,7 +80,7 @@ fn a_word_from_before_its_upstream_was_followed_counts_while_that_is_down() {
 #[test]
 fn a_word_that_was_taken_back_counts_by_no_neighbour() {
     let taken_back: [fn(&Book); 4] = [
-        |book| book.forget(&manifest(Who::Shared).place, &digest("1")),
+        |book| book.forget(&manifest(Who::Shared).place, &digest("1"), Timestamp::now()),
         |book| book.forget_all(&"a".into()),
         |book| book.refuse(&manifest(Who::Shared), Closes::This, Now::read()),
         |book| book.refuse(&manifest(Who::Shared), Closes::Missing, Now::read()),
@@ -100,7 +100,7 @@ fn a_word_that_was_taken_back_counts_by_no_neighbour() {
 #[test]
 fn a_blob_that_was_deleted_is_not_there_by_a_manifest_s_word() {
     let (book, now) = (book(), Now::read());
-    book.forget(&its_blob(Who::Shared).place, &digest("blob"));
+    book.forget(&its_blob(Who::Shared).place, &digest("blob"), Timestamp::now());
     vouch(&book, now, 100);
     assert!(book.grants(&manifest(Who::Shared), Sureness::Stale, now));
     assert!(SURENESS.iter().all(|sureness| !book.grants(&its_blob(Who::Shared), *sureness, now)));
@@ -117,7 +117,7 @@ fn an_upstream_that_says_otherwise_takes_its_word_back() {
     }
     let (book, now) = (book(), Now::read());
     vouch(&book, now, 100);
-    book.forget(&manifest(Who::Shared).place, &digest("1"));
+    book.forget(&manifest(Who::Shared).place, &digest("1"), Timestamp::now());
     assert!(!book.grants(&manifest(Who::Shared), Sureness::Stale, now));
 }
 
@@ -126,6 +126,8 @@ fn who_may_not_pull_takes_nothing_away_from_others() {
     let (book, now) = (book(), Now::read());
     vouch(&book, now, 100);
     book.refuse(&manifest(who("mallory")), Closes::Repository, now);
-    book.refuse(&manifest(who("mallory")), Closes::Missing, now);
+    for closes in [Closes::Missing, Closes::This] {
+        book.refuse(&manifest(who("mallory")), closes, now);
+    }
     assert!(book.grants(&manifest(Who::Shared), Sureness::Stale, now));
 }
