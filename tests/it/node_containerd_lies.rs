@@ -132,7 +132,8 @@ async fn a_registry_that_lies_is_shown_nothing_of_what_another_brought() {
             }
         }
     }
-    assert_eq!(node.metric(READ).await, 0.0, "nothing was read for them");
+    // But for the piece by which its own registry may have shown to have it.
+    assert!(node.metric(READ).await <= MIB as f64, "nothing was read for them");
     node.logs(&[REGISTRY_IS_WRONG, digest_of(layer).as_str(), "liar"]).await;
     assert_eq!(node.metric(WRONG).await, 0.0, "it is not containerd that is wrong:\n{}", node.log());
     // Nor to a neighbour, who may pull from the liar alone.
@@ -144,7 +145,7 @@ async fn a_registry_that_lies_is_shown_nothing_of_what_another_brought() {
     for _ in 0..3 {
         assert_nothing_of_it(&taken(&neighbour.client(), layer, LIAR).await);
     }
-    assert_eq!(node.metric(READ).await, 0.0, "nothing was read for it");
+    assert!(node.metric(READ).await <= MIB as f64, "nothing was read for it");
     // Whose it is has it from there.
     assert!(taken(&client, layer, HOST).await.is_right());
     let read = node.metric(READ).await;

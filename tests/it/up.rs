@@ -3,7 +3,7 @@
 use std::{os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use http::Method;
-use longshore_tests::{Answer, Client, Image, Process, longshore, run, temporary_folder};
+use longshore_tests::{Answer, Client, Image, Process, longshore, run, temporary_folder, until};
 use serde_json::Value;
 
 longshore_tests::once!(
@@ -56,6 +56,12 @@ async fn a_second_up_shares_with_the_first() {
     second
         .printed("that it has found the tracker", LIMIT, |line| line.contains("the upstream has a tracker").then_some(()))
         .await;
+    // Else all of it may be here from the registry before a neighbour is heard of.
+    let tracked = async || {
+        let status = Client::new(&mirror).get("/v2/_longshore/edge/swarm").await.expect(200).json();
+        status["trackers"].as_array()?.iter().any(|tracker| tracker["answers"] == true).then_some(())
+    };
+    until("the tracker to answer the first", LIMIT, tracked).await;
     let client = Client::new(&second_mirror);
     assert_eq!(client.pull_image("team/app", "v1").await, image.digest);
     let peers = received(&client).await;

@@ -48,7 +48,7 @@ impl Task {
     /// Another node is at one of these.
     pub(super) fn join(&mut self, addresses: Vec<ControlAddress>, now: Moment) {
         if self.joins.add(addresses.clone()) && self.settings.trackers.is_empty() {
-            self.announcing.replace_itself(addresses);
+            self.announcing.joined(addresses);
             self.announce_anew(now);
         }
     }

@@ -124,10 +124,17 @@ async fn what_somebody_streams_is_not_waited_for_by_another_way() {
     let streamed = cache.blobs.open(&swarm.digest(), Arc::new(swarm.behind.clone()), range).await.unwrap().body;
     let streamed = tokio::spawn(rest(streamed));
     until(|| !swarm.behind.asked().is_empty()).await;
-    let body = cache.open_by(&swarm, "").await;
+    let stuck =
+        |what: &str| format!("{what}: {} began, came {:?}, asked {:?}", swarm.begun(), swarm.brought(), swarm.behind.asked());
+    let limit = Duration::from_secs(60);
+    let opened = tokio::time::timeout(limit, cache.open_by(&swarm, "")).await;
+    let body = opened.unwrap_or_else(|_| panic!("{}", stuck("it does not open")));
     swarm.behind.chunks.add_permits(1 << 20);
-    assert_eq!(rest(body).await.unwrap(), swarm.behind.content);
-    assert_eq!(streamed.await.unwrap().unwrap(), swarm.behind.content.slice(2 << 20..4 << 20));
+    let read = tokio::time::timeout(limit, rest(body)).await;
+    assert_eq!(read.unwrap_or_else(|_| panic!("{}", stuck("it does not end"))).unwrap(), swarm.behind.content);
+    let streamed = tokio::time::timeout(limit, streamed).await;
+    let streamed = streamed.unwrap_or_else(|_| panic!("{}", stuck("the stream does not end")));
+    assert_eq!(streamed.unwrap().unwrap(), swarm.behind.content.slice(2 << 20..4 << 20));
     assert_eq!((swarm.begun(), swarm.behind.asked().len()), (1, 1));
 }
 

@@ -139,21 +139,23 @@ fn an_answer_is_of_the_tracker_that_was_asked_and_topics_move_with_the_trackers(
     for number in 0..64 {
         announcing.add(&key(number), at(1));
     }
-    announcing.replace_itself(vec!["10.0.0.1:1".parse().unwrap()]);
-    assert!(announcing.get(itself).is_none(), "who joined is another");
-    announcing.replace_itself(vec!["10.0.0.1:2".parse().unwrap()]);
+    announcing.joined(vec!["10.0.0.1:1".parse().unwrap()]);
+    assert_ne!(announcing.leading(&key(1)), Some(itself), "another leads");
+    announcing.joined(vec!["10.0.0.1:2".parse().unwrap()]);
     for number in 0..64 {
         announcing.add(&key(number), at(1));
     }
-    let counts: Vec<_> = announcing.iter().map(|tracker| (0..64).filter(|number| tracker.has(&key(*number))).count()).collect();
+    let others = || announcing.iter().filter(|tracker| !tracker.is_itself());
+    let counts: Vec<_> = others().map(|tracker| (0..64).filter(|number| tracker.has(&key(*number))).count()).collect();
     assert!(counts.iter().sum::<usize>() == 64 && counts.iter().all(|count| *count > 10), "{counts:?}");
-    announcing.replace_itself(vec!["10.0.0.1:3".parse().unwrap()]);
+    announcing.joined(vec!["10.0.0.1:3".parse().unwrap()]);
     for number in 0..64 {
         announcing.add(&key(number), at(2));
     }
-    let ids: Vec<TrackerIndex> = announcing.iter().map(|tracker| tracker.id).collect();
+    let ids: Vec<TrackerIndex> = announcing.iter().map(|tracker| tracker.id).filter(|id| *id != itself).collect();
     let has = |id: &TrackerIndex, number: u8| announcing.get(*id).unwrap().has(&key(number));
     assert!((0..64).all(|number| ids.iter().filter(|id| has(id, number)).count() == 1));
+    assert!((0..64).all(|number| has(&itself, number)), "who tells this node is told of what it has itself");
 }
 
 fn address(text: &str, peer: PeerId) -> ControlAddress {
@@ -219,7 +221,7 @@ fn one_that_was_joined_and_began_again_is_where_it_is_now() {
     let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
     let [one, other] = [PeerId::random(), PeerId::random()];
     for (place, peer) in [("10.0.0.1:1", one), ("10.0.0.2:1", other), ("10.0.0.1:9", one)] {
-        announcing.replace_itself(vec![address(place, peer)]);
+        announcing.joined(vec![address(place, peer)]);
     }
     assert_eq!(places(&announcing), [("10.0.0.1:9".to_owned(), None), ("10.0.0.2:1".to_owned(), None)]);
 }
@@ -249,11 +251,12 @@ fn while_a_registry_s_trackers_are_silent_those_who_were_joined_stand_in() {
     let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
     let (registry, [found, joined]): (Arc<str>, _) = ("here".into(), [PeerId::random(), PeerId::random()]);
     announcing.note(&key(1), &registry);
-    announcing.replace_itself(vec![address("10.0.0.2:1", joined)]);
+    announcing.joined(vec![address("10.0.0.2:1", joined)]);
     announcing.found(&registry, vec![vec![address("10.0.0.1:1", found)]]);
     announcing.add(&key(1), at(1));
     let leader = |announcing: &Announcing| announcing.get(announcing.leading(&key(1))?)?.peer();
-    let told = |announcing: &Announcing| announcing.iter().filter(|tracker| tracker.has(&key(1))).count();
+    let is_told = |tracker: &&Tracker| tracker.has(&key(1)) && !tracker.is_itself();
+    let told = |announcing: &Announcing| announcing.iter().filter(is_told).count();
     assert_eq!((leader(&announcing), told(&announcing)), (Some(found), 1));
     let id = announcing.leading(&key(1)).unwrap();
     for _ in 0..2 {

@@ -28,7 +28,7 @@ pub(in crate::swarm) struct Announcing {
 }
 
 impl Announcing {
-    /// Those of the settings; where these name neither trackers nor nodes to join, this node itself, if it is one.
+    /// Those of the settings, and this node itself, if it is one.
     pub(in crate::swarm) fn new(settings: &SwarmSettings, is_tracker: bool) -> Self {
         let per_topic = settings.trackers_per_topic;
         let mut announcing = Self { trackers: Vec::new(), registries: HashMap::new(), per_topic, last: 0 };
@@ -36,7 +36,7 @@ impl Announcing {
         for address in settings.trackers.iter().chain(joins) {
             announcing.add_tracker(None, vec![address.clone()]);
         }
-        if announcing.trackers.is_empty() && is_tracker {
+        if is_tracker {
             announcing.add_tracker(None, Vec::new());
         }
         announcing
@@ -47,10 +47,8 @@ impl Announcing {
         self.trackers.push(Tracker::new(TrackerIndex(self.last), registry, addresses));
     }
 
-    /// Another node is a tracker, and this one none to itself any more: of two that know nothing of each other both would have their way.
-    /// One that is known already, and was restarted, is where it is now.
-    pub(super) fn replace_itself(&mut self, addresses: Vec<ControlAddress>) {
-        self.trackers.retain(|tracker| !tracker.is_itself());
+    /// Another node is a tracker. One that is known already, and was restarted, is where it is now.
+    pub(super) fn joined(&mut self, addresses: Vec<ControlAddress>) {
         let peer = addresses.first().and_then(ControlAddress::peer);
         let known = self.trackers.iter_mut().find(|known| known.registry.is_none() && peer.is_some() && known.peer() == peer);
         match known {
@@ -89,16 +87,15 @@ impl Announcing {
     }
 
     /// The trackers of a topic, the first first: of those that its registry told of, and while all of these are silent, or it told of none,
-    /// of all others. This node is none to itself while there might be another: it would lease all to itself, as others would.
+    /// of all others; this node itself last, by whose book whoever tells it of what they have is found.
     fn of(&self, key: &TopicKey) -> impl Iterator<Item = &Tracker> {
         let registry = self.registries.get(key);
         let own = |tracker: &&Tracker| registry.is_some() && tracker.registry.as_ref() == registry;
         let own: Vec<_> = self.trackers.iter().filter(own).collect();
-        let is_alone = own.is_empty();
-        let others = |tracker: &&Tracker| tracker.registry.is_none() && (is_alone || !tracker.is_itself());
         let needs_others = own.iter().all(|tracker| tracker.is_silent());
-        let others: Vec<_> = self.trackers.iter().filter(others).filter(|_| needs_others).collect();
-        self.ranked(&own, key).chain(self.ranked(&others, key))
+        let others = self.trackers.iter().filter(|tracker| needs_others && tracker.registry.is_none());
+        let (itself, others): (Vec<_>, Vec<_>) = others.partition(|tracker| tracker.is_itself());
+        self.ranked(&own, key).chain(self.ranked(&others, key)).chain(itself)
     }
 
     /// Those of these that are responsible for a topic.
@@ -114,9 +111,11 @@ impl Announcing {
     }
 
     /// The tracker of a topic that says who fetches what from the origin: the first that answers. All nodes that can reach the same ones go by
-    /// the same, and no two of them lease the same stripe to two nodes.
+    /// the same, and no two of them lease the same stripe to two nodes. This node is none to itself while there might be another: it would
+    /// lease all to itself, as others would.
     pub(in crate::swarm) fn leading(&self, key: &TopicKey) -> Option<TrackerIndex> {
-        self.of(key).find(|tracker| tracker.answers_for(key)).map(|tracker| tracker.id)
+        let may_be = |tracker: &&Tracker| !tracker.is_itself() || self.of(key).all(Tracker::is_itself);
+        self.of(key).filter(may_be).find(|tracker| tracker.answers_for(key)).map(|tracker| tracker.id)
     }
 
     /// Has a topic announced at once.

@@ -100,7 +100,8 @@ impl Bed {
         let rights = Arc::new(Rule { law: self.law.clone(), own, shows: spec.shows.clone() });
         let mut settings = SwarmSettings::new("127.0.0.1:0".parse().unwrap());
         settings.control = local();
-        settings.trackers = self.tracker.iter().cloned().collect();
+        settings.control.listen.extend(spec.control);
+        settings.trackers = spec.tracker.iter().chain(&self.tracker).take(1).cloned().collect();
         settings.joins = spec.joins.clone();
         settings.locality.zone = spec.zone.to_owned();
         settings.download.lease_patience = Duration::from_secs(2);

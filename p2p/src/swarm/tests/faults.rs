@@ -108,6 +108,20 @@ async fn one_that_cannot_read_what_it_has_is_passed_by() {
     assert!(node.has_all(&blob));
 }
 
+/// Each is told of the other by its own book.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_that_are_each_other_s_tracker_find_each_other() {
+    let bed = Bed::without_tracker().await;
+    let blob = Blob::new(4, 28);
+    // A port that was free a moment ago.
+    let control = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let seed = bed.node(Spec { holds: Some(&blob), tracker: Some(control.into()), ..Spec::default() }).await;
+    seed.swarm.share(blob.topic()).await;
+    let tracker = Some(seed.control());
+    let node = bed.node(Spec { tracker, control: Some(control), has_no_origin: true, ..Spec::default() }).await;
+    assert_eq!(soon(node.get(&blob)).await.unwrap().from_peers, 4);
+}
+
 /// While all trackers are dead the swarm goes on with whom it knows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trackers_may_die() {

@@ -1,8 +1,11 @@
 //! A node at work.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -33,6 +36,10 @@ impl Memory for Room {
 pub struct Spec<'a> {
     pub holds: Option<&'a Blob>,
     pub joins: Vec<ControlAddress>,
+    /// Another tracker than the bed's.
+    pub tracker: Option<ControlAddress>,
+    /// Where it is a tracker itself; anywhere for want of that.
+    pub control: Option<SocketAddr>,
     pub origin_rate: Option<u32>,
     pub has_no_origin: bool,
     pub origin_refuses: bool,
@@ -52,6 +59,8 @@ impl Default for Spec<'_> {
         Self {
             holds: None,
             joins: Vec::new(),
+            tracker: None,
+            control: None,
             origin_rate: None,
             has_no_origin: false,
             origin_refuses: false,
