@@ -38,6 +38,7 @@ mod wanted;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use libp2p_identity::PeerId;
 use longshore_service::metrics::Metrics;
 use prometheus::IntCounter;
@@ -116,11 +117,15 @@ impl Swarm {
         let (control, addresses) =
             Control::start(node.key.keypair(), node.fleet.clone(), settings.control.clone(), service, record.clone(), metrics)
                 .await?;
+        let is_itself = settings.trackers.iter().map(|tracker| tracker.is_of(peer, &addresses));
+        let is_itself = join_all(is_itself).await;
+        let named = settings.trackers.iter().zip(is_itself).filter(|(_, is_itself)| *is_itself && itself.is_some());
+        let named = named.map(|(tracker, _)| tracker.clone()).collect();
         let (orders, inbox) = mpsc::channel(MOST_ORDERS);
         let is_closed = node.fleet.is_some();
         let metrics = SwarmMetrics::new(metrics);
         let arriving = metrics.arriving.clone();
-        let task = Task::new(node, settings, endpoint, Trackers { control, itself }, own, metrics);
+        let task = Task::new(node, settings, endpoint, Trackers { control, itself, named }, own, metrics);
         tokio::spawn(task.run(listener, inbox));
         Ok(Self { orders, peer, record, control: addresses.into(), arriving, is_closed })
     }

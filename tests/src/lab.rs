@@ -83,14 +83,12 @@ impl Lab {
         let trackers: Vec<String> = trackers_of(machines.len()).iter().map(|at| machines[*at].1.control()).collect();
         let upstream = upstream_of(&registry, account.as_ref());
         let nodes = machines.into_iter().map(|(zone, machine)| {
-            let others: Vec<&str> =
-                trackers.iter().filter(|tracker| **tracker != machine.control()).map(String::as_str).collect();
             let swarm: [(&str, Value); 5] = [
                 ("swarm.enabled", plan.is_swarm.into()),
                 ("swarm.listen", machine.pieces().into()),
                 ("swarm.control_listen", machine.control().into()),
                 ("swarm.zone", zone_name(zone).into()),
-                ("swarm.trackers", others.into()),
+                ("swarm.trackers", trackers.clone().into()),
             ];
             let (upstream, clock) = (upstream.clone(), plan.has_clocks.then(Clock::new));
             async move { LabDaemon::node(machine, &upstream, &swarm, clock).await }

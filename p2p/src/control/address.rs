@@ -2,18 +2,22 @@
 
 use std::{
     fmt, io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, UdpSocket},
     str::FromStr,
     sync::Arc,
+    time::Duration,
 };
 
 use libp2p::{Multiaddr, multiaddr::Protocol};
 use libp2p_identity::PeerId;
+use tokio::time::timeout;
 
 use super::ids;
 
 /// The most addresses of one name that are tried.
 const MOST_RESOLVED: usize = 8;
+/// How long a start waits for the system's resolver.
+const RESOLVED_WITHIN: Duration = Duration::from_secs(2);
 /// The longest name (RFC 1035, section 2.3.4).
 const MOST_NAME_BYTES: usize = 253;
 
@@ -72,6 +76,21 @@ impl ControlAddress {
             Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, self.0.port)]),
             Host::Name(name) => Ok(tokio::net::lookup_host((name.as_str(), self.0.port)).await?.take(MOST_RESOLVED).collect()),
         }
+    }
+
+    /// Whether that is this peer, which listens at these: by its id, or where it is on this machine. What a name stands for that the system's
+    /// resolver does not know soon is another.
+    pub(crate) async fn is_of(&self, peer: PeerId, listening: &[SocketAddr]) -> bool {
+        if let Some(named) = self.peer() {
+            return named == peer;
+        }
+        let Ok(Ok(found)) = timeout(RESOLVED_WITHIN, self.resolve()).await else { return false };
+        // Nobody else can listen at an address of this machine.
+        let is_here = |ip| UdpSocket::bind((ip, 0)).is_ok();
+        let leads_to = |place: &SocketAddr, at: &SocketAddr| {
+            at == place || at.port() == place.port() && at.ip().is_unspecified() && is_here(place.ip())
+        };
+        found.iter().any(|place| listening.iter().any(|at| leads_to(place, at)))
     }
 
     fn new(host: Host, port: u16, peer: Option<PeerId>) -> Self {
@@ -161,6 +180,29 @@ mod tests {
     use super::*;
 
     const PEER: &str = "12D3KooWRNw2pJC9748Fmq4WNV27HoSTcX3r37132FLkQMrbKAiC";
+
+    #[tokio::test]
+    async fn a_node_knows_itself() {
+        let peer = PeerId::random();
+        let is_itself = async |text: &str, listening: &str| {
+            text.parse::<ControlAddress>().unwrap().is_of(peer, &[listening.parse().unwrap()]).await
+        };
+        let own = format!("/ip4/10.0.0.1/tcp/7/p2p/{peer}");
+        for (text, listening) in
+            [("127.0.0.1:7", "127.0.0.1:7"), ("127.0.0.1:7", "0.0.0.0:7"), ("localhost:7", "127.0.0.1:7"), (&own, "127.0.0.1:9")]
+        {
+            assert!(is_itself(text, listening).await, "{text} {listening}");
+        }
+        let another = format!("/ip4/127.0.0.1/tcp/7/p2p/{PEER}");
+        for (text, listening) in [
+            ("127.0.0.1:8", "0.0.0.0:7"),
+            ("192.0.2.1:7", "0.0.0.0:7"),
+            ("none.invalid:7", "0.0.0.0:7"),
+            (&another, "127.0.0.1:7"),
+        ] {
+            assert!(!is_itself(text, listening).await, "{text} {listening}");
+        }
+    }
 
     #[test]
     fn both_forms_are_read() {

@@ -97,7 +97,7 @@ impl Task {
         Self {
             clock: Clock::start(),
             endpoint,
-            announcing: Announcing::new(&settings, trackers.itself.is_some()),
+            announcing: Announcing::new(&settings, trackers.itself.is_some(), &trackers.named),
             control: trackers.control.clone(),
             trackers,
             own,

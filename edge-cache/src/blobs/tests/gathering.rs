@@ -126,7 +126,7 @@ async fn what_somebody_streams_is_not_waited_for_by_another_way() {
     until(|| !swarm.behind.asked().is_empty()).await;
     let stuck =
         |what: &str| format!("{what}: {} began, came {:?}, asked {:?}", swarm.begun(), swarm.brought(), swarm.behind.asked());
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_mins(1);
     let opened = tokio::time::timeout(limit, cache.open_by(&swarm, "")).await;
     let body = opened.unwrap_or_else(|_| panic!("{}", stuck("it does not open")));
     swarm.behind.chunks.add_permits(1 << 20);

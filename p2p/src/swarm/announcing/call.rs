@@ -22,7 +22,10 @@ use crate::{
 #[derive(Clone)]
 pub(in crate::swarm) struct Trackers {
     pub(in crate::swarm) control: Control,
+    /// This node's own, if it is one.
     pub(in crate::swarm) itself: Option<Arc<dyn TrackerService>>,
+    /// As what the settings name it among the trackers of all, where they do.
+    pub(in crate::swarm) named: Vec<ControlAddress>,
 }
 
 /// What a tracker has answered to the first of several parts at least.

@@ -78,10 +78,21 @@ struct Standing {
 }
 
 impl Tracker {
+    /// One that is reached at these addresses, all of the same peer.
     pub(super) fn new(id: TrackerIndex, registry: Option<Arc<str>>, addresses: Vec<ControlAddress>) -> Self {
+        let name = addresses.first().map(ControlAddress::identity).unwrap_or_default();
+        Self::of(id, name, registry, addresses)
+    }
+
+    /// This node, which others know as that; as nothing where nobody is told of it.
+    pub(super) fn itself(id: TrackerIndex, named: Option<&ControlAddress>) -> Self {
+        Self::of(id, named.map(ControlAddress::identity).unwrap_or_default(), None, Vec::new())
+    }
+
+    fn of(id: TrackerIndex, name: String, registry: Option<Arc<str>>, addresses: Vec<ControlAddress>) -> Self {
         Self {
             id,
-            name: addresses.first().map(ControlAddress::identity).unwrap_or_default(),
+            name,
             registry,
             addresses,
             due: HashMap::new(),
@@ -105,6 +116,11 @@ impl Tracker {
 
     pub(super) fn is_itself(&self) -> bool {
         self.addresses.is_empty()
+    }
+
+    /// Whether it is this node, and others are not known to go by it.
+    pub(super) fn is_unnamed(&self) -> bool {
+        self.is_itself() && self.name.is_empty()
     }
 
     /// Who should be there.

@@ -22,7 +22,7 @@ fn at(seconds: u64) -> Moment {
 fn trackers(count: u16) -> Announcing {
     let mut settings = SwarmSettings::new("127.0.0.1:0".parse().unwrap());
     settings.trackers = (1..=count).map(|port| format!("10.0.0.1:{port}").parse().unwrap()).collect();
-    Announcing::new(&settings, true)
+    Announcing::new(&settings, true, &[])
 }
 
 /// Tells a tracker all that is due, of nothing of which a lease is asked for; what that is.
@@ -53,6 +53,24 @@ fn one_tracker_at_a_time_leases_a_topic() {
     assert_eq!(announcing.leading(&key(1)), Some(second));
     announcing.get_mut(first).unwrap().answered();
     assert_eq!(announcing.leading(&key(1)), Some(first));
+}
+
+/// Or it would have all leased to itself by another tracker than everybody else goes by.
+#[test]
+fn a_tracker_that_all_name_ranks_as_it_does_for_all() {
+    let mut settings = SwarmSettings::new("127.0.0.1:0".parse().unwrap());
+    settings.trackers = (1..=3).map(|port| format!("10.0.0.1:{port}").parse().unwrap()).collect();
+    settings.trackers_per_topic = 1;
+    let of_another = Announcing::new(&settings, true, &[]);
+    let of_one = Announcing::new(&settings, true, &settings.trackers[1..2]);
+    let leader = |announcing: &Announcing, number| {
+        let id = announcing.leading(&key(number)).unwrap();
+        announcing.get(id).unwrap().name.clone()
+    };
+    assert!((0..64).all(|number| leader(&of_one, number) == leader(&of_another, number)));
+    let led_by_itself = (0..64).filter(|number| leader(&of_one, *number) == "10.0.0.1:2").count();
+    assert!((10..40).contains(&led_by_itself), "{led_by_itself}");
+    assert_eq!(of_one.status().count(), 2, "it is nowhere to be reached");
 }
 
 #[test]
@@ -134,7 +152,7 @@ fn a_tracker_that_keeps_forgetting_is_told_ever_more_seldom() {
 fn an_answer_is_of_the_tracker_that_was_asked_and_topics_move_with_the_trackers() {
     let mut settings = SwarmSettings::new("127.0.0.1:0".parse().unwrap());
     settings.trackers_per_topic = 1;
-    let mut announcing = Announcing::new(&settings, true);
+    let mut announcing = Announcing::new(&settings, true, &[]);
     let itself = announcing.leading(&key(1)).unwrap();
     for number in 0..64 {
         announcing.add(&key(number), at(1));
@@ -169,7 +187,7 @@ fn places(announcing: &Announcing) -> Vec<(String, Option<Arc<str>>)> {
 
 #[test]
 fn a_registry_s_trackers_are_told_of_its_topics_alone_and_nobody_else_is() {
-    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
+    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true, &[]);
     let (here, there): (Arc<str>, Arc<str>) = ("here".into(), "there".into());
     announcing.note(&key(1), &here);
     announcing.note(&key(2), &there);
@@ -196,7 +214,7 @@ fn a_registry_s_trackers_are_told_of_its_topics_alone_and_nobody_else_is() {
 
 #[test]
 fn a_tracker_that_was_restarted_is_one_and_replicas_are_several() {
-    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
+    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true, &[]);
     let registry: Arc<str> = "here".into();
     let [one, other] = [PeerId::random(), PeerId::random()];
     announcing.found(&registry, vec![vec![address("10.0.0.1:1", one)]]);
@@ -218,7 +236,7 @@ fn a_tracker_that_was_restarted_is_one_and_replicas_are_several() {
 
 #[test]
 fn one_that_was_joined_and_began_again_is_where_it_is_now() {
-    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
+    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true, &[]);
     let [one, other] = [PeerId::random(), PeerId::random()];
     for (place, peer) in [("10.0.0.1:1", one), ("10.0.0.2:1", other), ("10.0.0.1:9", one)] {
         announcing.joined(vec![address(place, peer)]);
@@ -228,7 +246,7 @@ fn one_that_was_joined_and_began_again_is_where_it_is_now() {
 
 #[test]
 fn a_tracker_of_several_addresses_is_tried_at_each_and_what_it_did_is_told_once() {
-    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
+    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true, &[]);
     let peer = PeerId::random();
     announcing.found(&"here".into(), vec![vec![address("10.0.0.1:1", peer), address("[fd00::1]:1", peer)]]);
     let id = announcing.iter().find(|tracker| !tracker.is_itself()).unwrap().id;
@@ -248,7 +266,7 @@ fn a_tracker_of_several_addresses_is_tried_at_each_and_what_it_did_is_told_once(
 
 #[test]
 fn while_a_registry_s_trackers_are_silent_those_who_were_joined_stand_in() {
-    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true);
+    let mut announcing = Announcing::new(&SwarmSettings::new("127.0.0.1:0".parse().unwrap()), true, &[]);
     let (registry, [found, joined]): (Arc<str>, _) = ("here".into(), [PeerId::random(), PeerId::random()]);
     announcing.note(&key(1), &registry);
     announcing.joined(vec![address("10.0.0.2:1", joined)]);

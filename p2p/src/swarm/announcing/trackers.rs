@@ -28,23 +28,29 @@ pub(in crate::swarm) struct Announcing {
 }
 
 impl Announcing {
-    /// Those of the settings, and this node itself, if it is one.
-    pub(in crate::swarm) fn new(settings: &SwarmSettings, is_tracker: bool) -> Self {
+    /// Those of the settings, and this node itself, if it is one; among the others by what the settings name it, where they do.
+    pub(in crate::swarm) fn new(settings: &SwarmSettings, is_tracker: bool, named: &[ControlAddress]) -> Self {
         let per_topic = settings.trackers_per_topic;
         let mut announcing = Self { trackers: Vec::new(), registries: HashMap::new(), per_topic, last: 0 };
         let joins = if settings.trackers.is_empty() { &settings.joins[..] } else { &[] };
-        for address in settings.trackers.iter().chain(joins) {
+        for address in settings.trackers.iter().chain(joins).filter(|address| !named.contains(address)) {
             announcing.add_tracker(None, vec![address.clone()]);
         }
         if is_tracker {
-            announcing.add_tracker(None, Vec::new());
+            let itself = announcing.next();
+            announcing.trackers.push(Tracker::itself(itself, named.first()));
         }
         announcing
     }
 
     fn add_tracker(&mut self, registry: Option<Arc<str>>, addresses: Vec<ControlAddress>) {
+        let id = self.next();
+        self.trackers.push(Tracker::new(id, registry, addresses));
+    }
+
+    fn next(&mut self) -> TrackerIndex {
         self.last += 1;
-        self.trackers.push(Tracker::new(TrackerIndex(self.last), registry, addresses));
+        TrackerIndex(self.last)
     }
 
     /// Another node is a tracker. One that is known already, and was restarted, is where it is now.
@@ -87,15 +93,15 @@ impl Announcing {
     }
 
     /// The trackers of a topic, the first first: of those that its registry told of, and while all of these are silent, or it told of none,
-    /// of all others; this node itself last, by whose book whoever tells it of what they have is found.
+    /// of all others; this node itself last, by whose book whoever tells it of what they have is found, unless it is named like the others.
     fn of(&self, key: &TopicKey) -> impl Iterator<Item = &Tracker> {
         let registry = self.registries.get(key);
         let own = |tracker: &&Tracker| registry.is_some() && tracker.registry.as_ref() == registry;
         let own: Vec<_> = self.trackers.iter().filter(own).collect();
         let needs_others = own.iter().all(|tracker| tracker.is_silent());
         let others = self.trackers.iter().filter(|tracker| needs_others && tracker.registry.is_none());
-        let (itself, others): (Vec<_>, Vec<_>) = others.partition(|tracker| tracker.is_itself());
-        self.ranked(&own, key).chain(self.ranked(&others, key)).chain(itself)
+        let (unnamed, others): (Vec<_>, Vec<_>) = others.partition(|tracker| tracker.is_unnamed());
+        self.ranked(&own, key).chain(self.ranked(&others, key)).chain(unnamed)
     }
 
     /// Those of these that are responsible for a topic.
@@ -111,10 +117,10 @@ impl Announcing {
     }
 
     /// The tracker of a topic that says who fetches what from the origin: the first that answers. All nodes that can reach the same ones go by
-    /// the same, and no two of them lease the same stripe to two nodes. This node is none to itself while there might be another: it would
-    /// lease all to itself, as others would.
+    /// the same, and no two of them lease the same stripe to two nodes. This node is none to itself while there might be another, unless all
+    /// name it as one: it would lease all to itself, as others would.
     pub(in crate::swarm) fn leading(&self, key: &TopicKey) -> Option<TrackerIndex> {
-        let may_be = |tracker: &&Tracker| !tracker.is_itself() || self.of(key).all(Tracker::is_itself);
+        let may_be = |tracker: &&Tracker| !tracker.is_unnamed() || self.of(key).all(Tracker::is_unnamed);
         self.of(key).filter(may_be).find(|tracker| tracker.answers_for(key)).map(|tracker| tracker.id)
     }
 

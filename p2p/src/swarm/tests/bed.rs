@@ -101,7 +101,8 @@ impl Bed {
         let mut settings = SwarmSettings::new("127.0.0.1:0".parse().unwrap());
         settings.control = local();
         settings.control.listen.extend(spec.control);
-        settings.trackers = spec.tracker.iter().chain(&self.tracker).take(1).cloned().collect();
+        settings.trackers = spec.trackers.clone();
+        settings.trackers.extend(self.tracker.clone());
         settings.joins = spec.joins.clone();
         settings.locality.zone = spec.zone.to_owned();
         settings.download.lease_patience = Duration::from_secs(2);

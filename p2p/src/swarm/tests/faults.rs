@@ -1,12 +1,19 @@
 //! What goes wrong on the way.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::atomic::Ordering,
+    time::Duration,
+};
 
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use tokio::time::sleep;
 
-use super::bed::{Bed, Blob, Spec, soon};
-use crate::swarm::{FetchError, SwarmSettings};
+use super::bed::{Bed, Blob, Running, Spec, soon};
+use crate::{
+    control::ControlAddress,
+    swarm::{FetchError, SwarmSettings},
+};
 
 /// A peer that sends what is wrong is found out by the first piece, and shunned; what is missing comes from others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,18 +115,40 @@ async fn one_that_cannot_read_what_it_has_is_passed_by() {
     assert!(node.has_all(&blob));
 }
 
+/// A port that was free a moment ago.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
 /// Each is told of the other by its own book.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_that_are_each_other_s_tracker_find_each_other() {
     let bed = Bed::without_tracker().await;
     let blob = Blob::new(4, 28);
-    // A port that was free a moment ago.
-    let control = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let seed = bed.node(Spec { holds: Some(&blob), tracker: Some(control.into()), ..Spec::default() }).await;
+    let control = free();
+    let seed = bed.node(Spec { holds: Some(&blob), trackers: vec![control.into()], ..Spec::default() }).await;
     seed.swarm.share(blob.topic()).await;
-    let tracker = Some(seed.control());
-    let node = bed.node(Spec { tracker, control: Some(control), has_no_origin: true, ..Spec::default() }).await;
+    let trackers = vec![seed.control()];
+    let node = bed.node(Spec { trackers, control: Some(control), has_no_origin: true, ..Spec::default() }).await;
     assert_eq!(soon(node.get(&blob)).await.unwrap().from_peers, 4);
+}
+
+/// All go by the same of them, they themselves as well, so nobody asks the origin for what is another's to ask for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trackers_that_all_name_cost_the_origin_a_copy() {
+    let bed = Bed::without_tracker().await;
+    let blob = Blob::new(24, 29);
+    let controls = [free(), free()];
+    let trackers: Vec<_> = controls.map(ControlAddress::from).to_vec();
+    let [one, other, third] = [Some(controls[0]), Some(controls[1]), None].map(|control| {
+        let spec = Spec { trackers: trackers.clone(), control, origin_rate: Some(16 << 20), ..Spec::default() };
+        let bed = &bed;
+        async move { bed.node(spec).await }
+    });
+    let nodes = [one.await, other.await, third.await];
+    soon(join_all(nodes.iter().map(|node| node.get(&blob)))).await.into_iter().for_each(|outcome| assert!(outcome.is_ok()));
+    let origin: u64 = nodes.iter().map(Running::origin_pieces).sum();
+    assert!(origin < 36, "{origin} of 24 pieces came from there");
 }
 
 /// While all trackers are dead the swarm goes on with whom it knows.

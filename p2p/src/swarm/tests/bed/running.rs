@@ -36,8 +36,8 @@ impl Memory for Room {
 pub struct Spec<'a> {
     pub holds: Option<&'a Blob>,
     pub joins: Vec<ControlAddress>,
-    /// Another tracker than the bed's.
-    pub tracker: Option<ControlAddress>,
+    /// Other trackers than the bed's.
+    pub trackers: Vec<ControlAddress>,
     /// Where it is a tracker itself; anywhere for want of that.
     pub control: Option<SocketAddr>,
     pub origin_rate: Option<u32>,
@@ -59,7 +59,7 @@ impl Default for Spec<'_> {
         Self {
             holds: None,
             joins: Vec::new(),
-            tracker: None,
+            trackers: Vec::new(),
             control: None,
             origin_rate: None,
             has_no_origin: false,
