@@ -83,15 +83,19 @@ impl Lab {
         let trackers: Vec<String> = trackers_of(machines.len()).iter().map(|at| machines[*at].1.control()).collect();
         let upstream = upstream_of(&registry, account.as_ref());
         let nodes = machines.into_iter().map(|(zone, machine)| {
-            let swarm: [(&str, Value); 5] = [
+            let mut settings: Vec<(&str, Value)> = vec![
                 ("swarm.enabled", plan.is_swarm.into()),
                 ("swarm.listen", machine.pieces().into()),
                 ("swarm.control_listen", machine.control().into()),
                 ("swarm.zone", zone_name(zone).into()),
                 ("swarm.trackers", trackers.clone().into()),
             ];
+            if !plan.is_swarm {
+                // There is nobody else whom a client could ask that waits for its turn at the registry's link.
+                settings.push(("requests.first_byte_timeout", "0s".into()));
+            }
             let (upstream, clock) = (upstream.clone(), plan.has_clocks.then(Clock::new));
-            async move { LabDaemon::node(machine, &upstream, &swarm, clock).await }
+            async move { LabDaemon::node(machine, &upstream, &settings, clock).await }
         });
         let nodes = join_all(nodes).await;
         Self { network, registry, nodes }

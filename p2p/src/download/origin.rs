@@ -181,13 +181,15 @@ impl Download {
         fed.is_some_and(|fed| fed < origin / u64::from(self.settings.poor_part.max(1)))
     }
 
-    /// Whether what peers bring tells how quick they are: not while less is asked of them than they have room for.
+    /// Whether what peers bring tells how quick they are: not while less is asked of them than they have room for, or as long as they have
+    /// nothing that is needed.
     pub(super) fn weigh_feed(&mut self, turn: &Turn) {
         let could_bring_more = |peer: &super::Peer| {
             let left = if peer.is_in_zone() { turn.left } else { turn.left_beyond };
             left == 0 && peer.is_fit(turn.now) && peer.useful > 0 && peer.has_room(turn.now, &self.settings)
         };
-        if self.peers.iter().any(|(_, peer)| could_bring_more(peer)) {
+        let is_nothing_there = self.peers.iter().all(|(_, peer)| peer.useful == 0 && peer.asked.is_empty());
+        if is_nothing_there || self.peers.iter().any(|(_, peer)| could_bring_more(peer)) {
             self.origin.fed = Flow::new(turn.now);
         }
     }

@@ -9,6 +9,9 @@ use crate::moment::Moment;
 const MOST_TIMES_DOUBLED: f64 = 8.0;
 /// How many takeovers of a stripe a client waits for a piece of it while others of it come.
 const PATIENT_TIMES: u32 = 3;
+/// How many takeovers the first piece of all may take: those who fetch from the origin share its link, so their first ones come late, and
+/// at once. Who adds to them makes them later still.
+const FIRST_TIMES: u32 = 3;
 
 /// When each stripe last got something new, as seen by one node of many that would all stand in for its holder.
 #[derive(Debug)]
@@ -18,12 +21,14 @@ pub(super) struct Stillness {
     places: Vec<f64>,
     /// What a stripe takes from one new piece to the next; shorter waits make it shrink slowly.
     gap: Duration,
+    /// Whether nothing new of any stripe came yet.
+    is_fresh: bool,
 }
 
 impl Stillness {
     pub(super) fn new(stripes: u8, now: Moment, mut chance: impl FnMut() -> f64) -> Self {
         let places: Vec<_> = (0..stripes).map(|_| chance()).collect();
-        Self { since: vec![now; places.len()], places, gap: Duration::ZERO }
+        Self { since: vec![now; places.len()], places, gap: Duration::ZERO, is_fresh: true }
     }
 
     /// Something new of a stripe came to the zone.
@@ -31,13 +36,15 @@ impl Stillness {
         if let Some(since) = self.since.get_mut(usize::from(stripe)) {
             self.gap = now.since(*since).max(self.gap / 8 * 7);
             *since = now;
+            self.is_fresh = false;
         }
     }
 
     /// When each stripe counts as forsaken, where so many others wait for it as well and the origin takes so long for a piece. By twice
     /// the time only two more stand in, however many wait: those who come later see what the first ones bring.
     pub(super) fn over_at(&self, others: usize, origin_takes: Option<Duration>, settings: &DownloadSettings) -> Vec<Moment> {
-        let span = self.span(origin_takes, settings.takeover, settings);
+        let least = settings.takeover.saturating_mul(if self.is_fresh { FIRST_TIMES } else { 1 });
+        let span = self.span(origin_takes, least, settings);
         let over_at = |(since, place): (&Moment, &f64)| *since + span.mul_f64(times(others, *place));
         self.since.iter().zip(&self.places).map(over_at).collect()
     }
@@ -88,7 +95,8 @@ mod tests {
         for nodes in [2_u32, 16, 64] {
             let place = |node: u32| (f64::from(node) + 0.5) / f64::from(nodes);
             let over_at = |node| {
-                let stillness = Stillness::new(1, ms(0), || place(node));
+                let mut stillness = Stillness::new(1, ms(0), || place(node));
+                stillness.moved(0, ms(0));
                 stillness.over_at(usize::try_from(nodes).unwrap() - 1, None, &settings)[0]
             };
             let within = |span: u64| (0..nodes).filter(|node| over_at(*node) <= ms(span * 2_000)).count();
@@ -107,9 +115,23 @@ mod tests {
     }
 
     #[test]
+    fn the_first_piece_of_all_may_take_longer() {
+        let settings = DownloadSettings::default();
+        let mut stillness = Stillness::new(2, ms(0), || 0.0);
+        let over_at = |stillness: &Stillness| stillness.over_at(9, None, &settings)[1];
+        assert_eq!(over_at(&stillness), ms(6_000));
+        stillness.moved(0, ms(500));
+        assert_eq!(over_at(&stillness), ms(2_000));
+        // A client waits no longer for that.
+        let waits = Stillness::new(2, ms(0), || 0.0).client_waits(1, 9, None, &settings).0;
+        assert_eq!(waits, settings.client_patience);
+    }
+
+    #[test]
     fn a_slow_origin_is_given_its_time() {
         let settings = DownloadSettings::default();
         let mut stillness = Stillness::new(2, ms(0), || 0.0);
+        stillness.moved(0, ms(0));
         let over_at = |stillness: &Stillness, takes| stillness.over_at(9, takes, &settings)[1];
         assert_eq!(over_at(&stillness, None), ms(2_000));
         assert_eq!(over_at(&stillness, Some(Duration::from_secs(3))), ms(6_000));

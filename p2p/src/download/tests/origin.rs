@@ -87,17 +87,35 @@ fn neighbours_far_slower_than_the_origin_are_helped_out() {
 }
 
 #[test]
+fn neighbours_who_have_nothing_yet_are_not_slow() {
+    let mut download = with(DownloadSettings::default(), 16, &[(1, Zone, &[]), (2, Zone, &[])]);
+    download.set_lease(Lease { stripes: Stripes::all(1), of: 4, until: ms(60_000) }, ms(0));
+    // The origin shows 10 pieces a second, and has no more for this node.
+    let mut others = 0;
+    for time in (0..30_000).step_by(50) {
+        for order in download.decide(ms(time), 64) {
+            let Order::AskOrigin { id, pieces, ground } = order else { continue };
+            assert_ne!(ground, Ground::SlowPeers, "{time}");
+            others += u32::from(ground != Ground::Lease);
+            download.origin_progress(id, 0, ms(time));
+            pieces.for_each(|piece| download.origin_came(id, PieceIndex(piece), ms(time + 100)));
+        }
+    }
+    assert!(others > 0, "what nobody fetches is taken over");
+}
+
+#[test]
 fn two_who_stand_in_for_one_are_one_too_many() {
     let mut yielded = 0;
     for seed in 0..40 {
         let mut download = download(64, DownloadSettings::default(), seed);
         download.add_peer(peer(1), Zone, &PieceSet::none_of(64), ms(0));
         download.decide(ms(0), 64);
-        let taken = runs(&download.decide(ms(4_000), 8));
+        let taken = runs(&download.decide(ms(12_000), 8));
         assert!(!taken.is_empty(), "nothing has come for too long");
         let stripe = download.origin.striping.of(PieceIndex(taken[0].1.start));
         let theirs = (0..64).map(PieceIndex).rev().find(|piece| download.origin.striping.of(*piece) == stripe).unwrap();
-        download.has(peer(1), theirs, ms(4_010));
+        download.has(peer(1), theirs, ms(12_010));
         yielded += u32::from(!download.origin.has_taken(theirs));
     }
     assert!((5..35).contains(&yielded), "{yielded}");
