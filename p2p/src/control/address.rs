@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    net::{IpAddr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     str::FromStr,
     sync::Arc,
     time::Duration,
@@ -78,19 +78,18 @@ impl ControlAddress {
         }
     }
 
-    /// Whether that is this peer, which listens at these: by its id, or where it is on this machine. What a name stands for that the system's
-    /// resolver does not know soon is another.
+    /// Whether that is this peer, which listens at these: by its id, or where it is on this machine and nowhere else. What a name stands for
+    /// that the system's resolver does not know soon is another.
     pub(crate) async fn is_of(&self, peer: PeerId, listening: &[SocketAddr]) -> bool {
         if let Some(named) = self.peer() {
             return named == peer;
         }
         let Ok(Ok(found)) = timeout(RESOLVED_WITHIN, self.resolve()).await else { return false };
-        // Nobody else can listen at an address of this machine.
-        let is_here = |ip| UdpSocket::bind((ip, 0)).is_ok();
         let leads_to = |place: &SocketAddr, at: &SocketAddr| {
-            at == place || at.port() == place.port() && at.ip().is_unspecified() && is_here(place.ip())
+            at == place || at.port() == place.port() && at.ip().is_unspecified() && at.is_ipv4() == place.is_ipv4()
         };
-        found.iter().any(|place| listening.iter().any(|at| leads_to(place, at)))
+        let is_listened_at = |place: &SocketAddr| listening.iter().any(|at| leads_to(place, at));
+        found.iter().all(|place| is_here(place.ip())) && found.iter().any(is_listened_at)
     }
 
     fn new(host: Host, port: u16, peer: Option<PeerId>) -> Self {
@@ -175,6 +174,18 @@ pub(super) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     })
 }
 
+/// Whether an address is this machine's: to such a one the system speaks from that one itself.
+fn is_here(ip: IpAddr) -> bool {
+    let any: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let speaks_from = || {
+        // Nothing is sent by that. The port is any but none.
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((ip, 9))?;
+        socket.local_addr()
+    };
+    ip.is_loopback() || speaks_from().is_ok_and(|from| from.ip() == ip)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,10 +208,24 @@ mod tests {
         for (text, listening) in [
             ("127.0.0.1:8", "0.0.0.0:7"),
             ("192.0.2.1:7", "0.0.0.0:7"),
+            ("127.0.0.1:7", "[::]:7"),
+            ("[::1]:7", "0.0.0.0:7"),
             ("none.invalid:7", "0.0.0.0:7"),
             (&another, "127.0.0.1:7"),
         ] {
             assert!(!is_itself(text, listening).await, "{text} {listening}");
+        }
+    }
+
+    #[test]
+    fn this_machine_s_addresses_are_here() {
+        let own =
+            UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()));
+        for ip in ["127.0.0.1", "127.0.0.2", "::1"].iter().filter_map(|ip| ip.parse().ok()).chain(own.ok().map(|own| own.ip())) {
+            assert!(is_here(ip), "{ip}");
+        }
+        for ip in ["192.0.2.1", "2001:db8::1"] {
+            assert!(!is_here(ip.parse().unwrap()), "{ip}");
         }
     }
 

@@ -72,7 +72,7 @@ impl Download {
         if let Some(slot) = self.peers.slot(peer) {
             if let Some((ask, _)) = self.take_ask(slot, piece) {
                 let bytes = self.bytes_of(piece).saturating_sub(ask.bytes);
-                self.origin.fed.came(bytes, now, self.settings.takeover);
+                self.note_fed(bytes, now);
                 self.peers.get_mut(slot).pace.came(bytes, now);
             }
             let peer = self.peers.get_mut(slot);
@@ -111,7 +111,7 @@ impl Download {
         let Some(ask) = self.asks.ask_mut(piece.0, slot) else { return };
         ask.bytes = ask.bytes.saturating_add(bytes);
         self.fed = now;
-        self.origin.fed.came(bytes, now, self.settings.takeover);
+        self.note_fed(bytes, now);
         let peer = self.peers.get_mut(slot);
         peer.pace.came(bytes, now);
         peer.heard = now;

@@ -54,7 +54,8 @@ impl Origin {
     }
 
     pub(super) fn restripe(&mut self, striping: Striping, now: Moment, chance: impl FnMut() -> f64) {
-        (self.striping, self.stillness) = (striping, Stillness::new(striping.count(), now, chance));
+        self.striping = striping;
+        self.stillness = self.stillness.restriped(striping.count(), now, chance);
     }
 
     pub(super) fn set_lease(&mut self, lease: Lease) {
@@ -177,19 +178,31 @@ impl Download {
             return self.peers.iter().any(|(_, peer)| peer.is_overdue(turn.now, &self.settings));
         };
         turn.wake(turn.now + self.settings.takeover);
-        let fed = self.origin.fed.bytes_per_second(turn.now, self.settings.takeover);
+        let over = self.feed_window();
+        let fed = self.origin.fed.bytes_per_second(turn.now, over);
         fed.is_some_and(|fed| fed < origin / u64::from(self.settings.poor_part.max(1)))
     }
 
-    /// Whether what peers bring tells how quick they are: not while less is asked of them than they have room for, or as long as they have
-    /// nothing that is needed.
+    /// Peers brought so many bytes.
+    pub(super) fn note_fed(&mut self, bytes: u64, now: Moment) {
+        let over = self.feed_window();
+        self.origin.fed.came(bytes, now, over);
+    }
+
+    /// Over how long it is judged what the peers bring: at least until who is as slow as they may be has brought a piece, since pieces come
+    /// whole, and where links are slow many at once.
+    fn feed_window(&self) -> Duration {
+        let takes = self.origin.pace.piece_takes().unwrap_or_default();
+        takes.saturating_mul(self.settings.poor_part).min(self.settings.most_origin_rest).max(self.settings.takeover)
+    }
+
+    /// Whether what peers bring tells how quick they are: not while less is asked of them than they have room for.
     pub(super) fn weigh_feed(&mut self, turn: &Turn) {
         let could_bring_more = |peer: &super::Peer| {
             let left = if peer.is_in_zone() { turn.left } else { turn.left_beyond };
             left == 0 && peer.is_fit(turn.now) && peer.useful > 0 && peer.has_room(turn.now, &self.settings)
         };
-        let is_nothing_there = self.peers.iter().all(|(_, peer)| peer.useful == 0 && peer.asked.is_empty());
-        if is_nothing_there || self.peers.iter().any(|(_, peer)| could_bring_more(peer)) {
+        if self.peers.iter().any(|(_, peer)| could_bring_more(peer)) {
             self.origin.fed = Flow::new(turn.now);
         }
     }

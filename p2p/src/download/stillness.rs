@@ -31,6 +31,12 @@ impl Stillness {
         Self { since: vec![now; places.len()], places, gap: Duration::ZERO, is_fresh: true }
     }
 
+    /// The same of another number of stripes.
+    pub(super) fn restriped(&self, stripes: u8, now: Moment, chance: impl FnMut() -> f64) -> Self {
+        let Self { gap, is_fresh, .. } = *self;
+        Self { gap, is_fresh, ..Self::new(stripes, now, chance) }
+    }
+
     /// Something new of a stripe came to the zone.
     pub(super) fn moved(&mut self, stripe: u8, now: Moment) {
         if let Some(since) = self.since.get_mut(usize::from(stripe)) {

@@ -86,22 +86,40 @@ fn neighbours_far_slower_than_the_origin_are_helped_out() {
     assert!(from_origin > 100, "{from_origin}");
 }
 
-#[test]
-fn neighbours_who_have_nothing_yet_are_not_slow() {
-    let mut download = with(DownloadSettings::default(), 16, &[(1, Zone, &[]), (2, Zone, &[])]);
-    download.set_lease(Lease { stripes: Stripes::all(1), of: 4, until: ms(60_000) }, ms(0));
-    // The origin shows 10 pieces a second, and has no more for this node.
-    let mut others = 0;
-    for time in (0..30_000).step_by(50) {
+/// The grounds on which the origin is asked in ten seconds, while it takes so long for a piece, and the one neighbour gets a piece a second
+/// from elsewhere, or nothing.
+fn grounds_beside(origin_takes: u64, neighbour_gets: bool) -> Vec<Ground> {
+    let mut download = with(DownloadSettings::default(), 400, &[(1, Zone, &[])]);
+    download.set_lease(Lease { stripes: Stripes::all(1), of: 4, until: ms(origin_takes) }, ms(0));
+    let (id, run) = runs(&download.decide(ms(0), 64)).remove(0);
+    download.origin_progress(id, 0, ms(0));
+    run.for_each(|piece| download.origin_came(id, PieceIndex(piece), ms(origin_takes)));
+    let (mut seen, mut next) = (Vec::new(), 1);
+    for time in (origin_takes + 50..origin_takes + 10_000).step_by(50) {
+        if neighbour_gets && time % 1_000 < 50 {
+            download.has(peer(1), PieceIndex(next), ms(time));
+            next += 1;
+        }
         for order in download.decide(ms(time), 64) {
-            let Order::AskOrigin { id, pieces, ground } = order else { continue };
-            assert_ne!(ground, Ground::SlowPeers, "{time}");
-            others += u32::from(ground != Ground::Lease);
-            download.origin_progress(id, 0, ms(time));
-            pieces.for_each(|piece| download.origin_came(id, PieceIndex(piece), ms(time + 100)));
+            match order {
+                Order::Ask { peer, piece } => download.came(peer, piece, ms(time)),
+                Order::AskOrigin { id, ground, .. } => {
+                    seen.push(ground);
+                    download.origin_ended(id, RunEnd::Failed { retry_after: Duration::ZERO }, ms(time));
+                }
+                _ => {}
+            }
         }
     }
-    assert!(others > 0, "what nobody fetches is taken over");
+    seen
+}
+
+#[test]
+fn neighbours_are_slow_by_what_the_origin_takes() {
+    assert!(grounds_beside(50, true).contains(&Ground::SlowPeers));
+    assert!(!grounds_beside(400, true).contains(&Ground::SlowPeers));
+    // Where a piece takes 5 s, nobody can have any for a while.
+    assert!(!grounds_beside(5_000, false).contains(&Ground::SlowPeers));
 }
 
 #[test]

@@ -115,9 +115,10 @@ async fn one_that_cannot_read_what_it_has_is_passed_by() {
     assert!(node.has_all(&blob));
 }
 
-/// A port that was free a moment ago.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// Ports that were free a moment ago.
+fn free<const N: usize>() -> [SocketAddr; N] {
+    let held = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    held.map(|listener| listener.local_addr().unwrap())
 }
 
 /// Each is told of the other by its own book.
@@ -125,7 +126,7 @@ fn free() -> SocketAddr {
 async fn two_that_are_each_other_s_tracker_find_each_other() {
     let bed = Bed::without_tracker().await;
     let blob = Blob::new(4, 28);
-    let control = free();
+    let [control] = free();
     let seed = bed.node(Spec { holds: Some(&blob), trackers: vec![control.into()], ..Spec::default() }).await;
     seed.swarm.share(blob.topic()).await;
     let trackers = vec![seed.control()];
@@ -138,7 +139,7 @@ async fn two_that_are_each_other_s_tracker_find_each_other() {
 async fn trackers_that_all_name_cost_the_origin_a_copy() {
     let bed = Bed::without_tracker().await;
     let blob = Blob::new(24, 29);
-    let controls = [free(), free()];
+    let controls = free::<2>();
     let trackers: Vec<_> = controls.map(ControlAddress::from).to_vec();
     let [one, other, third] = [Some(controls[0]), Some(controls[1]), None].map(|control| {
         let spec = Spec { trackers: trackers.clone(), control, origin_rate: Some(16 << 20), ..Spec::default() };
