@@ -147,6 +147,11 @@ async fn trackers_that_all_name_cost_the_origin_a_copy() {
         async move { bed.node(spec).await }
     });
     let nodes = [one.await, other.await, third.await];
+    let mut known = Vec::new();
+    for node in &nodes {
+        known.push(node.swarm.status().await.expect("it runs").trackers.len());
+    }
+    assert_eq!(known, [1, 1, 2], "who is one knows itself");
     soon(join_all(nodes.iter().map(|node| node.get(&blob)))).await.into_iter().for_each(|outcome| assert!(outcome.is_ok()));
     let origin: u64 = nodes.iter().map(Running::origin_pieces).sum();
     assert!(origin < 36, "{origin} of 24 pieces came from there");
