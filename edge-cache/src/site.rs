@@ -31,13 +31,13 @@ mod view;
 mod tests;
 
 use std::{
-    net::{SocketAddr, UdpSocket},
+    net::SocketAddr,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
 use longshore_oci::Digest;
-use longshore_service::budget::Budget;
+use longshore_service::{budget::Budget, own_address::is_own};
 use reqwest::Certificate;
 use tokio_util::sync::CancellationToken;
 
@@ -131,7 +131,12 @@ impl Site {
         let settled = tokio::task::spawn_blocking(move || {
             let of = |address: &SocketAddr| Ok((site.settings.member_at(*address)?, Some(*address)));
             let places: Vec<_> = addresses.iter().map(of).collect::<Result<_, SiteError>>()?;
-            let here = || places.iter().find(|(_, address)| address.is_some_and(is_here)).map(|(member, _)| member.clone());
+            let here = || {
+                places
+                    .iter()
+                    .find(|(_, address)| address.is_some_and(|address| is_own(address.ip())))
+                    .map(|(member, _)| member.clone())
+            };
             let own = own.or_else(here);
             site.settle(own, &places)
         });
@@ -179,11 +184,6 @@ impl Site {
     pub fn members(&self) -> Vec<(Member, bool)> {
         self.view().peers.iter().map(|peer| (peer.member().clone(), peer.is_up())).collect()
     }
-}
-
-/// Whether an address is one of this machine's: only there can something be bound.
-fn is_here(address: SocketAddr) -> bool {
-    UdpSocket::bind((address.ip(), 0)).is_ok()
 }
 
 impl Site {

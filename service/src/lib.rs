@@ -13,6 +13,7 @@ pub mod error_text;
 pub mod fetch;
 pub mod listener;
 pub mod metrics;
+pub mod own_address;
 pub mod private_files;
 pub mod request_id;
 pub mod shutdown;
