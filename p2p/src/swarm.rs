@@ -117,10 +117,13 @@ impl Swarm {
         let (control, addresses) =
             Control::start(node.key.keypair(), node.fleet.clone(), settings.control.clone(), service, record.clone(), metrics)
                 .await?;
-        let is_itself = settings.trackers.iter().map(|tracker| tracker.is_of(peer, &addresses));
-        let is_itself = join_all(is_itself).await;
-        let named = settings.trackers.iter().zip(is_itself).filter(|(_, is_itself)| *is_itself && itself.is_some());
-        let named = named.map(|(tracker, _)| tracker.clone()).collect();
+        let mut named = Vec::new();
+        if itself.is_some() {
+            let is_itself = join_all(settings.trackers.iter().map(|tracker| tracker.is_of(peer, &addresses))).await;
+            named.extend(
+                settings.trackers.iter().zip(is_itself).filter(|(_, is_itself)| *is_itself).map(|(tracker, _)| tracker.clone()),
+            );
+        }
         let (orders, inbox) = mpsc::channel(MOST_ORDERS);
         let is_closed = node.fleet.is_some();
         let metrics = SwarmMetrics::new(metrics);

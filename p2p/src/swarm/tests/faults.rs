@@ -141,12 +141,8 @@ async fn trackers_that_all_name_cost_the_origin_a_copy() {
     let blob = Blob::new(24, 29);
     let controls = free::<2>();
     let trackers: Vec<_> = controls.map(ControlAddress::from).to_vec();
-    let [one, other, third] = [Some(controls[0]), Some(controls[1]), None].map(|control| {
-        let spec = Spec { trackers: trackers.clone(), control, origin_rate: Some(16 << 20), ..Spec::default() };
-        let bed = &bed;
-        async move { bed.node(spec).await }
-    });
-    let nodes = [one.await, other.await, third.await];
+    let node = |control| bed.node(Spec { trackers: trackers.clone(), control, origin_rate: Some(16 << 20), ..Spec::default() });
+    let nodes = [node(Some(controls[0])).await, node(Some(controls[1])).await, node(None).await];
     let mut known = Vec::new();
     for node in &nodes {
         known.push(node.swarm.status().await.expect("it runs").trackers.len());
