@@ -1,0 +1,4 @@
+//! Decides where and when: places work where its layers already are.
+
+pub mod rollout;
+pub mod schedule;
