@@ -22,6 +22,7 @@ pub mod options;
 pub mod report;
 pub mod rounds;
 pub mod run;
+pub mod schedule;
 pub mod simulate;
 pub mod transfer;
 pub mod trust;

@@ -9,6 +9,7 @@ use crate::candidate::entrant::BUILT_IN;
 use crate::cases::{CASES, Case};
 use crate::edge::case::{EDGE_CASES, EdgeCase};
 use crate::error::BenchError;
+use crate::schedule::ScheduleOptions;
 use crate::simulate::SimulateOptions;
 use crate::transfer::TransferOptions;
 
@@ -69,6 +70,8 @@ pub struct Options {
 /// What else there is.
 #[derive(Debug, Subcommand)]
 pub enum Other {
+    /// Measure how many pods the scheduler places in a second
+    Schedule(ScheduleOptions),
     /// Simulate swarms, by the product's own decisions
     Simulate(SimulateOptions),
     /// Measure how fast pieces go from one peer to one other, beside plain TLS
