@@ -20,6 +20,7 @@ pub mod image;
 pub mod load;
 pub mod options;
 pub mod report;
+pub mod rollouts;
 pub mod rounds;
 pub mod run;
 pub mod schedule;

@@ -9,6 +9,7 @@ use crate::candidate::entrant::BUILT_IN;
 use crate::cases::{CASES, Case};
 use crate::edge::case::{EDGE_CASES, EdgeCase};
 use crate::error::BenchError;
+use crate::rollouts::RolloutsOptions;
 use crate::schedule::ScheduleOptions;
 use crate::simulate::SimulateOptions;
 use crate::transfer::TransferOptions;
@@ -70,6 +71,8 @@ pub struct Options {
 /// What else there is.
 #[derive(Debug, Subcommand)]
 pub enum Other {
+    /// Measure what successive rollouts make nodes fetch, against how evenly nodes are used
+    Rollouts(RolloutsOptions),
     /// Measure how many pods the scheduler places in a second
     Schedule(ScheduleOptions),
     /// Simulate swarms, by the product's own decisions

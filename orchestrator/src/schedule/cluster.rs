@@ -159,6 +159,11 @@ impl Cluster {
         self.nodes.find(name)
     }
 
+    /// All nodes that there are.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeIndex> {
+        self.nodes.iter().map(|(node, _)| node)
+    }
+
     /// What is known of a node; `None` of one that is gone.
     pub fn facts(&self, node: NodeIndex) -> Option<&NodeFacts> {
         self.nodes.facts(node)
