@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
-use crate::{Faults, Place};
+use crate::Faults;
 
 /// Reads a value, or notes all that is wrong with its form. `None` where something is.
 pub fn read<T: DeserializeOwned + Serialize>(value: Value, faults: &mut Faults) -> Option<T> {
@@ -26,7 +26,7 @@ pub(crate) fn read_beside<T: DeserializeOwned + Serialize>(mut value: Value, bes
             Ok(read) => {
                 // What was read is shown as objects wherever objects are meant; serde takes lists for them as well.
                 let shown = serde_json::to_value(&read).ok()?;
-                let has_lists = note_lists(&value, &shown, &Place::root(), faults);
+                let has_lists = note_lists(&value, &shown, &mut Vec::new(), &taken, faults);
                 return (is_whole && !has_lists).then_some(read);
             }
             Err(error) => error,
@@ -47,22 +47,37 @@ pub(crate) fn read_beside<T: DeserializeOwned + Serialize>(mut value: Value, bes
 }
 
 /// Notes lists that stand where objects are meant. Whether there are any.
-fn note_lists(written: &Value, shown: &Value, at: &Place<'_>, faults: &mut Faults) -> bool {
+fn note_lists(written: &Value, shown: &Value, at: &mut Vec<Step>, taken: &Taken, faults: &mut Faults) -> bool {
     match (written, shown) {
         (Value::Array(_), Value::Object(_)) => {
-            faults.add(at, "is a list, where an object is meant");
+            faults.add_at(taken.original(at), "is a list, where an object is meant".to_owned());
             true
         }
         (Value::Object(written), Value::Object(shown)) => {
-            let both = written.iter().filter_map(|(name, value)| Some((name, value, shown.get(name)?)));
-            both.fold(false, |found, (name, value, shown)| note_lists(value, shown, &at.field(name), faults) || found)
+            let both = written.iter().filter_map(|(name, value)| Some((Step::Field(name.clone()), value, shown.get(name)?)));
+            note_within(both, at, taken, faults)
         }
         (Value::Array(written), Value::Array(shown)) => {
             let both = written.iter().zip(shown).enumerate();
-            both.fold(false, |found, (index, (value, shown))| note_lists(value, shown, &at.item(index), faults) || found)
+            note_within(both.map(|(index, (value, shown))| (Step::Item(index), value, shown)), at, taken, faults)
         }
         _ => false,
     }
+}
+
+fn note_within<'a>(
+    parts: impl Iterator<Item = (Step, &'a Value, &'a Value)>,
+    at: &mut Vec<Step>,
+    taken: &Taken,
+    faults: &mut Faults,
+) -> bool {
+    let mut found = false;
+    for (step, value, shown) in parts {
+        at.push(step);
+        found |= note_lists(value, shown, at, taken, faults);
+        at.pop();
+    }
+    found
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -265,6 +280,8 @@ mod tests {
     fn a_list_is_no_object() {
         let faults = faults_of(json!({"name": "a", "shelves": [[3], {"heightCm": 3}]}));
         assert_eq!(faults, ["shelves[0]: is a list, where an object is meant"]);
+        let faults = faults_of(json!({"name": "a", "shelves": [7, {"heightCm": 3}, [3]]}));
+        assert!(faults.contains(&"shelves[2]: is a list, where an object is meant".to_owned()), "{faults:?}");
         assert_eq!(faults_of(json!(["a"])), ["is a list, where an object is meant"]);
     }
 

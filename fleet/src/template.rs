@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Affinity, Faults, Image, Labels, Place, Probes, Resources, Spread, Toleration, reading};
+use crate::{Affinity, Faults, Image, Labels, Place, Probes, Requirement, Resources, Spread, Toleration, reading};
 
 /// What a pod is made from. Two pods of one revision are made from the same.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -208,11 +208,20 @@ impl Template {
         check(&at.field("hostPaths"), self.host_paths.len(), 100);
         check(&at.field("tolerations"), self.tolerations.len(), 100);
         check(&at.field("spread"), self.spread.len(), 8);
-        check(&affinity.field("node").field("required"), node.required.len(), 32);
-        check(&affinity.field("node").field("preferred"), node.preferred.len(), 32);
+        check(&at.field("labels"), self.labels.len(), 100);
+        check(&at.field("nodeSelector"), self.node_selector.len(), 100);
+        let required: usize = node.required.iter().map(|term| demands(&term.match_expressions)).sum();
+        let preferred: usize = node.preferred.iter().map(|term| demands(&term.match_expressions)).sum();
+        check(&affinity.field("node").field("required"), node.required.len() + required, 500);
+        check(&affinity.field("node").field("preferred"), node.preferred.len() + preferred, 500);
+        let selectors = self.spread.iter().filter_map(|spread| spread.selector.as_ref());
+        check(&at.field("spread"), selectors.map(|selector| demands(&selector.0)).sum(), 500);
         for (name, terms) in [("pod", pod), ("podAnti", pod_anti)] {
             check(&affinity.field(name).field("required"), terms.required.len(), 8);
             check(&affinity.field(name).field("preferred"), terms.preferred.len(), 8);
+            let required: usize = terms.required.iter().map(|term| demands(&term.selector.0)).sum();
+            let preferred: usize = terms.preferred.iter().map(|term| demands(&term.selector.0)).sum();
+            check(&affinity.field(name), required + preferred, 500);
         }
     }
 
@@ -268,6 +277,11 @@ impl Template {
         let taken = |port: &Port| if self.host_network { Some(port.container_port) } else { port.host_port };
         self.ports.iter().filter_map(move |port| Some((taken(port)?, port.protocol)))
     }
+}
+
+/// How much there is to demands, and to the values that they compare with.
+fn demands(demands: &[Requirement]) -> usize {
+    demands.iter().map(|demand| 1 + demand.values.len()).sum()
 }
 
 #[cfg(test)]

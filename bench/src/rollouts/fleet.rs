@@ -94,6 +94,7 @@ impl Fleet {
             fleet.place(workload);
         }
         fleet.measured.pods = 0;
+        fleet.measured.unplaced = 0;
         fleet.measured.cold_bytes = 0;
         fleet
     }

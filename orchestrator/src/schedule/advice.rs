@@ -31,7 +31,7 @@ pub struct Move {
 impl Advice {
     /// What all moves would fetch.
     pub fn missing_bytes(&self) -> u64 {
-        self.moves.iter().map(|moved| moved.missing_bytes).sum()
+        self.moves.iter().fold(0, |sum, moved| sum.saturating_add(moved.missing_bytes))
     }
 }
 
@@ -48,9 +48,9 @@ impl Cluster {
         let mut best: Option<Advice> = None;
         for (node, pods) in candidates {
             let mut trial = Trial::default();
-            self.set_open(node, false);
+            self.block(node, true);
             let moves = trial.relocate(self, &pods);
-            self.set_open(node, true);
+            self.block(node, false);
             trial.undo(self);
             let advice = moves.map(|moves| Advice { node, moves });
             best = [best, advice].into_iter().flatten().min_by_key(Advice::missing_bytes);
@@ -61,13 +61,12 @@ impl Cluster {
     /// Nodes that moves would empty, at most so many, of the 64 emptiest: each pod goes to a node that is no emptier than its own. They
     /// can be emptied one after the other, in this order.
     pub fn emptied_by_moves(&mut self, most: usize, budget_of: impl Fn(PodId) -> Option<Budget>) -> Vec<Advice> {
-        let was_open = self.nodes.is_open.clone();
-        let mut nodes: Vec<NodeIndex> = self.nodes.iter().map(|(node, _)| node).collect();
-        for node in &nodes {
-            // One that is empty stays so.
-            if self.pods_on(*node).next().is_none() {
-                self.set_open(*node, false);
-            }
+        // One that is empty stays so.
+        let all: Vec<NodeIndex> = self.nodes().collect();
+        let (mut blocked, mut nodes): (Vec<NodeIndex>, Vec<NodeIndex>) =
+            all.into_iter().partition(|node| self.pods_on(*node).next().is_none());
+        for node in &blocked {
+            self.block(*node, true);
         }
         nodes.retain(|node| self.nodes.is_open[node.position()]);
         nodes.sort_by(|one, other| self.fullness(*one).total_cmp(&self.fullness(*other)).then(one.cmp(other)));
@@ -80,7 +79,8 @@ impl Cluster {
                 break;
             }
             // Neither it nor what was emptier takes pods from here on.
-            self.set_open(node, false);
+            self.block(node, true);
+            blocked.push(node);
             let mut pods: Vec<(PodId, DemandIndex)> = self.pods_on(node).collect();
             pods.sort_by_key(|(pod, demand)| (Reverse(self.compiled(*demand).demand.cpu_millis), *pod));
             let mut here = spent.clone();
@@ -97,16 +97,17 @@ impl Cluster {
             }
         }
         trial.undo(self);
-        for (at, is_open) in was_open.into_iter().enumerate() {
-            self.set_open(NodeIndex::at(at), is_open);
+        for node in blocked {
+            self.block(node, false);
         }
         advice
     }
 
-    fn set_open(&mut self, node: NodeIndex, is_open: bool) {
-        if std::mem::replace(&mut self.nodes.is_open[node.position()], is_open) != is_open {
-            self.touch(node);
-        }
+    /// Leaves no room on a node for more pods, or again what it had: what else is decided by stays as it is.
+    fn block(&mut self, node: NodeIndex, is_blocked: bool) {
+        let taken = i64::from(u32::MAX);
+        self.nodes.pods_free[node.position()] += if is_blocked { -taken } else { taken };
+        self.touch(node);
     }
 
     /// What of a node's processor and memory is asked for, from 0 to 1 each, together.

@@ -49,11 +49,11 @@ pub(crate) struct Bound {
     pub(crate) demand: DemandIndex,
     pub(crate) node: NodeIndex,
     /// The image that it has there.
-    image: Option<ImageIndex>,
+    pub(crate) image: Option<ImageIndex>,
     /// Whether bytes had to be fetched for it.
-    is_pulling: bool,
+    pub(crate) is_pulling: bool,
     /// Whether all its bytes are there.
-    is_running: bool,
+    pub(crate) is_running: bool,
 }
 
 /// A pod that was placed.
@@ -96,9 +96,11 @@ impl Cluster {
 
     /// Takes in what is known of a node now: a new one, or one that has changed.
     pub fn put_node(&mut self, mut facts: NodeFacts) -> NodeIndex {
-        if let Ok(name) = facts.name.as_str().parse() {
-            facts.labels.insert(key(HOSTNAME), name);
-        }
+        match facts.name.as_str().parse() {
+            Ok(name) => facts.labels.insert(key(HOSTNAME), name),
+            // It is too long for a label.
+            Err(_) => facts.labels.remove(HOSTNAME),
+        };
         if let Some(node) = self.node(&facts.name)
             && self.facts(node) == Some(&facts)
         {
@@ -221,8 +223,7 @@ impl Cluster {
         let zone = self.topologies.domain(self.zone, node);
         let Some(arriving_kib) = self.layers.change(node, zone, layer, change) else { return };
         self.touch(node);
-        let arriving = &mut self.nodes.arriving_kib[node.position()];
-        *arriving = u32::try_from(i64::from(*arriving) + arriving_kib).unwrap_or(u32::MAX);
+        self.nodes.add_arriving(node, arriving_kib);
         self.nodes.disk_free_kib[node.position()] -= arriving_kib;
         self.nodes.note_fetchable(node, &self.weights);
     }
@@ -363,10 +364,13 @@ impl Cluster {
         let is_pulling = self.image_for(demand, node).is_some_and(|image| {
             self.layers.missing_kib(image)[node.position()] > 0 || self.waiting.contains_key(&(node, image))
         });
-        self.attach(pod, demand, node, is_pulling);
+        let image = self.image_for(demand, node);
+        self.attach(pod, Bound { demand, node, image, is_pulling, is_running: false });
     }
 
-    fn attach(&mut self, pod: PodId, demand: DemandIndex, node: NodeIndex, is_pulling: bool) {
+    /// Notes that a pod is on a node, and has not started. Nothing where it is on one.
+    fn attach(&mut self, pod: PodId, bound: Bound) {
+        let Bound { demand, node, image, is_pulling, .. } = bound;
         if self.pods.contains_key(&pod) {
             return;
         }
@@ -377,7 +381,6 @@ impl Cluster {
         self.nodes.memory_free[at] -= signed(wants.memory_bytes);
         self.nodes.pods_free[at] -= 1;
         self.nodes.take_ports(node, &wants.ports);
-        let image = self.image_for(demand, node);
         if let Some(image) = image {
             if is_pulling {
                 let pods = self.waiting.entry((node, image)).or_default();
@@ -387,7 +390,7 @@ impl Cluster {
             }
             self.change_image(node, image, |held| held.waiting += 1);
         }
-        self.pods.insert(pod, Bound { demand, node, image, is_pulling, is_running: false });
+        self.pods.insert(pod, Bound { is_running: false, ..bound });
         self.by_node[at].insert(pod);
         self.count(pod, true);
     }
@@ -438,15 +441,10 @@ impl Cluster {
 
     /// Puts a pod back as it was. Nothing where it is on a node.
     pub(crate) fn restore(&mut self, pod: PodId, was: Bound) {
-        self.restore_as(pod, was, was.demand, was.node);
-    }
-
-    /// The same, where its demand and its node have other positions.
-    pub(crate) fn restore_as(&mut self, pod: PodId, was: Bound, demand: DemandIndex, node: NodeIndex) {
         if self.pods.contains_key(&pod) {
             return;
         }
-        self.attach(pod, demand, node, was.is_pulling);
+        self.attach(pod, was);
         if was.is_running {
             self.started(pod);
         }

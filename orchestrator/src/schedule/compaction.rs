@@ -5,7 +5,7 @@
 
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
-use super::{Cluster, DemandIndex};
+use super::{Cluster, DemandIndex, cluster::Bound};
 
 impl Cluster {
     /// Of the demands that are known, how many no pod on a node has.
@@ -14,7 +14,8 @@ impl Cluster {
         self.demand_count() - live.len()
     }
 
-    /// The same cluster with those demands alone that pods on nodes have, and these; and by their positions here, where they are there.
+    /// The same cluster with those demands alone that pods on nodes have, and these; and by their positions here, where they are there,
+    /// which a queue is to be told ([`super::Queue::renamed`]).
     #[must_use]
     pub fn compacted(&self, wanted: impl IntoIterator<Item = DemandIndex>) -> (Self, HashMap<DemandIndex, DemandIndex>) {
         let mut made = Self::new(self.weights);
@@ -46,7 +47,11 @@ impl Cluster {
             demands.insert(demand, made.demand(&self.compiled(demand).demand));
         }
         for (pod, bound) in bounds {
-            made.restore_as(pod, bound, demands[&bound.demand], nodes[&bound.node]);
+            let demand = demands[&bound.demand];
+            let images = &self.compiled(bound.demand).images;
+            let position = bound.image.and_then(|image| images.iter().position(|other| *other == image));
+            let image = position.map(|position| made.compiled(demand).images[position]);
+            made.restore(pod, Bound { demand, node: nodes[&bound.node], image, ..bound });
         }
         (made, demands)
     }

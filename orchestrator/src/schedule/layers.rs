@@ -253,6 +253,9 @@ impl Layers {
     pub(crate) fn missing_bytes(&self, image: ImageIndex, node: NodeIndex) -> u64 {
         let lacks =
             |layer: &&LayerIndex| !self.known[layer.position()].holders.get(&node).copied().unwrap_or_default().is_known();
-        self.layers_in(image).iter().filter(lacks).map(|layer| self.known[layer.position()].size_bytes).sum()
+        self.layers_in(image)
+            .iter()
+            .filter(lacks)
+            .fold(0, |sum, layer| sum.saturating_add(self.known[layer.position()].size_bytes))
     }
 }

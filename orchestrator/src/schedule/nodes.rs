@@ -80,8 +80,10 @@ pub(crate) struct Nodes {
     pub(crate) far_pace: Vec<f32>,
     /// Zones, by [`super::layers::zone_position`].
     pub(crate) zones: Vec<usize>,
-    /// KiB on their way.
+    /// KiB on their way; no more than the column holds.
     pub(crate) arriving_kib: Vec<u32>,
+    /// The same, exactly.
+    arriving: Vec<i64>,
     /// Images on their way.
     pub(crate) pulls: Vec<u32>,
     /// KiB that may be fetched for another pod: what is free on the disk; none while as many images are on their way as may be.
@@ -138,6 +140,13 @@ impl Nodes {
         (node, before)
     }
 
+    /// So many KiB more are on their way to a node, or less.
+    pub(crate) fn add_arriving(&mut self, node: NodeIndex, kib: i64) {
+        let arriving = &mut self.arriving[node.position()];
+        *arriving += kib;
+        self.arriving_kib[node.position()] = u32::try_from(*arriving).unwrap_or(u32::MAX);
+    }
+
     /// Finds out anew how much may be fetched, when disk or pulls have changed.
     pub(crate) fn note_fetchable(&mut self, node: NodeIndex, weights: &Weights) {
         let at = node.position();
@@ -176,6 +185,7 @@ impl Nodes {
         }
         self.zones.push(0);
         self.arriving_kib.push(0);
+        self.arriving.push(0);
         self.pulls.push(0);
         self.fetchable_kib.push(0);
         self.health.push(0);

@@ -44,11 +44,13 @@ struct Room {
 }
 
 impl Cluster {
-    /// The least loss that would make room for such a pod; `None` where none would, or none is allowed. What keeps a pod off a node
+    /// The least loss that would make room for such a pod; `None` where none would, or none is allowed: of pods that share a budget those
+    /// of the least priority are counted against it first. What keeps a pod off a node
     /// besides room stays as it is: a node that has other reasons to refuse it is not looked at.
     pub fn preempt(&self, demand: DemandIndex, budget_of: impl Fn(PodId) -> Option<Budget>) -> Option<Preemption> {
         let rules = Rules::of(self, demand);
         let compiled = self.compiled(demand);
+        let mut restarts: HashMap<DemandIndex, Restarts> = HashMap::new();
         let mut best: Option<(Loss, Preemption)> = None;
         for (node, facts) in self.nodes.iter() {
             if !self.refusals(demand, &rules, node, facts).iter().all(Refusal::is_room) {
@@ -59,7 +61,11 @@ impl Cluster {
             if best.as_ref().is_some_and(|((least, count, _), _)| (*least, *count) < (highest, victims.len())) {
                 continue;
             }
-            let restart = victims.iter().map(|(_, demand)| self.restart(*demand, node)).sum();
+            let restart = victims.iter().map(|(_, demand)| {
+                let restarts = restarts.entry(*demand).or_insert_with(|| self.restarts(*demand));
+                restarts.without(node)
+            });
+            let restart = restart.sum();
             let loss = (highest, victims.len(), restart);
             if best.as_ref().is_none_or(|(least, _)| loss < *least) {
                 let victims = victims.into_iter().map(|(pod, _)| pod).collect();
@@ -139,13 +145,40 @@ impl Cluster {
         Room { cpu: self.nodes.cpu_free[at], memory: self.nodes.memory_free[at], pods: self.nodes.pods_free[at] }
     }
 
-    /// How long such a pod would wait for its bytes on the best of all nodes but this, in ticks.
-    fn restart(&self, demand: DemandIndex, without: NodeIndex) -> i64 {
+    /// How long such a pod would wait for its bytes on the best of all nodes, and on the second best, in ticks.
+    fn restarts(&self, demand: DemandIndex) -> Restarts {
         let costs = self.statics.costs(self.compiled(demand).statics);
-        let is_able =
-            |node: &NodeIndex| *node != without && self.nodes.is_open[node.position()] && costs[node.position()] != NEVER;
-        let others = self.nodes.iter().map(|(node, _)| node).filter(is_able);
-        i64::from(others.map(|node| self.start(demand, node)).min().unwrap_or(0))
+        let is_able = |node: &NodeIndex| self.nodes.is_open[node.position()] && costs[node.position()] != NEVER;
+        let mut restarts = Restarts { best: None, second: NEVER };
+        for node in self.nodes.iter().map(|(node, _)| node).filter(is_able) {
+            let start = self.start(demand, node);
+            match restarts.best {
+                Some((least, _)) if least <= start => restarts.second = restarts.second.min(start),
+                best => {
+                    restarts.second = best.map_or(NEVER, |(least, _)| least);
+                    restarts.best = Some((start, node));
+                }
+            }
+        }
+        restarts
+    }
+}
+
+/// How long a pod would wait for its bytes where it would wait least.
+#[derive(Clone, Copy, Debug)]
+struct Restarts {
+    best: Option<(i32, NodeIndex)>,
+    second: i32,
+}
+
+impl Restarts {
+    /// On the best of all nodes but this; the longest of all where there is none.
+    fn without(self, node: NodeIndex) -> i64 {
+        i64::from(match self.best {
+            Some((start, best)) if best != node => start,
+            Some(_) => self.second,
+            None => NEVER,
+        })
     }
 }
 

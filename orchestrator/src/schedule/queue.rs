@@ -188,11 +188,11 @@ impl Queue {
         self.lines.is_empty()
     }
 
-    /// Adds a unit. One without pods, or with one that waits already, is passed over.
-    pub fn push(&mut self, unit: Unit) {
-        let Some(&first) = unit.pods.first() else { return };
+    /// Adds a unit. One without pods, or with one that waits already, is passed over, and it is false.
+    pub fn push(&mut self, unit: Unit) -> bool {
+        let Some(&first) = unit.pods.first() else { return false };
         if unit.pods.iter().any(|pod| self.of_pod.contains_key(pod)) {
-            return;
+            return false;
         }
         let standing = (self.counts_from(&unit), first);
         let kind = unit.kind();
@@ -202,6 +202,7 @@ impl Queue {
         self.close(kind);
         self.lines.entry(kind).or_default().units.insert(standing, unit);
         self.reopen(kind);
+        true
     }
 
     /// Takes out the unit of a pod, which is wanted no more.
@@ -239,14 +240,19 @@ impl Queue {
     /// Puts back a unit that fits nowhere, and shuts its line until something happens that it hopes for, or a long time has passed.
     pub fn shut(&mut self, unit: Unit, hopes: Hopes, now: Millis) {
         let kind = unit.kind();
-        self.push(unit);
+        if !self.push(unit) {
+            return;
+        }
         self.close(kind);
         if let Some(line) = self.lines.get_mut(&kind) {
             line.state = State::Shut { hopes, until: now.saturating_add(self.settings.look_again_ms) };
         }
         self.reopen(kind);
         let (attempts, at) = self.tried.entry(kind).or_default();
-        (*attempts, *at) = (attempts.saturating_add(1), now);
+        // Several that were tried at one moment are one attempt.
+        if *attempts == 0 || *at != now {
+            (*attempts, *at) = (attempts.saturating_add(1), now);
+        }
     }
 
     /// Notes that a unit was placed, or is wanted no more: what was in vain before counts no more for those like it.
@@ -266,6 +272,20 @@ impl Queue {
             }
             self.reopen(kind);
         }
+    }
+
+    /// Demands have other positions than before; those that are not told have the same.
+    pub fn renamed(&mut self, demands: &HashMap<DemandIndex, DemandIndex, impl std::hash::BuildHasher>) {
+        let there = |demand: DemandIndex| demands.get(&demand).copied().unwrap_or(demand);
+        let rename = |(demand, pods): Kind| (there(demand), pods);
+        self.lines = std::mem::take(&mut self.lines).into_iter().map(|(kind, line)| (rename(kind), line)).collect();
+        for line in self.lines.values_mut() {
+            line.units.values_mut().for_each(|unit| unit.demand = there(unit.demand));
+        }
+        self.open = self.open.iter().map(|(standing, kind)| (*standing, rename(*kind))).collect();
+        self.resting = self.resting.iter().map(|(at, kind)| (*at, rename(*kind))).collect();
+        self.of_pod.values_mut().for_each(|(kind, _)| *kind = rename(*kind));
+        self.tried = std::mem::take(&mut self.tried).into_iter().map(|(kind, tried)| (rename(kind), tried)).collect();
     }
 
     /// When a line is to be looked at again that is not open; `None` where all are.

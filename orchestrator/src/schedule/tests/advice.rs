@@ -90,6 +90,23 @@ fn nodes_are_emptied_into_fuller_ones() {
 }
 
 #[test]
+fn advice_keeps_to_what_the_scheduler_keeps_to() {
+    let spread = longshore_fleet::Spread {
+        topology_key: "kubernetes.io/hostname".parse().unwrap(),
+        max_skew: 1,
+        when_unsatisfiable: longshore_fleet::WhenUnsatisfiable::DoNotSchedule,
+        selector: None,
+    };
+    let apart = Demand { spread: vec![spread], ..of("a", 1_000) };
+    let mut cluster = cluster(Weights::default(), [node("n1"), node("n2")]);
+    put(&mut cluster, 1, &apart, "n1");
+    put(&mut cluster, 2, &apart, "n2");
+    let wanted = cluster.demand(&of("great", 4_000));
+    assert_eq!(cluster.room_by_moves(wanted, none), None, "neither may join the other");
+    assert_eq!(cluster.emptied_by_moves(10, none), []);
+}
+
+#[test]
 fn what_is_on_its_way_is_as_it_was_when_moves_were_tried() {
     let mut cluster = cluster(Weights::default(), [node("n1"), node("n2")]);
     let n1 = cluster.node(&"n1".parse().unwrap()).unwrap();

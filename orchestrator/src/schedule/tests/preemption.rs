@@ -88,6 +88,16 @@ fn what_is_warm_elsewhere_goes_before_what_is_not() {
 }
 
 #[test]
+fn what_could_run_nowhere_else_goes_last() {
+    let mut cluster = cluster(bytes_alone(), [node("n1"), node("n2"), node("n3")]);
+    let pinned = Demand { node_selector: labels(&[("kubernetes.io/hostname", "n1")]), ..of("pinned", 1, 4_000) };
+    put(&mut cluster, 1, &pinned, "n1");
+    put(&mut cluster, 2, &with_image(of("cold", 1, 4_000), &[(1, 500)]), "n2");
+    put(&mut cluster, 3, &of("full", 20, 4_000), "n3");
+    assert_eq!(preempt(&mut cluster, &of("urgent", 10, 4_000)), Some(("n2".into(), vec![pod(2)])));
+}
+
+#[test]
 fn what_must_be_near_does_not_have_to_go() {
     let mut cluster = cluster(Weights::default(), [node("n1")]);
     put(&mut cluster, 1, &of("db", 0, 2_000), "n1");

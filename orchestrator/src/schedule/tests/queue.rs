@@ -131,6 +131,34 @@ fn a_gang_that_fits_nowhere_does_not_hold_up_one_that_is_alone() {
 }
 
 #[test]
+fn lines_follow_their_demands_to_other_positions() {
+    let mut queue = Queue::new(SETTINGS);
+    queue.push(online(1, 7, 0));
+    queue.push(online(2, 8, 1));
+    let shut = queue.pop(0, 1).remove(0);
+    queue.shut(shut, Hopes::ROOM, 0);
+    queue.renamed(&std::collections::HashMap::from([(DemandIndex(7), DemandIndex(8)), (DemandIndex(8), DemandIndex(7))]));
+    assert_eq!(queue.pop(0, 10), [online(2, 7, 1)]);
+    queue.happened(Hopes::ROOM);
+    assert_eq!(queue.next_at(), Some(100), "what was in vain is remembered");
+    assert_eq!(queue.pop(100, 10), [online(1, 8, 0)]);
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn several_at_one_moment_are_one_attempt() {
+    let mut queue = Queue::new(SETTINGS);
+    for number in 0..20 {
+        queue.push(online(number, 7, 0));
+    }
+    for unit in queue.pop(0, 20) {
+        queue.shut(unit, Hopes::ROOM, 0);
+    }
+    queue.happened(Hopes::ROOM);
+    assert_eq!(queue.next_at(), Some(100));
+}
+
+#[test]
 fn hopes_follow_from_refusals() {
     let refused = |refusal| Verdict::Refused(vec![refusal]);
     let hopes = Hopes::among(&[refused(Refusal::Cpu(Cpu::millis(1))), refused(Refusal::Disk(Bytes::new(1)))]);
@@ -171,8 +199,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Push(number, demand, since) => {
-                    queue.push(online(number, demand, since));
-                    inside.insert(number);
+                    prop_assert_eq!(queue.push(online(number, demand, since)), inside.insert(number));
                 }
                 Step::Pop(most) => for number in numbers(&queue.pop(now, most)) {
                     prop_assert!(inside.remove(&number));
