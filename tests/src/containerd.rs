@@ -96,9 +96,14 @@ impl Containerd {
 
     /// Runs `ctr` with these arguments.
     pub async fn ctr(&self, arguments: &[&str]) -> Output {
-        let socket = self.socket().display().to_string();
+        let (socket, runc) = (self.socket().display().to_string(), self.folder.path().join("runc").display().to_string());
         let entrance: Vec<&str> = self.entrance.iter().map(String::as_str).collect();
-        let words = [&entrance[..], &["ctr", "--address", &socket], arguments].concat();
+        let mut words = [&entrance[..], &["ctr", "--address", &socket], arguments].concat();
+        if arguments.first() == Some(&"run") {
+            // runc would keep all of a machine's containers in one folder, by their names, whichever containerd they are of.
+            let after = words.len() - arguments.len() + 1;
+            words.splice(after..after, ["--runc-root", &runc]);
+        }
         run(words[0], &words[1..]).await
     }
 
