@@ -201,8 +201,10 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
             // Small answers would otherwise wait for an acknowledgement.
             let _ = connection.set_nodelay(true);
             tokio::select! {
-                () = connection::serve(connection, &state) => {}
+                // First: what is asked of it once it is away gets no answer, though it came on a connection that was kept.
+                biased;
                 _ = away.wait_for(|is_away| *is_away) => {}
+                () = connection::serve(connection, &state) => {}
             }
         });
         while connections.try_join_next().is_some() {}
