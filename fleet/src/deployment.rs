@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{DisruptionBudget, Faults, Name, Place, Strategy, Template, reading};
+use crate::{DisruptionBudget, Faults, Name, Place, Strategy, Template, template};
 
 /// What is wanted: so many pods of a template, and how they are replaced.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -83,45 +83,11 @@ pub(crate) fn default_namespace() -> Name {
 /// The most pods that one workload can want.
 pub const MOST_REPLICAS: u32 = 1_000_000;
 
-/// The fields of [`Template`], as they stand beside those of a workload.
-pub(crate) const TEMPLATE_FIELDS: &[&str] = &[
-    "image",
-    "command",
-    "args",
-    "workingDir",
-    "env",
-    "ports",
-    "probes",
-    "resources",
-    "labels",
-    "nodeSelector",
-    "affinity",
-    "spread",
-    "tolerations",
-    "terminationGracePeriodSeconds",
-    "hostNetwork",
-    "security",
-    "hostPaths",
-];
-
 impl DeploymentSpec {
     /// Reads what a person has written. Every field that has the wrong form is in the faults; or else each that makes no sense.
     pub fn read(value: Value) -> Result<Self, Faults> {
-        let mut faults = Faults::default();
-        let Value::Object(mut fields) = value else {
-            faults.add(&Place::root(), "a deployment is an object");
-            return Err(faults);
-        };
-        let template = reading::split(&mut fields, TEMPLATE_FIELDS);
-        let upkeep: Option<Upkeep> = reading::read_beside(Value::Object(fields), TEMPLATE_FIELDS, &mut faults);
-        if let Some(upkeep) = &upkeep {
-            upkeep.check(&mut faults);
-        }
-        let template = Template::read(Value::Object(template), &mut faults);
-        match (upkeep, template) {
-            (Some(upkeep), Some(template)) => faults.or(Self { upkeep, template }),
-            _ => Err(faults),
-        }
+        let (upkeep, template) = template::read_with_owner(value, "a deployment is an object", Upkeep::check)?;
+        Ok(Self { upkeep, template })
     }
 }
 
@@ -144,6 +110,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::template::TEMPLATE_FIELDS;
 
     #[test]
     fn the_least_that_makes_one() {

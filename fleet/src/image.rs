@@ -3,7 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use longshore_oci::{Digest, InvalidDigest, InvalidRepositoryName, InvalidTag, RepositoryName, Tag};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::text::as_text;
 
 /// An image, whole: registry, repository, and a tag, a digest or both. Read as docker reads it: `alpine` is
 /// `docker.io/library/alpine:latest`.
@@ -119,17 +120,7 @@ impl fmt::Display for Image {
     }
 }
 
-impl<'de> Deserialize<'de> for Image {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-impl Serialize for Image {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+as_text!(Image);
 
 #[cfg(test)]
 mod tests {

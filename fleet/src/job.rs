@@ -3,11 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    Class, Faults, MOST_REPLICAS, Name, Place, Template,
-    deployment::{TEMPLATE_FIELDS, default_namespace},
-    reading,
-};
+use crate::{Class, Faults, MOST_REPLICAS, Name, Place, Template, deployment::default_namespace, template};
 
 /// What is wanted: so many pods of a template that end well.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -71,21 +67,8 @@ const fn batch() -> Class {
 impl JobSpec {
     /// Reads what a person has written. Every field that has the wrong form is in the faults; or else each that makes no sense.
     pub fn read(value: Value) -> Result<Self, Faults> {
-        let mut faults = Faults::default();
-        let Value::Object(mut fields) = value else {
-            faults.add(&Place::root(), "a job is an object");
-            return Err(faults);
-        };
-        let template = reading::split(&mut fields, TEMPLATE_FIELDS);
-        let work: Option<Work> = reading::read_beside(Value::Object(fields), TEMPLATE_FIELDS, &mut faults);
-        if let Some(work) = &work {
-            work.check(&mut faults);
-        }
-        let template = Template::read(Value::Object(template), &mut faults);
-        match (work, template) {
-            (Some(work), Some(template)) => faults.or(Self { work, template }),
-            _ => Err(faults),
-        }
+        let (work, template) = template::read_with_owner(value, "a job is an object", Work::check)?;
+        Ok(Self { work, template })
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::{borrow::Borrow, collections::BTreeMap, fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
-use crate::name::is_subdomain;
+use crate::{
+    name::is_subdomain,
+    text::{as_text, is_text},
+};
 
 /// The key of a label or of a taint: a name of up to 63 letters, digits, `-`, `_` and `.`, perhaps behind a name of DNS and a slash.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -55,43 +58,14 @@ impl FromStr for LabelValue {
     }
 }
 
-macro_rules! as_text {
-    ($text:ty) => {
-        impl $text {
-            /// It as text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
+is_text!(LabelKey);
+is_text!(LabelValue);
 
-        impl Borrow<str> for $text {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $text {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(&self.0)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $text {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-            }
-        }
-
-        impl Serialize for $text {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
-            }
-        }
-    };
+impl Borrow<str> for LabelKey {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
-
-as_text!(LabelKey);
-as_text!(LabelValue);
 
 /// Labels by their keys.
 pub type Labels = BTreeMap<LabelKey, LabelValue>;
@@ -266,17 +240,7 @@ impl fmt::Display for Selector {
     }
 }
 
-impl<'de> Deserialize<'de> for Selector {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-impl Serialize for Selector {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+as_text!(Selector);
 
 #[cfg(test)]
 mod tests {

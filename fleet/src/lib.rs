@@ -20,6 +20,7 @@ mod resources;
 mod strategy;
 mod taint;
 mod template;
+mod text;
 
 pub use affinity::{
     Affinity, NodeAffinity, NodeTerm, PodAffinity, PodTerm, PreferredNodeTerm, PreferredPodTerm, Spread, WhenUnsatisfiable,

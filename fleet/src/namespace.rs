@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Bytes, Cpu, Faults, Name, Place, Template, reading};
+use crate::{Bytes, Cpu, Faults, Name, Place, Template, reading, template::is_whole_path};
 
 /// A namespace, as a person writes it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -106,7 +106,7 @@ impl NamespaceSpec {
         let mut faults = Faults::default();
         let Some(spec) = reading::read::<Self>(value, &mut faults) else { return Err(faults) };
         for (index, path) in spec.allow.host_paths.iter().enumerate() {
-            if !path.starts_with('/') || path.split('/').any(|part| part == "..") {
+            if !is_whole_path(path) {
                 let place = Place::root();
                 faults.add(&place.field("allow").field("hostPaths").item(index), "must be a whole path, without ..");
             }

@@ -3,7 +3,9 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, de};
+
+use crate::text::written_as_text;
 
 /// An amount of processor, in thousandths of a core: `500m` is half of one, `2` are two.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -199,7 +201,7 @@ impl de::Visitor<'_> for QuantityVisitor {
     }
 }
 
-macro_rules! as_text {
+macro_rules! read_from_text_or_number {
     ($quantity:ty) => {
         impl<'de> Deserialize<'de> for $quantity {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -207,16 +209,12 @@ macro_rules! as_text {
             }
         }
 
-        impl Serialize for $quantity {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
+        written_as_text!($quantity);
     };
 }
 
-as_text!(Cpu);
-as_text!(Bytes);
+read_from_text_or_number!(Cpu);
+read_from_text_or_number!(Bytes);
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{Affinity, Faults, Image, Labels, Place, Probes, Requirement, Resources, Spread, Toleration, reading};
@@ -146,9 +146,58 @@ pub struct HostPath {
     pub writable: bool,
 }
 
+/// The fields of [`Template`], as they stand beside those of a workload.
+pub(crate) const TEMPLATE_FIELDS: &[&str] = &[
+    "image",
+    "command",
+    "args",
+    "workingDir",
+    "env",
+    "ports",
+    "probes",
+    "resources",
+    "labels",
+    "nodeSelector",
+    "affinity",
+    "spread",
+    "tolerations",
+    "terminationGracePeriodSeconds",
+    "hostNetwork",
+    "security",
+    "hostPaths",
+];
+
+/// Reads a template, and beside it what has it: a deployment's upkeep, a job's work.
+pub(crate) fn read_with_owner<T: DeserializeOwned + Serialize>(
+    value: Value,
+    otherwise: &str,
+    check: impl FnOnce(&T, &mut Faults),
+) -> Result<(T, Template), Faults> {
+    let mut faults = Faults::default();
+    let Value::Object(mut fields) = value else {
+        faults.add(&Place::root(), otherwise);
+        return Err(faults);
+    };
+    let template = reading::split(&mut fields, TEMPLATE_FIELDS);
+    let owner: Option<T> = reading::read_beside(Value::Object(fields), TEMPLATE_FIELDS, &mut faults);
+    if let Some(owner) = &owner {
+        check(owner, &mut faults);
+    }
+    let template = Template::read(Value::Object(template), &mut faults);
+    match (owner, template) {
+        (Some(owner), Some(template)) => faults.or((owner, template)),
+        _ => Err(faults),
+    }
+}
+
+/// Whether a path begins at the root and leads nowhere else.
+pub(crate) fn is_whole_path(path: &str) -> bool {
+    path.starts_with('/') && path.split('/').all(|part| part != "..")
+}
+
 impl Template {
     /// Reads what a person has written, or notes all that is wrong with it. Requests that are not given are taken from limits.
-    pub(crate) fn read(value: Value, faults: &mut Faults) -> Option<Self> {
+    fn read(value: Value, faults: &mut Faults) -> Option<Self> {
         let mut template: Self = reading::read(value, faults)?;
         template.resources = template.resources.with_requests();
         template.check(&Place::root(), faults);
@@ -178,7 +227,7 @@ impl Template {
         }
         for (index, path) in self.host_paths.iter().enumerate() {
             for (name, path) in [("path", &path.path), ("mountPath", &path.mount_path)] {
-                if !path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains('\0') {
+                if !is_whole_path(path) || path.contains('\0') {
                     faults.add(&at.field("hostPaths").item(index).field(name), "must be a whole path, without ..");
                 }
             }
