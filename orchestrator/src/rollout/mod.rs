@@ -64,8 +64,7 @@ pub struct Step {
 pub fn step(wanted: &Wanted, pods: &[RolloutPod]) -> Step {
     let alive: Vec<&RolloutPod> = pods.iter().filter(|pod| pod.stage != Stage::Ending).collect();
     let (new, old): (Vec<&RolloutPod>, Vec<&RolloutPod>) = alive.iter().copied().partition(|pod| pod.revision == wanted.revision);
-    let is_leaving = |pod: &&RolloutPod| pod.stage == Stage::Ending && pod.revision != wanted.revision;
-    let is_clear = old.is_empty() && !pods.iter().any(|pod| is_leaving(&pod));
+    let is_clear = pods.iter().all(|pod| pod.revision == wanted.revision);
     let make = to_make(wanted, count(&new), count(&old), is_clear);
     let end = if wanted.strategy.kind == StrategyKind::Recreate {
         let too_many = new.len().saturating_sub(wanted.replicas as usize);

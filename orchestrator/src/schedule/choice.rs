@@ -4,10 +4,10 @@ use longshore_fleet::{Class, PodId};
 
 use super::{
     Cluster, Cost, DemandIndex, NodeIndex, Placed, Weights,
-    cluster::signed,
     cost::{self, NEVER, Sums},
     demand::Compiled,
     index::{DomainIndex, ImageIndex},
+    nodes::signed,
     rule::{Rule, Rules},
 };
 

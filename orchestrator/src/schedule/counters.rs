@@ -1,6 +1,6 @@
 //! How many pods of a kind there are, by the values of a label of nodes: what spreading, affinity and anti-affinity go by.
 
-use longshore_fleet::{Labels, Name, Selector};
+use longshore_fleet::{Name, Selector};
 use rustc_hash::FxHashMap as HashMap;
 
 use super::{
@@ -72,11 +72,6 @@ impl Counters {
         (CounterIndex::at(at), is_new)
     }
 
-    /// A counter, if there is one.
-    pub(crate) fn find(&self, counted: &Counted) -> Option<CounterIndex> {
-        self.counted.find(counted).map(CounterIndex::at)
-    }
-
     /// What it counts.
     pub(crate) fn counted(&self, counter: CounterIndex) -> &Counted {
         self.counted.get(counter.position())
@@ -87,12 +82,9 @@ impl Counters {
         &self.counts[counter.position()]
     }
 
-    /// Counters of a kind that have to do with a pod of these labels.
-    pub(crate) fn about(&self, kind: Kind, namespace: &Name, labels: &Labels) -> Vec<CounterIndex> {
-        let counted = self.counted.iter().enumerate();
-        let about = counted
-            .filter(|(_, counted)| counted.kind == kind && counted.namespace == *namespace && counted.selector.matches(labels));
-        about.map(|(at, _)| CounterIndex::at(at)).collect()
+    /// All counters, and what each counts.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (CounterIndex, &Counted)> {
+        self.counted.iter().enumerate().map(|(at, counted)| (CounterIndex::at(at), counted))
     }
 
     /// Counts one more.

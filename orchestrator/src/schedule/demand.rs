@@ -5,7 +5,7 @@ use longshore_oci::{Digest, Platform};
 
 use super::{
     counters::{Counted, Kind},
-    index::{CounterIndex, ImageIndex, StaticsIndex, TopologyIndex},
+    index::{CounterIndex, ImageIndex, StaticsIndex},
 };
 
 /// What pods that are alike want of a node. Equal ones are one to a [`super::Cluster`].
@@ -121,7 +121,7 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    /// There is a new counter: whether it counts its pods, and whether what it counts keeps them away.
+    /// There is a counter: whether it counts its pods, and whether what it counts keeps them away.
     pub(crate) fn take_note(&mut self, counter: CounterIndex, meant: &Counted, topology_key: &LabelKey) {
         if meant.namespace != self.demand.namespace {
             return;
@@ -145,7 +145,6 @@ impl Compiled {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Leaning {
     pub(crate) counter: CounterIndex,
-    pub(crate) topology: TopologyIndex,
     /// In ticks.
     pub(crate) cost: i32,
     /// Whether each costs so much, or all together.

@@ -11,9 +11,11 @@
 //! that have changed.
 
 mod advice;
+mod binding;
 mod choice;
 mod cluster;
 mod compaction;
+mod compiling;
 mod cost;
 mod counters;
 mod demand;

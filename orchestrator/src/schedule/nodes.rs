@@ -220,7 +220,7 @@ impl Nodes {
 }
 
 /// As a signed number: quantities are below 2^63.
-fn signed(count: u64) -> i64 {
+pub(crate) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 

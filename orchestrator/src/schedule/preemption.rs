@@ -8,7 +8,7 @@ use super::{
     Cluster, DemandIndex, NodeIndex, Refusal,
     cost::NEVER,
     demand::{Compiled, Demand},
-    nodes::NodeFacts,
+    nodes::{NodeFacts, signed},
     rule::Rules,
 };
 
@@ -45,8 +45,8 @@ struct Room {
 
 impl Cluster {
     /// The least loss that would make room for such a pod; `None` where none would, or none is allowed: of pods that share a budget those
-    /// of the least priority are counted against it first. What keeps a pod off a node
-    /// besides room stays as it is: a node that has other reasons to refuse it is not looked at.
+    /// of the least priority are counted against it first. What keeps a pod off a node besides room stays as it is: a node that has other
+    /// reasons to refuse it is not looked at.
     pub fn preempt(&self, demand: DemandIndex, budget_of: impl Fn(PodId) -> Option<Budget>) -> Option<Preemption> {
         let rules = Rules::of(self, demand);
         let compiled = self.compiled(demand);
@@ -184,7 +184,6 @@ impl Restarts {
 
 impl Room {
     fn with(self, compiled: &Compiled, sign: i64) -> Self {
-        let signed = super::cluster::signed;
         Self {
             cpu: self.cpu + sign * signed(compiled.demand.cpu_millis),
             memory: self.memory + sign * signed(compiled.demand.memory_bytes),
@@ -193,7 +192,6 @@ impl Room {
     }
 
     fn fits(self, wants: &Demand) -> bool {
-        let signed = super::cluster::signed;
         (wants.cpu_millis == 0 || self.cpu >= signed(wants.cpu_millis))
             && (wants.memory_bytes == 0 || self.memory >= signed(wants.memory_bytes))
             && self.pods >= 1

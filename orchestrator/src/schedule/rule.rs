@@ -150,7 +150,7 @@ fn found(cluster: &Cluster, compiled: &Compiled) -> Vec<(CounterIndex, Rule)> {
     for leaning in &compiled.leanings {
         let rule = if leaning.is_each {
             // Every node has a name, so nobody asks for the most there.
-            let is_host = cluster.topologies.is_host(leaning.topology);
+            let is_host = cluster.topologies.is_host(cluster.counters.counted(leaning.counter).topology);
             let counts = cluster.counters.counts(leaning.counter).iter().map(|(_, count)| count);
             let most = if is_host { None } else { counts.max() };
             Rule::Each { cost: leaning.cost, most: most.unwrap_or(0) }

@@ -26,7 +26,6 @@ struct Topology {
     /// Whether each node is a value of its own.
     is_host: bool,
     values: HashMap<LabelValue, DomainIndex>,
-    names: Vec<LabelValue>,
     /// By node.
     domains: Vec<Option<DomainIndex>>,
 }
@@ -39,18 +38,13 @@ impl Topologies {
             let is_host = key.as_str() == HOSTNAME;
             let host = |at| is_host.then(|| DomainIndex::at(at));
             let domains = (0..nodes.len()).map(host).collect();
-            let mut topology = Topology { is_host, values: HashMap::default(), names: Vec::new(), domains };
+            let mut topology = Topology { is_host, values: HashMap::default(), domains };
             for (node, facts) in nodes.iter() {
                 topology.domains[node.position()] = topology.domain_of(key, node, facts);
             }
             self.topologies.push(topology);
         }
         TopologyIndex::at(at)
-    }
-
-    /// A label that somebody counts by.
-    pub(crate) fn find(&self, key: &LabelKey) -> Option<TopologyIndex> {
-        self.keys.find(key).map(TopologyIndex::at)
     }
 
     /// Makes room for a node of which nothing is known.
@@ -95,7 +89,7 @@ impl Topologies {
 
     /// How many values there are.
     pub(crate) fn len(&self, topology: TopologyIndex) -> usize {
-        self.topologies[topology.position()].names.len()
+        self.topologies[topology.position()].values.len()
     }
 
     /// What the label is called.
@@ -113,9 +107,8 @@ impl Topology {
         if let Some(&domain) = self.values.get(value) {
             return Some(domain);
         }
-        let domain = DomainIndex::at(self.names.len());
+        let domain = DomainIndex::at(self.values.len());
         self.values.insert(value.clone(), domain);
-        self.names.push(value.clone());
         Some(domain)
     }
 }
