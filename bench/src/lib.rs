@@ -19,6 +19,7 @@ pub mod floor;
 pub mod image;
 pub mod load;
 pub mod options;
+pub mod played;
 pub mod report;
 pub mod rollouts;
 pub mod rounds;

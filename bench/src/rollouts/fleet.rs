@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use longshore_fleet::{Affinity, Bytes, Class, Cpu, Labels, PodId, Share, Strategy, StrategyKind};
-use longshore_oci::{Digest, Platform};
+use longshore_fleet::{Bytes, Class, Cpu, PodId, Share, Strategy, StrategyKind};
+use longshore_oci::Digest;
 use longshore_orchestrator::{
     rollout::{RolloutPod, Stage, Wanted, step},
-    schedule::{Cluster, Demand, DemandIndex, ImageLayers, NodeFacts, NodeIndex, Paths, Weights},
+    schedule::{Cluster, Demand, DemandIndex, NodeFacts, NodeIndex, Weights},
 };
 use uuid::Uuid;
 
 use super::{Measured, RolloutsOptions};
-use crate::load::dice::Dice;
+use crate::{
+    load::dice::Dice,
+    played::{self, layer},
+};
 
 const WORKLOADS: u64 = 40;
 const BASES: u64 = 6;
@@ -23,7 +26,6 @@ const MIB: u64 = 1 << 20;
 pub(super) struct Fleet {
     cluster: Cluster,
     workloads: Vec<Workload>,
-    class: Class,
     measured: Measured,
     made: u128,
 }
@@ -38,10 +40,6 @@ struct Workload {
     /// What each revision adds to the base, in bytes.
     own: Vec<u64>,
     pods: BTreeMap<PodId, u32>,
-}
-
-fn layer(owner: u64, part: u64) -> Digest {
-    format!("sha256:{owner:032x}{part:032x}").parse().expect("it is a digest")
 }
 
 impl Fleet {
@@ -89,7 +87,7 @@ impl Fleet {
             memory_deviation: 0.0,
             most_alike: 0,
         };
-        let mut fleet = Self { cluster, workloads, class, measured, made: 0 };
+        let mut fleet = Self { cluster, workloads, measured, made: 0 };
         for workload in order {
             fleet.place(workload);
         }
@@ -149,21 +147,11 @@ impl Fleet {
         let own = layer(1_000 + at as u64, workload.revision.into());
         let mut layers = workload.base.clone();
         layers.push((own, workload.own[workload.revision as usize]));
-        let mut labels = Labels::new();
-        labels.insert("app".parse().expect("a key"), workload.name.parse().expect("a value"));
         Demand {
-            namespace: "default".parse().expect("a name"),
-            labels,
-            class: self.class,
-            priority: 0,
+            class: self.measured.class,
             cpu_millis: workload.cpu_millis,
             memory_bytes: workload.memory_bytes,
-            ports: Vec::new(),
-            node_selector: Labels::new(),
-            affinity: Affinity::default(),
-            spread: Vec::new(),
-            tolerations: Vec::new(),
-            images: vec![ImageLayers { os: "linux".into(), architecture: "amd64".into(), layers }],
+            ..played::demand(&workload.name, layers)
         }
     }
 
@@ -204,23 +192,11 @@ fn deviation(values: &[f64]) -> f64 {
 }
 
 fn node(number: u32) -> NodeFacts {
-    let mut labels = Labels::new();
-    let zone = format!("z{}", number % 3);
-    labels.insert("topology.kubernetes.io/zone".parse().expect("a key"), zone.parse().expect("a value"));
     NodeFacts {
-        name: format!("n{number}").parse().expect("it is a name"),
-        labels,
-        taints: Vec::new(),
-        platform: Platform { os: "linux".into(), architecture: "amd64".into(), ..Platform::default() },
-        is_ready: true,
-        is_cordoned: false,
         cpu: Cpu::millis(CPU_PER_NODE_MILLIS),
         memory: Bytes::new(MEMORY_PER_NODE),
-        pods: 110,
         disk: Bytes::new(200 << 30),
-        paths: Paths { neighbours: 125e6, outside: 50e6 },
-        failures: 0.0,
-        upload_load: 0.0,
+        ..played::node(number)
     }
 }
 

@@ -7,7 +7,7 @@
 
 mod fleet;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use longshore_fleet::Class;
@@ -16,7 +16,10 @@ use serde::Serialize;
 
 use crate::{
     error::BenchError,
-    report::table::{significant, table},
+    report::{
+        table::{significant, table},
+        write_json,
+    },
 };
 use fleet::Fleet;
 
@@ -50,9 +53,9 @@ const RATES: &[(f32, f32)] =
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Measured {
-    class: Class,
-    balance_seconds: f32,
-    spread_seconds: f32,
+    pub(crate) class: Class,
+    pub(crate) balance_seconds: f32,
+    pub(crate) spread_seconds: f32,
     /// Pods that rollouts have placed.
     pub(crate) pods: u64,
     /// Pods that fitted nowhere.
@@ -74,8 +77,7 @@ pub fn rollouts(options: &RolloutsOptions) -> Result<(), BenchError> {
             let weights = Weights { balance_seconds, spread_seconds, ..Weights::default() };
             let mut fleet = Fleet::new(options, class, weights);
             fleet.roll(options.rollouts);
-            let found = fleet.measured();
-            all.push(Measured { class, balance_seconds, spread_seconds, ..found });
+            all.push(fleet.measured());
         }
     }
     let head = [
@@ -107,10 +109,5 @@ pub fn rollouts(options: &RolloutsOptions) -> Result<(), BenchError> {
     if let Some(short) = all.iter().find(|measured| measured.unplaced > 0) {
         eprintln!("bench: {} pods fitted nowhere; with fewer --pods-per-node they would", short.unplaced);
     }
-    fs::create_dir_all(&options.results).map_err(BenchError::io("make the folder of results"))?;
-    let path = options.results.join(format!("rollouts-{}.json", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ")));
-    let text = serde_json::to_vec_pretty(&all).map_err(|source| BenchError::Json { path: path.clone(), source })?;
-    fs::write(&path, text).map_err(BenchError::io(format!("write {}", path.display())))?;
-    eprintln!("bench: wrote {}", path.display());
-    Ok(())
+    write_json(&options.results, "rollouts", &all)
 }

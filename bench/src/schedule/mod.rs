@@ -8,22 +8,24 @@
 
 use std::{
     collections::VecDeque,
-    fs,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use clap::Args;
-use longshore_fleet::{Affinity, Bytes, Class, Cpu, Labels, PodId, Toleration};
-use longshore_oci::{Digest, Platform};
-use longshore_orchestrator::schedule::{Cluster, Demand, DemandIndex, ImageLayers, NodeFacts, Paths, Weights};
+use longshore_fleet::{Bytes, Class, Cpu, PodId};
+use longshore_orchestrator::schedule::{Cluster, Demand, DemandIndex, NodeFacts, Paths, Weights};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
     error::BenchError,
     load::dice::Dice,
-    report::table::{significant, table},
+    played::{self, layer},
+    report::{
+        table::{significant, table},
+        write_json,
+    },
 };
 
 /// Pods of a node.
@@ -84,12 +86,7 @@ pub fn schedule(options: &ScheduleOptions) -> Result<(), BenchError> {
         ]);
     }
     println!("{shown}");
-    fs::create_dir_all(&options.results).map_err(BenchError::io("make the folder of results"))?;
-    let path = options.results.join(format!("schedule-{}.json", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ")));
-    let text = serde_json::to_vec_pretty(&all).map_err(|source| BenchError::Json { path: path.clone(), source })?;
-    fs::write(&path, text).map_err(BenchError::io(format!("write {}", path.display())))?;
-    eprintln!("bench: wrote {}", path.display());
-    Ok(())
+    write_json(&options.results, "schedule", &all)
 }
 
 /// A fleet that is kept three quarters full.
@@ -163,30 +160,13 @@ impl Fleet {
 }
 
 fn facts(number: u32) -> NodeFacts {
-    let labels = [
-        ("topology.kubernetes.io/zone", format!("z{}", number % 3)),
-        ("topology.kubernetes.io/rack", format!("r{}", number / 20)),
-        ("disk", if number.is_multiple_of(4) { "hdd".to_owned() } else { "ssd".to_owned() }),
-    ];
     NodeFacts {
-        name: format!("n{number}").parse().expect("it is a name"),
-        labels: labels.iter().map(|(key, value)| (key.parse().expect("a key"), value.parse().expect("a value"))).collect(),
-        taints: Vec::new(),
-        platform: Platform { os: "linux".into(), architecture: "amd64".into(), ..Platform::default() },
-        is_ready: true,
-        is_cordoned: false,
         cpu: Cpu::millis(CPU_PER_NODE_MILLIS),
         memory: Bytes::new(128 << 30),
         pods: PODS_PER_NODE,
-        disk: Bytes::new(500 << 30),
         paths: Paths { neighbours: 1.25e9, outside: 0.25e9 },
-        failures: 0.0,
-        upload_load: 0.0,
+        ..played::node(number)
     }
-}
-
-fn layer(number: u64, part: u64) -> Digest {
-    format!("sha256:{number:032x}{part:032x}").parse().expect("it is a digest")
 }
 
 /// A kind of pod: one of the images, and amounts of its own.
@@ -194,20 +174,10 @@ fn demand(kind: u64, dice: &mut Dice) -> Demand {
     let image = kind % IMAGES;
     let mut layers = vec![(layer(image % BASES, 0), 300 << 20)];
     layers.extend((1..5).map(|part| (layer(1_000 + image, part), (20 + dice.next_bits() % 60) << 20)));
-    let mut labels = Labels::new();
-    labels.insert("app".parse().expect("a key"), format!("a{kind}").parse().expect("a value"));
     Demand {
-        namespace: "default".parse().expect("a name"),
-        labels,
         class: if kind.is_multiple_of(4) { Class::Batch } else { Class::Online },
-        priority: 0,
         cpu_millis: 100 + dice.next_bits() % 900,
         memory_bytes: (128 + dice.next_bits() % 3_000) << 20,
-        ports: Vec::new(),
-        node_selector: Labels::new(),
-        affinity: Affinity::default(),
-        spread: Vec::new(),
-        tolerations: Vec::<Toleration>::new(),
-        images: vec![ImageLayers { os: "linux".into(), architecture: "amd64".into(), layers }],
+        ..played::demand(&format!("a{kind}"), layers)
     }
 }

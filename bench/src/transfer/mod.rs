@@ -9,7 +9,6 @@ mod plain;
 mod plane;
 
 use std::{
-    fs,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -23,7 +22,10 @@ use crate::{
     candidate::usage::cpu_seconds_alone,
     error::BenchError,
     load::dice::Dice,
-    report::table::{significant, table},
+    report::{
+        table::{significant, table},
+        write_json,
+    },
 };
 
 /// How many pieces are asked for at once: as many as a download asks of one peer at most.
@@ -109,13 +111,7 @@ pub fn transfer(options: &TransferOptions) -> Result<(), BenchError> {
     let turns = runtime.block_on(measure(options))?;
     let hash_ms = hash_ms();
     println!("{}", render(&turns, hash_ms));
-    fs::create_dir_all(&options.results).map_err(BenchError::io(format!("make {}", options.results.display())))?;
-    let path = options.results.join(format!("transfer-{}.json", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ")));
-    let text = serde_json::to_vec_pretty(&serde_json::json!({ "hashMsPerPiece": hash_ms, "turns": turns }));
-    let text = text.map_err(|source| BenchError::Json { path: path.clone(), source })?;
-    fs::write(&path, text).map_err(BenchError::io(format!("write {}", path.display())))?;
-    eprintln!("bench: wrote {}", path.display());
-    Ok(())
+    write_json(&options.results, "transfer", &serde_json::json!({ "hashMsPerPiece": hash_ms, "turns": turns }))
 }
 
 async fn measure(options: &TransferOptions) -> Result<Vec<Turn>, BenchError> {
