@@ -1,6 +1,6 @@
 use std::fmt;
 
-use longshore_oci::{Digest, InvalidDigest, InvalidRepositoryName, InvalidTag, Reference, RepositoryName, Tag};
+use longshore_oci::{Digest, ImageText, InvalidDigest, InvalidRepositoryName, InvalidTag, Reference, RepositoryName, Tag};
 
 use crate::{InvalidRegistryUrl, RegistryUrl};
 
@@ -38,16 +38,10 @@ impl ImageReference {
     /// Reads a reference. The part before the first slash is a registry if it has a dot or a colon or is `localhost`, as
     /// docker decides it; `http://` or `https://` before it settles the scheme, and else [`RegistryUrl::parse`] does.
     pub fn parse(text: &str, plain_http: bool) -> Result<Self, InvalidImageReference> {
-        let (host, rest) = split_host(text);
+        let ImageText { host, name, tag, digest } = ImageText::split(text);
         let registry = host.map(|host| RegistryUrl::parse(host, plain_http)).transpose()?;
-        let (rest, digest) = match rest.split_once('@') {
-            Some((rest, digest)) => (rest, Some(digest.parse()?)),
-            None => (rest, None),
-        };
-        let (name, tag) = match rest.rsplit_once(':') {
-            Some((name, tag)) => (name, Some(tag.parse()?)),
-            None => (rest, None),
-        };
+        let digest = digest.map(str::parse).transpose()?;
+        let tag = tag.map(str::parse).transpose()?;
         Ok(Self { registry, repository: name.parse()?, tag, digest })
     }
 
@@ -55,17 +49,6 @@ impl ImageReference {
     pub fn reference(&self) -> Option<Reference> {
         let tag = || self.tag.clone().map(Reference::Tag);
         self.digest.clone().map(Reference::Digest).or_else(tag)
-    }
-}
-
-/// The registry's host or URL, and what follows the slash after it.
-fn split_host(text: &str) -> (Option<&str>, &str) {
-    let scheme_length = text.find("://").map_or(0, |position| position + "://".len());
-    match text[scheme_length..].split_once('/') {
-        Some((host, rest)) if scheme_length > 0 || host.contains(['.', ':']) || host == "localhost" => {
-            (Some(&text[..scheme_length + host.len()]), rest)
-        }
-        _ => (None, text),
     }
 }
 

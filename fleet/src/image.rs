@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use longshore_oci::{Digest, InvalidDigest, InvalidRepositoryName, InvalidTag, RepositoryName, Tag};
+use longshore_oci::{Digest, ImageText, InvalidDigest, InvalidRepositoryName, InvalidTag, RepositoryName, Tag};
 
 use crate::text::as_text;
 
@@ -58,22 +58,13 @@ impl FromStr for Image {
         if text.contains("://") {
             return Err(InvalidImage::Scheme);
         }
-        let is_host = |part: &str| part.contains(['.', ':']) || part == "localhost";
-        let (registry, rest) = match text.split_once('/') {
-            Some((host, rest)) if is_host(host) => (host, rest),
-            _ => (DOCKER_HUB, text),
-        };
+        let ImageText { host, name, tag, digest } = ImageText::split(text);
+        let registry = host.unwrap_or(DOCKER_HUB);
         if !is_authority(registry) {
             return Err(InvalidImage::Registry(registry.to_owned()));
         }
-        let (rest, digest) = match rest.split_once('@') {
-            Some((rest, digest)) => (rest, Some(digest.parse()?)),
-            None => (rest, None),
-        };
-        let (name, tag) = match rest.rsplit_once(':') {
-            Some((name, tag)) => (name, Some(tag.parse::<Tag>()?)),
-            None => (rest, None),
-        };
+        let digest = digest.map(str::parse).transpose()?;
+        let tag = tag.map(str::parse).transpose()?;
         let repository: RepositoryName =
             if registry == DOCKER_HUB && !name.contains('/') { format!("library/{name}").parse()? } else { name.parse()? };
         let tag = match (tag, &digest) {
