@@ -1,6 +1,6 @@
 //! A number of equal pods that are kept running.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use crate::{DisruptionBudget, Faults, Name, Place, Strategy, Template, template};
@@ -82,6 +82,12 @@ pub(crate) fn default_namespace() -> Name {
 
 /// The most pods that one workload can want.
 pub const MOST_REPLICAS: u32 = 1_000_000;
+
+impl<'de> Deserialize<'de> for DeploymentSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::read(Value::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
 
 impl DeploymentSpec {
     /// Reads what a person has written. Every field that has the wrong form is in the faults; or else each that makes no sense.

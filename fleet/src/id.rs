@@ -45,6 +45,8 @@ id!(JobId, "job", "job");
 id!(PodId, "pod", "pod");
 id!(NodeId, "node", "node");
 id!(OperationId, "op", "operation");
+id!(StreamId, "stream", "stream");
+id!(LogsId, "logs", "wish to read logs");
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! Pods that run until they have done their work.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use crate::{Class, Faults, MOST_REPLICAS, Name, Place, Template, deployment::default_namespace, template};
@@ -62,6 +62,12 @@ const fn six() -> u32 {
 
 const fn batch() -> Class {
     Class::Batch
+}
+
+impl<'de> Deserialize<'de> for JobSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::read(Value::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
 }
 
 impl JobSpec {

@@ -5,6 +5,8 @@
 //! second look.
 
 mod affinity;
+mod agent;
+pub mod api;
 mod deployment;
 mod fault;
 mod id;
@@ -13,6 +15,7 @@ mod job;
 mod labels;
 mod name;
 mod namespace;
+mod pod;
 mod probe;
 mod quantity;
 mod reading;
@@ -25,14 +28,19 @@ mod text;
 pub use affinity::{
     Affinity, NodeAffinity, NodeTerm, PodAffinity, PodTerm, PreferredNodeTerm, PreferredPodTerm, Spread, WhenUnsatisfiable,
 };
+pub use agent::{
+    AgentFacts, Assignment, Fetch, FetchReport, FetchState, Instruction, Join, Joined, Load, LogsWanted, PodReport, Report,
+    RestartPolicy,
+};
 pub use deployment::{Class, DeploymentSpec, MOST_REPLICAS, Upkeep};
 pub use fault::{Fault, Faults, Place};
-pub use id::{DeploymentId, InvalidId, JobId, NodeId, OperationId, PodId};
+pub use id::{DeploymentId, InvalidId, JobId, LogsId, NodeId, OperationId, PodId, StreamId};
 pub use image::{Image, InvalidImage};
 pub use job::{JobSpec, Work};
 pub use labels::{InvalidLabel, InvalidSelector, LabelKey, LabelValue, Labels, Operator, Requirement, Selector};
 pub use name::{InvalidName, Name, NodeName};
 pub use namespace::{Allowances, NamespaceSpec, Quota};
+pub use pod::{OwnerReference, Phase, PodState, WorkloadId, WorkloadKind};
 pub use probe::{ExecProbe, HttpProbe, Probe, Probes, TcpProbe};
 pub use quantity::{Bytes, Cpu, InvalidQuantity};
 pub use reading::read;

@@ -2,3 +2,4 @@
 
 pub mod rollout;
 pub mod schedule;
+pub mod state;

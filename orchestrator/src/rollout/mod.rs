@@ -18,7 +18,7 @@ pub struct RolloutPod {
     /// Which.
     pub id: PodId,
     /// The number of the revision that it was made from.
-    pub revision: u32,
+    pub revision: u64,
     /// How far it has come.
     pub stage: Stage,
 }
@@ -44,7 +44,7 @@ pub struct Wanted {
     /// How many pods.
     pub replicas: u32,
     /// The number of the revision that they are to be made from.
-    pub revision: u32,
+    pub revision: u64,
     /// How others are replaced.
     pub strategy: Strategy,
 }

@@ -4,15 +4,15 @@ use uuid::Uuid;
 
 use super::{PodId, RolloutPod, Stage, Step, StrategyKind, Wanted, count, step};
 
-fn wanted(replicas: u32, revision: u32, max_unavailable: Share, max_surge: Share) -> Wanted {
+fn wanted(replicas: u32, revision: u64, max_unavailable: Share, max_surge: Share) -> Wanted {
     let strategy = Strategy { kind: StrategyKind::RollingUpdate, max_unavailable, max_surge };
     Wanted { replicas, revision, strategy }
 }
 
 /// Pods of these revisions and stages; their ids are their positions.
-fn pods(stages: &[(u32, Stage)]) -> Vec<RolloutPod> {
+fn pods(stages: &[(u64, Stage)]) -> Vec<RolloutPod> {
     let pod =
-        |(at, (revision, stage)): (usize, &(u32, Stage))| RolloutPod { id: id(at as u128), revision: *revision, stage: *stage };
+        |(at, (revision, stage)): (usize, &(u64, Stage))| RolloutPod { id: id(at as u128), revision: *revision, stage: *stage };
     stages.iter().enumerate().map(pod).collect()
 }
 
@@ -152,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn asking_twice_says_the_same(is_rolling: bool, stages in prop::collection::vec((1..4_u32, 0..5_usize), 0..20), replicas in 0..10_u32) {
+    fn asking_twice_says_the_same(is_rolling: bool, stages in prop::collection::vec((1..4_u64, 0..5_usize), 0..20), replicas in 0..10_u32) {
         let all = [Stage::Unplaced, Stage::Unready, Stage::Ready, Stage::Available, Stage::Ending];
         let some: Vec<_> = stages.into_iter().map(|(revision, stage)| (revision, all[stage])).collect();
         let mut wanted = wanted(replicas, 2, Share::Percent(25), Share::Percent(25));

@@ -2,6 +2,7 @@
 
 use longshore_fleet::{Affinity, Class, LabelKey, Labels, Name, PodTerm, Protocol, Spread, Template, Toleration, Upkeep, Work};
 use longshore_oci::{Digest, Platform};
+use serde::{Deserialize, Serialize};
 
 use super::{
     counters::{Counted, Kind},
@@ -61,7 +62,8 @@ impl<'a> From<&'a Work> for Owner<'a> {
 }
 
 /// An image for one platform.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ImageLayers {
     /// `linux`.
     pub os: String,

@@ -1,0 +1,119 @@
+//! Nodes as they are.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use longshore_oci::Platform;
+use serde::{Deserialize, Serialize};
+
+use crate::{Bytes, Cpu, Labels, NodeId, NodeName, Taint};
+
+/// A node as it is.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeView {
+    /// What names it.
+    pub node_id: NodeId,
+    /// What it is called.
+    pub name: NodeName,
+    /// Its labels.
+    pub labels: Labels,
+    /// What keeps pods off it.
+    pub taints: Vec<Taint>,
+    /// What it runs.
+    pub platform: Platform,
+    /// Whether it can start pods.
+    pub ready: bool,
+    /// Why it can't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether it gets no more pods.
+    pub cordoned: bool,
+    /// Whether its pods are taken off it.
+    pub draining: bool,
+    /// Its zone, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Processor.
+    pub cpu: FreeAndAll<Cpu>,
+    /// Memory.
+    pub memory: FreeAndAll<Bytes>,
+    /// Pods.
+    pub pods: FreeAndAll<u32>,
+    /// Bytes that are free for images.
+    pub disk_free_bytes: u64,
+    /// How many layers it has.
+    pub layers: u64,
+    /// The container runtime and its version.
+    pub runtime: String,
+    /// Its agent's version.
+    pub version: String,
+    /// Where its pods are reached, if anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// When it was heard of last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_at: Option<Timestamp>,
+    /// When it joined.
+    pub joined_at: Timestamp,
+}
+
+/// How much there is, and how much of it is not asked for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FreeAndAll<T> {
+    /// How much no pod has asked for.
+    pub free: T,
+    /// How much there is.
+    pub all: T,
+}
+
+/// How the nodes are, all together.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeHealth {
+    /// All of those that were asked for.
+    pub all: ZoneHealth,
+    /// By zone; nodes without one stand at the empty name.
+    pub zones: BTreeMap<String, ZoneHealth>,
+    /// Nodes that are not ready, and why; the first hundred by name.
+    pub not_ready: BTreeMap<NodeName, String>,
+}
+
+/// How many nodes are how.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ZoneHealth {
+    /// How many there are.
+    pub nodes: u32,
+    /// How many can start pods.
+    pub ready: u32,
+    /// How many get no more pods.
+    pub cordoned: u32,
+    /// Whether so many are gone that it looks like the network's fault, so that their pods are not replaced.
+    pub partitioned: bool,
+}
+
+/// A node is to be emptied.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DrainRequest {
+    /// What makes a retry the same act.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation_id: Option<String>,
+}
+
+/// A node that has an image, or a layer.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holder {
+    /// Which.
+    pub node: NodeName,
+    /// Its zone, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Bytes of it that are there.
+    pub bytes_held: u64,
+    /// Bytes of it in all.
+    pub bytes_total: u64,
+}

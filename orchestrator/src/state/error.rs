@@ -1,0 +1,67 @@
+//! Why the database could not do what was asked.
+
+use longshore_fleet::Name;
+
+/// Why the database could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// It can't be reached, is too busy, or broke off; what was asked may or may not have been done.
+    #[error("the database does not answer")]
+    Unavailable(#[source] sqlx::Error),
+    /// It refused what was asked; nothing was done.
+    #[error("the database refused")]
+    Refused(#[source] sqlx::Error),
+    /// It could not be brought to this program's schema.
+    #[error("the database's schema could not be brought up to date")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A value in it is not one that this program writes.
+    #[error("the database holds {column} {value:?}, which can't be read")]
+    Unreadable {
+        /// The column.
+        column: &'static str,
+        /// What stands there.
+        value: String,
+    },
+    /// Several on one file would each trust its own memory.
+    #[error("{0} is in use by another process")]
+    InUse(String),
+    /// Another replica leads by now; nothing was done.
+    #[error("another replica leads")]
+    Fenced,
+    /// What the caller has seen is no longer so; nothing was done. The revision that there is, if there is one.
+    #[error("it changed meanwhile")]
+    Changed(Option<u64>),
+    /// There is one of this name; nothing was done.
+    #[error("there is one of this name")]
+    Exists,
+    /// There is no such namespace; nothing was done.
+    #[error("there is no namespace {0}")]
+    NoNamespace(Name),
+    /// The namespace still has workloads; nothing was done.
+    #[error("the namespace {0} still has workloads")]
+    NotEmpty(Name),
+    /// The namespace may not ask for so much; nothing was done.
+    #[error("the quota of the namespace {namespace} has no room for so much {what}")]
+    OverQuota {
+        /// The namespace.
+        namespace: Name,
+        /// Of what there would be too much: `cpu`, `memory`, `pods`.
+        what: &'static str,
+    },
+    /// The operation's id was used for another request; nothing was done.
+    #[error("the operation's id was used for another request")]
+    OperationReused,
+    /// The token lets nobody in: it is not known, has run out, or was used up; nothing was done.
+    #[error("the token lets nobody in")]
+    NoSuchToken,
+    /// Events after this position were dropped, or it was never given.
+    #[error("the history does not go back so far")]
+    TooOld,
+}
+
+impl StateError {
+    /// Whether what was asked may have been done all the same, so that it must be asked again or looked at.
+    pub const fn is_uncertain(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
