@@ -35,11 +35,11 @@ struct Workload {
     cpu_millis: u64,
     memory_bytes: u64,
     replicas: u32,
-    revision: u32,
+    revision: u64,
     base: Vec<(Digest, u64)>,
     /// What each revision adds to the base, in bytes.
     own: Vec<u64>,
-    pods: BTreeMap<PodId, u32>,
+    pods: BTreeMap<PodId, u64>,
 }
 
 impl Fleet {
@@ -106,7 +106,7 @@ impl Fleet {
             self.workloads[at].revision += 1;
             let wanted = Wanted { replicas: self.workloads[at].replicas, revision: self.workloads[at].revision, strategy };
             loop {
-                let pod = |(id, revision): (&PodId, &u32)| RolloutPod { id: *id, revision: *revision, stage: Stage::Available };
+                let pod = |(id, revision): (&PodId, &u64)| RolloutPod { id: *id, revision: *revision, stage: Stage::Available };
                 let pods: Vec<RolloutPod> = self.workloads[at].pods.iter().map(pod).collect();
                 let next = step(&wanted, &pods);
                 for pod in &next.end {
