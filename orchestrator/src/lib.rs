@@ -1,5 +1,6 @@
 //! Decides where and when: places work where its layers already are.
 
+pub mod lead;
 pub mod rollout;
 pub mod schedule;
 pub mod state;

@@ -144,9 +144,9 @@ impl Fleet {
 
     fn demand(&self, at: usize) -> Demand {
         let workload = &self.workloads[at];
-        let own = layer(1_000 + at as u64, workload.revision.into());
+        let own = layer(1_000 + at as u64, workload.revision);
         let mut layers = workload.base.clone();
-        layers.push((own, workload.own[workload.revision as usize]));
+        layers.push((own, workload.own[usize::try_from(workload.revision).unwrap_or(usize::MAX)]));
         Demand {
             class: self.measured.class,
             cpu_millis: workload.cpu_millis,
