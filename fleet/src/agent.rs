@@ -104,6 +104,9 @@ pub struct Assignment {
     /// Whether it may not be root within its container.
     #[serde(default)]
     pub must_not_be_root: bool,
+    /// Whether it has ended, as was reported: what is left of it stays, to be read, and it is not run again.
+    #[serde(default)]
+    pub has_ended: bool,
     /// It is to end, and has so many seconds for it; as it should run where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_within_seconds: Option<u32>,

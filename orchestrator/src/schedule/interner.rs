@@ -29,6 +29,11 @@ impl<T: Clone + Eq + Hash> Interner<T> {
         (position, true)
     }
 
+    /// Where it stands, if it does.
+    pub(crate) fn find(&self, thing: &T) -> Option<usize> {
+        self.positions.get(thing).copied()
+    }
+
     /// What stands there.
     pub(crate) fn get(&self, position: usize) -> &T {
         &self.things[position]

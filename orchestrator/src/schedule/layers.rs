@@ -109,6 +109,16 @@ impl Layers {
         LayerIndex::at(at)
     }
 
+    /// The layer of this digest, if it is known.
+    pub(crate) fn find(&self, digest: &Digest) -> Option<LayerIndex> {
+        self.digests.find(digest).map(LayerIndex::at)
+    }
+
+    /// What a node has of a layer.
+    pub(crate) fn held(&self, layer: LayerIndex, node: NodeIndex) -> Held {
+        self.known[layer.position()].holders.get(&node).copied().unwrap_or_default()
+    }
+
     /// An image of these layers.
     pub(crate) fn image(&mut self, layers: &[(Digest, u64)]) -> ImageIndex {
         let mut indexes: Vec<LayerIndex> = layers.iter().map(|(digest, size)| self.layer(digest, *size)).collect();
@@ -251,8 +261,7 @@ impl Layers {
 
     /// Bytes of an image that a node lacks, exactly.
     pub(crate) fn missing_bytes(&self, image: ImageIndex, node: NodeIndex) -> u64 {
-        let lacks =
-            |layer: &&LayerIndex| !self.known[layer.position()].holders.get(&node).copied().unwrap_or_default().is_known();
+        let lacks = |layer: &&LayerIndex| !self.held(**layer, node).is_known();
         self.layers_in(image)
             .iter()
             .filter(lacks)

@@ -188,6 +188,11 @@ impl Queue {
         self.lines.is_empty()
     }
 
+    /// Whether a pod waits.
+    pub fn waits(&self, pod: PodId) -> bool {
+        self.of_pod.contains_key(&pod)
+    }
+
     /// Adds a unit. One without pods, or with one that waits already, is passed over, and it is false.
     pub fn push(&mut self, unit: Unit) -> bool {
         let Some(&first) = unit.pods.first() else { return false };

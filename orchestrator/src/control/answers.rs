@@ -1,0 +1,158 @@
+//! What the leader is asked.
+
+use longshore_fleet::{
+    NodeName, PodId, WorkloadId,
+    api::{ExplanationView, FitView, Holder, NodeHealth, NodeView, RefusalView},
+};
+use rustc_hash::FxHashMap as HashMap;
+
+use super::{Controller, views::cost_view};
+use crate::{
+    lead::AdvisedMove,
+    schedule::{Budget, DemandIndex},
+    state::LayerRow,
+};
+
+/// How many nodes that fit, and that do not, an explanation names in each group.
+const MOST_NAMED: usize = 200;
+/// How many nodes that are not ready are named.
+const MOST_NOT_READY: usize = 100;
+
+impl Controller {
+    /// Why a pod is where it is, or nowhere.
+    pub fn explain_pod(&mut self, id: PodId) -> Option<ExplanationView> {
+        let pod = self.pods.get(&id)?;
+        let (workload, revision) = (pod.row.workload, pod.row.revision);
+        let demand = self.demand_of(workload, revision)?;
+        let mut shown = self.explain(demand);
+        let pod = self.pods.get(&id)?;
+        shown.pod_id = Some(id);
+        shown.node = pod.row.node.and_then(|node| self.nodes.get(&node)).map(|node| node.row.name.clone());
+        shown.placed_at = pod.cost.map(|cost| cost_view(&cost, pod.row.missing_bytes.unwrap_or_default()));
+        let name = &pod.row.name;
+        let refused = self.workloads.get(&workload).and_then(|workload| workload.refused.as_ref());
+        shown.summary = match (&shown.node, refused) {
+            (Some(node), _) => format!("{name} is on {node}"),
+            (None, Some(why)) => format!("{name} is not placed: its image may not run: {why}"),
+            (None, None) if shown.fits.is_empty() => format!("{name} fits nowhere"),
+            (None, None) => format!("{name} waits for its turn"),
+        };
+        Some(shown)
+    }
+
+    /// Where one more pod of a workload would be.
+    pub fn explain_workload(&mut self, id: WorkloadId) -> Option<ExplanationView> {
+        let revision = self.workloads.get(&id)?.row.template_revision;
+        let demand = self.demand_of(id, revision)?;
+        let mut shown = self.explain(demand);
+        let name = &self.workloads.get(&id)?.row.name;
+        shown.summary = match shown.fits.first() {
+            Some(fit) => format!("one more pod of {name} would be on {}", fit.node),
+            None => format!("one more pod of {name} would fit nowhere"),
+        };
+        Some(shown)
+    }
+
+    fn explain(&self, demand: DemandIndex) -> ExplanationView {
+        let explanation = self.cluster.explain(demand);
+        let fit = |(node, cost): &(NodeName, crate::schedule::Cost)| {
+            let missing = self.cluster.node(node).map_or(0, |node| self.cluster.missing_bytes(demand, node));
+            FitView { node: node.clone(), cost: cost_view(cost, missing) }
+        };
+        let refusal = |group: &crate::schedule::Group| RefusalView {
+            reasons: group.refusals.iter().map(ToString::to_string).collect(),
+            nodes: group.nodes.iter().take(MOST_NAMED).cloned().collect(),
+        };
+        ExplanationView {
+            fits: explanation.fits.iter().take(MOST_NAMED).map(fit).collect(),
+            refused: explanation.refused.iter().map(refusal).collect(),
+            remedies: explanation.remedies.iter().map(ToString::to_string).collect(),
+            ..ExplanationView::default()
+        }
+    }
+
+    /// All nodes as they are, by name, or the one of this name.
+    pub fn nodes(&self, name: Option<&NodeName>) -> Vec<NodeView> {
+        let ids = self.nodes.values().filter(|node| name.is_none_or(|name| node.row.name == *name)).map(|node| node.row.id);
+        let mut shown: Vec<NodeView> = ids.filter_map(|id| self.node_view(id)).collect();
+        shown.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        shown
+    }
+
+    /// How nodes are, all together, or those of a zone.
+    pub fn health(&self, zone: Option<&str>) -> NodeHealth {
+        let mut health = NodeHealth::default();
+        let mut lost: HashMap<String, u32> = HashMap::default();
+        for node in self.nodes.values() {
+            let name = node.zone().unwrap_or_default();
+            if zone.is_some_and(|zone| zone != name) {
+                continue;
+            }
+            let why = node.not_ready();
+            *lost.entry(name.to_owned()).or_default() += u32::from(node.is_lost);
+            let counts = health.zones.entry(name.to_owned()).or_default();
+            for counts in [counts, &mut health.all] {
+                counts.nodes += 1;
+                counts.ready += u32::from(why.is_none());
+                counts.cordoned += u32::from(node.row.is_cordoned);
+            }
+            if let Some(why) = why {
+                health.not_ready.insert(node.row.name.clone(), why);
+                if health.not_ready.len() > MOST_NOT_READY {
+                    health.not_ready.pop_last();
+                }
+            }
+        }
+        for (name, counts) in &mut health.zones {
+            counts.partitioned = self.is_partitioned(counts.nodes, lost.get(name).copied().unwrap_or_default());
+            health.all.partitioned |= counts.partitioned;
+        }
+        health
+    }
+
+    /// Which nodes have any of these layers, and how much of them.
+    pub fn holders(&self, layers: &[LayerRow]) -> Vec<Holder> {
+        let bytes_total = layers.iter().map(|layer| layer.size_bytes).sum();
+        let mut holders = Vec::new();
+        for node in self.nodes.values() {
+            let Some(index) = node.index else { continue };
+            let here = layers.iter().filter(|layer| self.cluster.has_layer(index, &layer.digest));
+            let (mut bytes_held, mut is_any) = (0, false);
+            for layer in here {
+                bytes_held += layer.size_bytes;
+                is_any = true;
+            }
+            if is_any {
+                let zone = node.zone().map(ToOwned::to_owned);
+                holders.push(Holder { node: node.row.name.clone(), zone, bytes_held, bytes_total });
+            }
+        }
+        holders.sort_unstable_by(|one, other| (other.bytes_held, &one.node).cmp(&(one.bytes_held, &other.node)));
+        holders
+    }
+
+    /// Moves that would empty nodes, at most so many nodes.
+    pub fn advice(&mut self, most: u32) -> Vec<AdvisedMove> {
+        let budgets: HashMap<PodId, Option<Budget>> = self.pods.keys().map(|pod| (*pod, self.budget_of(*pod))).collect();
+        let advice = self.cluster.emptied_by_moves(most as usize, |pod| budgets.get(&pod).copied().flatten());
+        let name = |node| self.cluster.facts(node).map(|facts| facts.name.clone());
+        let mut moves = Vec::new();
+        for emptied in advice {
+            for moved in emptied.moves {
+                if let (Some(from), Some(to)) = (name(emptied.node), name(moved.to)) {
+                    moves.push(AdvisedMove { pod: moved.pod, from, to, missing_bytes: moved.missing_bytes });
+                }
+            }
+        }
+        moves
+    }
+}
+
+#[cfg(test)]
+impl Controller {
+    /// Whether one more pod of a workload would fit.
+    pub(crate) fn fits(&mut self, id: WorkloadId) -> bool {
+        let Some(revision) = self.workloads.get(&id).map(|workload| workload.row.template_revision) else { return false };
+        self.demand_of(id, revision).is_some_and(|demand| !self.cluster.explain(demand).fits.is_empty())
+    }
+}

@@ -1,0 +1,57 @@
+//! Nodes that are drained: their pods are taken off them, as fast as budgets let them.
+
+use longshore_fleet::{NodeId, Phase, PodId, WorkloadId, api::Change};
+
+use super::{Controller, Timer};
+
+/// How often nodes that are drained are looked at, in milliseconds.
+const PERIOD_MS: i64 = 500;
+
+impl Controller {
+    /// Takes pods off nodes that are drained, and comes again while there are any.
+    pub(crate) fn drain_nodes(&mut self) {
+        let draining: Vec<NodeId> = self.nodes.iter().filter(|(_, node)| node.row.is_draining).map(|(id, _)| *id).collect();
+        let mut is_more = false;
+        for node in draining {
+            for pod in self.pods_to_run(node) {
+                is_more |= !self.evict(pod, "Drained", "its node is being drained");
+            }
+            is_more |= self.nodes.get(&node).is_some_and(|node| !node.pods.is_empty());
+        }
+        if is_more {
+            self.timers.set(Timer::Drains, self.now + PERIOD_MS);
+        }
+    }
+
+    /// Has a pod end if its workload's budget lets it: at once where it is not ready, since nobody misses it then. False where it may not.
+    pub(crate) fn evict(&mut self, id: PodId, reason: &str, message: &str) -> bool {
+        let Some(pod) = self.pods.get(&id) else { return true };
+        if pod.is_ending() {
+            return true;
+        }
+        let is_missed = pod.row.state.ready && pod.row.state.phase == Phase::Running;
+        if is_missed && self.budget_of(id).is_some_and(|budget| budget.allowed == 0) {
+            return false;
+        }
+        self.end_pod(id, reason, message);
+        true
+    }
+
+    /// Has a pod end because somebody says so, within its workload's budget. `None` where there is no such pod; false where it may not.
+    pub fn evict_for(&mut self, id: PodId) -> Option<bool> {
+        self.pods.get(&id)?;
+        let is_done = self.evict(id, "Evicted", "somebody wants it away");
+        if !is_done {
+            self.tell_of_pod(id, Change::Noted, "EvictionRefused", "its workload's disruption budget does not let it go now");
+        }
+        Some(is_done)
+    }
+
+    /// How many pods of a workload do their work.
+    pub(crate) fn ready_of(&self, id: WorkloadId) -> u32 {
+        let Some(workload) = self.workloads.get(&id) else { return 0 };
+        let ready =
+            workload.pods.iter().filter_map(|pod| self.pods.get(pod)).filter(|pod| pod.row.state.ready && !pod.is_ending());
+        u32::try_from(ready.count()).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,121 @@
+//! A node as the leader knows it.
+
+use std::collections::BTreeSet;
+
+use longshore_fleet::{AgentFacts, Effect, Load, Name, PodId, StreamId};
+
+use super::keeping::Kept;
+use crate::{
+    schedule::{Millis, NodeFacts, NodeIndex, Paths},
+    state::NodeRow,
+};
+
+/// How fast bytes come where a node does not say: a Gbit/s from neighbours, a fifth of that from elsewhere.
+const NEIGHBOURS_BYTES_PER_SECOND: u64 = 125_000_000;
+const OUTSIDE_BYTES_PER_SECOND: u64 = 25_000_000;
+
+/// A node.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) row: NodeRow,
+    /// Where the scheduler has it, once it has said what it is.
+    pub(crate) index: Option<NodeIndex>,
+    /// What it said of itself last.
+    pub(crate) facts: Option<AgentFacts>,
+    pub(crate) load: Load,
+    /// When it was heard of last; or, of one that this leader has not heard of, since when it could have been.
+    pub(crate) heard: Millis,
+    /// Whether it was ever heard of by this leader.
+    pub(crate) is_known: bool,
+    /// The stream on which it is told what to do.
+    pub(crate) stream: Option<StreamId>,
+    /// The number of its last report on that stream.
+    pub(crate) reported: u64,
+    /// Whether it has been silent for so long that its pods are replaced.
+    pub(crate) is_lost: bool,
+    /// Pods that are here, of which its room is taken.
+    pub(crate) pods: BTreeSet<PodId>,
+    /// What has failed here lately.
+    pub(crate) failures: f32,
+    /// Revisions whose images it is to keep.
+    pub(crate) kept: BTreeSet<Kept>,
+}
+
+impl Node {
+    pub(crate) fn new(row: NodeRow, now: Millis) -> Self {
+        let facts = row.facts.clone().and_then(|facts| serde_json::from_value(facts).ok());
+        Self {
+            row,
+            index: None,
+            facts,
+            load: Load::default(),
+            heard: now,
+            is_known: false,
+            stream: None,
+            reported: 0,
+            is_lost: false,
+            pods: BTreeSet::new(),
+            failures: 0.0,
+            kept: BTreeSet::new(),
+        }
+    }
+
+    /// Why it can start nothing now.
+    pub(crate) fn not_ready(&self) -> Option<String> {
+        let Some(facts) = &self.facts else { return Some("has not said yet what it is".to_owned()) };
+        if self.is_lost {
+            return Some("is not heard of".to_owned());
+        }
+        if self.stream.is_none() {
+            return Some("is not connected".to_owned());
+        }
+        facts.not_ready.clone()
+    }
+
+    /// Its zone, where it has one.
+    pub(crate) fn zone(&self) -> Option<&str> {
+        self.facts.as_ref()?.labels.get("topology.kubernetes.io/zone").map(|value| value.as_str())
+    }
+
+    /// It as the scheduler wants it.
+    pub(crate) fn schedulable(&self) -> Option<NodeFacts> {
+        let facts = self.facts.as_ref()?;
+        let or = |bytes: u64, otherwise: u64| if bytes == 0 { otherwise } else { bytes };
+        Some(NodeFacts {
+            name: self.row.name.clone(),
+            labels: facts.labels.clone(),
+            taints: facts.taints.clone(),
+            platform: facts.platform.clone(),
+            is_ready: self.not_ready().is_none(),
+            is_cordoned: self.row.is_cordoned || self.row.is_draining,
+            cpu: facts.cpu,
+            memory: facts.memory,
+            pods: facts.pods,
+            disk: longshore_fleet::Bytes::new(self.load.disk_free_bytes),
+            paths: Paths {
+                neighbours: pace(or(facts.neighbours_bytes_per_second, NEIGHBOURS_BYTES_PER_SECOND)),
+                outside: pace(or(facts.outside_bytes_per_second, OUTSIDE_BYTES_PER_SECOND)),
+            },
+            failures: self.failures,
+            upload_load: self.load.upload_load,
+        })
+    }
+
+    /// Whether pods that don't tolerate it have to go.
+    pub(crate) fn expels(&self) -> bool {
+        self.facts.as_ref().is_some_and(|facts| facts.taints.iter().any(|taint| taint.effect == Effect::NoExecute))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate; 24 bits of it are enough")]
+fn pace(bytes_per_second: u64) -> f32 {
+    bytes_per_second as f32
+}
+
+/// The name of a namespace and whether its pods may be root there.
+pub(crate) fn must_not_be_root(
+    namespaces: &rustc_hash::FxHashMap<Name, longshore_fleet::NamespaceSpec>,
+    namespace: &Name,
+) -> bool {
+    namespaces.get(namespace).is_some_and(|spec| !spec.allow.root)
+}
