@@ -6,13 +6,14 @@ use super::Controller;
 use crate::schedule::Hopes;
 
 impl Controller {
-    /// Has a pod end, with the time that its template gives it. One that is nowhere is gone at once; another once its node says so.
+    /// Has a pod end, with the time that its template gives it. One that is on no node that there is, is gone at once; another once its
+    /// node says so.
     pub(crate) fn end_pod(&mut self, id: PodId, reason: &str, message: &str) {
         let Some(pod) = self.pods.get(&id) else { return };
         if pod.is_ending() {
             return;
         }
-        if pod.row.node.is_none() {
+        if pod.row.node.is_none_or(|node| !self.nodes.contains_key(&node)) {
             self.tell_of_pod(id, Change::Deleted, reason, message);
             self.remove_pod(id);
             return;

@@ -141,11 +141,20 @@ impl Controller {
         let Some(node) = self.nodes.remove(&id) else { return };
         self.nodes_by_name.remove(&node.row.name);
         for pod in node.pods {
+            if self.has_ended(pod) {
+                // What it came to counts on.
+                continue;
+            }
             self.tell_of_pod(pod, Change::Deleted, "NodeRemoved", format!("its node {} was removed", node.row.name));
             self.remove_pod(pod);
         }
         self.cluster.remove_node(&node.row.name);
         self.queue.happened(Hopes::NODES);
+    }
+
+    /// Whether a pod has ended, and is not to go.
+    fn has_ended(&self, id: PodId) -> bool {
+        self.pods.get(&id).is_some_and(|pod| pod.row.state.phase.has_ended() && !pod.is_ending())
     }
 
     /// Takes in long work.
@@ -171,7 +180,10 @@ impl Controller {
     pub fn begin(&mut self, now: Millis) {
         self.now = self.now.max(now);
         // Pods of a node that was removed while nobody led.
-        let stray = |pod: &&Pod| pod.row.node.is_some_and(|node| !self.nodes.contains_key(&node));
+        let stray = |pod: &&Pod| {
+            let has_ended = pod.row.state.phase.has_ended() && !pod.is_ending();
+            !has_ended && pod.row.node.is_some_and(|node| !self.nodes.contains_key(&node))
+        };
         let stray: Vec<PodId> = self.pods.values().filter(stray).map(|pod| pod.row.id).collect();
         for id in stray {
             self.tell_of_pod(id, Change::Deleted, "NodeRemoved", "its node was removed");

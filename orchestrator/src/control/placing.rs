@@ -118,6 +118,8 @@ impl Controller {
         pod.row.bound = Some(self.now.saturating_mul(1_000));
         pod.row.missing_bytes = Some(placed.missing_bytes);
         pod.cost = Some(placed.cost);
+        pod.is_known_unplaceable = false;
+        (pod.row.state.reason, pod.row.state.message) = (None, None);
         let workload = pod.row.workload;
         if let Some(node) = self.nodes.get_mut(&node) {
             node.pods.insert(id);

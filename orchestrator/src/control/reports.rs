@@ -112,7 +112,7 @@ impl Controller {
     fn hear_of_pod(&mut self, id: NodeId, report: PodReport) {
         let PodReport { id: pod_id, state } = report;
         let Some(pod) = self.pods.get_mut(&pod_id).filter(|pod| pod.row.node == Some(id)) else { return };
-        if pod.row.state.phase.has_ended() && !pod.is_ending() {
+        if pod.row.state.phase.has_ended() {
             // What has ended stays so, whatever a node that has lost its memory says.
             return;
         }

@@ -126,7 +126,7 @@ impl Agent {
             }
             let state = &mut container.state;
             if container.assignment.end_within_seconds.is_some() {
-                if state.phase == Phase::Ending {
+                if state.phase == Phase::Ending || state.phase.has_ended() {
                     ended.push(*id);
                 } else {
                     state.phase = Phase::Ending;

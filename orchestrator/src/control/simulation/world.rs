@@ -33,8 +33,8 @@ pub(super) enum Faults {
 /// What happens at a moment.
 #[derive(Debug)]
 enum Happening {
-    /// A leader decides.
-    Decide(usize),
+    /// A leader decides, if it was not woken before.
+    Decide(usize, Millis),
     /// A leader's batch reaches the database.
     Commit(usize),
     /// A leader hears what became of it.
@@ -61,7 +61,8 @@ struct Leader {
     read: usize,
     number: u64,
     in_flight: Option<(Batch, Output)>,
-    waiting: Option<Output>,
+    /// When it decides next.
+    wakes: Millis,
 }
 
 pub(super) struct World {
@@ -80,6 +81,8 @@ pub(super) struct World {
     /// Nodes that nobody hears.
     silent: BTreeMap<NodeId, Millis>,
     names: u64,
+    /// When the last thing that each node was told reaches it.
+    delivered: BTreeMap<NodeId, Millis>,
 }
 
 const START: Millis = 1_700_000_000_000;
@@ -101,6 +104,7 @@ impl World {
             agents: BTreeMap::new(),
             silent: BTreeMap::new(),
             names: 0,
+            delivered: BTreeMap::new(),
         };
         let nodes = 3 + world.below(8);
         for number in 0..nodes {
@@ -122,6 +126,15 @@ impl World {
         self.order += 1;
         self.queue.push(Reverse((self.now + delay, self.order)));
         self.happenings.insert(self.order, happening);
+    }
+
+    /// Has a leader decide after a while, unless it does before.
+    fn wake(&mut self, at: usize, delay: Millis) {
+        let when = self.now + delay;
+        if when < self.leaders[at].wakes {
+            self.leaders[at].wakes = when;
+            self.after(delay, Happening::Decide(at, when));
+        }
     }
 
     fn add_node(&mut self, number: u64) {
@@ -173,10 +186,10 @@ impl World {
             read,
             number: 0,
             in_flight: None,
-            waiting: None,
+            wakes: Millis::MAX,
         });
         let at = self.leaders.len() - 1;
-        self.after(1, Happening::Decide(at));
+        self.wake(at, 1);
     }
 
     /// The leader that nodes find.
@@ -204,7 +217,12 @@ impl World {
     /// Nothing goes wrong any more, and nobody changes anything: a long time passes.
     pub(super) fn settle(&mut self) {
         self.faults = Faults::None;
-        self.silent.clear();
+        for node in std::mem::take(&mut self.silent).into_keys() {
+            // Its connections broke meanwhile.
+            if let Some(agent) = self.agents.get_mut(&node) {
+                agent.stream = None;
+            }
+        }
         if self.leader().is_none() {
             self.take_over();
         }
@@ -227,7 +245,8 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Decide(at) => self.decide(at),
+            Happening::Decide(at, when) if self.leaders[at].wakes == when => self.decide(at),
+            Happening::Decide(..) => {}
             Happening::Commit(at) => self.commit(at),
             Happening::Committed(at, is_done) => self.committed(at, is_done),
             Happening::Hear(node, stream, instruction) => self.hear(node, stream, *instruction),
@@ -250,6 +269,7 @@ impl World {
 
     /// A leader reads what callers have changed, decides, and has it written.
     fn decide(&mut self, at: usize) {
+        self.leaders[at].wakes = Millis::MAX;
         if !self.leaders[at].is_alive {
             return;
         }
@@ -278,7 +298,7 @@ impl World {
             }
         }
         let next = self.leaders[at].controller.next_at().map_or(500, |next| (next - now).clamp(1, 500));
-        self.after(next, Happening::Decide(at));
+        self.wake(at, next);
     }
 
     fn follow(&mut self, at: usize) {
@@ -333,14 +353,15 @@ impl World {
             leader.is_alive = false;
             return;
         }
-        let mut last = 0;
         for told in output.told {
             // What is told on one stream comes in its order.
-            last += i64::try_from(self.below(3)).unwrap();
-            self.after(1 + last, Happening::Hear(told.node, told.stream, Box::new(told.instruction)));
+            let delay = self.delay(30);
+            let at = self.delivered.entry(told.node).or_default();
+            *at = (*at).max(self.now + delay);
+            let delay = *at - self.now;
+            self.after(delay, Happening::Hear(told.node, told.stream, Box::new(told.instruction)));
         }
-        self.after(1, Happening::Decide(at));
-        let _ = self.leaders[at].waiting.take();
+        self.wake(at, 1);
     }
 
     fn hear(&mut self, node: NodeId, stream: StreamId, instruction: Instruction) {
@@ -379,7 +400,7 @@ impl World {
                 // Its stream may have been another leader's: that one answers nothing any more.
                 None => {
                     self.leaders[at].controller.open(node, now);
-                    self.after(1, Happening::Decide(at));
+                    self.wake(at, 1);
                 }
                 Some(_) => {
                     if let Some(report) = agent.report() {
@@ -404,7 +425,7 @@ impl World {
             crate::lead::Reported::Taken => {}
             crate::lead::Reported::StreamUnknown => agent.stream = None,
         }
-        self.after(1, Happening::Decide(at));
+        self.wake(at, 1);
     }
 
     /// A caller changes something.
