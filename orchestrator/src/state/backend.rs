@@ -55,11 +55,7 @@ macro_rules! implement_state {
             async fn namespace(&self, name: &Name) -> Result<Option<NamespaceRow>, StateError> {
                 read!(self, |connection| statements::namespaces::find(connection, name))
             }
-            async fn workloads(
-                &self,
-                filter: &WorkloadFilter,
-                slice: Slice<WorkloadId>,
-            ) -> Result<Vec<WorkloadRow>, StateError> {
+            async fn workloads(&self, filter: &WorkloadFilter, slice: Slice<WorkloadId>) -> Result<Vec<WorkloadRow>, StateError> {
                 read!(self, |connection| statements::workloads::list(connection, filter, &slice))
             }
             async fn workload(&self, id: WorkloadId) -> Result<Option<WorkloadRow>, StateError> {
@@ -100,11 +96,7 @@ macro_rules! implement_state {
             async fn every_layer(&self, after: Option<NodeId>, most: u32) -> Result<Vec<(NodeId, Vec<LayerRow>)>, StateError> {
                 read!(self, |connection| statements::layers::list(connection, after, most))
             }
-            async fn operations(
-                &self,
-                running_only: bool,
-                slice: Slice<OperationId>,
-            ) -> Result<Vec<OperationRow>, StateError> {
+            async fn operations(&self, running_only: bool, slice: Slice<OperationId>) -> Result<Vec<OperationRow>, StateError> {
                 read!(self, |connection| statements::operations::list(connection, running_only, &slice))
             }
             async fn operation(&self, id: OperationId) -> Result<Option<OperationRow>, StateError> {

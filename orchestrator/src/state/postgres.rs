@@ -21,7 +21,8 @@ use uuid::Uuid;
 use super::backend::{ATTEMPTS, implement_state, read, write};
 use super::{
     Act, Acted, Answer, AuditLine, Batch, EventPage, JoinTokenRow, LayerRow, Lease, LeaseWish, NamespaceRow, NodeRow,
-    OperationKey, OperationRow, PodFilter, PodRow, RevisionRow, RolloutRow, Slice, StateError, Sweep, WorkloadFilter, WorkloadRow,
+    OperationKey, OperationRow, PodFilter, PodRow, RevisionRow, RolloutRow, Slice, StateError, Sweep, WorkloadFilter,
+    WorkloadRow,
 };
 
 /// The database that the statements are compiled for.

@@ -24,7 +24,8 @@ pub async fn put(connection: &mut Connection, row: &JoinTokenRow) -> Result<()> 
 
 /// Uses one once.
 pub async fn take(connection: &mut Connection, hash: &str, now: i64) -> Result<()> {
-    let taken = sqlx::query("UPDATE join_tokens SET uses_left = uses_left - 1 WHERE hash = $1 AND uses_left > 0 AND expires > $2");
+    let taken =
+        sqlx::query("UPDATE join_tokens SET uses_left = uses_left - 1 WHERE hash = $1 AND uses_left > 0 AND expires > $2");
     let taken = taken.bind(hash.to_owned()).bind(now).execute(&mut *connection).await?;
     if taken.rows_affected() == 1 { Ok(()) } else { Err(StateError::NoSuchToken) }
 }

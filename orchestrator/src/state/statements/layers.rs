@@ -22,11 +22,8 @@ const LOOKUP: usize = 10_000;
 /// How many nodes' lists are read at once.
 const LISTS: i64 = 500;
 
-const ADD: Bulk = Bulk {
-    before: "INSERT INTO layers (digest, size_bytes) VALUES",
-    columns: 2,
-    after: "ON CONFLICT (digest) DO NOTHING",
-};
+const ADD: Bulk =
+    Bulk { before: "INSERT INTO layers (digest, size_bytes) VALUES", columns: 2, after: "ON CONFLICT (digest) DO NOTHING" };
 
 const PUT: Bulk = Bulk {
     before: "INSERT INTO node_layers (node, numbers, version)
@@ -58,9 +55,7 @@ async fn number(connection: &mut Connection, layers: FxHashMap<&Digest, u64>) ->
     let mut numbers = FxHashMap::default();
     find_numbers(connection, layers.keys().copied(), &mut numbers).await?;
     let missing: Vec<_> = layers.into_iter().filter(|(digest, _)| !numbers.contains_key(*digest)).collect();
-    let bind = |query: Query, (digest, size_bytes): &(&Digest, u64)| {
-        Ok(query.bind(digest.to_string()).bind(signed(*size_bytes)))
-    };
+    let bind = |query: Query, (digest, size_bytes): &(&Digest, u64)| Ok(query.bind(digest.to_string()).bind(signed(*size_bytes)));
     ADD.run(connection, &missing, bind).await?;
     find_numbers(connection, missing.into_iter().map(|(digest, _)| digest), &mut numbers).await?;
     Ok(numbers)

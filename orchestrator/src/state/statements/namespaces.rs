@@ -20,7 +20,8 @@ pub async fn put(connection: &mut Connection, row: &NamespaceRow, expected: Expe
             seen::add(connection, bind(sqlx::query(sql), row)?).await
         }
         Expected::At(revision) => {
-            let sql = "UPDATE namespaces SET revision = $2, spec = $3, quota_cpu_millis = $4, quota_memory_bytes = $5, quota_pods = $6
+            let sql =
+                "UPDATE namespaces SET revision = $2, spec = $3, quota_cpu_millis = $4, quota_memory_bytes = $5, quota_pods = $6
                  WHERE name = $1 AND revision = $7";
             let update = bind(sqlx::query(sql), row)?.bind(signed(revision));
             seen::change(connection, update, KEY, row.spec.name.as_str()).await

@@ -45,7 +45,8 @@ pub async fn remove(connection: &mut Connection, ids: &[PodId]) -> Result<()> {
     Ok(sqlx::query(AssertSqlSafe(sql)).bind(array(ids)).execute(&mut *connection).await.map(drop)?)
 }
 
-const SELECT: &str = "SELECT id, name, namespace, workload, revision, node, state, missing_bytes, created, bound, end_within_seconds
+const SELECT: &str =
+    "SELECT id, name, namespace, workload, revision, node, state, missing_bytes, created, bound, end_within_seconds
      FROM pods";
 
 /// Pods by id.

@@ -11,7 +11,8 @@ use super::{Connection, Query, Result, Row};
 const PUT: Bulk = Bulk {
     before: "INSERT INTO rollouts (workload, revision, template_revision, state, began, ended) VALUES",
     columns: 6,
-    after: "ON CONFLICT (workload, revision) DO UPDATE SET template_revision = excluded.template_revision, state = excluded.state,
+    after:
+        "ON CONFLICT (workload, revision) DO UPDATE SET template_revision = excluded.template_revision, state = excluded.state,
              began = excluded.began, ended = excluded.ended",
 };
 

@@ -8,22 +8,19 @@ use super::{Connection, Result, layers};
 
 /// What goes by a time alone.
 const BY_TIME: [(&str, fn(&Sweep) -> i64); 4] = [
-    (
-        "DELETE FROM answers WHERE (caller, id) IN (SELECT caller, id FROM answers WHERE at < $1 ORDER BY at LIMIT $2)",
-        |sweep| sweep.answers_before,
-    ),
+    ("DELETE FROM answers WHERE (caller, id) IN (SELECT caller, id FROM answers WHERE at < $1 ORDER BY at LIMIT $2)", |sweep| {
+        sweep.answers_before
+    }),
     (
         "DELETE FROM join_tokens WHERE hash IN (SELECT hash FROM join_tokens WHERE expires < $1 ORDER BY expires LIMIT $2)",
         |sweep| sweep.answers_before,
     ),
-    (
-        "DELETE FROM operations WHERE id IN (SELECT id FROM operations WHERE ended < $1 ORDER BY ended LIMIT $2)",
-        |sweep| sweep.operations_before,
-    ),
-    (
-        "DELETE FROM audit WHERE number IN (SELECT number FROM audit WHERE at < $1 ORDER BY at LIMIT $2)",
-        |sweep| sweep.audit_before,
-    ),
+    ("DELETE FROM operations WHERE id IN (SELECT id FROM operations WHERE ended < $1 ORDER BY ended LIMIT $2)", |sweep| {
+        sweep.operations_before
+    }),
+    ("DELETE FROM audit WHERE number IN (SELECT number FROM audit WHERE at < $1 ORDER BY at LIMIT $2)", |sweep| {
+        sweep.audit_before
+    }),
 ];
 
 /// Drops it; how many rows.

@@ -19,7 +19,8 @@ pub async fn put(connection: &mut Connection, row: &WorkloadRow, expected: Expec
             seen::add(connection, insert).await
         }
         Expected::At(revision) => {
-            let sql = "UPDATE workloads SET namespace = $2, name = $3, revision = $4, template_revision = $5, spec = $6, updated = $7,
+            let sql =
+                "UPDATE workloads SET namespace = $2, name = $3, revision = $4, template_revision = $5, spec = $6, updated = $7,
                      deleted = $8
                  WHERE id = $1 AND revision = $9";
             let update = bind(sqlx::query(sql), row)?.bind(signed(revision));
@@ -71,7 +72,8 @@ pub async fn remove(connection: &mut Connection, ids: &[WorkloadId]) -> Result<(
     Ok(())
 }
 
-const SELECT: &str = "SELECT id, namespace, name, revision, template_revision, spec, created, updated, deleted, status FROM workloads";
+const SELECT: &str =
+    "SELECT id, namespace, name, revision, template_revision, spec, created, updated, deleted, status FROM workloads";
 
 /// Workloads by id.
 pub async fn list(connection: &mut Connection, filter: &WorkloadFilter, slice: &Slice<WorkloadId>) -> Result<Vec<WorkloadRow>> {
