@@ -179,8 +179,7 @@ CREATE TABLE operations (
     created BIGINT NOT NULL,
     ended BIGINT
 );
-CREATE INDEX operations_running ON operations (id) WHERE ended IS NULL;
-CREATE INDEX operations_by_end ON operations (ended);
+CREATE INDEX operations_by_end ON operations (ended, id);
 
 CREATE TABLE join_tokens (
     hash TEXT COLLATE "C" PRIMARY KEY,

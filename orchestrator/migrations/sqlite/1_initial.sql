@@ -180,8 +180,7 @@ CREATE TABLE operations (
     created INTEGER NOT NULL,
     ended INTEGER
 ) STRICT;
-CREATE INDEX operations_running ON operations (id) WHERE ended IS NULL;
-CREATE INDEX operations_by_end ON operations (ended);
+CREATE INDEX operations_by_end ON operations (ended, id);
 
 CREATE TABLE join_tokens (
     hash TEXT PRIMARY KEY,

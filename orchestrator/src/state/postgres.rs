@@ -27,9 +27,9 @@ use super::{
 
 /// The database that the statements are compiled for.
 pub type Db = sqlx::Postgres;
-/// What a `SELECT` ends with that keeps its rows as they are until the transaction ends.
-const FOR_SHARE: &str = " FOR SHARE";
-/// As [`FOR_SHARE`], and keeps them from being read so by others.
+/// What a `SELECT` ends with that keeps its rows from those who read them with [`FOR_UPDATE`], until the transaction ends.
+const FOR_KEY_SHARE: &str = " FOR KEY SHARE";
+/// What a `SELECT` ends with that keeps its rows from all who would change them, or read them with [`FOR_KEY_SHARE`].
 const FOR_UPDATE: &str = " FOR UPDATE";
 /// The texts of a JSON array that is the first value.
 const EACH_TEXT: &str = "(SELECT json_array_elements_text(CAST($1 AS JSON)))";

@@ -3,13 +3,16 @@
 //! What a leader writes in masses is put once for each row, as it was said last: pods, statuses, what nodes say, their layers, rollouts,
 //! and workloads that go. Each of these waits until something comes that meets its table in another way, or until the end; the rest is
 //! done one by one, in its order. What comes of it is what doing everything in its order comes to.
+//!
+//! What is asked of quotas is added up, waits too, and comes in the order of the namespaces: their rows are what callers meet at, and so
+//! are held by each for as short as can be, and by no two in such a way that each waits for the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longshore_fleet::{NodeId, PodId, WorkloadId, api::WorkloadStatus};
+use longshore_fleet::{Name, NodeId, PodId, WorkloadId, api::WorkloadStatus};
 use serde_json::Value;
 
-use super::{LayerRow, PodRow, RolloutRow, Write};
+use super::{Charge, LayerRow, PodRow, RolloutRow, Write};
 
 /// What is done at once.
 #[derive(Debug, PartialEq)]
@@ -28,6 +31,8 @@ pub enum Step<'w> {
     PutFacts(Vec<(NodeId, &'w Value)>),
     /// These nodes have these layers.
     PutLayers(Vec<(NodeId, &'w [LayerRow])>),
+    /// This is asked of these namespaces' quotas.
+    Charge(Vec<(&'w Name, Charge)>),
     /// Anything else.
     One(&'w Write),
 }
@@ -51,6 +56,7 @@ struct Sorting<'w> {
     removed: BTreeSet<WorkloadId>,
     facts: BTreeMap<NodeId, &'w Value>,
     layers: BTreeMap<NodeId, &'w [LayerRow]>,
+    charges: BTreeMap<&'w Name, Charge>,
 }
 
 impl<'w> Sorting<'w> {
@@ -68,32 +74,46 @@ impl<'w> Sorting<'w> {
                 }
                 self.rollouts.insert((rollout.workload, rollout.revision), rollout);
             }
-            Write::PutWorkload(..) | Write::PutRevision(_) | Write::RemoveRevision(..) | Write::RemoveNamespace(..) => {
+            Write::PutWorkload(..) | Write::PutRevision(_) | Write::RemoveRevision(..) => {
                 self.finish_workloads();
+                self.steps.push(Step::One(write));
+            }
+            Write::Charge(name, more) => {
+                let charge = self.charges.entry(name).or_default();
+                charge.cpu_millis = charge.cpu_millis.saturating_add(more.cpu_millis);
+                charge.memory_bytes = charge.memory_bytes.saturating_add(more.memory_bytes);
+                charge.pods = charge.pods.saturating_add(more.pods);
+            }
+            Write::PutNamespace(..) | Write::RemoveNamespace(..) => {
+                self.finish_workloads();
+                self.finish_charges();
                 self.steps.push(Step::One(write));
             }
             Write::PutNode(..) | Write::RemoveNode(_) => {
                 self.finish_nodes();
                 self.steps.push(Step::One(write));
             }
-            Write::PutNamespace(..)
-            | Write::Charge(..)
-            | Write::PutOperation(_)
-            | Write::PutJoinToken(_)
-            | Write::UseJoinToken { .. }
-            | Write::RemoveJoinToken { .. } => self.steps.push(Step::One(write)),
+            Write::PutOperation(_) | Write::PutJoinToken(_) | Write::UseJoinToken { .. } | Write::RemoveJoinToken { .. } => {
+                self.steps.push(Step::One(write))
+            }
         }
     }
 
     fn finish(mut self) -> Vec<Step<'w>> {
         self.finish_workloads();
         self.finish_nodes();
-        let (put, removed): (Vec<_>, Vec<_>) = self.pods.into_iter().partition(|(_, pod)| pod.is_some());
+        let (put, removed): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pods).into_iter().partition(|(_, pod)| pod.is_some());
         let removed: Vec<_> = removed.into_iter().map(|(id, _)| id).collect();
         let put: Vec<_> = put.into_iter().filter_map(|(_, pod)| pod).collect();
         self.steps.extend((!removed.is_empty()).then_some(Step::RemovePods(removed)));
         self.steps.extend((!put.is_empty()).then_some(Step::PutPods(put)));
+        self.finish_charges();
         self.steps
+    }
+
+    fn finish_charges(&mut self) {
+        let charges: Vec<_> = std::mem::take(&mut self.charges).into_iter().collect();
+        self.steps.extend((!charges.is_empty()).then_some(Step::Charge(charges)));
     }
 
     /// A workload that goes goes last: what was said of it before goes with it.
@@ -161,6 +181,18 @@ mod tests {
                 Step::PutStatuses(vec![(workload, &status)]),
             ]
         );
+    }
+
+    #[test]
+    fn what_is_asked_of_quotas_is_added_up_and_comes_last() {
+        let [a, b] = ["a", "b"].map(|name| name.parse::<Name>().unwrap());
+        let pods = |pods| Charge { pods, ..Charge::default() };
+        let token = Write::UseJoinToken { hash: String::new() };
+        let writes =
+            [Write::Charge(b.clone(), pods(1)), Write::Charge(a.clone(), pods(2)), Write::Charge(b.clone(), pods(3)), token];
+        assert_eq!(sort(&writes), [Step::One(&writes[3]), Step::Charge(vec![(&a, pods(2)), (&b, pods(4))])]);
+        let removal = [writes[0].clone(), Write::RemoveNamespace(b.clone(), crate::state::Expected::At(1))];
+        assert_eq!(sort(&removal), [Step::Charge(vec![(&b, pods(1))]), Step::One(&removal[1])]);
     }
 
     fn job(number: u128) -> WorkloadId {

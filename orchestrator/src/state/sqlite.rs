@@ -32,8 +32,8 @@ use super::{
 /// The database that the statements are compiled for.
 pub type Db = sqlx::Sqlite;
 /// What a `SELECT` ends with that keeps its rows as they are until the transaction ends. With one writer they are anyway.
-const FOR_SHARE: &str = "";
-/// As [`FOR_SHARE`], and keeps them from being read so by others.
+const FOR_KEY_SHARE: &str = "";
+/// The same.
 const FOR_UPDATE: &str = "";
 /// The texts of a JSON array that is the first value.
 const EACH_TEXT: &str = "(SELECT value FROM json_each($1))";
@@ -46,7 +46,6 @@ const WRITER_CACHE: &str = "-65536";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The database's clock: with one process, that process's.
-#[expect(clippy::unused_async, reason = "the other database has to be asked")]
 async fn now(_: &mut SqliteConnection) -> Result<i64, StateError> {
     Ok(Timestamp::now().as_microsecond())
 }

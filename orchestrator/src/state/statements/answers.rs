@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use super::super::super::{Answer, OperationKey, StateError};
-use super::column::{json, read_json, small};
+use super::column::{clean, json, read_json, small};
 use super::{Connection, Result};
 
 /// Keeps an answer. False where the operation has one; where another transaction is about to give it one, that is waited for.
@@ -12,8 +12,8 @@ pub async fn add(connection: &mut Connection, operation: &OperationKey, answer: 
         "INSERT INTO answers (caller, id, request, status, body, at) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (caller, id) DO NOTHING",
     )
-    .bind(operation.caller.as_str())
-    .bind(operation.id.as_str())
+    .bind(clean(&operation.caller))
+    .bind(clean(&operation.id))
     .bind(operation.request.as_str())
     .bind(i64::from(answer.status))
     .bind(json(&answer.body)?)
@@ -26,8 +26,8 @@ pub async fn add(connection: &mut Connection, operation: &OperationKey, answer: 
 /// The answer to an operation.
 pub async fn find(connection: &mut Connection, operation: &OperationKey) -> Result<Option<Answer>> {
     let row = sqlx::query("SELECT request, status, body FROM answers WHERE caller = $1 AND id = $2")
-        .bind(operation.caller.as_str())
-        .bind(operation.id.as_str())
+        .bind(clean(&operation.caller))
+        .bind(clean(&operation.id))
         .fetch_optional(&mut *connection)
         .await?;
     let Some(row) = row else { return Ok(None) };

@@ -43,6 +43,11 @@ async fn apply(connection: &mut Connection, writes: &[Write], now: i64) -> Resul
             Step::RemoveWorkloads(ids) => workloads::remove(connection, &ids).await?,
             Step::PutFacts(facts) => nodes::put_facts(connection, &facts).await?,
             Step::PutLayers(layers) => layers::put(connection, &layers).await?,
+            Step::Charge(charges) => {
+                for (name, charge) in charges {
+                    namespaces::charge(connection, name, charge).await?;
+                }
+            }
             Step::One(write) => apply_one(connection, write, now).await?,
         }
     }
@@ -53,7 +58,6 @@ async fn apply_one(connection: &mut Connection, write: &Write, now: i64) -> Resu
     match write {
         Write::PutNamespace(row, expected) => namespaces::put(connection, row, *expected).await,
         Write::RemoveNamespace(name, expected) => namespaces::remove(connection, name, *expected).await,
-        Write::Charge(name, charge) => namespaces::charge(connection, name, *charge).await,
         Write::PutWorkload(row, expected) => workloads::put(connection, row, *expected).await,
         Write::PutRevision(row) => revisions::put(connection, row).await,
         Write::RemoveRevision(workload, number) => revisions::remove(connection, *workload, *number).await,
@@ -63,12 +67,13 @@ async fn apply_one(connection: &mut Connection, write: &Write, now: i64) -> Resu
         Write::PutJoinToken(row) => join_tokens::put(connection, row).await,
         Write::UseJoinToken { hash } => join_tokens::take(connection, hash, now).await,
         Write::RemoveJoinToken { hash } => join_tokens::remove(connection, hash).await,
-        Write::RemoveWorkload(_)
+        Write::Charge(..)
+        | Write::RemoveWorkload(_)
         | Write::PutStatus(..)
         | Write::PutRollout(_)
         | Write::PutPod(_)
         | Write::RemovePod(_)
         | Write::PutFacts(..)
-        | Write::PutLayers(..) => unreachable!("what comes in masses was sorted into its own steps"),
+        | Write::PutLayers(..) => unreachable!("what is put together was sorted into its own steps"),
     }
 }

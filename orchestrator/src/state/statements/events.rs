@@ -70,7 +70,9 @@ pub async fn latest(connection: &mut Connection, namespace: Option<&Name>, id: O
     let mut query = QueryBuilder::<Db>::new(SELECT);
     query.push(" WHERE position > 0");
     if let Some(namespace) = namespace {
-        query.push(" AND namespace = ").push_bind(namespace.as_str());
+        // A thing has fewer than its namespace: where both are asked for, it is looked up by the thing.
+        let column = if id.is_some() { "COALESCE(namespace, '')" } else { "namespace" };
+        query.push(format!(" AND {column} = ")).push_bind(namespace.as_str());
     }
     if let Some(id) = id {
         query.push(" AND id = ").push_bind(clean(id));

@@ -53,17 +53,18 @@ const SELECT: &str =
 pub async fn list(connection: &mut Connection, filter: &PodFilter, slice: &Slice<PodId>) -> Result<Vec<PodRow>> {
     let mut query = QueryBuilder::<Db>::new(SELECT);
     query.push(" WHERE id > ").push_bind(slice.after.map_or_else(String::new, |id| id.to_string()));
+    // What is the narrowest comes first, and is looked up; the rest is compared, and kept from tempting the database with its index.
     let texts = [
-        (" AND namespace = ", filter.namespace.as_ref().map(ToString::to_string)),
-        (" AND workload = ", filter.workload.map(|id| id.to_string())),
-        (" AND node = ", filter.node.map(|id| id.to_string())),
-        (" AND phase = ", filter.phase.map(|phase| phase.to_string())),
-        (" AND name = ", filter.name.as_deref().map(|name| clean(name).into_owned())),
+        ("name", filter.name.as_deref().map(|name| clean(name).into_owned())),
+        ("node", filter.node.map(|id| id.to_string())),
+        ("workload", filter.workload.map(|id| id.to_string())),
+        ("namespace", filter.namespace.as_ref().map(ToString::to_string)),
+        ("phase", filter.phase.map(|phase| phase.to_string())),
     ];
-    for (condition, value) in texts {
-        if let Some(value) = value {
-            query.push(condition).push_bind(value);
-        }
+    let asked = texts.into_iter().filter_map(|(column, value)| Some((column, value?)));
+    for (place, (column, value)) in asked.enumerate() {
+        let column = if place == 0 { format!(" AND {column} = ") } else { format!(" AND COALESCE({column}, '') = ") };
+        query.push(column).push_bind(value);
     }
     query.push(" ORDER BY id LIMIT ").push_bind(i64::from(slice.most));
     query.build().fetch_all(&mut *connection).await?.iter().map(read).collect()

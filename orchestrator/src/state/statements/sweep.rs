@@ -6,8 +6,11 @@ use super::super::super::Sweep;
 use super::column::{signed, unsigned};
 use super::{Connection, Result, layers};
 
+/// A statement that drops what is from before a time, and at most so much, and which time.
+type ByTime = (&'static str, fn(&Sweep) -> i64);
+
 /// What goes by a time alone.
-const BY_TIME: [(&str, fn(&Sweep) -> i64); 4] = [
+const BY_TIME: [ByTime; 4] = [
     ("DELETE FROM answers WHERE (caller, id) IN (SELECT caller, id FROM answers WHERE at < $1 ORDER BY at LIMIT $2)", |sweep| {
         sweep.answers_before
     }),

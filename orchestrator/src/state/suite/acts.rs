@@ -167,7 +167,7 @@ async fn an_operation_that_ended_stays_so(subject: Subject) {
     let first = operation_row(1, OperationState::Cancelled);
     assert_eq!(state.operation(first.id).await.unwrap().as_ref(), Some(&first));
     let second = operation_row(2, OperationState::Running);
-    assert_eq!(state.operations(true, super::samples::all()).await.unwrap(), [second.clone()]);
+    assert_eq!(state.operations(true, super::samples::all()).await.unwrap(), std::slice::from_ref(&second));
     assert_eq!(state.operations(false, super::samples::all()).await.unwrap(), [first, second]);
 }
 

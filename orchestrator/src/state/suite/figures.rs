@@ -44,6 +44,8 @@ async fn measure(name: &str, subject: Subject) {
         bound.push(commit(pods, 1000).await);
     }
     println!("{name}: 1,000 changed pods and 1,000 events in a batch: {}", spread(&mut bound));
+    let gone = (0..1000).map(|pod| Write::RemovePod(pod_row(pod * 5 + 1).id)).collect();
+    println!("{name}: 1,000 pods of {PODS} go in a batch: {:.1?}", commit(gone, 0).await);
     let begun = Instant::now();
     let (mut after, mut count) = (None, 0);
     loop {

@@ -2,13 +2,10 @@
 
 use super::{
     Subject, on_every_database,
-    samples::{
-        act, batch, does, event, name, namespace_row, new_workload, node, node_row, operation_key, pod_row, puts, wish,
-        workload_row,
-    },
+    samples::{act, batch, does, name, namespace_row, new_workload, node_row, operation_key, pod_row, puts, wish, workload_row},
     together,
 };
-use crate::state::{Act, Acted, Batch, Expected, JoinTokenRow, StateError, Write};
+use crate::state::{Act, Acted, Batch, Charge, Expected, JoinTokenRow, StateError, Write};
 
 on_every_database!(
     one_of_many_changes_of_a_revision_is_made,
@@ -18,7 +15,8 @@ on_every_database!(
     a_repeat_at_the_same_time_writes_once,
     a_token_lets_no_more_in,
     a_workload_never_outlives_its_namespace,
-    acts_in_any_order_all_come_through,
+    charges_in_any_order_wait_for_one_another,
+    acts_that_wait_for_each_other_both_come_through,
 );
 
 const TASKS: usize = 16;
@@ -142,31 +140,38 @@ async fn a_workload_never_outlives_its_namespace(subject: Subject) {
     }
 }
 
-/// Transactions that take the same rows in other orders meet; each is done in the end.
-async fn acts_in_any_order_all_come_through(subject: Subject) {
-    let term = super::samples::lead(&subject.state).await;
-    puts(&subject.state, (1..=4).map(|number| Write::PutNode(Box::new(node_row(number, 1)), Expected::None)).collect()).await;
-    together(&subject, 8, |task, state| async move {
-        for turn in 0..15_usize {
-            let order = |number: usize| node(((task + turn + number * (task % 3 + 1)) % 4 + 1) as u128);
-            let facts = |number| Write::PutFacts(order(number), serde_json::json!(turn));
-            if task == 0 {
-                let writes = vec![facts(0), facts(1), facts(2)];
-                state.commit(term, &batch(turn as u64 + 1, writes)).await.unwrap();
-            } else {
-                // What divides facts keeps their order.
-                let between = || Write::PutNode(Box::new(node_row(100, 1)), Expected::At(9));
-                let namespaces =
-                    [name("default"), name("default")].map(|name| Write::Charge(name, crate::state::Charge::default()));
-                let events = vec![event("a")];
-                let [charge, again] = namespaces;
-                let writes = vec![facts(0), charge, facts(1), again];
-                state.act(&Act { events, ..act(writes) }).await.unwrap();
-                let failed = state.act(&act(vec![facts(2), between(), facts(0)])).await;
-                assert!(matches!(failed, Err(StateError::Changed(None))), "{failed:?}");
-            }
+async fn charges_in_any_order_wait_for_one_another(subject: Subject) {
+    let names = ["a", "b", "c"];
+    let put = |text: &&str| Write::PutNamespace(namespace_row(text, 1, None), Expected::None);
+    puts(&subject.state, names.iter().map(put).collect()).await;
+    together(&subject, 12, |task, state| async move {
+        for turn in 0..10 {
+            let charge = |place: usize| {
+                let place = if task % 2 == 0 { task + turn + place } else { 2 * (task + turn) + 2 * place };
+                Write::Charge(name(names[place % 3]), Charge { pods: 1, ..Charge::default() })
+            };
+            does(&state, (0..3).map(charge).collect()).await.unwrap();
         }
     })
     .await;
-    assert_eq!(subject.count("events").await, 1 + 15 + 7 * 15);
+    for text in names {
+        assert_eq!(subject.state.namespace(&name(text)).await.unwrap().unwrap().asked.pods, 120, "{text}");
+    }
+    assert_eq!(subject.count("events").await, 1 + 120);
+}
+
+/// Two transactions each of which waits for the other: one is done again.
+async fn acts_that_wait_for_each_other_both_come_through(subject: Subject) {
+    let token = |hash: &str| JoinTokenRow { hash: hash.to_owned(), hint: String::new(), expires: i64::MAX, uses_left: 100 };
+    puts(&subject.state, vec![Write::PutJoinToken(token("a")), Write::PutJoinToken(token("b"))]).await;
+    together(&subject, 2, |task, state| async move {
+        for _ in 0..20 {
+            let mut hashes = ["a", "b"];
+            hashes.rotate_left(task);
+            does(&state, hashes.map(|hash| Write::UseJoinToken { hash: hash.to_owned() }).to_vec()).await.unwrap();
+        }
+    })
+    .await;
+    let left: Vec<_> = subject.state.join_tokens().await.unwrap().iter().map(|token| token.uses_left).collect();
+    assert_eq!((left, subject.count("events").await), (vec![60, 60], 1 + 40));
 }
