@@ -11,6 +11,7 @@ mod figures;
 mod layers;
 mod lead;
 mod lists;
+mod order;
 mod quotas;
 mod races;
 mod samples;
