@@ -42,6 +42,9 @@ pub use row::{
 };
 pub use sqlite::SqliteState;
 
+/// A database that many share.
+pub type SharedState = std::sync::Arc<dyn State>;
+
 /// The orchestrator's database.
 #[async_trait]
 pub trait State: Send + Sync + 'static {
@@ -98,6 +101,10 @@ pub trait State: Send + Sync + 'static {
     async fn workload_named(&self, kind: WorkloadKind, namespace: &Name, name: &Name) -> Result<Option<WorkloadRow>, StateError>;
     /// The revisions of a workload, the newest first.
     async fn revisions(&self, workload: WorkloadId) -> Result<Vec<RevisionRow>, StateError>;
+    /// One revision of a workload.
+    async fn revision(&self, workload: WorkloadId, number: u64) -> Result<Option<RevisionRow>, StateError> {
+        Ok(self.revisions(workload).await?.into_iter().find(|revision| revision.number == number))
+    }
     /// The rollouts of a workload, the newest first.
     async fn rollouts(&self, workload: WorkloadId, most: u32) -> Result<Vec<RolloutRow>, StateError>;
     /// Pods, by id.
