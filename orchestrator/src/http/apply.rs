@@ -128,7 +128,7 @@ async fn make<B>(orchestrator: &Orchestrator, call: &Call<B>, kind: WorkloadKind
         Write::PutWorkload(Box::new(found.row.clone()), Expected::None),
         Write::PutRevision(Box::new(found.revision.clone())),
     ];
-    let message = format!("{} is wanted, by {}", pods(wanted.pods()), found.revision.template.image);
+    let message = format!("{}, by {}", pods(wanted.pods()), found.revision.template.image);
     finish(orchestrator, call, &found, terms, (StatusCode::CREATED, writes, ("Created", message))).await
 }
 
