@@ -36,6 +36,12 @@ const EACH_TEXT: &str = "(SELECT json_array_elements_text(CAST($1 AS JSON)))";
 /// The numbers of a JSON array that is the first value.
 const EACH_NUMBER: &str = "(SELECT CAST(json_array_elements_text(CAST($1 AS JSON)) AS BIGINT))";
 
+/// Writes the place of a value of a statement over many rows.
+fn push_place(sql: &mut String, number: usize) {
+    sql.push('$');
+    sql.push_str(&number.to_string());
+}
+
 /// What the server bounds: how long a transaction may stand still before its locks are taken from it, and how long a statement may take.
 const BOUNDS: [(&str, &str); 2] = [("idle_in_transaction_session_timeout", "5s"), ("statement_timeout", "60s")];
 /// How long a call waits for a connection.

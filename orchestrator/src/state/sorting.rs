@@ -94,7 +94,7 @@ impl<'w> Sorting<'w> {
                 self.steps.push(Step::One(write));
             }
             Write::PutOperation(_) | Write::PutJoinToken(_) | Write::UseJoinToken { .. } | Write::RemoveJoinToken { .. } => {
-                self.steps.push(Step::One(write))
+                self.steps.push(Step::One(write));
             }
         }
     }

@@ -40,6 +40,14 @@ const EACH_TEXT: &str = "(SELECT value FROM json_each($1))";
 /// The numbers of a JSON array that is the first value.
 const EACH_NUMBER: &str = EACH_TEXT;
 
+/// Writes the place of a value of a statement over many rows. A place with a name is looked up among all others, each time that its value
+/// is bound: for thousands of them that would take longer than what the statement does.
+fn push_place(sql: &mut String, _number: usize) {
+    sql.push('?');
+}
+
+/// How many rows of an answer may wait for who reads them, so that the database's thread does not wait after every few.
+const ROWS_AHEAD: usize = 1000;
 /// How much of the file the one writer keeps in memory: pragma `cache_size`, in KiB where it is negative.
 const WRITER_CACHE: &str = "-65536";
 /// How long a change waits for those before it.
@@ -72,6 +80,7 @@ impl SqliteState {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
             .statement_cache_capacity(256)
+            .row_buffer_size(ROWS_AHEAD)
             .disable_statement_logging();
         let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).idle_timeout(None).max_lifetime(None);
         let pool = pool.test_before_acquire(false);

@@ -3,10 +3,9 @@
 //! A statement over so many rows is prepared once for a number of rows. So rows go in portions of a few sizes alone, whatever their
 //! number: the database knows each statement after its first time.
 
-use std::fmt::Write as _;
-
 use sqlx::AssertSqlSafe;
 
+use super::super::push_place;
 use super::{Connection, Query, Result};
 
 /// How many rows a statement has. The largest keeps any table's values below SQLite's 32,766.
@@ -50,9 +49,8 @@ impl Bulk {
         for row in 0..rows {
             sql.push_str(if row == 0 { " (" } else { ", (" });
             for column in 1..=self.columns {
-                let comma = if column == 1 { "" } else { ", " };
-                // Writing to a string can't fail.
-                write!(sql, "{comma}${}", row * self.columns + column).ok();
+                sql.push_str(if column == 1 { "" } else { ", " });
+                push_place(&mut sql, row * self.columns + column);
             }
             sql.push(')');
         }

@@ -12,6 +12,7 @@ on_every_database!(
     all_nodes_layers_are_read_in_slices,
     layers_that_no_node_has_go,
     a_layer_that_comes_while_others_go_stays,
+    layers_of_a_node_that_goes_go_with_it,
 );
 
 fn layers(numbers: std::ops::Range<u64>) -> Vec<LayerRow> {
@@ -83,4 +84,21 @@ async fn a_layer_that_comes_while_others_go_stays(subject: Subject) {
         }
     })
     .await;
+}
+
+async fn layers_of_a_node_that_goes_go_with_it(subject: Subject) {
+    let term = lead(&subject.state).await;
+    for round in 1..=30 {
+        puts(&subject.state, (1..=8).map(new_node).collect()).await;
+        together(&subject, 2, |number, state| async move {
+            if number == 0 {
+                puts(&state, (1..=8).map(|number| Write::RemoveNode(node(number))).collect()).await;
+            } else {
+                let writes = (1..=8).map(|number| Write::PutLayers(node(number), layers(0..3))).collect();
+                state.commit(term, &batch(round, writes)).await.unwrap();
+            }
+        })
+        .await;
+        assert_eq!((subject.count("nodes").await, subject.count("node_layers").await), (0, 0), "round {round}");
+    }
 }
