@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 /// What an image or a node runs on (image-spec, "Image Index", `platform`).
 #[derive(JsonSchema)]
 #[schemars(rename = "Platform")]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "it is there for its schema")]
 pub(crate) struct PlatformForm {
     /// The processor, as Go names it: `amd64`, `arm64`.
     architecture: String,

@@ -209,5 +209,7 @@ mod tests {
             assert!(schema["properties"].get(field).is_some(), "{field} is missing in {schema}");
         }
         assert_eq!(schema["required"], json!(["name", "image"]), "{schema}");
+        let closed = [schema.get("additionalProperties"), schema.get("unevaluatedProperties")];
+        assert!(closed.contains(&Some(&json!(false))), "{schema}");
     }
 }

@@ -32,7 +32,8 @@ pub(super) struct Described {
 /// A deployment as it is sent.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[allow(dead_code)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is there for its schema")]
 struct DeploymentRequest {
     #[serde(flatten)]
     spec: DeploymentSpec,
@@ -45,7 +46,8 @@ struct DeploymentRequest {
 /// A job as it is sent.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[allow(dead_code)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is there for its schema")]
 struct JobRequest {
     #[serde(flatten)]
     spec: JobSpec,
@@ -58,7 +60,8 @@ struct JobRequest {
 /// A namespace as it is sent.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[allow(dead_code)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is there for its schema")]
 struct NamespaceRequest {
     #[serde(flatten)]
     spec: NamespaceSpec,
