@@ -57,6 +57,11 @@ impl Terms {
     }
 }
 
+/// What makes a retry of a change without a body the same act, where its `X-Operation-Id` says so.
+pub fn operation<B>(call: &Call<B>) -> Result<Option<OperationKey>, Error> {
+    Ok(said(call, &[], &mut Map::new(), "revision")?.0)
+}
+
 fn said<B>(
     call: &Call<B>,
     bytes: &[u8],

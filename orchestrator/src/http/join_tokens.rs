@@ -76,6 +76,10 @@ pub async fn list<B>(orchestrator: &Arc<Orchestrator>, call: &Call<B>) -> Outcom
 pub async fn remove<B: Incoming>(orchestrator: &Arc<Orchestrator>, hash: String, call: Call<B>) -> Outcome {
     acting::no_parameters(&call)?;
     orchestrator.access.require(&call.caller, Right::Admin, None)?;
+    let operation = acting::operation(&call)?;
+    if let Some(first) = acting::replay(orchestrator, operation.as_ref()).await? {
+        return Ok(first);
+    }
     if !orchestrator.state.join_tokens().await?.iter().any(|row| row.hash == hash) {
         return Err(Error::not_found("join token", hash));
     }
@@ -85,7 +89,7 @@ pub async fn remove<B: Incoming>(orchestrator: &Arc<Orchestrator>, hash: String,
         writes: vec![Write::RemoveJoinToken { hash }],
         answer: Answer { status: StatusCode::NO_CONTENT.as_u16(), body: Value::Null },
     };
-    acting::act(orchestrator, &call, None, deed).await
+    acting::act(orchestrator, &call, operation, deed).await
 }
 
 /// What is kept of a token.

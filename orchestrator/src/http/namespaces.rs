@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{StatusCode, header};
 use longshore_fleet::{
     Amounts, Bytes, Cpu, Name, NamespaceSpec,
     api::{Change, EventKind, NamespaceView},
@@ -58,6 +58,9 @@ pub async fn put<B: Incoming>(orchestrator: &Arc<Orchestrator>, name: Name, mut 
         (Some(row), _) if row.spec == spec => return Ok(reply::ok_at(row.revision, &view(row.clone()))),
         (Some(row), Some(seen)) if row.revision == seen => (seen + 1, Expected::At(seen), row.asked),
         (Some(row), Some(_)) => return Err(Error::Conflict(Some(row.revision))),
+        (Some(_), None) if call.header(header::IF_NONE_MATCH).is_some() => {
+            return Err(Error::Exists { what: "namespace", name: name.to_string() });
+        }
         (Some(_), None) => return Err(Error::PreconditionRequired),
         (None, Some(_)) => return Err(Error::Conflict(None)),
         (None, None) => (1, Expected::None, Charge::default()),

@@ -148,6 +148,10 @@ pub async fn remove<B: Incoming>(orchestrator: &Arc<Orchestrator>, key: NodeKey,
     let force = parameters.flag("force");
     let force = parameters.done(force)?;
     orchestrator.access.require(&call.caller, Right::Admin, None)?;
+    let operation = acting::operation(&call)?;
+    if let Some(first) = acting::replay(orchestrator, operation.as_ref()).await? {
+        return Ok(first);
+    }
     let row = find(orchestrator, &key).await?;
     if !force && has_pods(orchestrator, &row).await? {
         let told = format!(
@@ -162,7 +166,7 @@ pub async fn remove<B: Incoming>(orchestrator: &Arc<Orchestrator>, key: NodeKey,
         writes: vec![Write::RemoveNode(row.id)],
         answer: Answer { status: StatusCode::NO_CONTENT.as_u16(), body: Value::Null },
     };
-    let done = acting::act(orchestrator, &call, None, deed).await?;
+    let done = acting::act(orchestrator, &call, operation, deed).await?;
     orchestrator.nodes.forget(row.id);
     Ok(done)
 }

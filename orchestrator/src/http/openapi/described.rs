@@ -255,7 +255,9 @@ fn nodes(shape: Shape, method: &Method) -> Described {
         }
         (Shape::Node, &Method::DELETE) => {
             let force = ("force", "boolean", "Even where it has pods that run: they are made anew elsewhere.");
-            Described::gives::<NodeView>("Removes a node.").nothing().by(&[force])
+            let mut described = Described::gives::<NodeView>("Removes a node.").nothing().by(&[force]);
+            described.headers = vec![OPERATION];
+            described
         }
         (Shape::Cordon, _) => Described::gives::<NodeView>("It gets no more pods.").takes::<DrainRequest>().change(),
         (Shape::Uncordon, _) => Described::gives::<NodeView>("It gets pods again.").takes::<DrainRequest>().change(),
@@ -268,7 +270,11 @@ fn nodes(shape: Shape, method: &Method) -> Described {
             Described::gives::<IssuedJoinToken>(summary).status(201).takes::<JoinTokenRequest>()
         }
         (Shape::JoinTokens, _) => Described::gives::<Page<JoinTokenView>>("Tokens that let nodes in."),
-        (Shape::JoinToken, _) => Described::gives::<JoinTokenView>("A token lets nobody in any more.").nothing(),
+        (Shape::JoinToken, _) => {
+            let mut described = Described::gives::<JoinTokenView>("A token lets nobody in any more.").nothing();
+            described.headers = vec![OPERATION];
+            described
+        }
         (Shape::Join, _) => Described::gives::<Joined>("A node wants to belong to the fleet.").takes::<Join>(),
         (Shape::Instructions, _) => {
             let summary = "What a node is to do, a line of JSON each; an empty line is a sign of life.";

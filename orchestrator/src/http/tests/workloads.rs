@@ -194,6 +194,9 @@ async fn a_quota_is_charged_with_differences() {
     served.registry.push("1", "one");
     let put = served.request(Method::PUT, "/api/v1/namespaces/team").json(&json!({"quota": {"cpu": "1", "pods": 4}}));
     assert_eq!(served.send(put).await.status, 201);
+    let other = || served.request(Method::PUT, "/api/v1/namespaces/team").json(&json!({"quota": {"pods": 9}}));
+    assert_eq!(served.send(other()).await.status, 428);
+    assert_eq!(served.send(other().header("if-none-match", "*")).await.code(), "409_ALREADY_EXISTS");
     let spec = |replicas: u32| {
         json!({"name": "a", "namespace": "team", "image": served.image("1"), "replicas": replicas,
             "resources": {"requests": {"cpu": "250m"}}})
