@@ -4,6 +4,8 @@
 //! it is told when there is more, and takes it from here, or from the database while it is catching up. So how slow it is costs nobody
 //! anything but itself; one that had caught up and falls behind what is kept is ended.
 
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::{
