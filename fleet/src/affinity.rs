@@ -4,12 +4,13 @@
 //! Two things are simpler than there: of several terms for pods each may be met by another pod, and what pods that are there prefer does
 //! not draw or repel those that come.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Faults, LabelKey, MOST_REPLICAS, Place, Requirement, Selector};
 
 /// A pod's leanings.
-#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Affinity {
     /// Towards nodes by their labels.
@@ -24,7 +25,7 @@ pub struct Affinity {
 }
 
 /// Towards nodes.
-#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NodeAffinity {
     /// Terms, of which a node meets at least one; none where every node will do.
@@ -36,7 +37,7 @@ pub struct NodeAffinity {
 }
 
 /// Demands on a node's labels, all of which it meets.
-#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NodeTerm {
     /// The demands.
@@ -44,7 +45,7 @@ pub struct NodeTerm {
 }
 
 /// A [`NodeTerm`], and how much it is worth.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PreferredNodeTerm {
     /// From 1 to 100.
@@ -54,7 +55,7 @@ pub struct PreferredNodeTerm {
 }
 
 /// Towards pods, or away from them.
-#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PodAffinity {
     /// Terms, all of which are met.
@@ -66,7 +67,7 @@ pub struct PodAffinity {
 }
 
 /// Pods by their labels, and how near is near: on a node with the same value of the topology key. Pods of the same namespace are meant.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PodTerm {
     /// Which pods.
@@ -76,7 +77,7 @@ pub struct PodTerm {
 }
 
 /// A [`PodTerm`], and how much it is worth.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PreferredPodTerm {
     /// From 1 to 100.
@@ -88,7 +89,7 @@ pub struct PreferredPodTerm {
 }
 
 /// How evenly a workload's pods are spread over the values of a label of nodes.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Spread {
     /// The label: `topology.kubernetes.io/zone`, `kubernetes.io/hostname`.
@@ -104,7 +105,7 @@ pub struct Spread {
 }
 
 /// What happens to a pod that would be too many.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum WhenUnsatisfiable {
     /// It waits.
     #[default]

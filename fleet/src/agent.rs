@@ -10,15 +10,17 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use longshore_oci::{Digest, Platform};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::platform::PlatformForm;
 use crate::{
     Bytes, Cpu, Image, Labels, LogsId, Name, NodeId, NodeName, OperationId, OwnerReference, PodId, PodState, StreamId, Taint,
     Template,
 };
 
 /// A node wants to belong to the fleet.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Join {
     /// The token that lets it in.
@@ -30,7 +32,7 @@ pub struct Join {
 }
 
 /// A node belongs to the fleet.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Joined {
     /// What names it from now on.
@@ -38,7 +40,7 @@ pub struct Joined {
 }
 
 /// What a node is to do.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "type")]
 pub enum Instruction {
     /// How things are to be. What the node runs besides is ended.
@@ -84,7 +86,7 @@ pub enum Instruction {
 }
 
 /// A pod that a node is to run.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Assignment {
     /// Which.
@@ -113,7 +115,7 @@ pub struct Assignment {
 }
 
 /// What happens when a container ends.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum RestartPolicy {
     /// It is started again, whatever its exit code.
     Always,
@@ -122,7 +124,7 @@ pub enum RestartPolicy {
 }
 
 /// An image that a node is to fetch before it is needed.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fetch {
     /// What asked for it.
@@ -135,7 +137,7 @@ pub struct Fetch {
 }
 
 /// Somebody wants to read what a pod writes.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LogsWanted {
     /// What names the wish.
@@ -157,7 +159,7 @@ pub struct LogsWanted {
 }
 
 /// How things are on a node.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// The stream that this answers to.
@@ -181,9 +183,11 @@ pub struct Report {
     pub gone: Vec<PodId>,
     /// Layers that have come, and their lengths in bytes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, u64>")]
     pub layers: BTreeMap<Digest, u64>,
     /// Layers that have gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     pub layers_gone: Vec<Digest>,
     /// How far images have come that were to be fetched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -191,7 +195,7 @@ pub struct Report {
 }
 
 /// What a node is.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentFacts {
     /// Its labels.
@@ -201,6 +205,7 @@ pub struct AgentFacts {
     #[serde(default)]
     pub taints: Vec<Taint>,
     /// What it runs.
+    #[schemars(with = "PlatformForm")]
     pub platform: Platform,
     /// Processor for pods.
     pub cpu: Cpu,
@@ -229,7 +234,7 @@ pub struct AgentFacts {
 }
 
 /// How busy a node is.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Load {
     /// Bytes that are free for images.
@@ -240,7 +245,7 @@ pub struct Load {
 }
 
 /// How a pod is.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PodReport {
     /// Which.
@@ -251,7 +256,7 @@ pub struct PodReport {
 }
 
 /// How far an image has come.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FetchReport {
     /// What asked for it.
@@ -270,7 +275,7 @@ pub struct FetchReport {
 }
 
 /// How far an image is that was to be fetched.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FetchState {
     /// Others are fetched first.

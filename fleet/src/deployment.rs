@@ -1,12 +1,13 @@
 //! A number of equal pods that are kept running.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use crate::{DisruptionBudget, Faults, Name, Place, Strategy, Template, template};
 
 /// What is wanted: so many pods of a template, and how they are replaced.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentSpec {
     /// Whose it is, and how it is kept.
@@ -18,7 +19,7 @@ pub struct DeploymentSpec {
 }
 
 /// What of a deployment is not its pods'.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Upkeep {
     /// Where it is.
@@ -53,7 +54,7 @@ pub struct Upkeep {
 }
 
 /// Whether people wait for it.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     /// They do: it goes first, and is spread.

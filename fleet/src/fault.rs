@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One field, and what is wrong with it.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Fault {
     /// Where: `probes.readiness.http.port`, `env[2].name`; empty for the whole.
     pub field: String,
@@ -24,7 +25,7 @@ impl fmt::Display for Fault {
 }
 
 /// The faults of one document, at most [`Faults::MOST`] of them.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize, thiserror::Error)]
 #[error("{}", self.0.iter().map(Fault::to_string).collect::<Vec<_>>().join("; "))]
 pub struct Faults(Vec<Fault>);
 

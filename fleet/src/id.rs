@@ -36,7 +36,7 @@ macro_rules! id {
             }
         }
 
-        as_text!($name);
+        as_text!($name, concat!("`", $prefix, "_` and a UUID"));
     };
 }
 

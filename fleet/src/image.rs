@@ -111,7 +111,7 @@ impl fmt::Display for Image {
     }
 }
 
-as_text!(Image);
+as_text!(Image, "registry, repository, and a tag, a digest or both: `localhost:5000/hello:1`; read as docker reads it");
 
 #[cfg(test)]
 mod tests {

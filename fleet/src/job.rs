@@ -1,12 +1,13 @@
 //! Pods that run until they have done their work.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use crate::{Class, Faults, MOST_REPLICAS, Name, Place, Template, deployment::default_namespace, template};
 
 /// What is wanted: so many pods of a template that end well.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobSpec {
     /// How much work there is, and how it is gone about.
@@ -18,7 +19,7 @@ pub struct JobSpec {
 }
 
 /// What of a job is not its pods'.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Work {
     /// Where it is.

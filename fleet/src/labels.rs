@@ -2,6 +2,7 @@
 
 use std::{borrow::Borrow, collections::BTreeMap, fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -58,8 +59,8 @@ impl FromStr for LabelValue {
     }
 }
 
-is_text!(LabelKey);
-is_text!(LabelValue);
+is_text!(LabelKey, "a name of up to 63 letters, digits, -, _ and ., perhaps behind a name of DNS and /");
+is_text!(LabelValue, "up to 63 letters, digits, -, _ and .; it may be empty");
 
 impl Borrow<str> for LabelKey {
     fn borrow(&self) -> &str {
@@ -71,7 +72,7 @@ impl Borrow<str> for LabelKey {
 pub type Labels = BTreeMap<LabelKey, LabelValue>;
 
 /// One demand on labels.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Requirement {
     /// The label's key.
@@ -84,7 +85,7 @@ pub struct Requirement {
 }
 
 /// What a [`Requirement`] demands.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum Operator {
     /// The label is there, and has one of the values.
     In,
@@ -240,7 +241,7 @@ impl fmt::Display for Selector {
     }
 }
 
-as_text!(Selector);
+as_text!(Selector, "demands with commas between them: `zone=a,disk in (ssd,nvme),!gpu`");
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ mod job;
 mod labels;
 mod name;
 mod namespace;
+mod platform;
 mod pod;
 mod probe;
 mod quantity;

@@ -53,8 +53,8 @@ impl FromStr for NodeName {
     }
 }
 
-is_text!(Name);
-is_text!(NodeName);
+is_text!(Name, "one label of DNS (RFC 1123): 1 to 63 of a-z, 0-9 and -, with a letter or a digit at both ends");
+is_text!(NodeName, "labels of DNS with points between them, 253 characters at most (RFC 1123)");
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,13 @@
 //! Whose workloads are apart from whose, how much they may take, and what they may do to nodes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Bytes, Cpu, Faults, Name, Place, Template, reading, template::is_whole_path};
 
 /// A namespace, as a person writes it.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NamespaceSpec {
     /// What it is called.
@@ -20,7 +21,7 @@ pub struct NamespaceSpec {
 }
 
 /// How much all pods of a namespace may ask for, together; as much as there is of what is not named.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Quota {
     /// Processor.
@@ -35,7 +36,7 @@ pub struct Quota {
 }
 
 /// What pods of a namespace may do to their nodes: nothing, unless it is said here.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Allowances {
     /// All that root of the node may.

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{Name, text::as_text};
 
 /// What a pod is of.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnerReference {
     /// Which kind of workload.
@@ -21,7 +22,7 @@ pub struct OwnerReference {
 }
 
 /// A kind of workload.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum WorkloadKind {
     /// A number of equal pods that are kept running.
@@ -80,10 +81,10 @@ impl std::str::FromStr for WorkloadId {
     }
 }
 
-as_text!(WorkloadId);
+as_text!(WorkloadId, "`dep_` or `job_` and a UUID");
 
 /// How a pod is, as its node says.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PodState {
     /// How far it has come.
@@ -118,7 +119,7 @@ pub struct PodState {
 }
 
 /// How far a pod has come.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Phase {
     /// It has no node, or its node has not heard of it.
     #[default]

@@ -1,11 +1,12 @@
 //! How it is found out whether a container is started, ready, alive (Kubernetes' "Probes").
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Faults, Place};
 
 /// A container's probes.
-#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Probes {
     /// Until it succeeds the others wait; when it fails for good the container is restarted.
@@ -20,7 +21,7 @@ pub struct Probes {
 }
 
 /// One probe: exactly one of `http`, `tcp`, `exec`, and when it is tried.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Probe {
     /// A GET, which succeeds with a status from 200 to 399.
@@ -50,7 +51,7 @@ pub struct Probe {
 }
 
 /// A GET.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HttpProbe {
     /// The path, with its query.
@@ -61,7 +62,7 @@ pub struct HttpProbe {
 }
 
 /// A connection.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TcpProbe {
     /// The container's port.
@@ -69,7 +70,7 @@ pub struct TcpProbe {
 }
 
 /// A command.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExecProbe {
     /// The program and its arguments.

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de};
 
-use crate::text::written_as_text;
+use crate::text::{told_of_as, written_as_text};
 
 /// An amount of processor, in thousandths of a core: `500m` is half of one, `2` are two.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -202,7 +202,7 @@ impl de::Visitor<'_> for QuantityVisitor {
 }
 
 macro_rules! read_from_text_or_number {
-    ($quantity:ty) => {
+    ($quantity:ty, $form:literal) => {
         impl<'de> Deserialize<'de> for $quantity {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserializer.deserialize_any(QuantityVisitor)?.parse().map_err(de::Error::custom)
@@ -210,11 +210,12 @@ macro_rules! read_from_text_or_number {
         }
 
         written_as_text!($quantity);
+        told_of_as!($quantity, { "type": ["string", "number"], "description": $form });
     };
 }
 
-read_from_text_or_number!(Cpu);
-read_from_text_or_number!(Bytes);
+read_from_text_or_number!(Cpu, "a quantity of processor as Kubernetes writes it: `500m`, `2`");
+read_from_text_or_number!(Bytes, "a quantity of bytes as Kubernetes writes it: `512Mi`, `1G`");
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,12 @@
 //! What a container asks for and may take, and the class of service that follows (Kubernetes' "Resource Management for Pods and Containers").
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Bytes, Cpu, Faults, Place};
 
 /// What a container is promised, and the most that it may take.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Resources {
     /// Promised: a node has room for a pod where the requests of all its pods fit.
@@ -17,7 +18,7 @@ pub struct Resources {
 }
 
 /// Amounts of what is measured; where there is none, nothing is said.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Amounts {
     /// Processor.
@@ -29,7 +30,7 @@ pub struct Amounts {
 }
 
 /// Who is ended first when a node is short of memory.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum QualityOfService {
     /// Last: requests and limits are the same, and say all.
     Guaranteed,

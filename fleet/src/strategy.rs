@@ -2,8 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::text::told_of_as;
 use crate::{Faults, Place};
 
 /// A number of pods, or a share of how many are wanted: `2`, `25%`.
@@ -84,6 +86,8 @@ impl<'de> Deserialize<'de> for Share {
     }
 }
 
+told_of_as!(Share, { "type": ["integer", "string"], "minimum": 0, "description": "a number of pods, or a percentage: `25%`" });
+
 impl Serialize for Share {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -94,7 +98,7 @@ impl Serialize for Share {
 }
 
 /// How new pods take the place of old ones.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Strategy {
     /// In which order.
@@ -109,7 +113,7 @@ pub struct Strategy {
 }
 
 /// The order in which pods are replaced.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum StrategyKind {
     /// A few at a time, new ones ready before old ones go.
     #[default]
@@ -161,7 +165,7 @@ impl Strategy {
 }
 
 /// How many pods of a workload must not be taken away at once by those who drain nodes or make room: one of the two bounds, or none.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DisruptionBudget {
     /// How many must be ready afterwards; a percentage is rounded up.

@@ -1,8 +1,8 @@
-//! Types that are texts: read by their `FromStr`, written by their `Display`.
+//! Types that are texts: read by their `FromStr`, written by their `Display`, and told of as such in schemas.
 
-/// A type is a text wherever it is read or written.
+/// A type is a text wherever it is read or written; the words say of which form.
 macro_rules! as_text {
-    ($type:ty) => {
+    ($type:ty, $form:expr) => {
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 <String as serde::Deserialize>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
@@ -10,6 +10,26 @@ macro_rules! as_text {
         }
 
         $crate::text::written_as_text!($type);
+        $crate::text::told_of_as!($type, { "type": "string", "description": $form });
+    };
+}
+
+/// A schema tells of a type so.
+macro_rules! told_of_as {
+    ($type:ty, $schema:tt) => {
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn schema_id() -> std::borrow::Cow<'static, str> {
+                concat!(module_path!(), "::", stringify!($type)).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!($schema)
+            }
+        }
     };
 }
 
@@ -26,7 +46,7 @@ macro_rules! written_as_text {
 
 /// A type around a text is that text.
 macro_rules! is_text {
-    ($type:ty) => {
+    ($type:ty, $form:expr) => {
         impl $type {
             /// It as text.
             pub fn as_str(&self) -> &str {
@@ -40,8 +60,8 @@ macro_rules! is_text {
             }
         }
 
-        $crate::text::as_text!($type);
+        $crate::text::as_text!($type, $form);
     };
 }
 
-pub(crate) use {as_text, is_text, written_as_text};
+pub(crate) use {as_text, is_text, told_of_as, written_as_text};

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 /// registry token specification, "Resource Scope Grammar").
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Scope {
-    /// `repository`, or `registry`.
+    /// `repository`, `registry`, or `namespace`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The repository's name, or which part of the registry.
+    /// The repository's name, which part of the registry, or the namespace's name; `*` for all namespaces.
     pub name: String,
-    /// `pull`, `push`, `delete`, or `*` for all.
+    /// `pull`, `push`, `delete`; of a namespace `view`, `rollback`, `deploy`, `admin`; or `*` for all.
     pub actions: Vec<String>,
 }
 
@@ -25,6 +25,8 @@ impl Scope {
     pub const REPOSITORY: &'static str = "repository";
     /// The type of scopes on a part of the registry itself.
     pub const REGISTRY: &'static str = "registry";
+    /// The type of scopes on a namespace of the fleet.
+    pub const NAMESPACE: &'static str = "namespace";
     /// The action that stands for all.
     pub const ALL: &'static str = "*";
 

@@ -1,11 +1,12 @@
 //! Why a pod is where it is, or nowhere.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{NodeName, PodId};
 
 /// Why a pod is where it is, or nowhere: every node's verdict, as things are now.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplanationView {
     /// The pod; none where what is explained is one more pod of a workload.
@@ -28,7 +29,7 @@ pub struct ExplanationView {
 }
 
 /// A node where a pod fits.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FitView {
     /// The node.
@@ -39,7 +40,7 @@ pub struct FitView {
 }
 
 /// What a node costs a pod, in seconds, by term.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CostView {
     /// All of it.
@@ -59,7 +60,7 @@ pub struct CostView {
 }
 
 /// Nodes that refuse a pod for the same reasons.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RefusalView {
     /// The reasons, and by how much.

@@ -1,12 +1,13 @@
 //! What a change would come to.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Image, NodeName};
 
 /// What a change would come to, as things are now.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// The workload's name.
@@ -33,7 +34,7 @@ pub struct Plan {
 }
 
 /// A field that would be other than it is.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldChange {
     /// Which: `env[2].value`.
@@ -47,7 +48,7 @@ pub struct FieldChange {
 }
 
 /// Pods that would be made on a node.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlacementView {
     /// Where.

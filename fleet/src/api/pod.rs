@@ -1,12 +1,13 @@
 //! Pods as they are.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Image, Name, NodeName, OwnerReference, PodId, PodState, WorkloadId};
 
 /// A pod as it is.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PodView {
     /// What names it.

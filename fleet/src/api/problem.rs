@@ -1,11 +1,12 @@
 //! Why a request was not carried out (RFC 9457).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Fault;
 
 /// Why a request was not carried out: the body of every answer that is an error, `application/problem+json`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// Always `about:blank`: `code` says what it is.
@@ -39,7 +40,7 @@ fn about_blank() -> String {
 }
 
 /// What would make a pod fit.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Nearest {
     /// What would help: `free 500m of CPU on one (12 nodes)`.
@@ -51,7 +52,7 @@ pub struct Nearest {
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $status:literal $text:literal $title:literal),+ $(,)?) => {
         /// What is wrong with a request, for programs: stable, and beginning with the answer's status.
-        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
         pub enum Code {
             $($(#[doc = $doc])+ #[serde(rename = $text)] $variant,)+
             /// One that this version does not know.

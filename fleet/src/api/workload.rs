@@ -1,12 +1,13 @@
 //! Workloads as they are.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Amounts, DeploymentId, DeploymentSpec, Image, JobId, JobSpec, NamespaceSpec};
 
 /// What a change came to.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
     /// The deployment that was changed, where it was one.
@@ -26,7 +27,7 @@ pub struct Applied {
 }
 
 /// A deployment as it is.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentView {
     /// What names it.
@@ -48,7 +49,7 @@ pub struct DeploymentView {
 }
 
 /// A job as it is.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobView {
     /// What names it.
@@ -68,7 +69,7 @@ pub struct JobView {
 }
 
 /// How a workload is.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadStatus {
     /// In one word.
@@ -97,7 +98,7 @@ pub struct WorkloadStatus {
 }
 
 /// How a workload is, in one word.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum WorkloadState {
     /// It is on its way to what is wanted.
@@ -122,7 +123,7 @@ impl std::fmt::Display for WorkloadState {
 }
 
 /// What pods of a workload were made from at one time.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevisionView {
     /// Its number.
@@ -143,7 +144,7 @@ pub struct RevisionView {
 }
 
 /// Another number of pods.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScaleRequest {
     /// How many.
@@ -160,7 +161,7 @@ pub struct ScaleRequest {
 }
 
 /// Back to what pods were made from before.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RollbackRequest {
     /// As of which revision; the one before what is wanted now where there is none.
@@ -178,7 +179,7 @@ pub struct RollbackRequest {
 }
 
 /// A namespace as it is.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceView {
     /// Counts its changes.

@@ -35,6 +35,7 @@ pub struct Leader {
 
 /// What the leader is asked, and where its answer goes.
 #[derive(Debug)]
+#[expect(dead_code, reason = "the task that answers them reads them")]
 pub(crate) enum Question {
     ExplainPod(PodId, oneshot::Sender<Option<ExplanationView>>),
     ExplainWorkload(WorkloadId, oneshot::Sender<Option<ExplanationView>>),
@@ -42,6 +43,7 @@ pub(crate) enum Question {
     Nodes(Option<NodeName>, oneshot::Sender<Vec<NodeView>>),
     Health(Option<String>, oneshot::Sender<NodeHealth>),
     Holders(Vec<LayerRow>, oneshot::Sender<Vec<Holder>>),
+    Evict(PodId, Option<String>, oneshot::Sender<Evicted>),
     Advice(u32, oneshot::Sender<Vec<AdvisedMove>>),
     Open(NodeId, oneshot::Sender<Option<AgentStream>>),
     Closed(NodeId, StreamId),
@@ -67,6 +69,17 @@ pub enum Reported {
     Taken,
     /// It answers to a stream that is not the node's: it must open one.
     StreamUnknown,
+}
+
+/// What became of the wish that a pod leaves its node.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Evicted {
+    /// It ends, and another takes its place.
+    Ending,
+    /// It stays for now, and why: its workload's disruption budget has none left to give.
+    Kept(String),
+    /// There is no such pod.
+    NoSuchPod,
 }
 
 /// What would come of a change of a workload.
@@ -145,6 +158,11 @@ impl Leader {
     /// Which nodes have any of these layers, and how much of them.
     pub async fn holders(&self, layers: Vec<LayerRow>) -> Result<Vec<Holder>, LeadsNoMore> {
         self.ask(|answer| Question::Holders(layers, answer)).await
+    }
+
+    /// Has a pod leave its node, as far as its workload's disruption budget lets it, for whoever it was.
+    pub async fn evict(&self, pod: PodId, author: Option<String>) -> Result<Evicted, LeadsNoMore> {
+        self.ask(|answer| Question::Evict(pod, author, answer)).await
     }
 
     /// Moves that would empty nodes, at most so many nodes; nothing moves by asking.

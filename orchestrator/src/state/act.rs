@@ -47,7 +47,8 @@ pub enum Write {
     PutNamespace(NamespaceRow, Expected),
     /// No namespace of this name: fails with [`super::StateError::NotEmpty`] while it has workloads.
     RemoveNamespace(Name, Expected),
-    /// What is asked of a namespace's quota changes: fails with [`super::StateError::OverQuota`] where it grows past it.
+    /// What is asked of a namespace's quota changes: fails with [`super::StateError::OverQuota`] where it grows past it, by all of these
+    /// changes together.
     Charge(Name, Charge),
     /// A workload as it is wanted; its status stays where there is one.
     PutWorkload(Box<WorkloadRow>, Expected),

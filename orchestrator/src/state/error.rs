@@ -59,9 +59,62 @@ pub enum StateError {
     TooOld,
 }
 
+impl From<sqlx::Error> for StateError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::BeginFailed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            sqlx::Error::Database(ref refusal) if refusal.code().is_some_and(|code| is_passing(&code)) => {
+                Self::Unavailable(error)
+            }
+            _ => Self::Refused(error),
+        }
+    }
+}
+
 impl StateError {
     /// Whether what was asked may have been done all the same, so that it must be asked again or looked at.
     pub const fn is_uncertain(&self) -> bool {
         matches!(self, Self::Unavailable(_))
+    }
+
+    /// Whether the connection broke off.
+    pub(super) fn is_broken_off(&self) -> bool {
+        match self {
+            Self::Unavailable(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) => true,
+            // PostgreSQL: connections that it ends, among them one whose transaction stood still.
+            Self::Unavailable(error) => code(error).is_some_and(|code| code.starts_with("57P") || code == "25P03"),
+            _ => false,
+        }
+    }
+
+    /// Whether nothing was done for certain, and the same transaction may do better at once.
+    pub(super) fn leaves_undone(&self, was_committing: bool) -> bool {
+        // PostgreSQL: serialization failure, deadlock, and a row that went while another was put that names it.
+        let (Self::Refused(error) | Self::Unavailable(error)) = self else { return false };
+        let has_met_another = code(error).is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01" | "23503"));
+        has_met_another || (!was_committing && self.is_broken_off())
+    }
+}
+
+fn code(error: &sqlx::Error) -> Option<std::borrow::Cow<'_, str>> {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code)
+}
+
+/// Refusals that pass. PostgreSQL's have codes of five signs: no connection, too many, shutting down, a transaction that stood still or
+/// took too long, read-only after a failover. SQLite's are numbers, the kind in the last byte: busy, locked, a disk that fails, is full
+/// or can't be opened.
+fn is_passing(code: &str) -> bool {
+    match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6 | 10 | 13 | 14),
+        _ => {
+            let is_of_class = |class| code.starts_with(class);
+            ["08", "53", "57P"].into_iter().any(is_of_class) || matches!(code, "25006" | "25P03" | "57014")
+        }
     }
 }

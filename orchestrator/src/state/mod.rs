@@ -11,12 +11,22 @@
 //! Every change writes its events in its own transaction. Their positions follow one another without gaps in the order of the commits: the
 //! last thing a transaction does is to take them from one row, which whoever comes later waits for. So whoever has read up to a position
 //! has missed nothing before it.
+//!
+//! The statements are the same for both databases and are written once, in `statements/`. A leader's changes are many at once; they are
+//! sorted by what they change, and go to the database in rows by the hundred (`sorting.rs`, `statements/bulk.rs`).
 
 mod act;
+mod backend;
 mod error;
 mod filter;
 mod lease;
+mod migrations;
+mod postgres;
 mod row;
+mod sorting;
+mod sqlite;
+#[cfg(test)]
+mod suite;
 
 use async_trait::async_trait;
 use longshore_fleet::{Name, NodeId, NodeName, OperationId, PodId, WorkloadId, WorkloadKind, api::Event};
@@ -26,9 +36,14 @@ pub use act::{Act, Acted, Answer, AuditLine, Batch, Expected, NewEvent, Operatio
 pub use error::StateError;
 pub use filter::{EventPage, PodFilter, Slice, WorkloadFilter};
 pub use lease::{Lease, LeaseWish};
+pub use postgres::PostgresState;
 pub use row::{
     Charge, JoinTokenRow, LayerRow, Micros, NamespaceRow, NodeRow, OperationRow, PodRow, RevisionRow, RolloutRow, WorkloadRow,
 };
+pub use sqlite::SqliteState;
+
+/// A database that many share.
+pub type SharedState = std::sync::Arc<dyn State>;
 
 /// The orchestrator's database.
 #[async_trait]
@@ -59,8 +74,9 @@ pub trait State: Send + Sync + 'static {
     async fn answer(&self, operation: &OperationKey) -> Result<Option<Answer>, StateError>;
     /// Writes lines of the audit log that go with no change: refusals.
     async fn note(&self, lines: &[AuditLine]) -> Result<(), StateError>;
-    /// Drops what nobody needs any more: events before this moment, but no more than keeps so many; answers of operations, ended operations
-    /// and audit lines before theirs. At most so many rows of each; how many were dropped.
+    /// Drops what nobody needs any more: events before this moment, and the oldest where more are kept than may be; answers of operations,
+    /// join tokens that have run out, ended operations and audit lines before theirs; layers that no node has. At most so many rows of
+    /// each; how many were dropped.
     async fn sweep(&self, sweep: &Sweep) -> Result<u64, StateError>;
 
     // What is asked. Lists are in the order of their keys, and go on after the last of what was had.
@@ -85,6 +101,10 @@ pub trait State: Send + Sync + 'static {
     async fn workload_named(&self, kind: WorkloadKind, namespace: &Name, name: &Name) -> Result<Option<WorkloadRow>, StateError>;
     /// The revisions of a workload, the newest first.
     async fn revisions(&self, workload: WorkloadId) -> Result<Vec<RevisionRow>, StateError>;
+    /// One revision of a workload.
+    async fn revision(&self, workload: WorkloadId, number: u64) -> Result<Option<RevisionRow>, StateError> {
+        Ok(self.revisions(workload).await?.into_iter().find(|revision| revision.number == number))
+    }
     /// The rollouts of a workload, the newest first.
     async fn rollouts(&self, workload: WorkloadId, most: u32) -> Result<Vec<RolloutRow>, StateError>;
     /// Pods, by id.
@@ -99,11 +119,13 @@ pub trait State: Send + Sync + 'static {
     async fn node_named(&self, name: &NodeName) -> Result<Option<NodeRow>, StateError>;
     /// The layers of a node, as they were written last.
     async fn layers(&self, node: NodeId) -> Result<Vec<LayerRow>, StateError>;
+    /// The layers of all nodes, as they were written last, by the nodes' ids after one; at most so many nodes that have any.
+    async fn every_layer(&self, after: Option<NodeId>, most: u32) -> Result<Vec<(NodeId, Vec<LayerRow>)>, StateError>;
     /// Operations, by id; of those that have not ended alone, or all.
     async fn operations(&self, running_only: bool, slice: Slice<OperationId>) -> Result<Vec<OperationRow>, StateError>;
     /// One operation.
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRow>, StateError>;
-    /// Tokens that let nodes in and have not run out.
+    /// Tokens that let nodes in: those that have neither run out, by the database's clock, nor been used up.
     async fn join_tokens(&self) -> Result<Vec<JoinTokenRow>, StateError>;
 }
 

@@ -16,7 +16,8 @@ choice! {
         Delete = "delete",
         /// Add signatures and other artifacts about what is in it; and pull, what is not signed yet too.
         Sign = "sign",
-        /// All of these; on every repository, keep accounts, issuers, roles and policies, and read the audit log, too.
+        /// All of these; on every repository, keep accounts, issuers, roles and policies, read the audit log, and do all that the fleet's
+        /// orchestrator can, too.
         Admin = "admin",
     }
 }

@@ -15,6 +15,8 @@ const CATALOG: &str = "catalog";
 const ACCOUNT: &str = "account";
 /// Accounts and roles of all, and policies, in a scope.
 const ADMIN: &str = "admin";
+/// What may be done in a namespace of the fleet. The orchestrator takes the registry's tokens; an administrator of all may do all there.
+const NAMESPACE_ACTIONS: [&str; 4] = ["view", "rollback", "deploy", "admin"];
 
 /// Who calls, and what for.
 #[derive(Clone, Debug)]
@@ -218,6 +220,7 @@ impl Caller {
         for asked in &asked.actions {
             let held: &[&str] = match (granted.kind.as_str(), asked.as_str()) {
                 (Scope::REPOSITORY, Scope::ALL) => &["pull", "push", "delete"],
+                (Scope::NAMESPACE, Scope::ALL) => &NAMESPACE_ACTIONS,
                 (_, action) => &[action],
             };
             for action in held {
@@ -234,6 +237,7 @@ impl Caller {
             (Scope::REGISTRY, CATALOG, Scope::ALL) => true,
             (Scope::REGISTRY, ACCOUNT, Scope::ALL) => self.account().is_some(),
             (Scope::REGISTRY, ADMIN, Scope::ALL) => self.may(Need::Admin),
+            (Scope::NAMESPACE, _, action) => NAMESPACE_ACTIONS.contains(&action) && self.may(Need::Admin),
             (Scope::REPOSITORY, name, action) => name.parse().is_ok_and(|name| match action {
                 "pull" => self.may(Need::Repository(&name, Action::Pull)),
                 "push" => self.may(Need::Addition(&name)),
@@ -276,5 +280,18 @@ impl Need<'_> {
             Need::Repository(name, Action::Admin) => format!("administer {name}"),
             Need::Repository(name, Action::Push | Action::Sign) | Need::Addition(name) => format!("push to {name}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_in_particular_may_do_anything_in_a_namespace() {
+        let directory = Arc::new(Directory::compile(0, Vec::new(), Vec::new(), &[]));
+        let asked = Scope::new(Scope::NAMESPACE, "team", &["*"]);
+        assert_eq!(Caller::anonymous(directory, None).granted(&asked), None);
+        assert_eq!(Caller::unasked().granted(&asked), None);
     }
 }

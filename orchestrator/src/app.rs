@@ -1,0 +1,150 @@
+//! An orchestrator that serves.
+
+use std::{sync::Arc, time::Duration};
+
+use ::http::{Method, Request, Response};
+use axum::body::Body;
+use hyper::body::Incoming;
+use longshore_service::{
+    admin::Admin,
+    doors::{Doors, Drained},
+    listener::ConnectionInfo,
+    metrics::{HttpMetrics, Metrics},
+    request_id::{self, RequestId},
+    telemetry,
+};
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
+
+use crate::{
+    audit::AuditWriter, config::Config, feed::Feed, http, image::ImageResolver, lead::Standing, orchestrator::Orchestrator,
+    state::SharedState, sweeper::Sweeper,
+};
+
+/// How long the last tasks may take once nothing is served any more.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An orchestrator with its addresses taken, ready to run.
+pub struct App {
+    pub(crate) summary: String,
+    pub(crate) doors: Doors,
+    pub(crate) admin: Admin,
+    pub(crate) metrics: Metrics,
+    pub(crate) orchestrator: Arc<Orchestrator>,
+    pub(crate) http_metrics: Arc<HttpMetrics>,
+    pub(crate) sweeper: Sweeper,
+    pub(crate) audit_writer: AuditWriter,
+    pub(crate) lead: Lead,
+}
+
+/// What a replica needs to lead.
+pub(crate) struct Lead {
+    /// Where it says whether it leads, for those who serve requests.
+    pub(crate) standing: watch::Sender<Standing>,
+    pub(crate) state: SharedState,
+    pub(crate) resolver: ImageResolver,
+    /// Where nodes and other replicas reach this one.
+    pub(crate) address: String,
+    pub(crate) config: Config,
+}
+
+impl App {
+    /// Where it is reached.
+    pub fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    /// The database in a word: "SQLite".
+    pub fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    /// What is counted, and told on the admin listener.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Serves until `shutdown` is cancelled, then finishes what runs, within the drain's limit.
+    pub async fn run(self, shutdown: CancellationToken) -> Drained {
+        let Self { mut doors, admin, orchestrator, http_metrics, sweeper, audit_writer, lead, .. } = self;
+        let admin = doors.serve_admin(move |request, _: ConnectionInfo| admin.clone().answer(request));
+        tokio::spawn(sweeper.run(shutdown.clone()));
+        tokio::spawn(Feed::run(orchestrator.feed.clone(), shutdown.clone()));
+        let stop_noting = CancellationToken::new();
+        let mut noting = tokio::spawn(audit_writer.run(stop_noting.clone()));
+        let mut leading = tokio::spawn(lead.run(shutdown.clone()));
+        let flag = tokio::spawn({
+            let (shutdown, draining) = (shutdown.clone(), orchestrator.draining.clone());
+            async move {
+                shutdown.cancelled().await;
+                draining.cancel();
+            }
+        });
+        let handler = move |request, info| answer(orchestrator.clone(), http_metrics.clone(), request, info);
+        let drained = doors.serve(handler, &TaskTracker::new(), shutdown).await;
+        flag.abort();
+        // Only now, when no request is refused any more.
+        stop_noting.cancel();
+        for task in [&mut leading, &mut noting] {
+            if tokio::time::timeout(SETTLE_TIMEOUT, &mut *task).await.is_err() {
+                task.abort();
+            }
+        }
+        drop(admin);
+        drained
+    }
+}
+
+impl Lead {
+    /// Leads whenever nobody else does, until told to stop.
+    async fn run(self, stop: CancellationToken) {
+        let Self { standing, state, resolver, address, config } = self;
+        tracing::debug!(address, lease = %config.leader.lease, "nothing leads in this build");
+        drop((state, resolver));
+        stop.cancelled().await;
+        drop(standing);
+    }
+}
+
+/// Answers one request: names it, does it, and tells metrics and logs of it.
+async fn answer(
+    orchestrator: Arc<Orchestrator>,
+    metrics: Arc<HttpMetrics>,
+    request: Request<Incoming>,
+    info: ConnectionInfo,
+) -> Response<Body> {
+    let begun = std::time::Instant::now();
+    let id = RequestId::of(request.headers());
+    let method = request.method().clone();
+    let span = span(&request, &method, &id);
+    let (label, outcome) = http::handle(&orchestrator, request, info.peer.ip(), &id).instrument(span.clone()).await;
+    let _in_span = span.enter();
+    let mut response = outcome.unwrap_or_else(|error| http::refuse(&error, id.as_str()));
+    response.headers_mut().insert(request_id::HEADER, id.header_value());
+    let elapsed = begun.elapsed();
+    let route = http::Shape::LABELS.iter().position(|route| *route == label).unwrap_or(http::Shape::LABELS.len() - 1);
+    metrics.observe(route, &method, response.status(), elapsed);
+    log(&method, &response, label, elapsed);
+    response
+}
+
+/// What a request's log lines and trace are gathered under.
+fn span(request: &Request<Incoming>, method: &Method, id: &RequestId) -> tracing::Span {
+    let path = request.uri().path();
+    let span = tracing::info_span!("request", request_id = id.as_str(), %method, path);
+    telemetry::join_trace(&span, request.headers());
+    span
+}
+
+/// One line a request, whose span says the rest: refusals and changes at info; what went well and changed nothing, and what nodes say all the
+/// time, at debug.
+fn log(method: &Method, response: &Response<Body>, label: &str, elapsed: Duration) {
+    let (status, elapsed_us) = (response.status().as_u16(), u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
+    let is_usual = matches!(*method, Method::GET | Method::HEAD) || label == "agentreports";
+    if is_usual && response.status().is_success() {
+        tracing::debug!(status, elapsed_us, "answered");
+    } else {
+        tracing::info!(status, elapsed_us, "answered");
+    }
+}

@@ -1,0 +1,204 @@
+//! From a configuration to an orchestrator that is ready to serve.
+
+use std::{sync::Arc, time::Duration};
+
+use longshore_client::ClientError;
+use longshore_fleet::{Allowances, NamespaceSpec, Quota};
+use longshore_service::{
+    admin::{Admin, Readiness},
+    descriptor_limit,
+    doors::Doors,
+    listener::{BindError, TlsError},
+    metrics::{HttpMetrics, Metrics},
+    private_files,
+};
+use serde_json::Value;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    access::{Access, NodeTokens},
+    app::{App, Lead},
+    audit,
+    config::{Config, DatabaseKind},
+    feed::Feed,
+    forwarding::{Forwarder, ForwarderError},
+    http::Shape,
+    image::ImageResolver,
+    lead::Standing,
+    logs::LogDesk,
+    orchestrator::{Orchestrator, now},
+    state::{Act, Answer, AuditLine, Charge, Expected, NamespaceRow, PostgresState, SharedState, SqliteState, StateError, Write},
+    sweeper::Sweeper,
+};
+
+/// How long a readiness check may take.
+const READINESS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why an orchestrator could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address can't be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// What TLS is made of can't be read.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The database can't be opened.
+    #[error("the database could not be opened")]
+    State(#[from] StateError),
+    /// The folder of the database file can't be made.
+    #[error("the folder {path} could not be made")]
+    Folder {
+        /// The folder.
+        path: String,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The registry can't be asked like this.
+    #[error("the registry can't be asked")]
+    Registry(#[from] ClientError),
+    /// Other replicas can't be asked like this.
+    #[error("other replicas can't be asked")]
+    Forwarder(#[from] ForwarderError),
+}
+
+impl StartError {
+    /// Whether another process has the database's file.
+    pub fn is_folder_taken(&self) -> bool {
+        matches!(self, Self::State(StateError::InUse(_)))
+    }
+}
+
+/// Opens the database, and takes the addresses.
+pub async fn build(config: Config) -> Result<App, StartError> {
+    descriptor_limit::raise();
+    let state = open_state(&config).await?;
+    assemble(config, state).await
+}
+
+/// The database that the configuration names. An SQLite file is for one process anyway.
+async fn open_state(config: &Config) -> Result<SharedState, StartError> {
+    let database = &config.database;
+    match database.kind {
+        DatabaseKind::Sqlite => {
+            if let Some(folder) = database.file.parent() {
+                let failed = |source| StartError::Folder { path: folder.display().to_string(), source };
+                private_files::make_folder(folder).map_err(failed)?;
+            }
+            Ok(Arc::new(SqliteState::open(&database.file, database.max_connections).await?))
+        }
+        DatabaseKind::Postgres => Ok(Arc::new(PostgresState::connect(database.url.reveal(), database.max_connections).await?)),
+    }
+}
+
+/// Puts everything together, over a database that was opened.
+pub(crate) async fn assemble(config: Config, state: SharedState) -> Result<App, StartError> {
+    let certificates = config.listen.certificates()?;
+    let doors = Doors::open(&config.listen, certificates).await?;
+    let metrics = Metrics::new();
+    let http_metrics = Arc::new(HttpMetrics::new(&metrics, Shape::LABELS));
+    ensure_default_namespace(&state).await?;
+    let resolver = ImageResolver::new(&config.registry)?;
+    let (standing, standings) = watch::channel(Standing::Following(None));
+    let lost = metrics.counter("longshore_orchestrator_audit_lost_total", "Refusals that the audit log does not have.");
+    let (notes, audit_writer) = audit::open(config.requests.audit_queue, state.clone(), lost);
+    let watchers = metrics.gauge("longshore_orchestrator_watchers", "Those who watch what happens now.");
+    let draining = CancellationToken::new();
+    let orchestrator = Arc::new(Orchestrator {
+        access: Access::new(&config, &resolver),
+        nodes: NodeTokens::default(),
+        resolver: resolver.clone(),
+        standings,
+        forwarder: Forwarder::new(config.leader.ca_file.as_deref(), config.leader.timeout.get())?,
+        feed: Feed::new(state.clone(), config.requests.max_watchers, watchers),
+        logs: LogDesk::new(config.requests.max_log_readers),
+        audit: notes,
+        limits: config.requests.clone(),
+        body_idle_timeout: config.listen.body_idle_timeout.get(),
+        in_flight: Semaphore::new(config.requests.max_in_flight),
+        received_bytes: http_metrics.received_bytes.clone(),
+        agents: metrics.gauge("longshore_orchestrator_agents", "Nodes whose instructions are sent from here now."),
+        draining: draining.clone(),
+        state: state.clone(),
+    });
+    watch_gauges(&orchestrator, &metrics);
+    let admin = Admin::new(readiness(&state, draining), metrics.clone());
+    let address = config.listen.advertise_url.as_ref().map_or_else(|| doors.url(), ToString::to_string);
+    Ok(App {
+        summary: summary(&config).to_owned(),
+        doors: doors.counted_in(http_metrics.connections.clone()),
+        admin,
+        metrics,
+        sweeper: Sweeper::new(state.clone(), config.retention.clone()),
+        lead: Lead { standing, state, resolver, address, config },
+        orchestrator,
+        http_metrics,
+        audit_writer,
+    })
+}
+
+/// Those who name no namespace are in this one.
+async fn ensure_default_namespace(state: &SharedState) -> Result<(), StateError> {
+    let name = "default".parse().unwrap_or_else(|_| unreachable!("it is a name"));
+    if state.namespace(&name).await?.is_some() {
+        return Ok(());
+    }
+    let now = now();
+    let spec = NamespaceSpec { name, quota: Quota::default(), allow: Allowances::default() };
+    let row = NamespaceRow { spec, revision: 1, asked: Charge::default() };
+    let audit = AuditLine {
+        at: now,
+        account: "longshore".to_owned(),
+        address: None,
+        request: "start".to_owned(),
+        subject: "namespace default".to_owned(),
+        outcome: "201".to_owned(),
+        request_id: None,
+    };
+    let act = Act {
+        operation: None,
+        writes: vec![Write::PutNamespace(row, Expected::None)],
+        events: Vec::new(),
+        audit,
+        answer: Answer { status: 201, body: Value::Null },
+        now,
+    };
+    match state.act(&act).await {
+        // Another replica was quicker.
+        Ok(_) | Err(StateError::Exists) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gauges that are read when somebody asks for them.
+fn watch_gauges(orchestrator: &Arc<Orchestrator>, metrics: &Metrics) {
+    let connections =
+        metrics.gauges("longshore_orchestrator_database_connections", "Connections to the database, by state.", &["state"]);
+    let leading = metrics.gauge("longshore_orchestrator_leading", "Whether this replica leads: 1, or 0.");
+    let orchestrator = orchestrator.clone();
+    metrics.refresh_before_render(move || {
+        let (open, idle) = orchestrator.state.connections();
+        let idle = i64::try_from(idle).unwrap_or(i64::MAX);
+        connections.with_label_values(&["idle"]).set(idle);
+        connections.with_label_values(&["busy"]).set(i64::from(open) - idle);
+        leading.set(i64::from(matches!(*orchestrator.standings.borrow(), Standing::Leading(_))));
+    });
+}
+
+fn readiness(state: &SharedState, draining: CancellationToken) -> Readiness {
+    let state = state.clone();
+    Readiness::new(READINESS_TIMEOUT, draining).check("database", move || {
+        let state = state.clone();
+        async move { Ok(state.probe().await?) }
+    })
+}
+
+/// The database in a word.
+fn summary(config: &Config) -> &'static str {
+    match config.database.kind {
+        DatabaseKind::Sqlite => "SQLite",
+        DatabaseKind::Postgres => "PostgreSQL",
+    }
+}

@@ -1,0 +1,25 @@
+//! The schema's history, a file a step for each database. A step that has been released never changes.
+
+use std::borrow::Cow;
+
+use sqlx::{
+    AssertSqlSafe, SqlSafeStr as _,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+/// SQLite's steps.
+pub fn sqlite() -> Migrator {
+    migrator(&[("initial", include_str!("../../migrations/sqlite/1_initial.sql"))])
+}
+
+/// PostgreSQL's steps.
+pub fn postgres() -> Migrator {
+    migrator(&[("initial", include_str!("../../migrations/postgres/1_initial.sql"))])
+}
+
+fn migrator(steps: &[(&'static str, &'static str)]) -> Migrator {
+    let steps = (1..).zip(steps).map(|(version, (description, sql))| {
+        Migration::new(version, Cow::Borrowed(description), MigrationType::Simple, AssertSqlSafe(*sql).into_sql_str(), false)
+    });
+    Migrator { migrations: steps.collect(), ..Migrator::DEFAULT }
+}
