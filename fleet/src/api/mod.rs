@@ -2,6 +2,7 @@
 
 mod event;
 mod explain;
+mod join_token;
 mod node;
 mod operation;
 mod page;
@@ -12,6 +13,7 @@ mod workload;
 
 pub use event::{Change, Event, EventKind};
 pub use explain::{CostView, ExplanationView, FitView, RefusalView};
+pub use join_token::{IssuedJoinToken, JoinTokenView, NewJoinToken};
 pub use node::{DrainRequest, FreeAndAll, Holder, NodeHealth, NodeView, ZoneHealth};
 pub use operation::{FetchView, OperationState, OperationView, PrewarmRequest};
 pub use page::Page;
