@@ -1,6 +1,6 @@
 use longshore_fleet::{
     NodeId, NodeName,
-    api::{DrainRequest, Holder, IssuedJoinToken, JoinTokenView, NewJoinToken, NodeHealth, NodeView},
+    api::{DrainRequest, Holder, IssuedJoinToken, JoinTokenRequest, JoinTokenView, NodeHealth, NodeView},
 };
 use longshore_oci::Digest;
 use reqwest::Method;
@@ -45,7 +45,7 @@ impl FleetClient {
     }
 
     /// Makes a token that lets nodes join.
-    pub async fn create_join_token(&self, wish: &NewJoinToken) -> Result<IssuedJoinToken, FleetError> {
+    pub async fn create_join_token(&self, wish: &JoinTokenRequest) -> Result<IssuedJoinToken, FleetError> {
         let response = self.act(Method::POST, self.at(&[&"nodes", &"tokens"]), Seen::Anything, Some(wish)).await?;
         self.read_json(response).await
     }

@@ -49,6 +49,12 @@ impl<'a, T: DeserializeOwned> FleetPages<'a, T> {
         Ok(Some(page))
     }
 
+    /// The same list from its beginning.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { after: After::Nothing, ..self }
+    }
+
     /// All that there is, where there are at most so many; an error tells that there are more.
     pub async fn all(mut self, most: usize) -> Result<Vec<T>, FleetError> {
         let mut items = Vec::new();

@@ -1,4 +1,4 @@
-use std::fmt::Display;
+use std::{fmt::Display, str::FromStr};
 
 use longshore_fleet::{
     DeploymentId, DeploymentSpec, JobId, JobSpec, Name, WorkloadId,
@@ -15,7 +15,7 @@ pub trait Workload: DeserializeOwned + Serialize + Send + Sync {
     /// What is wanted of one.
     type Spec: Serialize + Send + Sync;
     /// What names one.
-    type Id: Display + Copy + Into<WorkloadId> + Send + Sync;
+    type Id: Display + FromStr + Copy + Into<WorkloadId> + Send + Sync;
     /// What a list of them is called in a path.
     const PATH: &'static str;
 

@@ -1,8 +1,8 @@
 //! What the orchestrator's API says and is told: the same types for the server, for those who call it, and for the command line.
 
+mod audit;
 mod event;
 mod explain;
-mod join_token;
 mod node;
 mod operation;
 mod page;
@@ -11,10 +11,13 @@ mod pod;
 mod problem;
 mod workload;
 
+pub use audit::AuditView;
 pub use event::{Change, Event, EventKind};
 pub use explain::{CostView, ExplanationView, FitView, RefusalView};
-pub use join_token::{IssuedJoinToken, JoinTokenView, NewJoinToken};
-pub use node::{DrainRequest, FreeAndAll, Holder, NodeHealth, NodeView, ZoneHealth};
+pub use node::{
+    AdviceView, DrainRequest, FreeAndAll, Holder, IssuedJoinToken, JoinTokenRequest, JoinTokenView, NodeHealth, NodeView,
+    ZoneHealth,
+};
 pub use operation::{FetchView, OperationState, OperationView, PrewarmRequest};
 pub use page::Page;
 pub use plan::{FieldChange, PlacementView, Plan};

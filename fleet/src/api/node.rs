@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use longshore_oci::Platform;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Cpu, Labels, NodeId, NodeName, Taint};
+use crate::{Bytes, Cpu, Labels, NodeId, NodeName, PodId, Taint};
 
 /// A node as it is.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -116,4 +116,61 @@ pub struct Holder {
     pub bytes_held: u64,
     /// Bytes of it in all.
     pub bytes_total: u64,
+}
+
+/// A token is wanted that lets nodes in.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JoinTokenRequest {
+    /// How long it lets nodes in, in seconds; a day where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime_seconds: Option<u64>,
+    /// How many nodes it lets in; one where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<u32>,
+}
+
+/// A token that lets nodes in, shown once.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IssuedJoinToken {
+    /// The token itself, which is nowhere else.
+    pub token: String,
+    /// What is known of it afterwards.
+    #[serde(flatten)]
+    pub view: JoinTokenView,
+}
+
+impl std::fmt::Debug for IssuedJoinToken {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("IssuedJoinToken").field("view", &self.view).finish_non_exhaustive()
+    }
+}
+
+/// A token that lets nodes in, as far as it is known.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JoinTokenView {
+    /// The SHA-256 of it, in hex, which names it.
+    pub hash: String,
+    /// Its first signs, for people to tell it by.
+    pub hint: String,
+    /// When it runs out.
+    pub expires_at: Timestamp,
+    /// How many more nodes it lets in.
+    pub uses_left: u32,
+}
+
+/// A pod that would better be elsewhere. Nothing moves by itself.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdviceView {
+    /// Which.
+    pub pod_id: PodId,
+    /// Where it is.
+    pub from: NodeName,
+    /// Where it would be.
+    pub to: NodeName,
+    /// Bytes that would have to be fetched there.
+    pub missing_bytes: u64,
 }
