@@ -35,7 +35,7 @@ pub use page::FleetPages;
 pub use patience::Patience;
 pub use pod::PodFilter;
 pub use watch::{Watch, WatchFilter};
-pub use workload::{Workload, WorkloadFilter};
+pub use workload::{Terms, Workload, WorkloadFilter};
 
 use crate::{ClientOptions, CredentialStore, RegistryUrl, client::text_header, retry_after::retry_after, token::Tokens};
 

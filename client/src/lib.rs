@@ -63,8 +63,8 @@ pub use edge::{
 pub use error::ClientError;
 pub use fault::Fault;
 pub use fleet::{
-    FleetClient, FleetError, FleetOptions, FleetPages, KnownLogin, Logs, LogsWish, Patience, PodFilter, Watch, WatchFilter,
-    Workload, WorkloadFilter,
+    FleetClient, FleetError, FleetOptions, FleetPages, KnownLogin, Logs, LogsWish, Patience, PodFilter, Terms, Watch,
+    WatchFilter, Workload, WorkloadFilter,
 };
 pub use image::{BlobDetail, ImageDetail, ImageSummary, ManifestDetail};
 pub use image_reference::{ImageReference, InvalidImageReference};

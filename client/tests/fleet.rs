@@ -7,7 +7,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use longshore_client::{
     ClientOptions, Credentials, FleetClient, FleetError, FleetOptions, KnownLogin, LogsWish, Patience, PodFilter, RegistryUrl,
-    WatchFilter,
+    Terms, WatchFilter,
 };
 use longshore_fleet::{
     DeploymentSpec, NamespaceSpec, PodId,
@@ -53,7 +53,7 @@ async fn an_act_that_is_sent_again_is_the_same_act() {
     let busy = problem("503 Service Unavailable", "503_CONTROL_PLANE_DEGRADED", "");
     // The second connection is closed without an answer: nobody knows whether it was done.
     let (address, served) = server(vec![busy, String::new(), answer("201 Created", "", APPLIED)]).await;
-    let applied = client(address).create::<DeploymentView>(&spec()).await.expect("it is done in the end");
+    let applied = client(address).create::<DeploymentView>(&spec(), Terms::default()).await.expect("it is done in the end");
     assert_eq!(applied.revision, 2);
     let heads = served.await.expect("the server ends");
     let ids: Vec<_> = heads.iter().map(|head| header(head, "x-operation-id").expect("an act is named")).collect();
@@ -66,19 +66,22 @@ async fn another_act_has_another_name() {
     let (address, served) = server(vec![answer("200 OK", "", APPLIED), answer("200 OK", "", APPLIED)]).await;
     let (client, id) = (client(address), "dep_00000000000000000000000000000001".parse().expect("an id"));
     for revision in [3, 4] {
-        client.replace::<DeploymentView>(id, &spec(), revision).await.expect("it is done");
+        client
+            .replace::<DeploymentView>(id, &spec(), revision, Terms { if_fits: true, if_idle: false })
+            .await
+            .expect("it is done");
     }
     let heads = served.await.expect("the server ends");
     assert_ne!(header(&heads[0], "x-operation-id"), header(&heads[1], "x-operation-id"));
     assert_eq!(header(&heads[0], "if-match"), Some("\"3\""));
-    assert!(heads[1].starts_with("PUT /api/v1/workloads/deployments/dep_00000000000000000000000000000001 HTTP/1.1"));
+    assert!(heads[1].starts_with("PUT /api/v1/workloads/deployments/dep_00000000000000000000000000000001?ifFits=true HTTP/1.1"));
 }
 
 #[tokio::test]
 async fn a_refusal_is_not_tried_again_and_keeps_its_words() {
     let more = r#","faults":[{"field":"image","message":"is gone"}],"revision":7"#;
     let (address, served) = server(vec![problem("409 Conflict", "409_WORKLOAD_VERSION_CONFLICT", more)]).await;
-    let error = client(address).create::<DeploymentView>(&spec()).await.expect_err("a refusal");
+    let error = client(address).create::<DeploymentView>(&spec(), Terms::default()).await.expect_err("a refusal");
     assert_eq!(error.code(), Some(Code::WorkloadVersionConflict));
     assert_eq!(error.to_string(), "it is so (409_WORKLOAD_VERSION_CONFLICT)\n  image: is gone");
     assert!(matches!(&error, FleetError::Refused { problem, .. } if problem.revision == Some(7)));
@@ -150,8 +153,9 @@ async fn a_watch_goes_on_where_it_broke_off() {
         )
     };
     let stream = |body: String| format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{body}");
-    let gone = problem("410 Gone", "410_HISTORY_GONE", "");
-    let answers = vec![stream(event(4) + ": there\n\n" + &event(5) + "data: {\"posi"), stream(event(5) + &event(6)), gone];
+    let end = |kind: &str| stream(format!("event: {kind}\ndata: {{\"position\":6,\"message\":\"it is over\"}}\n\n"));
+    let torn = stream(event(4) + ": there\n\n" + &event(5) + "data: {\"posi");
+    let answers = vec![torn, stream(event(5) + &event(6)), end("draining"), end("behind"), end("gone")];
     let (address, served) = server(answers).await;
     let client = client(address);
     let mut watch = client.watch(WatchFilter::default(), Some(3));
@@ -159,10 +163,18 @@ async fn a_watch_goes_on_where_it_broke_off() {
         assert_eq!(watch.next().await.expect("an event").position, position);
     }
     let error = watch.next().await.expect_err("the history is gone");
-    assert_eq!(error.code(), Some(Code::HistoryGone));
+    assert_eq!((error.code(), error.to_string().as_str()), (Some(Code::HistoryGone), "it is over (410_HISTORY_GONE)"));
     let heads = served.await.expect("the server ends");
     let since: Vec<_> = heads.iter().map(|head| head.split(' ').nth(1).expect("a path")).collect();
-    assert_eq!(since, ["/api/v1/watch?since=3", "/api/v1/watch?since=5", "/api/v1/watch?since=6"]);
+    assert_eq!(since.len(), 5);
+    assert_eq!(since[..3], ["/api/v1/watch?since=3", "/api/v1/watch?since=5", "/api/v1/watch?since=6"]);
+}
+
+#[tokio::test]
+async fn a_list_that_comes_whole_is_asked_for_as_it_is() {
+    let (address, served) = server(vec![answer("200 OK", "", r#"{"items":[],"position":4}"#)]).await;
+    assert!(client(address).join_tokens().all(10).await.expect("a list").is_empty());
+    assert!(served.await.expect("the server ends")[0].starts_with("GET /api/v1/nodes/tokens HTTP"));
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 use longshore_fleet::{
     Name,
-    api::{Event, Page},
+    api::{AuditView, Event, Page},
 };
 
-use super::{FleetClient, FleetError, with_query};
+use super::{FleetClient, FleetError, FleetPages, with_query};
 
 impl FleetClient {
     /// The newest events, so many of them at most: of a namespace, of what this id names, or of everything. In order, the oldest first.
@@ -14,5 +14,10 @@ impl FleetClient {
         let mut events = page.items;
         events.sort_by_key(|event| event.position);
         Ok(events)
+    }
+
+    /// Who did what, the newest first.
+    pub fn audit(&self) -> FleetPages<'_, AuditView> {
+        FleetPages::new(self, self.at(&[&"audit"]))
     }
 }

@@ -1,6 +1,6 @@
 use longshore_fleet::{
     NodeId, NodeName,
-    api::{DrainRequest, Holder, IssuedJoinToken, JoinTokenRequest, JoinTokenView, NodeHealth, NodeView},
+    api::{AdviceView, DrainRequest, Holder, IssuedJoinToken, JoinTokenRequest, JoinTokenView, NodeHealth, NodeView},
 };
 use longshore_oci::Digest;
 use reqwest::Method;
@@ -39,9 +39,10 @@ impl FleetClient {
         self.act(Method::POST, url, Seen::Anything, Some(&DrainRequest::default())).await.map(drop)
     }
 
-    /// Takes a node out of the fleet; it has to join anew.
-    pub async fn remove_node(&self, id: NodeId) -> Result<(), FleetError> {
-        self.bare_act(Method::DELETE, self.at(&[&"nodes", &id]), Seen::Anything).await.map(drop)
+    /// Takes a node out of the fleet; it has to join anew. One that has pods that run only by `force`: they are made anew elsewhere.
+    pub async fn remove_node(&self, id: NodeId, force: bool) -> Result<(), FleetError> {
+        let url = with_query(self.at(&[&"nodes", &id]), [("force", force.then(|| "true".to_owned()))]);
+        self.bare_act(Method::DELETE, url, Seen::Anything).await.map(drop)
     }
 
     /// Makes a token that lets nodes join.
@@ -52,7 +53,7 @@ impl FleetClient {
 
     /// Tokens that let nodes join, and have not run out.
     pub fn join_tokens(&self) -> FleetPages<'_, JoinTokenView> {
-        FleetPages::new(self, self.at(&[&"nodes", &"tokens"]))
+        FleetPages::whole(self, self.at(&[&"nodes", &"tokens"]))
     }
 
     /// Has a token let nobody in any more.
@@ -60,8 +61,13 @@ impl FleetClient {
         self.bare_act(Method::DELETE, self.at(&[&"nodes", &"tokens", &hash]), Seen::Anything).await.map(drop)
     }
 
+    /// Pods that would better be elsewhere, the worst first.
+    pub fn advice(&self) -> FleetPages<'_, AdviceView> {
+        FleetPages::whole(self, self.at(&[&"advice"]))
+    }
+
     /// The nodes that have something of an image.
     pub fn holders(&self, digest: &Digest) -> FleetPages<'_, Holder> {
-        FleetPages::new(self, self.at(&[&"images", digest, &"holders"]))
+        FleetPages::whole(self, self.at(&[&"images", digest, &"holders"]))
     }
 }

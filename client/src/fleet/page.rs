@@ -12,6 +12,8 @@ pub struct FleetPages<'a, T> {
     client: &'a FleetClient,
     url: Url,
     after: After,
+    /// Whether it comes in parts.
+    has_parts: bool,
     items: PhantomData<fn() -> T>,
 }
 
@@ -27,7 +29,12 @@ enum After {
 
 impl<'a, T: DeserializeOwned> FleetPages<'a, T> {
     pub(super) fn new(client: &'a FleetClient, url: Url) -> Self {
-        Self { client, url, after: After::Nothing, items: PhantomData }
+        Self { client, url, after: After::Nothing, has_parts: true, items: PhantomData }
+    }
+
+    /// A list that comes whole.
+    pub(super) fn whole(client: &'a FleetClient, url: Url) -> Self {
+        Self { has_parts: false, ..Self::new(client, url) }
     }
 
     /// The next page; `None` after the last. After an error the same page can be asked for again.
@@ -37,7 +44,8 @@ impl<'a, T: DeserializeOwned> FleetPages<'a, T> {
             After::Mark(mark) => Some(mark.clone()),
             After::All => return Ok(None),
         };
-        let asked = [("limit", Some(PAGE_SIZE.to_string())), ("after", after.clone())];
+        let limit = self.has_parts.then(|| PAGE_SIZE.to_string());
+        let asked = [("limit", limit), ("after", after.clone())];
         let page: Page<T> = self.client.get(with_query(self.url.clone(), asked)).await?;
         self.after = match &page.next {
             Some(next) if after.as_ref() == Some(next) => {

@@ -5,6 +5,7 @@ use longshore_fleet::{
     api::{Code, Event, EventKind, Problem},
 };
 use reqwest::{Method, Response, header::ACCEPT};
+use serde::Deserialize;
 
 use super::{FleetClient, FleetError, patience::Tries, with_query};
 use crate::sse::{Events, MOST_EVENT_BYTES, SseEvent};
@@ -63,7 +64,7 @@ impl Watch<'_> {
         };
         loop {
             if let Some(event) = events.next() {
-                return client.read_event(&event).map(Some);
+                return client.read_event(&event);
             }
             if events.is_too_long() {
                 return Err(client.malformed(format!("an event is longer than {MOST_EVENT_BYTES} bytes")));
@@ -106,19 +107,28 @@ impl FleetClient {
         self.again(&self.http, request).await
     }
 
-    /// What was told: an event, or why there are no more.
-    fn read_event(&self, event: &SseEvent) -> Result<Event, FleetError> {
-        serde_json::from_str(&event.data).map_err(|error| match serde_json::from_str::<Problem>(&event.data) {
-            Ok(problem) => {
-                FleetError::Refused { url: self.url().clone(), problem: Box::new(problem), retry_after: None, request_id: None }
+    /// What was told: an event; or that there are no more, where somebody who comes again is served on.
+    fn read_event(&self, event: &SseEvent) -> Result<Option<Event>, FleetError> {
+        match event.kind.as_str() {
+            "gone" => {
+                let words: End = serde_json::from_str(&event.data).unwrap_or_default();
+                let problem = Box::new(Problem::new(Code::HistoryGone, words.message));
+                Err(FleetError::Refused { url: self.url().clone(), problem, retry_after: None, request_id: None })
             }
-            Err(_) if event.kind == "gone" => {
-                let problem = Problem::new(Code::HistoryGone, "");
-                FleetError::Refused { url: self.url().clone(), problem: Box::new(problem), retry_after: None, request_id: None }
+            "behind" | "draining" | "expired" => Ok(None),
+            _ => {
+                let read = serde_json::from_str(&event.data);
+                read.map(Some).map_err(|error| self.malformed(format!("an event can't be read: {error}")))
             }
-            Err(_) => self.malformed(format!("an event can't be read: {error}")),
-        })
+        }
     }
+}
+
+/// Why a watch ends.
+#[derive(Default, Deserialize)]
+struct End {
+    #[serde(default)]
+    message: String,
 }
 
 /// A kind as it is written.

@@ -70,6 +70,22 @@ macro_rules! workload {
 workload!(DeploymentView, DeploymentSpec, DeploymentId, "deployments", deployment_id, upkeep);
 workload!(JobView, JobSpec, JobId, "jobs", job_id, work);
 
+/// When a change is made at all; always where nothing is said.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Terms {
+    /// Only where no rollout goes on.
+    pub if_idle: bool,
+    /// Only where each pod of it has room.
+    pub if_fits: bool,
+}
+
+impl Terms {
+    fn on(self, url: Url) -> Url {
+        let flag = |is_set: bool| is_set.then(|| "true".to_owned());
+        with_query(url, [("ifIdle", flag(self.if_idle)), ("ifFits", flag(self.if_fits))])
+    }
+}
+
 /// Which workloads to list; all of what is not said.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct WorkloadFilter {
@@ -99,13 +115,19 @@ impl FleetClient {
     }
 
     /// Makes a workload; one of its name is a refusal.
-    pub async fn create<W: Workload>(&self, spec: &W::Spec) -> Result<Applied, FleetError> {
-        self.apply(Method::POST, self.all_of::<W>(), Seen::Anything, spec).await
+    pub async fn create<W: Workload>(&self, spec: &W::Spec, terms: Terms) -> Result<Applied, FleetError> {
+        self.apply(Method::POST, terms.on(self.all_of::<W>()), Seen::Anything, spec).await
     }
 
     /// Has a workload be so, where it still is as it was seen.
-    pub async fn replace<W: Workload>(&self, id: W::Id, spec: &W::Spec, revision: u64) -> Result<Applied, FleetError> {
-        self.apply(Method::PUT, self.one_of::<W>(id), Seen::Revision(revision), spec).await
+    pub async fn replace<W: Workload>(
+        &self,
+        id: W::Id,
+        spec: &W::Spec,
+        revision: u64,
+        terms: Terms,
+    ) -> Result<Applied, FleetError> {
+        self.apply(Method::PUT, terms.on(self.one_of::<W>(id)), Seen::Revision(revision), spec).await
     }
 
     /// Changes some fields of a workload, where it still is as it was seen (RFC 7396).
@@ -128,9 +150,9 @@ impl FleetClient {
         self.plan(self.at(&[&"workloads", &W::PATH, &format!("{id}:plan")]), spec).await
     }
 
-    /// What a workload's pods were made from, the newest first.
-    pub fn revisions<W: Workload>(&self, id: W::Id) -> FleetPages<'_, RevisionView> {
-        FleetPages::new(self, self.under::<W>(id, "revisions"))
+    /// What a deployment's pods were made from.
+    pub fn revisions(&self, id: DeploymentId) -> FleetPages<'_, RevisionView> {
+        FleetPages::whole(self, self.under::<DeploymentView>(id, "revisions"))
     }
 
     /// Where one more pod of a workload would go, and why nowhere else.
@@ -139,8 +161,14 @@ impl FleetClient {
     }
 
     /// Has a deployment have so many pods, where it still is as it was seen.
-    pub async fn scale(&self, id: DeploymentId, request: &ScaleRequest, revision: u64) -> Result<Applied, FleetError> {
-        let url = self.under::<DeploymentView>(id, "scale");
+    pub async fn scale(
+        &self,
+        id: DeploymentId,
+        request: &ScaleRequest,
+        revision: u64,
+        terms: Terms,
+    ) -> Result<Applied, FleetError> {
+        let url = terms.on(self.under::<DeploymentView>(id, "scale"));
         self.apply(Method::POST, url, Seen::Revision(revision), request).await
     }
 

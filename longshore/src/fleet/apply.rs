@@ -1,7 +1,7 @@
 use std::io::{BufWriter, Write as _, stdout};
 
 use clap::Args;
-use longshore_client::{FleetClient, FleetError, Workload};
+use longshore_client::{FleetClient, FleetError, Terms, Workload};
 use longshore_fleet::{
     Name, NamespaceSpec, Upkeep,
     api::{Applied, Code, DeploymentView, JobView, Plan},
@@ -9,7 +9,7 @@ use longshore_fleet::{
 use serde::Serialize;
 
 use super::{
-    connection::{FleetConnection, told},
+    connection::{FleetConnection, TermsArguments, told},
     manifest::{self, Manifest, Source, Wish},
     output::{FleetFormat, OutputArguments, Values},
     paint::Paint,
@@ -26,6 +26,8 @@ pub struct ApplyArguments {
     /// Only say what would change, and where pods would go; fails with 6 where some would fit nowhere
     #[arg(long)]
     plan: bool,
+    #[command(flatten)]
+    terms: TermsArguments,
     /// The namespace of documents that name none
     #[arg(short, long, value_name = "NAMESPACE", env = "LONGSHORE_NAMESPACE", hide_env_values = true)]
     namespace: Option<Name>,
@@ -82,8 +84,10 @@ impl ApplyArguments {
         let mut printer = Printer::new(self.output.output);
         let mut refusals = Vec::new();
         let mut unplaced = 0;
+        let terms = self.terms.terms();
         for manifest in &manifests {
-            let done = if self.plan { plan_of(&client, &manifest.wish).await } else { apply(&client, &manifest.wish).await };
+            let done =
+                if self.plan { plan_of(&client, &manifest.wish).await } else { apply(&client, &manifest.wish, terms).await };
             match done {
                 Ok(done) => {
                     unplaced += done.plan.as_ref().map_or(0, |plan| plan.unplaced);
@@ -140,19 +144,26 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-async fn apply(client: &FleetClient, wish: &Wish) -> Result<Done, FleetError> {
+async fn apply(client: &FleetClient, wish: &Wish, terms: Terms) -> Result<Done, FleetError> {
     match wish {
-        Wish::Deployment(spec) => workload::<DeploymentView>(client, spec, &spec.upkeep.namespace, &spec.upkeep.name).await,
-        Wish::Job(spec) => workload::<JobView>(client, spec, &spec.work.namespace, &spec.work.name).await,
+        Wish::Deployment(spec) => {
+            workload::<DeploymentView>(client, spec, (&spec.upkeep.namespace, &spec.upkeep.name), terms).await
+        }
+        Wish::Job(spec) => workload::<JobView>(client, spec, (&spec.work.namespace, &spec.work.name), terms).await,
         Wish::Namespace(spec) => namespace(client, spec).await,
     }
 }
 
-async fn workload<W: Workload>(client: &FleetClient, spec: &W::Spec, namespace: &Name, name: &Name) -> Result<Done, FleetError> {
+async fn workload<W: Workload>(
+    client: &FleetClient,
+    spec: &W::Spec,
+    (namespace, name): (&Name, &Name),
+    terms: Terms,
+) -> Result<Done, FleetError> {
     let seen: Option<W> = client.workload_named(namespace, name.as_str()).await?;
     let (came, applied) = match seen {
-        Some(seen) => (Came::Changed, client.replace::<W>(seen.id(), spec, seen.revision()).await?),
-        None => (Came::Created, client.create::<W>(spec).await?),
+        Some(seen) => (Came::Changed, client.replace::<W>(seen.id(), spec, seen.revision(), terms).await?),
+        None => (Came::Created, client.create::<W>(spec, terms).await?),
     };
     let Applied { changed, revision, .. } = applied;
     Ok(Done { came: if changed { came } else { Came::Unchanged }, revision: Some(revision), plan: None })

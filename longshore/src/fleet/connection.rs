@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use longshore_client::{
-    ClientError, ClientOptions, Credentials, Fault, FleetClient, FleetError, FleetOptions, KnownLogin, RegistryUrl,
+    ClientError, ClientOptions, Credentials, Fault, FleetClient, FleetError, FleetOptions, KnownLogin, RegistryUrl, Terms,
 };
 use longshore_fleet::{
     Name,
@@ -42,6 +42,24 @@ pub struct NamespaceArguments {
     /// The namespace
     #[arg(short, long, value_name = "NAMESPACE", default_value = "default", env = "LONGSHORE_NAMESPACE", hide_env_values = true)]
     pub namespace: Name,
+}
+
+/// When a change is made at all.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct TermsArguments {
+    /// Change nothing unless every pod of it has room now; fails with 6 where one has not
+    #[arg(long)]
+    if_fits: bool,
+    /// Change nothing while a rollout goes on; fails with 5 then
+    #[arg(long)]
+    if_idle: bool,
+}
+
+impl TermsArguments {
+    /// As they are sent.
+    pub fn terms(self) -> Terms {
+        Terms { if_idle: self.if_idle, if_fits: self.if_fits }
+    }
 }
 
 impl FleetConnection {

@@ -35,6 +35,9 @@ pub struct DeleteArguments {
     /// Where something is not there, go on, and don't fail for it
     #[arg(long)]
     ignore_not_found: bool,
+    /// Take a node out of the fleet though pods run there; they are made anew elsewhere
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     place: NamespaceArguments,
     #[command(flatten)]
@@ -106,7 +109,7 @@ impl DeleteArguments {
             }
             Kind::Node => {
                 let node = find::node(client, name).await?;
-                client.remove_node(node.node_id).await.map_err(|error| told(&error))?;
+                client.remove_node(node.node_id, self.force).await.map_err(|error| told(&error))?;
                 self.done(target, "is of the fleet no more", || client.node(&node.name)).await
             }
             Kind::Namespace => {

@@ -93,7 +93,7 @@ impl HistoryArguments {
         let name = scale::deployment("rollout history", &self.what)?;
         let client = self.connection.client()?;
         let deployment: DeploymentView = find::workload(&client, &self.place.namespace, &name).await?;
-        let pages = client.revisions::<DeploymentView>(deployment.deployment_id);
+        let pages = client.revisions(deployment.deployment_id);
         let revisions = pages.all(MOST_REVISIONS).await.map_err(|error| told(&error))?;
         let format = self.output.output;
         let breadth = Breadth { wide: format == FleetFormat::Wide, all_namespaces: false };

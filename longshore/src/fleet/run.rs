@@ -1,6 +1,7 @@
 use std::io::{IsTerminal as _, Write as _, stderr};
 
 use clap::Args;
+use longshore_client::Terms;
 use longshore_fleet::{Class, DeploymentSpec, Faults, Image, Labels, Selector, api::DeploymentView};
 use longshore_service::config::Duration as Period;
 use serde_json::{Map, Value, json};
@@ -54,6 +55,9 @@ pub struct RunArguments {
     /// What runs in place of the image's command; its entrypoint stays
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
+    /// Make nothing unless every pod of it has room now; fails with 6 where one has not
+    #[arg(long)]
+    if_fits: bool,
     #[command(flatten)]
     place: NamespaceArguments,
     #[command(flatten)]
@@ -65,8 +69,9 @@ pub struct RunArguments {
 impl RunArguments {
     pub async fn run(self) -> Result<(), Failure> {
         let spec = self.spec()?;
+        let terms = Terms { if_fits: self.if_fits, if_idle: false };
         let client = self.connection.client()?;
-        let applied = client.create::<DeploymentView>(&spec).await.map_err(|error| {
+        let applied = client.create::<DeploymentView>(&spec, terms).await.map_err(|error| {
             let failure = told(&error);
             if failure.code() != Failure::CONFLICT {
                 return failure;

@@ -4,7 +4,7 @@ use clap::Args;
 use longshore_fleet::api::{DeploymentView, ScaleRequest};
 
 use super::{
-    connection::{FleetConnection, NamespaceArguments, told},
+    connection::{FleetConnection, NamespaceArguments, TermsArguments, told},
     find,
     kind::{Kind, Target},
     output::{OutputArguments, print},
@@ -23,6 +23,8 @@ pub struct ScaleArguments {
     /// Why, for those who read what has happened
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    #[command(flatten)]
+    terms: TermsArguments,
     #[command(flatten)]
     place: NamespaceArguments,
     #[command(flatten)]
@@ -47,7 +49,8 @@ impl ScaleArguments {
         let client = self.connection.client()?;
         let seen: DeploymentView = find::workload(&client, &self.place.namespace, &name).await?;
         let request = ScaleRequest { replicas: self.replicas, reason: self.reason, if_revision: None, operation_id: None };
-        let applied = client.scale(seen.deployment_id, &request, seen.revision).await.map_err(|error| told(&error))?;
+        let applied =
+            client.scale(seen.deployment_id, &request, seen.revision, self.terms.terms()).await.map_err(|error| told(&error))?;
         print(self.output.output, &applied, |out| {
             let (was, will) = (seen.spec.upkeep.replicas, self.replicas);
             let name = &seen.spec.upkeep.name;
