@@ -195,6 +195,79 @@ mod tests {
     }
 
     #[test]
+    fn the_fleet_s_commands_are_read_as_they_are_written() {
+        for words in [
+            "apply -f a.yaml -f folder -f - --plan -n team -o json --orchestrator https://o.example",
+            "apply --file a.yaml --if-fits --if-idle",
+            "run localhost:5000/hello --replicas 3 --name hello --wait -- serve --fast",
+            "run alpine -n team -e A=b -p 80:8080 --cpu 500m --memory 1Gi --class batch --node-selector zone=a --no-wait --timeout 30s",
+            "get pods",
+            "get pods -A -o wide",
+            "get deploy hello other -n team -o yaml",
+            "get no --watch",
+            "describe pod/hello-1",
+            "delete deployment hello --wait --timeout 1m",
+            "delete -f a.yaml --ignore-not-found",
+            "delete node n1 --force",
+            "logs hello-1 -f --tail 10 --previous --timestamps",
+            "logs deployment/hello -n team",
+            "explain pod hello-1 -o wide",
+            "events",
+            "events pod hello-1 --follow --limit 5",
+            "scale deployment hello --replicas 0 --reason night --if-fits",
+            "rollback deployment/hello --to 3",
+            "rollout status deployment hello --timeout 1m",
+            "rollout history deployment/hello",
+            "watch",
+            "watch pods,nodes --since 5 -n team",
+            "namespace create team --quota-cpu 4 --quota-memory 8Gi --quota-pods 10",
+            "node ls --watch",
+            "node describe n1",
+            "node cordon n1",
+            "node uncordon n1",
+            "node drain n1 --timeout 5m",
+            "node token create --ttl 1h --uses 3",
+            "node token ls -o json",
+            "node token rm abcd",
+            "prewarm localhost:5000/hello:2 --nodes disk=ssd --pin 7d --deadline 10m --orchestrator o.example",
+            "prewarm a b --zone z --detach",
+            "prewarm a --workload hello -n team",
+            "prewarm --cancel op_1 --fleet",
+            "prewarm alpine:3.20 --platform linux/amd64 --at http://127.0.0.1:5100",
+            "completion zsh",
+            "login localhost:5000 -u ada --orchestrator http://127.0.0.1:5300",
+        ] {
+            let read = Program::try_parse_from(std::iter::once("longshore").chain(words.split(' ')));
+            assert!(read.is_ok(), "{words}: {}", read.err().map(|error| error.to_string()).unwrap_or_default());
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_a_mistake() {
+        for words in [
+            "apply",
+            "run",
+            "get",
+            "scale deployment hello",
+            "scale deployment hello --replicas -1",
+            "delete",
+            "delete pod a -f b.yaml",
+            "get pods -n Team",
+            "get pods -o xml",
+            "events --limit 0",
+            "watch things",
+            "node token create --uses 0",
+            "prewarm --nodes a=b",
+            "prewarm a --nodes ???",
+            "completion powershell",
+            "rollout",
+        ] {
+            let read = Program::try_parse_from(std::iter::once("longshore").chain(words.split(' ')));
+            assert!(read.is_err(), "{words}");
+        }
+    }
+
+    #[test]
     fn a_daemon_s_noun_takes_dotted_flags() {
         let words = ["longshore", "registry", "serve", "--storage.bucket", "x", "--config", "a.toml"];
         let arguments = Arguments::read(words.map(OsString::from)).expect("well-formed arguments");

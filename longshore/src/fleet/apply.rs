@@ -82,7 +82,7 @@ impl ApplyArguments {
         let manifests = manifest::read(&self.files, self.namespace.as_ref())?;
         let client = self.connection.client()?;
         let mut printer = Printer::new(self.output.output);
-        let mut refusals = Vec::new();
+        let (mut refusals, mut applied) = (Vec::new(), 0);
         let mut unplaced = 0;
         let terms = self.terms.terms();
         for manifest in &manifests {
@@ -90,6 +90,7 @@ impl ApplyArguments {
                 if self.plan { plan_of(&client, &manifest.wish).await } else { apply(&client, &manifest.wish, terms).await };
             match done {
                 Ok(done) => {
+                    applied += 1;
                     unplaced += done.plan.as_ref().map_or(0, |plan| plan.unplaced);
                     printer.print(manifest, Ok(done))?;
                 }
@@ -106,12 +107,12 @@ impl ApplyArguments {
             }
         }
         printer.finish()?;
-        summary(refusals, manifests.len(), unplaced)
+        summary(refusals, applied, manifests.len(), unplaced)
     }
 }
 
-/// What all of it came to.
-fn summary(mut refusals: Vec<Failure>, count: usize, unplaced: u32) -> Result<(), Failure> {
+/// What all of it came to, where so many of so many documents were applied.
+fn summary(mut refusals: Vec<Failure>, applied: usize, count: usize, unplaced: u32) -> Result<(), Failure> {
     if refusals.is_empty() {
         let would = || Failure::NoRoom(format!("{unplaced} pods would fit nowhere"));
         return if unplaced > 0 { Err(would()) } else { Ok(()) };
@@ -120,9 +121,9 @@ fn summary(mut refusals: Vec<Failure>, count: usize, unplaced: u32) -> Result<()
     if count == 1 {
         return Err(first);
     }
-    let refused = refusals.len() + 1;
+    let left = count - applied;
     let is_same = refusals.iter().all(|other| other.code() == first.code());
-    let text = format!("{refused} of {count} documents were not applied");
+    let text = format!("{left} of {count} documents were not applied");
     Err(if is_same { first.with_text(text) } else { Failure::Failed(text) })
 }
 
@@ -294,13 +295,15 @@ mod tests {
     #[test]
     fn the_exit_code_is_that_of_what_was_refused() {
         let conflict = || Failure::Conflict("somebody else".to_owned());
-        assert!(summary(Vec::new(), 3, 0).is_ok());
-        assert_eq!(summary(Vec::new(), 1, 2).expect_err("no room").code(), 6);
-        let one = summary(vec![conflict()], 1, 0).expect_err("a conflict");
+        assert!(summary(Vec::new(), 3, 3, 0).is_ok());
+        assert_eq!(summary(Vec::new(), 1, 1, 2).expect_err("no room").code(), 6);
+        let one = summary(vec![conflict()], 0, 1, 0).expect_err("a conflict");
         assert_eq!((one.code(), one.to_string().as_str()), (5, "somebody else"));
-        let two = summary(vec![conflict(), conflict()], 3, 0).expect_err("conflicts");
+        let two = summary(vec![conflict(), conflict()], 1, 3, 0).expect_err("conflicts");
         assert_eq!((two.code(), two.to_string().as_str()), (5, "2 of 3 documents were not applied"));
-        let mixed = summary(vec![conflict(), Failure::NoRoom("full".to_owned())], 3, 0).expect_err("several");
+        let mixed = summary(vec![conflict(), Failure::NoRoom("full".to_owned())], 1, 3, 0).expect_err("several");
         assert_eq!(mixed.code(), 1);
+        let lost = summary(vec![Failure::Failed("nobody answers".to_owned())], 1, 4, 0).expect_err("it was lost on the way");
+        assert_eq!(lost.to_string(), "3 of 4 documents were not applied");
     }
 }

@@ -83,7 +83,12 @@ impl FleetConnection {
             (None, Some(text)) => (text, "what `longshore login` remembers: "),
             (None, None) => (USUAL.to_owned(), ""),
         };
-        let told = |error: String| error.replace("a registry's", "an orchestrator's").replace("http://127.0.0.1:5000", USUAL);
+        let told = |error: String| {
+            error
+                .replace("a registry's", "an orchestrator's")
+                .replace("http://127.0.0.1:5000", USUAL)
+                .replace("registry.example", "fleet.example")
+        };
         RegistryUrl::parse(&text, self.plain_http).map_err(|error| Failure::Usage(format!("{place}{}", told(error.to_string()))))
     }
 

@@ -12,7 +12,6 @@ use longshore_fleet::{
 
 use super::{
     connection::{FleetConnection, told},
-    get::PlaceArguments,
     kind::Kind,
     output::{FleetFormat, OutputArguments, write_next},
     shown::{Breadth, Listing, Named},
@@ -25,8 +24,9 @@ pub struct WatchArguments {
     /// What to watch: deployments, jobs, pods, nodes, namespaces, operations; everything where nothing is named
     #[arg(value_name = "KIND", value_delimiter = ',')]
     kinds: Vec<Kind>,
-    #[command(flatten)]
-    place: PlaceArguments,
+    /// The namespace; without it, all of them, and what is in none
+    #[arg(short, long, value_name = "NAMESPACE", env = "LONGSHORE_NAMESPACE", hide_env_values = true)]
+    namespace: Option<Name>,
     /// What came after this position, too, as far as it is kept
     #[arg(long, value_name = "POSITION")]
     since: Option<u64>,
@@ -46,8 +46,8 @@ impl WatchArguments {
         }
         let client = self.connection.client()?;
         let format = self.output.output;
-        let breadth = Breadth { all_namespaces: self.place.all_namespaces, wide: format == FleetFormat::Wide };
-        let filter = WatchFilter { kinds, namespace: self.place.namespace() };
+        let breadth = Breadth { all_namespaces: self.namespace.is_none(), wide: format == FleetFormat::Wide };
+        let filter = WatchFilter { kinds, namespace: self.namespace };
         print_events(&client, filter, |_| true, self.since, format, breadth).await
     }
 }
@@ -109,6 +109,7 @@ pub async fn changing<T: Named>(
 ) -> Result<(), Failure> {
     let mut printer = Printer { out: BufWriter::new(stdout()), listing: Listing::after::<T>(&["CHANGE"], breadth), format };
     let kinds: BTreeSet<_> = T::KIND.of_event().into_iter().collect();
+    let namespace = namespace.filter(|_| T::KIND.is_in_namespaces());
     loop {
         let mut position = None;
         while let Some(page) = pages.next_page().await.map_err(|error| told(&error))? {
