@@ -267,6 +267,17 @@ mod tests {
     }
 
     #[test]
+    fn what_the_guide_shows_can_be_read() {
+        let guide = include_str!("../../../docs/fleet.md");
+        let (_, rest) = guide.split_once("```yaml\n").expect("it has an example");
+        let manifests = read_from(rest.split("```").next().expect("it ends"), None).expect("it is right");
+        assert_eq!(
+            manifests.iter().map(|manifest| manifest.wish.kind()).collect::<Vec<_>>(),
+            [Kind::Namespace, Kind::Deployment]
+        );
+    }
+
+    #[test]
     fn what_is_written_for_kubernetes_is_told_so() {
         let told = read_from("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replicas: 1}\n", None);
         assert!(told.expect_err("another form").contains("a.yaml:1:1: document 1: apiVersion: is Kubernetes' form"));

@@ -107,7 +107,8 @@ pub async fn changing<T: Named>(
     breadth: Breadth,
     mut pages: FleetPages<'_, T>,
 ) -> Result<(), Failure> {
-    let mut printer = Printer { out: BufWriter::new(stdout()), listing: Listing::after::<T>(&["CHANGE"], breadth), format };
+    // As wide as the longest of its words, since a table does not know what is yet to come.
+    let mut printer = Printer { out: BufWriter::new(stdout()), listing: Listing::after::<T>(&["CHANGE "], breadth), format };
     let kinds: BTreeSet<_> = T::KIND.of_event().into_iter().collect();
     let namespace = namespace.filter(|_| T::KIND.is_in_namespaces());
     loop {
