@@ -145,6 +145,23 @@ async fn a_token_comes_from_the_registry_that_knows_the_caller() {
 }
 
 #[tokio::test]
+async fn a_login_goes_to_its_own_registry_alone() {
+    let registry = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let at = registry.local_addr().expect("a bound socket has an address");
+    let tokens = serve(registry, vec![answer("401 Unauthorized", "", r#"{"errors":[{"code":"UNAUTHORIZED","message":"no"}]}"#)]);
+    let challenge = format!("WWW-Authenticate: Bearer realm=\"http://{at}/token\",scope=\"namespace:team:view\"\r\n");
+    let (address, _served) = server(vec![answer("401 Unauthorized", &challenge, "")]).await;
+    let credentials = Credentials::Basic { username: "ada".to_owned(), password: "secret".to_owned() };
+    let other = RegistryUrl::parse("http://127.0.0.1:5000", false).expect("a URL");
+    let given = Some(KnownLogin { registry: other, credentials });
+    let client = FleetClient::new(FleetOptions { given, ..options(address) }).expect("a client");
+    let error = client.node_health(None).await.expect_err("nobody in particular asks");
+    assert!(matches!(&error, FleetError::Login { registry, .. } if *registry == url(at)), "{error}");
+    let tokens = tokens.await.expect("the registry ends");
+    assert!(tokens.len() == 1 && header(&tokens[0], "authorization").is_none(), "{tokens:?}");
+}
+
+#[tokio::test]
 async fn a_watch_goes_on_where_it_broke_off() {
     let event = |position: u64| {
         format!(
