@@ -81,7 +81,7 @@ impl ApplyArguments {
     pub async fn run(self) -> Result<(), Failure> {
         let manifests = manifest::read(&self.files, self.namespace.as_ref())?;
         let client = self.connection.client()?;
-        let mut printer = Printer::new(self.output.output);
+        let mut printer = Printer::new(self.output.output, manifests.len() > 1);
         let (mut refusals, mut applied) = (Vec::new(), 0);
         let mut unplaced = 0;
         let terms = self.terms.terms();
@@ -226,11 +226,14 @@ struct Printer {
     out: BufWriter<std::io::Stdout>,
     values: Option<Values>,
     paint: Paint,
+    /// Whether there are others, so that what went wrong with one is told in its place.
+    has_others: bool,
 }
 
 impl Printer {
-    fn new(format: FleetFormat) -> Self {
-        Self { format, out: BufWriter::new(stdout()), values: Values::of(format), paint: Paint::of_stdout() }
+    fn new(format: FleetFormat, has_others: bool) -> Self {
+        let (values, paint) = (Values::of(format), Paint::of_stdout());
+        Self { format, out: BufWriter::new(stdout()), values, paint, has_others }
     }
 
     fn print(&mut self, manifest: &Manifest, done: Result<Done, &Failure>) -> Result<(), Failure> {
@@ -241,10 +244,12 @@ impl Printer {
                 Ok(Done { plan: Some(plan), .. }) => plan::write(&mut self.out, &what, &plan, self.paint)?,
                 Ok(done) => writeln!(self.out, "{what} {}{}", words(&done), revision(&done))?,
                 // What went wrong is for stderr, in its order among the rest.
-                Err(failure) => {
+                Err(failure) if self.has_others => {
                     self.out.flush()?;
                     eprintln!("longshore: {failure}");
                 }
+                // It is all there is to tell at the end.
+                Err(_) => {}
             }
             return Ok(self.out.flush()?);
         }

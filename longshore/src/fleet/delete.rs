@@ -1,10 +1,10 @@
 use std::io::{Write as _, stdout};
 
 use clap::Args;
-use longshore_client::{FleetClient, Workload};
+use longshore_client::{FleetClient, FleetError, Workload};
 use longshore_fleet::{
     Name,
-    api::{DeploymentView, JobView},
+    api::{Code, DeploymentView, JobView},
 };
 use longshore_service::config::Duration as Period;
 
@@ -13,6 +13,7 @@ use super::{
     find,
     kind::{Kind, Target},
     manifest::{self, Source, Wish},
+    progress::Progress,
     waiting,
 };
 use crate::failure::Failure;
@@ -114,8 +115,7 @@ impl DeleteArguments {
             }
             Kind::Namespace => {
                 let name = find::name(name)?;
-                let seen = client.namespace(&name).await.map_err(|error| told(&error))?;
-                client.delete_namespace(&name, seen.revision).await.map_err(|error| told(&error))?;
+                self.namespace(client, &name).await?;
                 self.done(target, "deleted", || client.namespace(&name)).await
             }
             Kind::Operation => {
@@ -125,6 +125,39 @@ impl DeleteArguments {
             }
             Kind::Event => Err(find::unfit("delete", Kind::Event, "what they are of")),
         }
+    }
+
+    /// Takes a namespace away; who waits for that waits until nothing is in it.
+    async fn namespace(&self, client: &FleetClient, name: &Name) -> Result<(), Failure> {
+        let attempt = async || {
+            let seen = client.namespace(name).await?;
+            client.delete_namespace(name, seen.revision).await
+        };
+        let is_busy = |error: &FleetError| matches!(error.code(), Some(Code::InUse | Code::WorkloadVersionConflict));
+        if !self.wait {
+            return attempt().await.map_err(|error| match told(&error) {
+                failure if error.code() == Some(Code::InUse) => {
+                    let text = format!("{failure}; --wait waits until those that are being deleted are gone");
+                    failure.with_text(text)
+                }
+                failure => failure,
+            });
+        }
+        let mut progress = Progress::begin();
+        let otherwise = format!("the namespace {name} is still in use");
+        let gone = waiting::within(self.timeout, &otherwise, "it was not deleted", async {
+            loop {
+                match attempt().await {
+                    Ok(()) => return Ok(()),
+                    Err(error) if is_busy(&error) => progress.show(&error.to_string()),
+                    Err(error) => return Err(told(&error)),
+                }
+                tokio::time::sleep(waiting::PAUSE).await;
+            }
+        })
+        .await;
+        progress.end();
+        gone
     }
 
     async fn workload<W: Workload>(&self, client: &FleetClient, namespace: &Name, target: &Target) -> Result<(), Failure> {
@@ -137,7 +170,7 @@ impl DeleteArguments {
     /// Says so, once it is so.
     async fn done<T, F>(&self, target: &Target, word: &str, look: impl Fn() -> F) -> Result<(), Failure>
     where
-        F: Future<Output = Result<T, longshore_client::FleetError>>,
+        F: Future<Output = Result<T, FleetError>>,
     {
         let what = format!("{}/{}", target.kind, target.name);
         let word = if self.wait {

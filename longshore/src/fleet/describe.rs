@@ -96,8 +96,8 @@ async fn deployment(client: &FleetClient, view: &DeploymentView, output: OutputA
                 ("Revision", format!("{}, its pods are of {}", view.revision, view.template_revision)),
                 ("Image", template.image.to_string()),
                 ("Runs", view.image.to_string()),
-                ("Made", view.created_at.to_string()),
-                ("Changed", view.updated_at.to_string()),
+                ("Made", shown::whole_second(view.created_at)),
+                ("Changed", shown::whole_second(view.updated_at)),
             ],
         )?;
         spec_of(out, &view.spec)?;
@@ -120,7 +120,7 @@ async fn job(client: &FleetClient, view: &JobView, output: OutputArguments) -> R
                 ("Why", text(status.message.as_ref())),
                 ("Pods", done),
                 ("Runs", view.image.to_string()),
-                ("Made", view.created_at.to_string()),
+                ("Made", shown::whole_second(view.created_at)),
             ],
         )?;
         spec_of(out, &view.spec)?;
@@ -148,9 +148,9 @@ async fn pod(client: &FleetClient, view: &PodView, output: OutputArguments) -> R
                 ("Image", view.image.to_string()),
                 ("Address", text(state.address.as_ref())),
                 ("Missing when placed", text(view.missing_bytes.map(ByteCount))),
-                ("Made", view.created_at.to_string()),
-                ("Placed", text(view.bound_at)),
-                ("Started", text(state.started_at)),
+                ("Made", shown::whole_second(view.created_at)),
+                ("Placed", text(view.bound_at.map(shown::whole_second))),
+                ("Started", text(state.started_at.map(shown::whole_second))),
                 ("Started in", text(state.started_in_ms.map(shown::seconds))),
             ],
         )?;
@@ -184,8 +184,8 @@ pub async fn node(client: &FleetClient, view: &NodeView, output: OutputArguments
                 ("Runtime", view.runtime.clone()),
                 ("Agent", view.version.clone()),
                 ("Address", text(view.address.as_ref())),
-                ("Heard of", text(view.heard_at)),
-                ("Joined", view.joined_at.to_string()),
+                ("Heard of", text(view.heard_at.map(shown::whole_second))),
+                ("Joined", shown::whole_second(view.joined_at)),
             ],
         )?;
         around.write(out)
@@ -216,8 +216,8 @@ pub fn operation(out: &mut impl Write, view: &OperationView) -> io::Result<()> {
         vec![
             ("Operation", view.operation_id.to_string()),
             ("State", shown::operation_state(view.state).to_owned()),
-            ("Asked for", view.created_at.to_string()),
-            ("Ended", text(view.ended_at)),
+            ("Asked for", shown::whole_second(view.created_at)),
+            ("Ended", text(view.ended_at.map(shown::whole_second))),
             ("Bytes", format!("{} of {}", ByteCount(view.bytes_done), ByteCount(view.bytes_total))),
         ],
     )?;

@@ -169,7 +169,7 @@ impl DrainArguments {
         let node = find::node(&client, &self.node.name).await?;
         client.drain(node.node_id).await.map_err(|error| told(&error))?;
         let mut progress = Progress::begin();
-        let emptied = waiting::within(self.timeout, "it is not empty", async {
+        let emptied = waiting::within(self.timeout, "it is not empty", waiting::GOES_ON, async {
             loop {
                 let left = pods_on(&client, &node).await?;
                 if left.is_empty() {

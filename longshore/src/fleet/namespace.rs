@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use clap::{Args, Subcommand};
-use longshore_fleet::NamespaceSpec;
+use longshore_fleet::{NamespaceSpec, api::Code};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -67,7 +67,13 @@ impl CreateArguments {
     async fn run(self) -> Result<(), Failure> {
         let spec = self.spec()?;
         let client = self.connection.client()?;
-        client.put_namespace(&spec, None).await.map_err(|error| told(&error))?;
+        client.put_namespace(&spec, None).await.map_err(|error| match error.code() {
+            // It was not seen, and is there.
+            Some(Code::PreconditionRequired | Code::WorkloadVersionConflict | Code::AlreadyExists) => {
+                Failure::Conflict(format!("there is a namespace {} already; `longshore apply` changes it", spec.name))
+            }
+            _ => told(&error),
+        })?;
         let made = client.namespace(&find::name(&self.name)?).await.map_err(|error| told(&error))?;
         print(self.output.output, &made, |out| writeln!(out, "namespace/{} created", made.spec.name))
     }

@@ -16,6 +16,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use event::whole_second;
 pub use fetch::write_fetches;
 pub use namespace::allows;
 pub use node::{labels, state, taints};

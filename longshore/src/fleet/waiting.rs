@@ -24,7 +24,7 @@ const MOST_TOLD: usize = 3;
 /// Waits for a deployment to be as it is wanted; shows how far it is.
 pub async fn until_available(client: &FleetClient, id: DeploymentId, timeout: Period) -> Result<DeploymentView, Failure> {
     let mut progress = Progress::begin();
-    let waited = within(timeout, "it is not as it is wanted", async {
+    let waited = within(timeout, "it is not as it is wanted", GOES_ON, async {
         loop {
             let deployment: DeploymentView = client.workload(id).await.map_err(|error| told(&error))?;
             if is_done(&deployment) {
@@ -51,7 +51,7 @@ where
 {
     let mut progress = Progress::begin();
     progress.show(&format!("{what} ends"));
-    let waited = within(timeout, &format!("{what} is not gone"), async {
+    let waited = within(timeout, &format!("{what} is not gone"), GOES_ON, async {
         loop {
             match look().await {
                 Err(error) if error.code() == Some(Code::NotFound) => return Ok(()),
@@ -65,15 +65,23 @@ where
     waited
 }
 
-/// Waits for something, for so long, or until whoever waits has enough of it.
-pub async fn within<T>(timeout: Period, otherwise: &str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+/// What becomes of most things that are waited for no longer.
+pub const GOES_ON: &str = "the orchestrator goes on with it";
+
+/// Waits for something, for so long, or until whoever waits has enough of it. `then` is what becomes of it after that.
+pub async fn within<T>(
+    timeout: Period,
+    otherwise: &str,
+    then: &str,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     let end = Instant::now() + timeout.get();
     let interruption = interrupt(signal(SignalKind::interrupt()));
     tokio::select! {
-        () = interruption => Err(Failure::Interrupted("interrupted; the orchestrator goes on with it".to_owned())),
-        done = timeout_at(end, work) => done.unwrap_or_else(|_| {
-            Err(Failure::Failed(format!("{otherwise} after {timeout}; the orchestrator goes on with it")))
-        }),
+        () = interruption => Err(Failure::Interrupted(format!("interrupted; {then}"))),
+        done = timeout_at(end, work) => {
+            done.unwrap_or_else(|_| Err(Failure::Failed(format!("{otherwise} after {timeout}; {then}"))))
+        }
     }
 }
 
@@ -170,7 +178,7 @@ mod tests {
     #[tokio::test]
     async fn waits_no_longer_than_it_is_told() {
         let timeout: Period = "10ms".parse().expect("a time");
-        let waited = within::<()>(timeout, "it is not so", std::future::pending()).await;
+        let waited = within::<()>(timeout, "it is not so", GOES_ON, std::future::pending()).await;
         assert!(matches!(waited, Err(Failure::Failed(text)) if text.starts_with("it is not so after 10ms")));
     }
 }

@@ -7,7 +7,8 @@ impl Shown for Event {
     const COLUMNS: &'static [Column<Self>] = &[
         always("TIME", |event, _| whole_second(event.at)),
         namespace(|event, _| or_nothing(event.namespace.as_ref())),
-        always("KIND", |event, _| Kind::of(event.kind).to_string()),
+        // As wide as the longest of them: what comes later does not move what comes after.
+        always("KIND      ", |event, _| Kind::of(event.kind).to_string()),
         always("NAME", |event, _| event.name.clone()),
         always("REASON", |event, _| event.reason.clone()),
         wide("BY", |event, _| or_nothing(event.author.as_ref())),
@@ -22,7 +23,7 @@ impl Named for Event {
 }
 
 /// A time without what is finer than a second.
-fn whole_second(at: Timestamp) -> String {
+pub fn whole_second(at: Timestamp) -> String {
     let rounding = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Floor);
     at.round(rounding).unwrap_or(at).to_string()
 }
