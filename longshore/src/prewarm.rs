@@ -43,7 +43,7 @@ impl AnyPrewarmArguments {
             return Err(Failure::Usage("--platform is for edges; a node of the fleet gets what it runs".to_owned()));
         }
         let (format, plain_http, ca_file) = connection.for_another();
-        let connection = FleetConnection::to(self.fleet.orchestrator.clone(), plain_http, ca_file);
+        let connection = FleetConnection::to(self.fleet.orchestrator(), plain_http, ca_file);
         let format = if format == Format::Json { FleetFormat::Json } else { FleetFormat::Table };
         let WishArguments { images, pin, deadline, .. } = wish;
         self.fleet.run(FleetPrewarm { images, pin, deadline, detach, cancel, connection, format }).await

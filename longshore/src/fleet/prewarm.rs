@@ -40,9 +40,9 @@ pub struct FleetPrewarmArguments {
     /// On all nodes; with --cancel, the operation is the orchestrator's
     #[arg(long)]
     fleet: bool,
-    /// The orchestrator; `longshore get --help` says where it is looked for
-    #[arg(long, value_name = "URL", env = "LONGSHORE_ORCHESTRATOR", hide_env_values = true)]
-    pub orchestrator: Option<String>,
+    /// By way of this orchestrator, and of all nodes where nothing else is said; `longshore get --help` says which is asked without it
+    #[arg(long, value_name = "URL")]
+    orchestrator: Option<String>,
 }
 
 /// What is asked of the orchestrator.
@@ -66,7 +66,13 @@ pub struct FleetPrewarm {
 impl FleetPrewarmArguments {
     /// Whether the orchestrator is meant.
     pub fn is_meant(&self) -> bool {
-        self.fleet || self.nodes.is_some() || self.zone.is_some() || self.workload.is_some()
+        self.fleet || self.orchestrator.is_some() || self.nodes.is_some() || self.zone.is_some() || self.workload.is_some()
+    }
+
+    /// The orchestrator that is meant. The environment's says where it is, and not that it is meant.
+    pub fn orchestrator(&self) -> Option<String> {
+        let variable = || std::env::var("LONGSHORE_ORCHESTRATOR").ok().filter(|url| !url.is_empty());
+        self.orchestrator.clone().or_else(variable)
     }
 
     /// Has nodes fetch images, and waits for them. Interrupted, it leaves them to it, and says how to end that.
@@ -189,6 +195,16 @@ mod tests {
         assert!(outcome(&operation("succeeded")).is_ok());
         let failure = outcome(&operation("failed")).expect_err("a failure").to_string();
         assert_eq!(failure, "it failed; 2 of 3 nodes have not all of it");
+    }
+
+    #[test]
+    fn an_edge_is_asked_unless_nodes_are_meant() {
+        assert!(!FleetPrewarmArguments::default().is_meant());
+        let namespace = Some("team".parse().expect("a name"));
+        assert!(!FleetPrewarmArguments { namespace, ..FleetPrewarmArguments::default() }.is_meant());
+        let orchestrator = Some("o.example".to_owned());
+        assert!(FleetPrewarmArguments { orchestrator, ..FleetPrewarmArguments::default() }.is_meant());
+        assert!(FleetPrewarmArguments { zone: Some("a".to_owned()), ..FleetPrewarmArguments::default() }.is_meant());
     }
 
     #[test]
