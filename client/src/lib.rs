@@ -1,4 +1,4 @@
-//! Callers of a registry: what the command line uses, and later the nodes.
+//! Callers of a registry and of an orchestrator: what the command line uses, and the daemons.
 //!
 //! A [`RegistryClient`] speaks the OCI distribution API and our extension to it. It follows no redirect and no page link away
 //! from the registry it was made for, and gets tokens from that registry alone, so credentials go nowhere else; every wait
@@ -7,6 +7,10 @@
 //!
 //! A [`PullClient`] is for whoever passes answers on, as a cache does: it asks any registry, hands out what comes as it comes, and
 //! goes where the registry sends it, without credentials wherever that is another server.
+//!
+//! A [`FleetClient`] speaks the orchestrator's API. What it changes is named by an id of its own making, so that a request that is
+//! sent again, as when the connection broke off, is the same act; its credentials are those of the registry where the orchestrator
+//! has its callers get tokens.
 //!
 //! A [`CredentialStore`] is where docker keeps its logins, and where ours are kept beside them; [`CertificateFolders`] are where
 //! it looks for the certificates of registries.
@@ -23,6 +27,7 @@ mod edge;
 mod elsewhere;
 mod error;
 mod fault;
+mod fleet;
 mod image;
 mod image_reference;
 mod issuer;
@@ -39,6 +44,7 @@ mod registry_url;
 mod retry_after;
 mod role;
 mod secret;
+mod sse;
 mod swarm;
 mod this_machine;
 mod token;
@@ -56,6 +62,10 @@ pub use edge::{
 };
 pub use error::ClientError;
 pub use fault::Fault;
+pub use fleet::{
+    FleetClient, FleetError, FleetOptions, FleetPages, KnownLogin, Logs, LogsWish, Patience, PodFilter, Terms, Watch,
+    WatchFilter, Workload, WorkloadFilter,
+};
 pub use image::{BlobDetail, ImageDetail, ImageSummary, ManifestDetail};
 pub use image_reference::{ImageReference, InvalidImageReference};
 pub use issuer::{CheckedToken, ClaimRule, Issuer, IssuerTrust};

@@ -1,20 +1,25 @@
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use longshore_service::config::split_flags;
 
 use crate::{
     account::AccountArguments,
     audit::AuditArguments,
-    edge::{EdgeArguments, EdgeConnection},
+    completion::CompletionArguments,
+    edge::EdgeArguments,
     exit_codes,
     failure::Failure,
+    fleet::{
+        ApplyArguments, DeleteArguments, DescribeArguments, EventsArguments, ExplainArguments, GetArguments, LogsArguments,
+        NamespaceArguments, RollbackArguments, RolloutArguments, RunArguments, ScaleArguments, WatchArguments,
+    },
     image::ImageArguments,
     issuer::IssuerArguments,
     login::{LoginArguments, LogoutArguments},
     node::NodeArguments,
     policy::PolicyArguments,
-    prewarm::PrewarmArguments,
+    prewarm::AnyPrewarmArguments,
     registry::RegistryArguments,
     robot::RobotArguments,
     role::RoleArguments,
@@ -53,8 +58,8 @@ pub enum Command {
     /// Run an edge cache, which fetches each byte of a site once, and look after it
     #[command(after_help = exit_codes::WITH_SERVE)]
     Edge(EdgeArguments),
-    /// Run the mirror and cache beside a container runtime, which shares what it has with its neighbours
-    #[command(after_help = exit_codes::WITH_SERVE)]
+    /// Run the mirror and cache beside a container runtime, which shares what it has with its neighbours; and look after the fleet's nodes
+    #[command(after_help = exit_codes::NODE)]
     Node(NodeArguments),
     /// See and remove the images of a registry
     #[command(after_help = exit_codes::COMMAND)]
@@ -62,9 +67,9 @@ pub enum Command {
     /// Apply policies, try them out, and see what they say to an image
     #[command(after_help = exit_codes::WITH_TRIALS)]
     Policy(PolicyArguments),
-    /// Have an edge fetch images before anybody asks for them
+    /// Have an edge, or nodes of the fleet, fetch images before anybody asks for them
     #[command(after_help = exit_codes::PREWARM)]
-    Prewarm(PrewarmArguments<EdgeConnection>),
+    Prewarm(Box<AnyPrewarmArguments>),
     /// Log in to a registry; docker on this machine is logged in by that too
     #[command(after_help = exit_codes::COMMAND)]
     Login(LoginArguments),
@@ -86,6 +91,53 @@ pub enum Command {
     /// See who did what in a registry, and check that nothing of that was changed since
     #[command(after_help = exit_codes::COMMAND)]
     Audit(AuditArguments),
+    /// Have deployments, jobs and namespaces be as files say
+    #[command(after_help = exit_codes::FLEET)]
+    Apply(ApplyArguments),
+    /// Run an image on the fleet: make a deployment of it
+    #[command(after_help = exit_codes::FLEET_WAIT)]
+    Run(Box<RunArguments>),
+    /// List what there is in the fleet: deployments, jobs, pods, nodes, namespaces, operations, events
+    #[command(after_help = exit_codes::FLEET)]
+    Get(GetArguments),
+    /// Show all there is to know of one thing
+    #[command(after_help = exit_codes::FLEET)]
+    Describe(DescribeArguments),
+    /// End and take away what there is
+    #[command(after_help = exit_codes::FLEET_WAIT)]
+    Delete(DeleteArguments),
+    /// Print what pods write
+    #[command(after_help = exit_codes::FLEET)]
+    Logs(LogsArguments),
+    /// Say why a pod is where it is, or nowhere: every node's verdict, and what would make it fit
+    #[command(after_help = exit_codes::FLEET)]
+    Explain(ExplainArguments),
+    /// List what has happened
+    #[command(after_help = exit_codes::FLEET)]
+    Events(EventsArguments),
+    /// Have a deployment have another number of pods
+    #[command(after_help = exit_codes::FLEET)]
+    Scale(ScaleArguments),
+    /// Have a deployment's pods be made from what they were made from before
+    #[command(after_help = exit_codes::FLEET)]
+    Rollback(RollbackArguments),
+    /// See how far a deployment is on its way to another revision, and which there were
+    #[command(after_help = exit_codes::FLEET_WAIT)]
+    Rollout(RolloutArguments),
+    /// Print what happens, as it happens
+    #[command(after_help = exit_codes::FLEET)]
+    Watch(WatchArguments),
+    /// Make namespaces
+    #[command(after_help = exit_codes::FLEET)]
+    Namespace(NamespaceArguments),
+    /// Print what a shell needs to finish commands: `source <(longshore completion bash)`
+    #[command(after_help = exit_codes::COMMAND)]
+    Completion(CompletionArguments),
+}
+
+/// All that can be said to the program.
+pub fn grammar() -> clap::Command {
+    Program::command()
 }
 
 impl Arguments {
@@ -106,9 +158,10 @@ impl Arguments {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
+
+    /// The commands that run until they are told to stop, or wait for what others do.
+    const WAITING: [&str; 8] = ["up", "registry", "edge", "node", "prewarm", "run", "delete", "rollout"];
 
     /// The exit codes that a command's help has.
     fn codes(command: &clap::Command) -> Vec<u8> {
@@ -127,16 +180,90 @@ mod tests {
         for command in Program::command().get_subcommands() {
             let (name, told) = (command.get_name(), codes(command));
             assert!(told.starts_with(&[0, 1, 2]), "{name}: {told:?}");
-            assert_eq!(told.contains(&3), name == "policy", "{name}");
-            assert_eq!(told.contains(&130), ["up", "registry", "edge", "node", "prewarm"].contains(&name), "{name}");
+            let is_of_the_fleet = told.contains(&7);
+            assert_eq!(told.contains(&3), name == "policy" || (is_of_the_fleet && name != "node"), "{name}");
+            assert_eq!(told.contains(&130), WAITING.contains(&name), "{name}");
             for verb in command.get_subcommands().filter(|verb| verb.get_after_help().is_some()) {
                 assert_eq!(
                     codes(verb).contains(&130),
-                    ["serve", "pull", "prewarm"].contains(&verb.get_name()),
+                    ["serve", "pull", "prewarm", "drain", "status"].contains(&verb.get_name()),
                     "{name} {}",
                     verb.get_name()
                 );
             }
+        }
+    }
+
+    #[test]
+    fn the_fleet_s_commands_are_read_as_they_are_written() {
+        for words in [
+            "apply -f a.yaml -f folder -f - --plan -n team -o json --orchestrator https://o.example",
+            "apply --file a.yaml --if-fits --if-idle",
+            "run localhost:5000/hello --replicas 3 --name hello --wait -- serve --fast",
+            "run alpine -n team -e A=b -p 80:8080 --cpu 500m --memory 1Gi --class batch --node-selector zone=a --no-wait --timeout 30s",
+            "get pods",
+            "get pods -A -o wide",
+            "get deploy hello other -n team -o yaml",
+            "get no --watch",
+            "describe pod/hello-1",
+            "delete deployment hello --wait --timeout 1m",
+            "delete -f a.yaml --ignore-not-found",
+            "delete node n1 --force",
+            "logs hello-1 -f --tail 10 --previous --timestamps",
+            "logs deployment/hello -n team",
+            "explain pod hello-1 -o wide",
+            "events",
+            "events pod hello-1 --follow --limit 5",
+            "scale deployment hello --replicas 0 --reason night --if-fits",
+            "rollback deployment/hello --to 3",
+            "rollout status deployment hello --timeout 1m",
+            "rollout history deployment/hello",
+            "watch",
+            "watch pods,nodes --since 5 -n team",
+            "namespace create team --quota-cpu 4 --quota-memory 8Gi --quota-pods 10",
+            "node ls --watch",
+            "node describe n1",
+            "node cordon n1",
+            "node uncordon n1",
+            "node drain n1 --timeout 5m",
+            "node token create --ttl 1h --uses 3",
+            "node token ls -o json",
+            "node token rm abcd",
+            "prewarm localhost:5000/hello:2 --nodes disk=ssd --pin 7d --deadline 10m --orchestrator o.example",
+            "prewarm a b --zone z --detach",
+            "prewarm a --workload hello -n team",
+            "prewarm --cancel op_1 --fleet",
+            "prewarm alpine:3.20 --platform linux/amd64 --at http://127.0.0.1:5100",
+            "completion zsh",
+            "login localhost:5000 -u ada --orchestrator http://127.0.0.1:5300",
+        ] {
+            let read = Program::try_parse_from(std::iter::once("longshore").chain(words.split(' ')));
+            assert!(read.is_ok(), "{words}: {}", read.err().map(|error| error.to_string()).unwrap_or_default());
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_a_mistake() {
+        for words in [
+            "apply",
+            "run",
+            "get",
+            "scale deployment hello",
+            "scale deployment hello --replicas -1",
+            "delete",
+            "delete pod a -f b.yaml",
+            "get pods -n Team",
+            "get pods -o xml",
+            "events --limit 0",
+            "watch things",
+            "node token create --uses 0",
+            "prewarm --nodes a=b",
+            "prewarm a --nodes ???",
+            "completion powershell",
+            "rollout",
+        ] {
+            let read = Program::try_parse_from(std::iter::once("longshore").chain(words.split(' ')));
+            assert!(read.is_err(), "{words}");
         }
     }
 

@@ -7,7 +7,7 @@ use longshore_client::{
 };
 use longshore_service::error_text::with_sources;
 
-use crate::{failure::Failure, output::Format};
+use crate::{failure::Failure, fleet::FleetConnection, output::Format};
 
 const WHO_ASKS: &str = "Who asks, with the password in LONGSHORE_REGISTRY_PASSWORD, unless a token is in \
     LONGSHORE_REGISTRY_TOKEN; without either, who is logged in";
@@ -50,6 +50,11 @@ impl ConnectionArguments {
     pub fn registry(&self, host: Option<&str>) -> Result<RegistryUrl, Failure> {
         let (text, place) = host.map_or((self.registry.as_str(), "--registry: "), |host| (host, ""));
         RegistryUrl::parse(text, self.plain_http).map_err(|error| Failure::Usage(format!("{place}{error}")))
+    }
+
+    /// An orchestrator's URL, whole, as these arguments have URLs.
+    pub fn orchestrator(&self, text: String) -> Result<String, Failure> {
+        FleetConnection::to(Some(text), self.plain_http, None).url().map(|url| url.to_string())
     }
 
     /// The registry named in front of an image, or else that of the arguments.

@@ -17,6 +17,7 @@ use clap::{Args, Subcommand};
 pub use connection::{Cache, Connection, EdgeConnection};
 pub use pin::PinArguments;
 pub use status::write_status;
+pub use time_left::TimeLeft;
 pub use unpin::UnpinArguments;
 
 use crate::{

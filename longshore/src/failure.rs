@@ -11,9 +11,21 @@ pub enum Failure {
     /// It was tried, and failed.
     #[error("{0}")]
     Failed(String),
-    /// It was tried out, and would take something away.
+    /// It was tried out, and would take something away; or a policy does not let an image run.
     #[error("{0}")]
     Blocks(String),
+    /// What was meant is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// Somebody else has changed it, or something else is in the way.
+    #[error("{0}")]
+    Conflict(String),
+    /// There is no room for it: in the fleet, or in a quota.
+    #[error("{0}")]
+    NoRoom(String),
+    /// Whoever asks is not known, or may not.
+    #[error("{0}")]
+    Denied(String),
     /// Whoever waits for it told it to stop waiting.
     #[error("{0}")]
     Interrupted(String),
@@ -38,14 +50,42 @@ impl Failure {
         Self::Usage(format!("the configuration has {count}\n  {lines}"))
     }
 
+    /// That of [`Self::Conflict`].
+    pub const CONFLICT: u8 = 5;
+
     /// The process's exit code, as `--help` documents it.
-    pub fn exit_code(&self) -> ExitCode {
+    pub fn code(&self) -> u8 {
         match self {
-            Self::Usage(_) => ExitCode::from(2),
-            Self::Failed(_) => ExitCode::FAILURE,
-            Self::Blocks(_) => ExitCode::from(3),
-            Self::Interrupted(_) => ExitCode::from(130),
-            Self::OutputClosed => ExitCode::SUCCESS,
+            Self::Usage(_) => 2,
+            Self::Failed(_) => 1,
+            Self::Blocks(_) => 3,
+            Self::NotFound(_) => 4,
+            Self::Conflict(_) => Self::CONFLICT,
+            Self::NoRoom(_) => 6,
+            Self::Denied(_) => 7,
+            Self::Interrupted(_) => 130,
+            Self::OutputClosed => 0,
+        }
+    }
+
+    /// The same, for the process.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+
+    /// The same failure in other words.
+    #[must_use]
+    pub fn with_text(self, text: String) -> Self {
+        match self {
+            Self::Usage(_) => Self::Usage(text),
+            Self::Failed(_) => Self::Failed(text),
+            Self::Blocks(_) => Self::Blocks(text),
+            Self::NotFound(_) => Self::NotFound(text),
+            Self::Conflict(_) => Self::Conflict(text),
+            Self::NoRoom(_) => Self::NoRoom(text),
+            Self::Denied(_) => Self::Denied(text),
+            Self::Interrupted(_) => Self::Interrupted(text),
+            Self::OutputClosed => Self::OutputClosed,
         }
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::{
     connection::{ConnectionArguments, credential_store, explained},
     failure::Failure,
+    fleet,
     output::{Format, write_json},
     password::PasswordArguments,
 };
@@ -20,6 +21,9 @@ pub struct LoginArguments {
     /// The registry, as docker has it: `localhost:5000`; without one, that of --registry
     #[arg(value_name = "REGISTRY")]
     host: Option<String>,
+    /// Remember that this orchestrator goes with the login: commands that name none ask it
+    #[arg(long, value_name = "URL")]
+    orchestrator: Option<String>,
     #[command(flatten)]
     password: PasswordArguments,
     #[command(flatten)]
@@ -57,8 +61,9 @@ struct Logout<'a> {
 impl LoginArguments {
     /// Keeps nothing that the registry does not take, and no password where the registry gives a session in its place.
     pub async fn run(self) -> Result<(), Failure> {
-        let Self { host, password, connection } = self;
+        let Self { host, orchestrator, password, connection } = self;
         let registry = connection.registry(host.as_deref())?;
+        let orchestrator = orchestrator.map(|url| connection.orchestrator(url)).transpose()?;
         let name = registry.authority();
         let missing = || Failure::Usage(format!("who logs in? `longshore login {name} -u NAME`"));
         let username = connection.username.clone().ok_or_else(missing)?;
@@ -69,6 +74,10 @@ impl LoginArguments {
         let session = client.log_in().await.map_err(|error| not_taken(&error))?;
         let secret = session.map_or(LoginSecret::Password(password), LoginSecret::Session);
         let kept_in = store.store(&registry, &username, &secret).await.map_err(|error| not_usable(&error))?;
+        if let Some(orchestrator) = &orchestrator {
+            let kept = fleet::remember(orchestrator, name);
+            kept.map_err(|error| Failure::Failed(format!("logged in, but {orchestrator} can't be remembered: {error}")))?;
+        }
         let (is_session, what) = match secret {
             LoginSecret::Password(_) => (false, "the password"),
             LoginSecret::Session(_) => (true, "the token of a session"),
@@ -76,6 +85,9 @@ impl LoginArguments {
         match connection.output {
             Format::Table => {
                 eprintln!("longshore: logged in to {name} as {username}; {what} is kept {kept_in}");
+                if let Some(url) = &orchestrator {
+                    eprintln!("longshore: {url} is the orchestrator from now on");
+                }
                 other_name(&registry).iter().filter(|_| host.is_none()).for_each(|told| eprintln!("longshore: {told}"));
             }
             Format::Json => write_json(&mut stdout(), &Login { registry: name, username: &username, is_session })?,
@@ -89,6 +101,7 @@ impl LogoutArguments {
         let registry = self.connection.registry(self.host.as_deref())?;
         let was_logged_in = store()?.erase(&registry).await.map_err(|error| not_usable(&error))?;
         let name = registry.authority();
+        fleet::forget(name).map_err(|error| Failure::Failed(format!("its orchestrator can't be forgotten: {error}")))?;
         match self.connection.output {
             Format::Table if was_logged_in => eprintln!("longshore: logged out of {name}"),
             Format::Table => eprintln!("longshore: nobody was logged in to {name}"),

@@ -4,6 +4,7 @@ mod account;
 mod announcement;
 mod arguments;
 mod audit;
+mod completion;
 mod configuration;
 mod connection;
 mod daemon;
@@ -11,6 +12,7 @@ mod edge;
 mod exit_codes;
 mod failure;
 mod first_try;
+mod fleet;
 mod image;
 mod issuer;
 mod login;
@@ -66,6 +68,20 @@ fn start(Arguments { command, settings }: Arguments) -> Result<(), Failure> {
             Command::Role(role) => role.run().await,
             Command::Issuer(issuer) => issuer.run().await,
             Command::Audit(audit) => audit.run().await,
+            Command::Apply(apply) => apply.run().await,
+            Command::Run(run) => run.run().await,
+            Command::Get(get) => get.run().await,
+            Command::Describe(describe) => describe.run().await,
+            Command::Delete(delete) => delete.run().await,
+            Command::Logs(logs) => logs.run().await,
+            Command::Explain(explain) => explain.run().await,
+            Command::Events(events) => events.run().await,
+            Command::Scale(scale) => scale.run().await,
+            Command::Rollback(rollback) => rollback.run().await,
+            Command::Rollout(rollout) => rollout.run().await,
+            Command::Watch(watch) => watch.run().await,
+            Command::Namespace(namespace) => namespace.run().await,
+            Command::Completion(completion) => completion.run(),
         }
     });
     runtime.shutdown_timeout(LINGER);

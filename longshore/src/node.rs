@@ -1,4 +1,4 @@
-//! `longshore node`: the mirror and cache beside a container runtime, and its part in the swarm.
+//! `longshore node`: the mirror and cache beside a container runtime, its part in the swarm, and the nodes of the fleet.
 
 mod announcement;
 mod connection;
@@ -16,6 +16,7 @@ use crate::{
     edge::{PinArguments, UnpinArguments},
     exit_codes,
     failure::Failure,
+    fleet::NodeVerb,
     prewarm::PrewarmArguments,
 };
 pub use announcement::Announcement;
@@ -49,7 +50,7 @@ enum Verb {
     #[command(after_help = exit_codes::NODE_PULL)]
     Pull(pull::PullArguments),
     /// Have a node fetch images before anybody asks for them, and pin them with --pin
-    #[command(after_help = exit_codes::PREWARM)]
+    #[command(after_help = exit_codes::NODE_PREWARM)]
     Prewarm(PrewarmArguments<NodeConnection>),
     /// Have a node keep what it has of an image, or will have, or a blob, for as long as said; nothing is fetched
     Pin(PinArguments<NodeConnection>),
@@ -57,6 +58,8 @@ enum Verb {
     Unpin(UnpinArguments<NodeConnection>),
     /// Have a container runtime pull through the node, or no longer
     Mirror(mirror::MirrorArguments),
+    #[command(flatten)]
+    Fleet(NodeVerb),
 }
 
 impl NodeArguments {
@@ -76,6 +79,7 @@ impl NodeArguments {
             Verb::Pin(pin) => pin.run().await,
             Verb::Unpin(unpin) => unpin.run().await,
             Verb::Mirror(mirror) => mirror.run().await,
+            Verb::Fleet(verb) => verb.run().await,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod age;
 mod json_array;
 mod json_value;
+mod sheet;
 mod short_digest;
 mod table;
 
@@ -10,6 +11,7 @@ pub use age::Age;
 pub use json_array::JsonArray;
 pub use json_value::write_json;
 pub use longshore_service::byte_count::ByteCount;
+pub use sheet::Sheet;
 pub use short_digest::ShortDigest;
 pub use table::{Table, printable};
 

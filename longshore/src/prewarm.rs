@@ -1,4 +1,4 @@
-//! `longshore prewarm`: has an edge fetch images before anybody asks for them.
+//! `longshore prewarm`: has an edge, or nodes of the fleet, fetch images before anybody asks for them.
 
 mod following;
 mod progress;
@@ -16,13 +16,41 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     edge::{Connection, EdgeConnection},
     failure::Failure,
+    fleet::{FleetConnection, FleetFormat, FleetPrewarm, FleetPrewarmArguments},
     output::{Format, write_json},
 };
 pub use following::{follow, interrupt};
 use progress::Progress;
 pub use report::{is_over, word as state_word};
 
-/// `longshore prewarm`, and `longshore node prewarm`.
+/// `longshore prewarm`.
+#[derive(Args)]
+pub struct AnyPrewarmArguments {
+    #[command(flatten)]
+    edge: PrewarmArguments<EdgeConnection>,
+    #[command(flatten)]
+    fleet: FleetPrewarmArguments,
+}
+
+impl AnyPrewarmArguments {
+    /// Asks the orchestrator where nodes of the fleet are meant, and else an edge.
+    pub async fn run(self) -> Result<(), Failure> {
+        if !self.fleet.is_meant() {
+            return self.edge.run().await;
+        }
+        let PrewarmArguments { wish, detach, cancel, connection } = self.edge;
+        if !wish.platforms.is_empty() {
+            return Err(Failure::Usage("--platform is for edges; a node of the fleet gets what it runs".to_owned()));
+        }
+        let (format, plain_http, ca_file) = connection.for_another();
+        let connection = FleetConnection::to(self.fleet.orchestrator(), plain_http, ca_file);
+        let format = if format == Format::Json { FleetFormat::Json } else { FleetFormat::Table };
+        let WishArguments { images, pin, deadline, .. } = wish;
+        self.fleet.run(FleetPrewarm { images, pin, deadline, detach, cancel, connection, format }).await
+    }
+}
+
+/// `longshore prewarm` at an edge, and `longshore node prewarm`.
 #[derive(Args)]
 pub struct PrewarmArguments<C: Connection> {
     #[command(flatten)]

@@ -109,6 +109,11 @@ impl EdgeConnection {
         format!("{at}{plain_http}{ca_file}")
     }
 
+    /// What of it holds for whom else may be asked: how to print, whether plain HTTP may be, whom to trust.
+    pub fn for_another(self) -> (Format, bool, Option<PathBuf>) {
+        (self.output, self.plain_http, self.ca_file)
+    }
+
     /// What it is.
     pub fn cache(&self) -> Cache {
         self.cache

@@ -1,58 +1,26 @@
-use std::{
-    io::{self, Write},
-    iter,
-};
+use std::io::{self, Write};
 
-/// How many spaces are between columns.
-const GAP: usize = 2;
+use super::Sheet;
 
-/// A table without borders, its columns two spaces apart, that can be written page by page.
-///
-/// Columns are as wide as the widest cell so far, so a later page can be wider than the first but never narrower, and no more
-/// than a page is held in memory.
+/// A [`Sheet`] whose rows have as many cells as it has columns.
 #[derive(Debug)]
-pub struct Table<const COLUMNS: usize> {
-    header: Option<[&'static str; COLUMNS]>,
-    widths: [usize; COLUMNS],
-}
+pub struct Table<const COLUMNS: usize>(Sheet);
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
     /// A table with this header, which is written before the first page.
     pub fn new(header: [&'static str; COLUMNS]) -> Self {
-        Self { header: Some(header), widths: header.map(width) }
+        Self(Sheet::new(header.into()))
     }
 
     /// A table whose rows speak for themselves.
     pub fn headless() -> Self {
-        Self { header: None, widths: [0; COLUMNS] }
+        Self(Sheet::headless(COLUMNS))
     }
 
     /// Writes the next page of rows.
     pub fn write(&mut self, out: &mut impl Write, rows: Vec<[String; COLUMNS]>) -> io::Result<()> {
-        let rows: Vec<_> = rows.into_iter().map(|row| row.map(|cell| printable(&cell))).collect();
-        for row in &rows {
-            for (widest, cell) in self.widths.iter_mut().zip(row) {
-                *widest = (*widest).max(width(cell));
-            }
-        }
-        if let Some(header) = self.header.take() {
-            self.write_line(out, header)?;
-        }
-        rows.iter().try_for_each(|row| self.write_line(out, row.each_ref().map(String::as_str)))
+        self.0.write(out, rows.into_iter().map(Vec::from))
     }
-
-    fn write_line(&self, out: &mut impl Write, cells: [&str; COLUMNS]) -> io::Result<()> {
-        let mut line = String::new();
-        for (cell, width) in cells.iter().zip(self.widths) {
-            line.push_str(cell);
-            line.extend(iter::repeat_n(' ', (width + GAP).saturating_sub(self::width(cell))));
-        }
-        writeln!(out, "{}", line.trim_end())
-    }
-}
-
-fn width(text: &str) -> usize {
-    text.chars().count()
 }
 
 /// The text without what would move a terminal's cursor: media types and platforms are whatever somebody pushed.

@@ -1,0 +1,48 @@
+//! The operator's commands that ask an orchestrator.
+
+mod apply;
+mod connection;
+mod delete;
+mod describe;
+mod events;
+mod explain;
+mod find;
+mod get;
+mod kind;
+mod logs;
+mod manifest;
+mod named_node;
+mod namespace;
+mod output;
+mod paint;
+mod plan;
+mod prewarm;
+mod progress;
+mod remembered;
+mod rollback;
+mod rollout;
+mod run;
+mod scale;
+mod shown;
+mod waiting;
+mod watch;
+mod yaml;
+
+pub use apply::ApplyArguments;
+pub use connection::FleetConnection;
+pub use delete::DeleteArguments;
+pub use describe::DescribeArguments;
+pub use events::EventsArguments;
+pub use explain::ExplainArguments;
+pub use get::GetArguments;
+pub use logs::LogsArguments;
+pub use named_node::NodeVerb;
+pub use namespace::NamespaceArguments;
+pub use output::FleetFormat;
+pub use prewarm::{FleetPrewarm, FleetPrewarmArguments};
+pub use remembered::{forget, remember};
+pub use rollback::RollbackArguments;
+pub use rollout::RolloutArguments;
+pub use run::RunArguments;
+pub use scale::ScaleArguments;
+pub use watch::WatchArguments;
