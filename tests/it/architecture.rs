@@ -20,7 +20,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("longshore-orchestrator", &["longshore-client", "longshore-service", "longshore-fleet", "longshore-oci"]),
-    ("longshore-node", &["longshore-edge-cache", "longshore-p2p", "longshore-client", "longshore-service", "longshore-oci"]),
+    (
+        "longshore-node",
+        &["longshore-edge-cache", "longshore-p2p", "longshore-client", "longshore-service", "longshore-fleet", "longshore-oci"],
+    ),
     ("longshore-registry", &["longshore-client", "longshore-service", "longshore-oci"]),
     ("longshore-edge-cache", &["longshore-client", "longshore-service", "longshore-oci"]),
     ("longshore-p2p", &["longshore-service", "longshore-oci"]),

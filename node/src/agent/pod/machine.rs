@@ -1,0 +1,394 @@
+//! The machine's memory, and what it is told. What it decides is in `ending.rs` and `running.rs`.
+
+mod ending;
+mod running;
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use longshore_fleet::{Assignment, RestartPolicy};
+
+use super::{
+    Action, Container, Done, Exit, Failure, Glimpse, ImageUser, Next, Now, ProbeKind, Rules, Seen, Status, Verdict,
+    backoff::Backoff, probing::Probing,
+};
+use crate::agent::make;
+
+/// One pod: what is to be, what there is, and what was tried.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    pub(super) assignment: Assignment,
+    mark: String,
+    rules: Rules,
+    heard_at: Timestamp,
+    /// How long it has to end; as it should run where there is none.
+    ends_within: Option<Duration>,
+    /// What the runtime had when it was last looked.
+    pub(super) seen: Option<Seen>,
+    must_look: bool,
+    pub(super) pending: Option<Pending>,
+    away_until: Option<Instant>,
+    pub(super) image: Option<ImageUser>,
+    image_is_missing: bool,
+    pulls: Tries,
+    makes: Tries,
+    crashes: Backoff,
+    /// The container whose end was counted.
+    counted: Option<String>,
+    next_attempt: u32,
+    next_sandbox: u32,
+    probing: Option<Probing>,
+    /// Whether containers that run were begun by somebody before.
+    finds: bool,
+    pub(super) last_exit: Option<Exit>,
+    pub(super) started_in_ms: Option<u64>,
+    is_cleared: bool,
+    is_gone: bool,
+    pub(super) ready_since: Option<(bool, Timestamp)>,
+}
+
+/// What is being done.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) action: Action,
+    /// By when it should be over, where it has to wait for somebody.
+    ends_at: Option<Instant>,
+}
+
+/// Something that is tried until it succeeds.
+#[derive(Clone, Debug)]
+struct Tries {
+    backoff: Backoff,
+    count: u32,
+    /// What was tried, and why it failed last.
+    failure: Option<(&'static str, String)>,
+}
+
+impl Tries {
+    fn new(rules: &Rules) -> Self {
+        Self { backoff: Backoff::new(rules), count: 0, failure: None }
+    }
+
+    fn fail(&mut self, what: &'static str, why: String, now: Instant) {
+        self.backoff.fail(now);
+        (self.count, self.failure) = (self.count.saturating_add(1), Some((what, why)));
+    }
+
+    fn reset(&mut self) {
+        self.backoff.reset();
+        (self.count, self.failure) = (0, None);
+    }
+}
+
+/// What is to be decided: one thing to do, or to wait.
+enum Step {
+    Do(Action),
+    WaitUntil(Instant),
+    Wait,
+}
+
+impl Machine {
+    /// One that this node has heard of then, and has not looked at.
+    pub fn new(assignment: Assignment, heard_at: Timestamp, rules: Rules) -> Self {
+        Self {
+            mark: make::mark(&assignment.template),
+            ends_within: ends_within(&assignment),
+            assignment,
+            rules,
+            heard_at,
+            seen: None,
+            must_look: true,
+            pending: None,
+            away_until: None,
+            image: None,
+            image_is_missing: false,
+            pulls: Tries::new(&rules),
+            makes: Tries::new(&rules),
+            crashes: Backoff::new(&rules),
+            counted: None,
+            next_attempt: 0,
+            next_sandbox: 0,
+            probing: None,
+            finds: true,
+            last_exit: None,
+            started_in_ms: None,
+            is_cleared: false,
+            is_gone: false,
+            ready_since: None,
+        }
+    }
+
+    /// It is to be so from now on.
+    pub fn assign(&mut self, assignment: Assignment) {
+        // Who was told to end does not begin again.
+        let ends_within = ends_within(&assignment).or(self.ends_within);
+        if assignment.template != self.assignment.template {
+            self.mark = make::mark(&assignment.template);
+            (self.image, self.image_is_missing) = (None, false);
+            self.pulls.reset();
+            self.makes.reset();
+            self.crashes.reset();
+        }
+        (self.assignment, self.ends_within) = (assignment, ends_within);
+    }
+
+    /// Nobody wants it any more: it has so long to end.
+    pub fn end(&mut self, within: Duration) {
+        self.ends_within = Some(self.ends_within.map_or(within, |before| before.min(within)));
+    }
+
+    /// What is wanted of it.
+    pub fn assignment(&self) -> &Assignment {
+        &self.assignment
+    }
+
+    /// Whether nothing of it is left.
+    pub fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
+    /// Whether it was told to end.
+    pub fn is_ending(&self) -> bool {
+        self.ends_within.is_some()
+    }
+
+    /// Its container, where there is one.
+    pub fn container(&self) -> Option<&Container> {
+        self.seen.as_ref()?.container.as_ref()
+    }
+
+    /// Its address, where it has one of its own.
+    pub fn address(&self) -> Option<&str> {
+        self.seen.as_ref()?.sandbox.as_ref()?.address.as_deref()
+    }
+
+    /// What the runtime lists of it. Where that is something else than it knows, it looks.
+    pub fn glimpse(&mut self, glimpse: &Glimpse) {
+        if self.seen.as_ref().is_some_and(|seen| seen.glimpse != *glimpse) {
+            self.must_look = true;
+            self.is_gone = false;
+        }
+    }
+
+    /// What came of what it asked for.
+    pub fn done(&mut self, result: Result<Done, Failure>, now: Now) {
+        let Some(Pending { action, .. }) = self.pending.take() else { return };
+        match result {
+            Ok(Done::Seen(seen)) => self.look(seen, now),
+            Ok(Done::Image(user)) => {
+                self.image_is_missing = user.is_none();
+                self.image = user;
+            }
+            Ok(Done::Cleared) => self.is_cleared = true,
+            Ok(Done::Changed) => self.changed(&action),
+            Err(failure) if failure.is_down => {
+                self.away_until = Some(now.at + self.rules.away);
+                self.must_look = true;
+            }
+            Err(failure) => self.failed(&action, failure.message, now),
+        }
+    }
+
+    fn changed(&mut self, action: &Action) {
+        match action {
+            Action::Pull => {
+                self.pulls.reset();
+                self.image_is_missing = false;
+            }
+            Action::Create { attempt, .. } => {
+                self.next_attempt = attempt + 1;
+                self.must_look = true;
+            }
+            _ => self.must_look = true,
+        }
+    }
+
+    fn failed(&mut self, action: &Action, message: String, now: Now) {
+        self.must_look = true;
+        let word = match action {
+            Action::Pull => return self.pulls.fail("ErrImagePull", message, now.at),
+            Action::MakeSandbox { .. } => {
+                // What is half made has its number.
+                self.next_sandbox = self.next_sandbox.saturating_add(1);
+                "CreateSandboxError"
+            }
+            Action::Create { .. } => {
+                // That may be because its image is not here any more.
+                (self.image, self.image_is_missing) = (None, false);
+                "CreateContainerError"
+            }
+            Action::Start { .. } => "RunContainerError",
+            Action::Look | Action::CheckImage => {
+                // It goes by what it saw last until it is told again.
+                self.away_until = Some(now.at + self.rules.away);
+                return;
+            }
+            _ => "RuntimeError",
+        };
+        self.makes.fail(word, message, now.at);
+    }
+
+    /// What the runtime has.
+    fn look(&mut self, seen: Seen, now: Now) {
+        self.must_look = false;
+        self.away_until = None;
+        if let Some(sandbox) = &seen.sandbox {
+            self.next_sandbox = self.next_sandbox.max(sandbox.attempt + 1);
+            self.next_attempt = self.next_attempt.max(sandbox.containers_before);
+        }
+        if let Some(container) = &seen.container {
+            self.next_attempt = self.next_attempt.max(container.attempt + 1);
+            match &container.status {
+                Status::Running { since } => self.runs(&container.id.clone(), container.attempt, *since, now),
+                Status::Exited(exit) => {
+                    self.probing = None;
+                    self.last_exit = Some(exit.clone());
+                    if self.counted.as_ref() != Some(&container.id) {
+                        self.counted = Some(container.id.clone());
+                        self.crashed(&exit.clone(), now);
+                    }
+                }
+                Status::Created | Status::Unknown => self.probing = None,
+            }
+        }
+        self.finds = false;
+        self.seen = Some(seen);
+    }
+
+    fn runs(&mut self, id: &str, attempt: u32, since: Timestamp, now: Now) {
+        self.makes.reset();
+        self.pulls.reset();
+        if attempt == 0 && self.started_in_ms.is_none() {
+            self.started_in_ms = u64::try_from(since.duration_since(self.heard_at).as_millis()).ok();
+        }
+        if self.probing.as_ref().is_none_or(|probing| probing.container() != id) {
+            let ran_for = Duration::try_from(now.wall.duration_since(since)).unwrap_or_default();
+            self.probing = Some(Probing::new(&self.assignment.template.probes, id, ran_for, self.finds, now.at));
+        }
+    }
+
+    fn crashed(&mut self, exit: &Exit, now: Now) {
+        let ran_for = exit.started_at.zip(exit.finished_at).map(|(start, end)| end.duration_since(start));
+        if ran_for.is_some_and(|ran_for| Duration::try_from(ran_for).is_ok_and(|ran_for| ran_for > self.rules.steady_after)) {
+            self.crashes.reset();
+        }
+        self.crashes.crash(now.at);
+    }
+
+    /// What a probe of a container has found.
+    pub fn probed(&mut self, container: &str, kind: ProbeKind, verdict: Verdict, now: Now) {
+        if let Some(probing) = self.probing.as_mut().filter(|probing| probing.container() == container) {
+            probing.note(kind, verdict, now.at);
+        }
+    }
+
+    /// What is to be done now.
+    pub fn next(&mut self, now: Now) -> Next {
+        let mut next = Next::default();
+        if self.is_gone {
+            return next;
+        }
+        if let Some(pending) = &self.pending {
+            next.breaks_off = self.is_to_break_off(pending, now);
+        } else {
+            match self.decide(now) {
+                Step::Do(action) => {
+                    let ends_at = match &action {
+                        Action::Stop { grace, .. } => Some(now.at + *grace),
+                        _ => None,
+                    };
+                    self.pending = Some(Pending { action: action.clone(), ends_at });
+                    next.action = Some(action);
+                }
+                Step::WaitUntil(at) => next.wake_at = Some(at),
+                Step::Wait => {}
+            }
+        }
+        if self.ends_within.is_none()
+            && let Some(probing) = &mut self.probing
+        {
+            next.probes = probing.due(now.at);
+            next.wake_at = [next.wake_at, probing.next_at()].into_iter().flatten().min();
+        }
+        next
+    }
+
+    /// What was being done was broken off.
+    pub fn broken_off(&mut self) {
+        self.pending = None;
+        self.must_look = true;
+    }
+
+    /// Whether what is being done would keep from what is wanted.
+    fn is_to_break_off(&self, pending: &Pending, now: Now) -> bool {
+        let Some(within) = self.ends_within else { return false };
+        match (&pending.action, pending.ends_at) {
+            (Action::Pull, _) => true,
+            // It has less time than it was told.
+            (Action::Stop { grace, .. }, Some(ends_at)) => within < *grace && now.at + within < ends_at,
+            _ => false,
+        }
+    }
+
+    fn decide(&mut self, now: Now) -> Step {
+        if let Some(until) = self.away_until.filter(|until| *until > now.at) {
+            return Step::WaitUntil(until);
+        }
+        let seen = match &self.seen {
+            Some(seen) if !self.must_look => seen.clone(),
+            _ => return Step::Do(Action::Look),
+        };
+        if let Some(until) = self.makes.backoff.until(now.at) {
+            return Step::WaitUntil(until);
+        }
+        match self.ends_within {
+            Some(within) => self.decide_ending(&seen, within),
+            None => self.decide_running(&seen, now),
+        }
+    }
+
+    /// How the pod has ended for good, where nothing of it is to run again.
+    pub(super) fn ended(&self) -> Option<&Exit> {
+        if self.assignment.restart == RestartPolicy::Always {
+            return None;
+        }
+        match &self.container()?.status {
+            Status::Exited(exit) => Some(exit),
+            _ => None,
+        }
+    }
+
+    /// Why its image is not run, where it is not to be.
+    pub(super) fn refusal(&self) -> Option<(&'static str, String)> {
+        make::refusal(&self.assignment, self.image.as_ref()?)
+    }
+
+    /// Why it is to be begun anew, by its probes.
+    pub(super) fn probing(&self) -> Option<&Probing> {
+        self.probing.as_ref()
+    }
+
+    /// What failed last of what is tried again: its word, its reason, and whether it is an image that did not come.
+    pub(super) fn failure(&self) -> Option<(&'static str, &str)> {
+        let (word, why) = self.makes.failure.as_ref().or(self.pulls.failure.as_ref())?;
+        let word = if *word == "ErrImagePull" && self.pulls.count > 1 { "ImagePullBackOff" } else { word };
+        Some((word, why))
+    }
+
+    /// How often its container was started again.
+    pub(super) fn restarts(&self) -> u32 {
+        match self.container() {
+            Some(container) => container.attempt,
+            None => self.next_attempt.saturating_sub(1),
+        }
+    }
+
+    /// Until when it waits after a crash.
+    pub(super) fn crash_wait(&self, now: Now) -> Option<Instant> {
+        self.crashes.until(now.at)
+    }
+}
+
+fn ends_within(assignment: &Assignment) -> Option<Duration> {
+    assignment.end_within_seconds.map(|seconds| Duration::from_secs(seconds.into()))
+}
