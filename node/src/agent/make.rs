@@ -6,11 +6,11 @@ mod resources;
 mod sandbox;
 mod user;
 
-use longshore_fleet::Template;
+use longshore_fleet::{Image, Template};
 use longshore_oci::{Algorithm, Digest};
 
 pub use container::container;
-pub use labels::{Labels, mark_of, containers_before, grace, of_agent, of_pod, pod_of};
+pub use labels::{Labels, containers_before, grace, mark_of, of_agent, of_pod, pod_of};
 pub use resources::Capacity;
 pub use sandbox::sandbox;
 pub use user::refusal;
@@ -39,9 +39,13 @@ pub fn mark(template: &Template) -> String {
     Digest::of(Algorithm::Sha256, text.as_bytes()).hex()[..16].to_owned()
 }
 
-/// The image as the runtime is to name it: by its digest alone, where it has one.
+/// The image of a template as the runtime is to name it.
 pub fn image_name(template: &Template) -> String {
-    let image = &template.image;
+    image_text(&template.image)
+}
+
+/// An image as the runtime is to name it: by its digest alone, where it has one.
+pub fn image_text(image: &Image) -> String {
     image.digest.as_ref().map_or_else(|| image.to_string(), |digest| image.at(digest.clone()).to_string())
 }
 

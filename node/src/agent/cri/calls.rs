@@ -8,9 +8,9 @@ use super::{
         Container, ContainerFilter, ContainerIdRequest, ContainerStatus, ContainerStatusResponse, CreateContainerRequest,
         CreateContainerResponse, Empty, ExecSyncRequest, ExecSyncResponse, ImageFsInfoResponse, ImageRequest, ImageSpec,
         ImageStatusResponse, ListContainersRequest, ListContainersResponse, ListPodSandboxRequest, ListPodSandboxResponse,
-        LocalImage, PodSandbox, PodSandboxConfig, PodSandboxFilter, PodSandboxStatus, PodSandboxStatusResponse,
-        PullImageRequest, PullImageResponse, RunPodSandboxRequest, RunPodSandboxResponse, RuntimeCondition,
-        SandboxIdRequest, StatusResponse, StopContainerRequest, VersionRequest, VersionResponse,
+        LocalImage, PodSandbox, PodSandboxConfig, PodSandboxFilter, PodSandboxStatus, PodSandboxStatusResponse, PullImageRequest,
+        PullImageResponse, RunPodSandboxRequest, RunPodSandboxResponse, RuntimeCondition, SandboxIdRequest, StatusResponse,
+        StopContainerRequest, VersionRequest, VersionResponse,
     },
 };
 

@@ -8,13 +8,12 @@ mod status;
 
 pub use container::{
     Capability, Container, ContainerConfig, ContainerFilter, ContainerIdRequest, ContainerMetadata, ContainerResources,
-    ContainerSecurity, ContainerState, ContainerStatus, ContainerStatusResponse, CreateContainerRequest,
-    CreateContainerResponse, ExecSyncRequest, ExecSyncResponse, LinuxContainerConfig, ListContainersRequest,
-    ListContainersResponse, Mount, StopContainerRequest,
+    ContainerSecurity, ContainerState, ContainerStatus, ContainerStatusResponse, CreateContainerRequest, CreateContainerResponse,
+    ExecSyncRequest, ExecSyncResponse, LinuxContainerConfig, ListContainersRequest, ListContainersResponse, Mount,
+    StopContainerRequest,
 };
 pub use image::{
-    FilesystemUsage, ImageFsInfoResponse, ImageRequest, ImageSpec, ImageStatusResponse, LocalImage, PullImageRequest,
-    PullImageResponse,
+    ImageFsInfoResponse, ImageRequest, ImageSpec, ImageStatusResponse, LocalImage, PullImageRequest, PullImageResponse,
 };
 pub use sandbox::{
     ListPodSandboxRequest, ListPodSandboxResponse, NamespaceMode, NamespaceOption, PodSandbox, PodSandboxConfig,

@@ -40,11 +40,7 @@ pub fn container(agent: &str, assignment: &Assignment, attempt: u32, capacity: C
         mounts: template
             .host_paths
             .iter()
-            .map(|path| Mount {
-                container_path: path.mount_path.clone(),
-                host_path: path.path.clone(),
-                readonly: !path.writable,
-            })
+            .map(|path| Mount { container_path: path.mount_path.clone(), host_path: path.path.clone(), readonly: !path.writable })
             .collect(),
         labels: labels::with_mark(labels::labels(agent, assignment), &mark(template)),
         log_path: log_file(attempt),

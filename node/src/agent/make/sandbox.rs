@@ -40,7 +40,8 @@ pub fn sandbox(agent: &str, assignment: &Assignment, attempt: u32, before: u32, 
 }
 
 fn hostname(name: &str) -> String {
-    let end = name.char_indices().map(|(start, sign)| start + sign.len_utf8()).take_while(|end| *end <= MOST_HOSTNAME_BYTES).last();
+    let end =
+        name.char_indices().map(|(start, sign)| start + sign.len_utf8()).take_while(|end| *end <= MOST_HOSTNAME_BYTES).last();
     name[..end.unwrap_or_default()].trim_end_matches(['-', '.']).to_owned()
 }
 
@@ -70,9 +71,7 @@ pub(super) fn namespaces(template: &Template) -> NamespaceOption {
 /// Which calls to the kernel are let through.
 pub(super) fn seccomp(template: &Template) -> SecurityProfile {
     let is_unconfined = template.security.privileged;
-    SecurityProfile {
-        profile_type: if is_unconfined { SecurityProfile::UNCONFINED } else { SecurityProfile::RUNTIME_DEFAULT },
-    }
+    SecurityProfile { profile_type: if is_unconfined { SecurityProfile::UNCONFINED } else { SecurityProfile::RUNTIME_DEFAULT } }
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub enum Action {
         sandbox: String,
         /// How many sandboxes there were before.
         sandbox_attempt: u32,
+        /// How many containers there were before that.
+        containers_before: u32,
         /// How many containers there were before.
         attempt: u32,
     },

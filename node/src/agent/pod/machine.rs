@@ -132,11 +132,6 @@ impl Machine {
         (self.assignment, self.ends_within) = (assignment, ends_within);
     }
 
-    /// Nobody wants it any more: it has so long to end.
-    pub fn end(&mut self, within: Duration) {
-        self.ends_within = Some(self.ends_within.map_or(within, |before| before.min(within)));
-    }
-
     /// What is wanted of it.
     pub fn assignment(&self) -> &Assignment {
         &self.assignment
@@ -145,6 +140,11 @@ impl Machine {
     /// Whether nothing of it is left.
     pub fn is_gone(&self) -> bool {
         self.is_gone
+    }
+
+    /// Whether it was found out what the runtime has of it.
+    pub fn has_looked(&self) -> bool {
+        self.seen.is_some()
     }
 
     /// Whether it was told to end.

@@ -235,7 +235,9 @@ mod tests {
     #[test]
     fn the_startup_probe_goes_first() {
         let now = Instant::now();
-        let all = probes(r#"{"startup":{"tcp":{"port":1},"initialDelaySeconds":5,"failureThreshold":2},"liveness":{"tcp":{"port":1}}}"#);
+        let all = probes(
+            r#"{"startup":{"tcp":{"port":1},"initialDelaySeconds":5,"failureThreshold":2},"liveness":{"tcp":{"port":1}}}"#,
+        );
         let mut probing = Probing::new(&all, "a", Duration::ZERO, false, now);
         assert!(probing.due(now).is_empty() && !probing.is_ready());
         let later = now + Duration::from_secs(5);

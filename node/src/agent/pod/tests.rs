@@ -139,7 +139,8 @@ impl World {
             }
             Action::Stop { container, .. } => self.exit(&container, 143),
             Action::StopSandbox { sandbox } => {
-                let inside: Vec<_> = self.containers.iter().filter(|one| one.sandbox == sandbox).map(|one| one.id.clone()).collect();
+                let inside: Vec<_> =
+                    self.containers.iter().filter(|one| one.sandbox == sandbox).map(|one| one.id.clone()).collect();
                 inside.iter().for_each(|id| self.exit(id, 137));
                 self.sandboxes.iter_mut().filter(|one| one.id == sandbox).for_each(|one| one.is_ready = false);
             }

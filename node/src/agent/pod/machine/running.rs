@@ -50,10 +50,12 @@ impl Machine {
             },
             // It will be none of those that may be run.
             Some(_) if self.refusal().is_some() => Step::Wait,
-            Some(sandbox) => {
-                let (sandbox, sandbox_attempt) = (sandbox.id.clone(), sandbox.attempt);
-                Step::Do(Action::Create { sandbox, sandbox_attempt, attempt: self.next_attempt })
-            }
+            Some(Sandbox { id, attempt, containers_before, .. }) => Step::Do(Action::Create {
+                sandbox: id.clone(),
+                sandbox_attempt: *attempt,
+                containers_before: *containers_before,
+                attempt: self.next_attempt,
+            }),
         }
     }
 
