@@ -44,6 +44,6 @@ pub fn probe_client() -> Result<reqwest::Client, reqwest::Error> {
         .pool_max_idle_per_host(0)
         .tls_backend_rustls()
         .tls_certs_only(Vec::new())
-        .connect_timeout(Duration::from_secs(60))
+        .connect_timeout(Duration::from_mins(1))
         .build()
 }

@@ -30,7 +30,9 @@ pub fn mark(template: &Template) -> String {
     add(&image_name(template));
     for words in [&template.command, &template.args] {
         add(&words.len().to_string());
-        words.iter().for_each(|word| add(word));
+        for word in words {
+            add(word);
+        }
     }
     for variable in &template.env {
         add(&variable.name);

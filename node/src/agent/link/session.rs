@@ -92,7 +92,9 @@ impl Link {
                 let message = Some("the node can't find out how it is: its container runtime does not answer".to_owned());
                 let reason = Some("RuntimeDown".to_owned());
                 let unknown = PodState { phase: Phase::Waiting, reason, message, ..PodState::default() };
-                pods.iter().for_each(|pod| board.set_unknown(*pod, unknown.clone()));
+                for pod in pods {
+                    board.set_unknown(*pod, unknown.clone());
+                }
                 return;
             }
             sleep(LOOK_PAUSE).await;
@@ -146,7 +148,7 @@ impl Stream {
                     Ok(instruction) => return Ok(instruction),
                     Err(error) if is_known(&line) => return Err(LinkError::Unreadable(error)),
                     Err(_) => {
-                        tracing::warn!("the orchestrator says something that this version does not know; it is passed over")
+                        tracing::warn!("the orchestrator says something that this version does not know; it is passed over");
                     }
                 }
             }

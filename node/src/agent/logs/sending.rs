@@ -1,6 +1,6 @@
 //! Sends what pods write to whoever asked for it.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use longshore_fleet::{LogsWanted, Phase, PodState};
@@ -55,7 +55,7 @@ impl Desk {
         tokio::task::spawn_blocking(move || {
             let folder = hands.logs_of(wanted.pod);
             let goes_on = || wanted.follow && hands.board.pod(wanted.pod).is_some_and(|state| writes(&state, attempt));
-            if let Err(error) = send(folder, attempt, &wanted, &out, goes_on) {
+            if let Err(error) = send(&folder, attempt, &wanted, &out, goes_on) {
                 let _ = out.blocking_send(Bytes::from(format!("longshore: the log can't be read: {error}\n")));
             }
             drop(place);
@@ -70,8 +70,8 @@ fn writes(state: &PodState, attempt: u32) -> bool {
     state.restarts <= attempt && !is_over
 }
 
-fn send(folder: PathBuf, attempt: u32, wanted: &LogsWanted, out: &Sender, goes_on: impl Fn() -> bool) -> io::Result<()> {
-    let mut reading = Reading::open(&folder, attempt, wanted.tail, wanted.timestamps)?;
+fn send(folder: &Path, attempt: u32, wanted: &LogsWanted, out: &Sender, goes_on: impl Fn() -> bool) -> io::Result<()> {
+    let mut reading = Reading::open(folder, attempt, wanted.tail, wanted.timestamps)?;
     loop {
         // Asked before it is read: what was written until then is there.
         let goes_on = goes_on();

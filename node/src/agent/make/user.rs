@@ -15,9 +15,8 @@ pub fn refusal(assignment: &Assignment, image: &ImageUser) -> Option<(&'static s
     let advice = "set security.runAsUser to another number, or build the image with a USER that is one";
     let why = match (assignment.template.security.run_as_user, image.uid, image.name.as_str()) {
         (Some(0), ..) => "security.runAsUser is 0, which is root",
-        (Some(_), ..) => return None,
         (None, Some(0), _) => "the image runs as 0, which is root",
-        (None, Some(_), _) => return None,
+        (Some(_), ..) | (None, Some(_), _) => return None,
         (None, None, "" | "root") => "the image runs as root",
         (None, None, name) => {
             let why = format!("the image runs as {name:?}, and nobody can tell whether that is root");

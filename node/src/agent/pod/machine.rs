@@ -28,8 +28,7 @@ pub struct Machine {
     must_look: bool,
     pub(super) pending: Option<Pending>,
     away_until: Option<Instant>,
-    pub(super) image: Option<ImageUser>,
-    image_is_missing: bool,
+    image: ImageState,
     pulls: Tries,
     makes: Tries,
     crashes: Backoff,
@@ -42,8 +41,7 @@ pub struct Machine {
     finds: bool,
     pub(super) last_exit: Option<Exit>,
     pub(super) started_in_ms: Option<u64>,
-    is_cleared: bool,
-    is_gone: bool,
+    left: Left,
     pub(super) ready_since: Option<(bool, Timestamp)>,
 }
 
@@ -53,6 +51,22 @@ pub(super) struct Pending {
     pub(super) action: Action,
     /// By when it should be over, where it has to wait for somebody.
     ends_at: Option<Instant>,
+}
+
+/// What is known of the image.
+#[derive(Clone, Debug)]
+enum ImageState {
+    Unknown,
+    Missing,
+    Here(ImageUser),
+}
+
+/// What is left of a pod that is to end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Left {
+    Something,
+    NoFiles,
+    Nothing,
 }
 
 /// Something that is tried until it succeeds.
@@ -100,8 +114,7 @@ impl Machine {
             must_look: true,
             pending: None,
             away_until: None,
-            image: None,
-            image_is_missing: false,
+            image: ImageState::Unknown,
             pulls: Tries::new(&rules),
             makes: Tries::new(&rules),
             crashes: Backoff::new(&rules),
@@ -112,8 +125,7 @@ impl Machine {
             finds: true,
             last_exit: None,
             started_in_ms: None,
-            is_cleared: false,
-            is_gone: false,
+            left: Left::Something,
             ready_since: None,
         }
     }
@@ -124,7 +136,7 @@ impl Machine {
         let ends_within = ends_within(&assignment).or(self.ends_within);
         if assignment.template != self.assignment.template {
             self.mark = make::mark(&assignment.template);
-            (self.image, self.image_is_missing) = (None, false);
+            self.image = ImageState::Unknown;
             self.pulls.reset();
             self.makes.reset();
             self.crashes.reset();
@@ -139,7 +151,7 @@ impl Machine {
 
     /// Whether nothing of it is left.
     pub fn is_gone(&self) -> bool {
-        self.is_gone
+        self.left == Left::Nothing
     }
 
     /// Whether it was found out what the runtime has of it.
@@ -166,7 +178,7 @@ impl Machine {
     pub fn glimpse(&mut self, glimpse: &Glimpse) {
         if self.seen.as_ref().is_some_and(|seen| seen.glimpse != *glimpse) {
             self.must_look = true;
-            self.is_gone = false;
+            self.left = Left::Something;
         }
     }
 
@@ -174,12 +186,9 @@ impl Machine {
     pub fn done(&mut self, result: Result<Done, Failure>, now: Now) {
         let Some(Pending { action, .. }) = self.pending.take() else { return };
         match result {
-            Ok(Done::Seen(seen)) => self.look(seen, now),
-            Ok(Done::Image(user)) => {
-                self.image_is_missing = user.is_none();
-                self.image = user;
-            }
-            Ok(Done::Cleared) => self.is_cleared = true,
+            Ok(Done::Seen(seen)) => self.look(*seen, now),
+            Ok(Done::Image(user)) => self.image = user.map_or(ImageState::Missing, ImageState::Here),
+            Ok(Done::Cleared) => self.left = Left::NoFiles,
             Ok(Done::Changed) => self.changed(&action),
             Err(failure) if failure.is_down => {
                 self.away_until = Some(now.at + self.rules.away);
@@ -193,7 +202,7 @@ impl Machine {
         match action {
             Action::Pull => {
                 self.pulls.reset();
-                self.image_is_missing = false;
+                self.image = ImageState::Unknown;
             }
             Action::Create { attempt, .. } => {
                 self.next_attempt = attempt + 1;
@@ -214,7 +223,7 @@ impl Machine {
             }
             Action::Create { .. } => {
                 // That may be because its image is not here any more.
-                (self.image, self.image_is_missing) = (None, false);
+                self.image = ImageState::Unknown;
                 "CreateContainerError"
             }
             Action::Start { .. } => "RunContainerError",
@@ -285,7 +294,7 @@ impl Machine {
     /// What is to be done now.
     pub fn next(&mut self, now: Now) -> Next {
         let mut next = Next::default();
-        if self.is_gone {
+        if self.is_gone() {
             return next;
         }
         if let Some(pending) = &self.pending {
@@ -360,7 +369,10 @@ impl Machine {
 
     /// Why its image is not run, where it is not to be.
     pub(super) fn refusal(&self) -> Option<(&'static str, String)> {
-        make::refusal(&self.assignment, self.image.as_ref()?)
+        match &self.image {
+            ImageState::Here(user) => make::refusal(&self.assignment, user),
+            ImageState::Unknown | ImageState::Missing => None,
+        }
     }
 
     /// Why it is to be begun anew, by its probes.

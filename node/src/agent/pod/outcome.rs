@@ -4,7 +4,7 @@ use super::Seen;
 #[derive(Clone, Debug)]
 pub enum Done {
     /// What the runtime has.
-    Seen(Seen),
+    Seen(Box<Seen>),
     /// Whether the image is here, and as whom it runs.
     Image(Option<ImageUser>),
     /// It is done. What there is now is to be looked at.

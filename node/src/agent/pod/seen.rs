@@ -64,16 +64,6 @@ pub struct Container {
     pub status: Status,
 }
 
-impl Container {
-    /// Since when it runs, if it does.
-    pub fn runs_since(&self) -> Option<Timestamp> {
-        match self.status {
-            Status::Running { since } => Some(since),
-            _ => None,
-        }
-    }
-}
-
 /// How far a container is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Status {

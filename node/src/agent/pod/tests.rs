@@ -43,6 +43,14 @@ fn assigned(template: &str, restart: RestartPolicy) -> Assignment {
     Assignment { restart, ..assignment(template) }
 }
 
+/// Since when a container runs, if it does.
+fn runs_since(container: &Container) -> Option<Timestamp> {
+    match container.status {
+        Status::Running { since } => Some(since),
+        _ => None,
+    }
+}
+
 impl World {
     fn new(assignment: Assignment) -> Self {
         let now = Now { at: Instant::now(), wall: Timestamp::UNIX_EPOCH };
@@ -99,7 +107,7 @@ impl World {
             return Err(Failure { is_down: true, message: "away".into() });
         }
         let call = match action {
-            Action::Look => return Ok(Done::Seen(self.seen())),
+            Action::Look => return Ok(Done::Seen(Box::new(self.seen()))),
             Action::CheckImage => return Ok(Done::Image(self.image.clone())),
             Action::MakeSandbox { .. } => "sandbox",
             Action::Pull => "pull",
@@ -141,7 +149,9 @@ impl World {
             Action::StopSandbox { sandbox } => {
                 let inside: Vec<_> =
                     self.containers.iter().filter(|one| one.sandbox == sandbox).map(|one| one.id.clone()).collect();
-                inside.iter().for_each(|id| self.exit(id, 137));
+                for id in &inside {
+                    self.exit(id, 137);
+                }
                 self.sandboxes.iter_mut().filter(|one| one.id == sandbox).for_each(|one| one.is_ready = false);
             }
             Action::RemoveSandbox { sandbox } => {
@@ -150,7 +160,7 @@ impl World {
                 self.containers.retain(|one| one.sandbox != sandbox);
             }
             Action::RemoveContainer { container } => {
-                assert!(self.container(&container).runs_since().is_none(), "it runs");
+                assert!(runs_since(self.container(&container)).is_none(), "it runs");
                 self.containers.retain(|one| one.id != container);
             }
             Action::Clear => self.has_folder = false,
@@ -165,7 +175,7 @@ impl World {
     fn exit(&mut self, id: &str, code: i32) {
         let now = self.now.wall;
         let container = self.container(id);
-        if let Some(since) = container.runs_since() {
+        if let Some(since) = runs_since(container) {
             let (reason, message) = (String::new(), String::new());
             container.status = Status::Exited(Exit { code, reason, message, started_at: Some(since), finished_at: Some(now) });
         }
@@ -173,7 +183,7 @@ impl World {
 
     /// The container that runs ends by itself, and that is noticed.
     fn crash(&mut self, code: i32) {
-        let id = self.containers.iter().find(|one| one.runs_since().is_some()).expect("one runs").id.clone();
+        let id = self.containers.iter().find(|one| runs_since(one).is_some()).expect("one runs").id.clone();
         self.exit(&id, code);
         self.notice();
     }
@@ -216,7 +226,7 @@ impl World {
     }
 
     fn running(&self) -> usize {
-        self.containers.iter().filter(|one| one.runs_since().is_some()).count()
+        self.containers.iter().filter(|one| runs_since(one).is_some()).count()
     }
 
     /// Phase, reason and restarts.

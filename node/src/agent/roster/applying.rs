@@ -9,6 +9,7 @@ use super::{Entry, Roster};
 use crate::agent::kept::KeptPod;
 
 /// What is to be done once it is written down.
+#[derive(Clone, Copy)]
 pub(super) enum Changed {
     /// A pod.
     Pod(PodId),

@@ -24,7 +24,7 @@ impl From<CriError> for Failure {
 pub async fn carry_out(hands: Arc<Hands>, assignment: Assignment, action: Action) -> Result<Done, Failure> {
     let (cri, pod) = (&hands.cri, assignment.id);
     match action {
-        Action::Look => return Ok(Done::Seen(look::look(cri, &hands.agent, pod).await?)),
+        Action::Look => return Ok(Done::Seen(Box::new(look::look(cri, &hands.agent, pod).await?))),
         Action::CheckImage => {
             let image = cri.image(&image_name(&assignment.template)).await?;
             return Ok(Done::Image(image.map(|image| ImageUser { uid: image.uid.map(|uid| uid.value), name: image.username })));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Machine, Step};
+use super::{Left, Machine, Step};
 use crate::agent::pod::{Action, Container, Seen, Status};
 
 impl Machine {
@@ -19,10 +19,10 @@ impl Machine {
         if let Some(container) = seen.container.iter().map(|container| &container.id).chain(&seen.surplus_containers).next() {
             return Step::Do(Action::RemoveContainer { container: container.clone() });
         }
-        if !self.is_cleared {
+        if self.left == Left::Something {
             return Step::Do(Action::Clear);
         }
-        self.is_gone = true;
+        self.left = Left::Nothing;
         Step::Wait
     }
 }

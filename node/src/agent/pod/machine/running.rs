@@ -5,7 +5,7 @@ use std::time::Duration;
 use longshore_fleet::RestartPolicy;
 
 use super::{
-    Machine, Step,
+    ImageState, Machine, Step,
     ending::{remove_sandbox, stop},
 };
 use crate::agent::pod::{Action, Now, Sandbox, Seen, Status};
@@ -43,8 +43,8 @@ impl Machine {
         match &seen.sandbox {
             Some(Sandbox { id, is_ready: false, .. }) => Step::Do(Action::RemoveSandbox { sandbox: id.clone() }),
             None => Step::Do(Action::MakeSandbox { attempt: self.next_sandbox, containers_before: self.next_attempt }),
-            Some(_) if self.image.is_none() && !self.image_is_missing => Step::Do(Action::CheckImage),
-            Some(_) if self.image.is_none() => match self.pulls.backoff.until(now.at) {
+            Some(_) if matches!(self.image, ImageState::Unknown) => Step::Do(Action::CheckImage),
+            Some(_) if matches!(self.image, ImageState::Missing) => match self.pulls.backoff.until(now.at) {
                 Some(until) => Step::WaitUntil(until),
                 None => Step::Do(Action::Pull),
             },
