@@ -282,18 +282,18 @@ impl Heard {
         }
     }
 
-    /// Whether the node signs as it should; what is answered where it does not, or nobody is to be answered.
-    fn check(&self, headers: &HeaderMap) -> Result<(), Response> {
+    /// What is answered where the node does not sign as it should, or nobody is to be answered.
+    fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
         if self.is_away {
-            return Err(StatusCode::SERVICE_UNAVAILABLE.into_response());
+            return Some(StatusCode::SERVICE_UNAVAILABLE.into_response());
         }
         if let Some(leader) = &self.leader {
-            return Err((StatusCode::MISDIRECTED_REQUEST, [("location", leader.clone())]).into_response());
+            return Some((StatusCode::MISDIRECTED_REQUEST, [("location", leader.clone())]).into_response());
         }
         let token = headers.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         match (token, self.joins.last()) {
-            (Some(token), Some(join)) if is_signed(token, &join.public_key, self.node) => Ok(()),
-            _ => Err(refuse(Code::Unauthorized, "the node is not known")),
+            (Some(token), Some(join)) if is_signed(token, &join.public_key, self.node) => None,
+            _ => Some(refuse(Code::Unauthorized, "the node is not known")),
         }
     }
 }
@@ -341,7 +341,7 @@ async fn join(State(state): Shared, Json(join): Json<Join>) -> Response {
 
 async fn instructions(State(state): Shared, headers: HeaderMap) -> Response {
     let mut heard = lock(&state);
-    if let Err(refused) = heard.check(&headers) {
+    if let Some(refused) = heard.refusal(&headers) {
         return refused;
     }
     let (sender, parts) = mpsc::unbounded_channel();
@@ -370,7 +370,7 @@ async fn instructions(State(state): Shared, headers: HeaderMap) -> Response {
 
 async fn report(State(state): Shared, headers: HeaderMap, Json(report): Json<Report>) -> Response {
     let mut heard = lock(&state);
-    if let Err(refused) = heard.check(&headers) {
+    if let Some(refused) = heard.refusal(&headers) {
         return refused;
     }
     if heard.stream.as_ref().is_none_or(|(id, _)| *id != report.stream) {
@@ -399,7 +399,7 @@ async fn report(State(state): Shared, headers: HeaderMap, Json(report): Json<Rep
 async fn logs(State(state): Shared, headers: HeaderMap, Path(request): Path<LogsId>, body: Body) -> Response {
     let reader = {
         let mut heard = lock(&state);
-        if let Err(refused) = heard.check(&headers) {
+        if let Some(refused) = heard.refusal(&headers) {
             return refused;
         }
         heard.readers.remove(&request)

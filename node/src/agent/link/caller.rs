@@ -1,6 +1,10 @@
 //! Calls to an orchestrator.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -57,6 +61,8 @@ pub enum CallerError {
 #[derive(Clone, Debug)]
 pub struct Caller {
     client: Client,
+    /// For what is much and has no end: by itself, so that it holds up nothing else.
+    bulk: Client,
     identity: Arc<Identity>,
     token: Secret,
     name: NodeName,
@@ -67,24 +73,24 @@ impl Caller {
     pub fn new(settings: CallerSettings, identity: Identity) -> Result<Self, CallerError> {
         // The first caller in the process installs the provider; that another one did is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
-            .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .tcp_keepalive(CALL)
-            .redirect(Policy::none())
-            .tls_backend_rustls();
-        if settings.is_plain {
-            builder = builder.no_proxy().tls_certs_only(Vec::new());
-        }
-        if let Some(path) = settings.ca_file {
-            let read = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
-                Ok(reqwest::Certificate::from_pem_bundle(&std::fs::read(&path)?)?)
-            };
-            let authorities = read().map_err(|source| CallerError::Authorities { path: path.clone(), source })?;
-            builder = builder.tls_certs_merge(authorities);
-        }
-        let client = builder.build().map_err(CallerError::Setup)?;
-        Ok(Self { client, identity: Arc::new(identity), token: settings.token, name: settings.name })
+        let authorities = settings.ca_file.as_deref().map(authorities).transpose()?;
+        let build = || {
+            let mut builder = Client::builder()
+                .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT)
+                .tcp_keepalive(CALL)
+                .redirect(Policy::none())
+                .tls_backend_rustls();
+            if settings.is_plain {
+                builder = builder.no_proxy().tls_certs_only(Vec::new());
+            }
+            if let Some(authorities) = &authorities {
+                builder = builder.tls_certs_merge(authorities.clone());
+            }
+            builder.build().map_err(CallerError::Setup)
+        };
+        let (client, bulk) = (build()?, build()?);
+        Ok(Self { client, bulk, identity: Arc::new(identity), token: settings.token, name: settings.name })
     }
 
     /// Joins the fleet: what names the node from now on.
@@ -130,7 +136,7 @@ impl Caller {
         });
         // An empty part would be taken for a sign of something else.
         let parts = parts.filter(|part| std::future::ready(part.as_ref().is_ok_and(|part| !part.is_empty())));
-        let post = self.client.post(format!("{url}/agent/v1/logs/{request}"));
+        let post = self.bulk.post(format!("{url}/agent/v1/logs/{request}"));
         let post = post.header(http::header::CONTENT_TYPE, "text/plain; charset=utf-8").body(reqwest::Body::wrap_stream(parts));
         send("sending logs", self.signed(post, node)).await.map(drop)
     }
@@ -138,6 +144,14 @@ impl Caller {
     fn signed(&self, request: RequestBuilder, node: NodeId) -> RequestBuilder {
         request.bearer_auth(self.identity.token(node, Timestamp::now()))
     }
+}
+
+fn authorities(path: &Path) -> Result<Vec<reqwest::Certificate>, CallerError> {
+    let read = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
+        let found = reqwest::Certificate::from_pem_bundle(&std::fs::read(path)?)?;
+        if found.is_empty() { Err("it holds no certificate".into()) } else { Ok(found) }
+    };
+    read().map_err(|source| CallerError::Authorities { path: path.to_owned(), source })
 }
 
 async fn send(what: &'static str, request: RequestBuilder) -> Result<Response, LinkError> {

@@ -14,6 +14,9 @@ use super::{
 };
 use crate::agent::make;
 
+/// How often in a row the same is done at once.
+const MOST_REPEATED: u32 = 3;
+
 /// One pod: what is to be, what there is, and what was tried.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -42,6 +45,9 @@ pub struct Machine {
     pub(super) last_exit: Option<Exit>,
     pub(super) started_in_ms: Option<u64>,
     left: Left,
+    has_run: bool,
+    /// What was done last, and how often in a row.
+    repeated: Option<(Action, u32)>,
     pub(super) ready_since: Option<(bool, Timestamp)>,
 }
 
@@ -126,6 +132,8 @@ impl Machine {
             last_exit: None,
             started_in_ms: None,
             left: Left::Something,
+            has_run: false,
+            repeated: None,
             ready_since: None,
         }
     }
@@ -189,6 +197,10 @@ impl Machine {
             Ok(Done::Seen(seen)) => self.look(*seen, now),
             Ok(Done::Image(user)) => self.image = user.map_or(ImageState::Missing, ImageState::Here),
             Ok(Done::Cleared) => self.left = Left::NoFiles,
+            Ok(Done::Changed) if self.is_in_vain(&action) => {
+                let message = "the container runtime says that it is done, and it is not".to_owned();
+                self.failed(&action, message, now);
+            }
             Ok(Done::Changed) => self.changed(&action),
             Err(failure) if failure.is_down => {
                 self.away_until = Some(now.at + self.rules.away);
@@ -196,6 +208,16 @@ impl Machine {
             }
             Err(failure) => self.failed(&action, failure.message, now),
         }
+    }
+
+    /// Whether the same was done again and again, and is to be done still.
+    fn is_in_vain(&mut self, action: &Action) -> bool {
+        let count = match &self.repeated {
+            Some((before, count)) if before == action => count + 1,
+            _ => 1,
+        };
+        self.repeated = Some((action.clone(), count));
+        count > MOST_REPEATED
     }
 
     fn changed(&mut self, action: &Action) {
@@ -252,6 +274,7 @@ impl Machine {
                 Status::Exited(exit) => {
                     self.probing = None;
                     self.last_exit = Some(exit.clone());
+                    self.has_run = true;
                     if self.counted.as_ref() != Some(&container.id) {
                         self.counted = Some(container.id.clone());
                         self.crashed(&exit.clone(), now);
@@ -265,12 +288,13 @@ impl Machine {
     }
 
     fn runs(&mut self, id: &str, attempt: u32, since: Timestamp, now: Now) {
-        self.makes.reset();
-        self.pulls.reset();
+        self.has_run = true;
         if attempt == 0 && self.started_in_ms.is_none() {
             self.started_in_ms = u64::try_from(since.duration_since(self.heard_at).as_millis()).ok();
         }
         if self.probing.as_ref().is_none_or(|probing| probing.container() != id) {
+            self.makes.reset();
+            self.pulls.reset();
             let ran_for = Duration::try_from(now.wall.duration_since(since)).unwrap_or_default();
             self.probing = Some(Probing::new(&self.assignment.template.probes, id, ran_for, self.finds, now.at));
         }
@@ -365,6 +389,11 @@ impl Machine {
             Status::Exited(exit) => Some(exit),
             _ => None,
         }
+    }
+
+    /// Whether it has run once, as it was to, and somebody has removed it.
+    pub(super) fn is_lost(&self) -> bool {
+        self.assignment.restart == RestartPolicy::Never && self.has_run && self.has_looked() && self.container().is_none()
     }
 
     /// Why its image is not run, where it is not to be.

@@ -39,6 +39,10 @@ impl Machine {
             let phase = if exit.is_good() { Phase::Succeeded } else { Phase::Failed };
             return (phase, Some(exit.word()), (!exit.is_good()).then(|| exit.words()));
         }
+        if self.is_lost() {
+            let why = "its container was removed by somebody else before it was known how it ended".to_owned();
+            return (Phase::Failed, Some("ContainerLost"), Some(why));
+        }
         if let Some((word, why)) = self.refusal() {
             let is_last = self.assignment.restart == RestartPolicy::Never;
             return (if is_last { Phase::Failed } else { Phase::Waiting }, Some(word), Some(why));

@@ -306,6 +306,39 @@ fn what_is_not_to_be_restarted_is_not() {
 }
 
 #[test]
+fn what_is_to_run_once_is_not_run_again_because_somebody_has_removed_it() {
+    let mut world = World::new(assigned("{}", RestartPolicy::Never));
+    world.settle();
+    world.containers.clear();
+    world.notice();
+    world.settle_for(3_600 * SECOND);
+    assert_eq!((world.running(), world.told().0, world.told().1), (0, Phase::Failed, "ContainerLost".into()));
+}
+
+#[test]
+fn a_runtime_that_only_says_it_is_done_is_not_asked_without_an_end() {
+    let mut world = World::new(assigned("{}", RestartPolicy::Always));
+    world.settle();
+    world.end(1);
+    let mut asked = 0;
+    for _ in 0..100 {
+        let next = world.machine.next(world.now);
+        let Some(action) = next.action else {
+            assert!(next.wake_at.is_some());
+            break;
+        };
+        let result = if action == Action::Look { world.carry_out(&action) } else { Ok(Done::Changed) };
+        asked += usize::from(action != Action::Look);
+        world.machine.done(result, world.now);
+    }
+    assert_eq!(asked, 4);
+    let state = world.machine.state(world.now);
+    assert!(state.message.unwrap().contains("says that it is done"));
+    world.settle_for(60 * SECOND);
+    assert!(world.machine.is_gone());
+}
+
+#[test]
 fn memory_that_ran_out_is_told() {
     let mut world = World::new(assigned("{}", RestartPolicy::Never));
     world.settle();

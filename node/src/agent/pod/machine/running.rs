@@ -19,7 +19,10 @@ impl Machine {
             return Step::Do(Action::RemoveContainer { container: container.clone() });
         }
         let ready_sandbox = seen.sandbox.as_ref().filter(|sandbox| sandbox.is_ready);
-        let Some(container) = &seen.container else { return self.begin(seen, now) };
+        let Some(container) = &seen.container else {
+            // Once is what was asked for: how it ended is not known, and that it has run is.
+            return if self.is_lost() { Step::Wait } else { self.begin(seen, now) };
+        };
         let is_as_wanted = container.mark == self.mark && ready_sandbox.is_some_and(|sandbox| sandbox.id == container.sandbox);
         match &container.status {
             Status::Running { .. } if is_as_wanted && !self.is_ill() => Step::Wait,
