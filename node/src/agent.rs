@@ -22,6 +22,7 @@ mod link;
 mod logs;
 mod machine;
 mod make;
+mod metrics;
 mod pod;
 mod roster;
 mod start;

@@ -12,7 +12,7 @@ use longshore_p2p::{
     plane::{NodeKey, NodeKeyError},
     swarm::{Holdings, Node, Swarm, SwarmError},
 };
-use longshore_service::config::Layout as _;
+use longshore_service::{config::Layout as _, metrics::Metrics};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -90,8 +90,9 @@ pub async fn build(mut config: Config) -> Result<App, StartError> {
     let mirrors = Keeper::new(&mirror, &mirror_url(&app), &folder);
     let mirrors = mirrors.map_err(|(position, (key, reason))| StartError::Mirror { position, key, reason })?;
     if agent.is_on() {
-        let (edge, folder, runtime, swarm) = (app.edge().clone(), folder.clone(), runtime.clone(), swarm.clone());
-        let opening = move || open_agent(agent, edge, &folder, runtime, &containerd_address, &swarm);
+        let (edge, metrics) = (app.edge().clone(), app.metrics().clone());
+        let (folder, runtime, swarm) = (folder.clone(), runtime.clone(), swarm.clone());
+        let opening = move || open_agent(agent, edge, &folder, runtime, &containerd_address, &metrics, &swarm);
         tokio::task::spawn_blocking(opening).await??.begin(&tasks, &stopping);
     }
     let swarm = if swarm.enabled {
@@ -115,11 +116,12 @@ fn open_agent(
     folder: &Path,
     runtime: Option<Arc<Runtime>>,
     containerd: &str,
+    metrics: &Metrics,
     swarm: &config::Swarm,
 ) -> Result<Agent, StartError> {
     let path = folder.join(KEY_FILE);
     let key = NodeKey::open(&path).map_err(|source| StartError::Key { path, source })?;
-    Ok(Agent::open(settings, Beside { edge, folder, runtime, containerd, key: &key, swarm })?)
+    Ok(Agent::open(settings, Beside { edge, folder, runtime, containerd, key: &key, metrics, swarm })?)
 }
 
 /// Where a runtime on this machine reaches the mirror.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use longshore_fleet::PodId;
 
-use super::{board::Board, cri::Cri, make::Capacity, pod::Rules, worker::Pulls};
+use super::{board::Board, cri::Cri, make::Capacity, metrics::AgentMetrics, pod::Rules, worker::Pulls};
 
 /// What all pods' tasks have in common.
 pub struct Hands {
@@ -22,6 +22,8 @@ pub struct Hands {
     pub pulls: Pulls,
     /// What asks containers how they are.
     pub probes: reqwest::Client,
+    /// What is counted.
+    pub metrics: AgentMetrics,
     /// What is to be told of all this.
     pub board: Arc<Board>,
 }

@@ -60,6 +60,7 @@ impl Link {
         loop {
             let (url, began) = (targets.current().to_owned(), Instant::now());
             let Some(ended) = stopping.run_until_cancelled(self.session(&url)).await else { return };
+            self.hands.metrics.connected.set(0);
             let error = match ended {
                 Ok(never) => match never {},
                 Err(error) => error,

@@ -53,6 +53,8 @@ pub struct Roster {
     orphans: HashMap<PodId, AbortOnDropHandle<()>>,
     has_heard_all: bool,
     must_write: bool,
+    /// Whether that is known to fail.
+    fails_to_write: bool,
 }
 
 impl Roster {
@@ -68,6 +70,7 @@ impl Roster {
             orphans: HashMap::new(),
             has_heard_all: false,
             must_write: false,
+            fails_to_write: false,
         };
         for pod in kept.pods {
             let id = pod.assignment.id;
@@ -142,6 +145,7 @@ impl Roster {
             self.pods.remove(&id);
             self.must_write = true;
         }
+        self.hands.metrics.pods.set(i64::try_from(self.pods.len()).unwrap_or(i64::MAX));
         if !self.has_heard_all {
             return;
         }
@@ -169,8 +173,12 @@ impl Roster {
         let kept = Kept { pods, keep: self.keep.clone(), fetch: self.fetch.values().cloned().collect() };
         let file = self.file.clone();
         let written = tokio::task::spawn_blocking(move || kept::write(&file, &kept)).await;
+        let failed_before = std::mem::take(&mut self.fails_to_write);
         if let Ok(Err(error)) = written {
-            self.must_write = true;
+            (self.must_write, self.fails_to_write) = (true, true);
+            if failed_before {
+                return;
+            }
             let file = self.file.display();
             tracing::error!(error = with_sources(&error), %file, "what is to run here can't be written down; a restart would not know of it");
         }

@@ -8,7 +8,7 @@ use std::{
 use longshore_edge_cache::Edge;
 use longshore_fleet::{AgentFacts, Bytes, Cpu, NodeName};
 use longshore_p2p::plane::NodeKey;
-use longshore_service::private_files;
+use longshore_service::{metrics::Metrics, private_files};
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -22,6 +22,7 @@ use super::{
     logs::{Desk, Limits},
     machine::Machine,
     make::Capacity,
+    metrics::AgentMetrics,
     pod::Rules,
     roster::Roster,
     watching::Watching,
@@ -83,6 +84,8 @@ pub struct Beside<'a> {
     pub containerd: &'a str,
     /// The node's key.
     pub key: &'a NodeKey,
+    /// Where it is counted.
+    pub metrics: &'a Metrics,
     /// Where the node is.
     pub swarm: &'a config::Swarm,
 }
@@ -117,6 +120,7 @@ impl Agent {
             capacity: Capacity { memory_bytes: machine.memory.count },
             pulls: Pulls::new(usize::try_from(settings.max_pulls).unwrap_or(usize::MAX), settings.pull_timeout.get()),
             probes: probe_client().map_err(|error| clients(Box::new(error)))?,
+            metrics: AgentMetrics::new(beside.metrics),
             board: Arc::new(Board::default()),
         });
         let facts = facts(&settings, &machine, beside.swarm)?;

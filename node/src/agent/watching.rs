@@ -91,6 +91,7 @@ impl Watching {
     }
 
     fn tell(&mut self, not_ready: Option<String>) {
+        self.hands.metrics.runtime_ready.set(i64::from(not_ready.is_none()));
         self.facts.not_ready = not_ready;
         self.hands.board.set_facts(self.facts.clone());
     }

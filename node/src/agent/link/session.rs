@@ -55,6 +55,7 @@ impl Link {
         let first = stream.next().await?;
         let beginning = self.begin(first).await?;
         tracing::info!(url, stream = %beginning.stream, pods = beginning.pods.len(), "the orchestrator says what runs here");
+        self.hands.metrics.connected.set(1);
         self.look_at(&beginning.pods).await;
         let reporting = self.report(url, node, beginning.stream, beginning.heartbeat);
         let hearing = self.hear(url, node, &mut stream);

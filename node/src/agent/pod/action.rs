@@ -33,6 +33,8 @@ pub enum Action {
     Start {
         /// Which.
         container: String,
+        /// Whether the pod had another before.
+        is_again: bool,
     },
     /// Ask a container to end, and kill it after so long.
     Stop {

@@ -141,7 +141,7 @@ impl World {
                 let mark = super::super::make::mark(&self.machine.assignment.template);
                 self.containers.push(Container { id, sandbox, attempt, mark, status: Status::Created });
             }
-            Action::Start { container } => {
+            Action::Start { container, .. } => {
                 let since = self.now.wall;
                 self.container(&container).status = Status::Running { since };
             }

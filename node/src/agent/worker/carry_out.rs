@@ -38,7 +38,10 @@ pub async fn carry_out(hands: Arc<Hands>, assignment: Assignment, action: Action
             on_disk(logs.clone(), |logs| private_files::make_folders(&logs)).await?;
             cri.run_sandbox(make::sandbox(&hands.agent, &assignment, attempt, containers_before, &logs)).await?;
         }
-        Action::Pull => hands.pulls.pull(cri, &image_name(&assignment.template)).await?,
+        Action::Pull => {
+            let pulled = hands.pulls.pull(cri, &image_name(&assignment.template)).await;
+            pulled.inspect_err(|_| hands.metrics.failed_pulls.inc())?;
+        }
         Action::Create { sandbox, sandbox_attempt, containers_before, attempt } => {
             let logs = hands.logs_of(pod);
             on_disk(logs.clone(), move |logs| logs::remove_before(&logs, attempt)).await?;
@@ -50,7 +53,10 @@ pub async fn carry_out(hands: Arc<Hands>, assignment: Assignment, action: Action
             })
             .await?;
         }
-        Action::Start { container } => cri.start_container(&container).await?,
+        Action::Start { container, is_again } => {
+            cri.start_container(&container).await?;
+            hands.metrics.restarts.inc_by(is_again.into());
+        }
         Action::Stop { container, grace } => cri.stop_container(&container, grace).await?,
         Action::StopSandbox { sandbox } => cri.stop_sandbox(&sandbox).await?,
         Action::RemoveSandbox { sandbox } => cri.remove_sandbox(&sandbox).await?,

@@ -27,7 +27,9 @@ impl Machine {
         match &container.status {
             Status::Running { .. } if is_as_wanted && !self.is_ill() => Step::Wait,
             Status::Running { .. } | Status::Unknown => stop(Some(container), self.grace()).unwrap_or(Step::Wait),
-            Status::Created if is_as_wanted => Step::Do(Action::Start { container: container.id.clone() }),
+            Status::Created if is_as_wanted => {
+                Step::Do(Action::Start { container: container.id.clone(), is_again: container.attempt > 0 })
+            }
             Status::Created => Step::Do(Action::RemoveContainer { container: container.id.clone() }),
             Status::Exited(_) if self.assignment.restart == RestartPolicy::Never => match ready_sandbox {
                 // What it wrote stays; what it ran in is no use to anybody.
