@@ -7,7 +7,9 @@ use bytes::Bytes;
 use http::Method;
 use longshore_fleet::{Assignment, Fetch, FetchState, Image, LogsId, LogsWanted, OperationId, Phase, PodId, RestartPolicy};
 use longshore_oci::Digest;
-use longshore_tests::{Answer, Client, Containerd, ControlPlane, Edge, EdgeUpstream, Layout, Registry, temporary_folder, until};
+use longshore_tests::{
+    Answer, Client, Containerd, ControlPlane, Edge, EdgeUpstream, Layout, Registry, longshore, run_ok, temporary_folder, until,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -384,14 +386,15 @@ async fn images_come_before_they_are_needed() {
     assert!(site.left().await.0.is_empty(), "nothing runs for that");
 
     site.plane.keep(vec![image]);
-    let layer = site.blobs[0].as_str();
-    until("it to be kept", LIMIT, async || {
-        let output = site.node.command("evict", &[layer]).await;
-        (output.code != Some(0) && output.stderr.contains("orchestrator")).then_some(())
-    })
-    .await;
+    let pinned = async || {
+        let listed = run_ok(longshore(), ["edge", "ls", "--at", site.node.url(), "--output", "json"]).await;
+        let listed: Value = serde_json::from_str(&listed).expect("it is JSON");
+        let blobs = listed.as_array().expect("it is a list");
+        blobs.iter().filter(|blob| blob["pinnedBy"].as_array().is_some_and(|all| all.contains(&"orchestrator".into()))).count()
+    };
+    until("it to be kept", LIMIT, async || (pinned().await == site.blobs.len()).then_some(())).await;
     site.plane.keep(Vec::new());
-    until("it to be let go", LIMIT, async || (site.node.command("evict", &[layer]).await.code == Some(0)).then_some(())).await;
+    until("it to be let go", LIMIT, async || (pinned().await == 0).then_some(())).await;
     site.is_well();
 }
 
