@@ -19,6 +19,7 @@ use crate::node_cri::{HOST, install, pushed};
 
 longshore_tests::once!(
     a_pod_runs_with_few_rights_is_restarted_and_goes_without_a_trace,
+    a_pod_with_a_network_of_its_own_is_reached_at_its_address,
     what_ends_is_told_with_how_it_ended,
     what_fails_is_tried_again_after_a_while_and_says_why,
     what_runs_outlives_the_agent_and_the_orchestrator,
@@ -45,10 +46,14 @@ struct Site {
 
 impl Site {
     async fn with(more: &[(&str, Value)]) -> Self {
+        let containerd = Containerd::with_cri(&format!("{HOST}/team/pause:v1")).await;
+        Self::beside(containerd, &[&[("agent.pod_network", false.into())], more].concat()).await
+    }
+
+    async fn beside(mut containerd: Containerd, more: &[(&str, Value)]) -> Self {
         let registry = Registry::embedded().await;
         let blobs = pushed(&registry, &Layout::workload(3, &[100_000]).await, "team/workload").await;
         pushed(&registry, &Layout::sandbox().await, "team/pause").await;
-        let mut containerd = Containerd::with_cri(&format!("{HOST}/team/pause:v1")).await;
         let upstream = EdgeUpstream::longshore(&registry).set("hosts", vec![HOST]);
         let plane = ControlPlane::start().await;
         let socket = containerd.socket().display().to_string();
@@ -60,7 +65,6 @@ impl Site {
             ("agent.name", "n1".into()),
             ("agent.poll_interval", "100ms".into()),
             ("agent.backoff", "1s".into()),
-            ("agent.pod_network", false.into()),
         ]);
         values.extend(more.iter().cloned());
         let node = Edge::node(&[upstream], &values).await;
@@ -139,9 +143,14 @@ async fn a_pod_runs_with_few_rights_is_restarted_and_goes_without_a_trace() {
     assert_eq!((label("disk"), label("topology.kubernetes.io/zone")), (Some("ssd"), Some("a")));
     assert!(facts.runtime.starts_with("containerd") && facts.cpu.millis >= 1_000 && facts.platform.architecture == "amd64");
 
-    let env =
-        json!({"env": [{"name": "GREETING", "value": "hello you"}], "resources": {"limits": {"memory": "64Mi", "cpu": "500m"}}});
-    let (pod, port) = site.server(env);
+    let port = free_port();
+    let probes = json!({
+        "startup": {"tcp": {"port": port}, "periodSeconds": 1, "failureThreshold": 30},
+        "readiness": {"http": {"port": port}, "periodSeconds": 1},
+        "liveness": {"exec": {"command": ["/workload", "exit", "0"]}, "periodSeconds": 1},
+    });
+    let env = json!({"env": [{"name": "GREETING", "value": "hello you"}], "resources": {"limits": {"memory": "64Mi", "cpu": "500m"}}, "probes": probes});
+    let pod = site.pod(&["serve", &port.to_string()], env);
     site.plane.put(pod.clone());
     let state = site.plane.until_pod(pod.id, "to be ready", |state| state.ready).await;
     assert!(state.phase == Phase::Running && state.restarts == 0 && state.started_in_ms.is_some(), "{state:?}");
@@ -164,6 +173,26 @@ async fn a_pod_runs_with_few_rights_is_restarted_and_goes_without_a_trace() {
     site.nothing_is_left().await;
     assert!(ask(port, "/").await.is_none());
     site.plane.forget(pod.id);
+    site.is_well();
+}
+
+async fn a_pod_with_a_network_of_its_own_is_reached_at_its_address() {
+    let containerd = Containerd::with_pod_network(&format!("{HOST}/team/pause:v1")).await;
+    let site = Site::beside(containerd, &[]).await;
+    let own = || site.pod(&["serve", "80"], json!({"hostNetwork": false, "probes": {"readiness": {"http": {"port": 80}}}}));
+    // Both have the same port.
+    let pods = [own(), own()];
+    let mut addresses = Vec::new();
+    for pod in &pods {
+        site.plane.put(pod.clone());
+        let state = site.plane.until_pod(pod.id, "to be ready", |state| state.ready).await;
+        addresses.push(state.address.expect("it has one"));
+    }
+    assert_ne!(addresses[0], addresses[1]);
+    for pod in &pods {
+        site.plane.end(pod.id, 1);
+    }
+    site.nothing_is_left().await;
     site.is_well();
 }
 

@@ -61,7 +61,7 @@ static void answer_file(int client, const char *path) {
 static int serve(int port) {
     int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1, is_ill = 0;
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_ANY)};
     if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 64)) { perror("listen"); return 9; }
     for (;;) {
         char request[4096] = {0};

@@ -78,7 +78,11 @@ pub enum LinkError {
 impl LinkError {
     /// Whether it does not know the node.
     pub fn is_stranger(&self) -> bool {
-        matches!(self, Self::Refused { status, .. } if *status == StatusCode::UNAUTHORIZED)
+        match self {
+            // What is no orchestrator has other words for what it has not got.
+            Self::Refused { status, code, .. } => *status == StatusCode::UNAUTHORIZED || *code == Some(Code::NotFound),
+            _ => false,
+        }
     }
 
     /// Whether the same, sent again at once, might be taken.
