@@ -1,6 +1,6 @@
 //! The sandbox of a pod.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use longshore_fleet::{Assignment, Protocol, Template};
 
@@ -35,8 +35,16 @@ pub fn sandbox(agent: &str, assignment: &Assignment, attempt: u32, before: u32, 
                 privileged: template.security.privileged,
                 seccomp: Some(seccomp(template)),
             }),
+            sysctls: sysctls(template),
         }),
     }
+}
+
+/// In a network of its own nobody is in the way of who listens on a low port, which else takes a capability that none has. It is one of
+/// those that Kubernetes calls safe.
+fn sysctls(template: &Template) -> BTreeMap<String, String> {
+    let low_ports = ("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
+    if template.host_network { BTreeMap::new() } else { BTreeMap::from([low_ports]) }
 }
 
 fn hostname(name: &str) -> String {
@@ -95,6 +103,7 @@ mod tests {
         assert_eq!(network(&sandbox("me", &assignment("{}"), 0, 0, Path::new("/"))), 0);
         let host = sandbox("me", &assignment(r#"{"hostNetwork":true,"ports":[{"containerPort":80}]}"#), 0, 0, Path::new("/"));
         assert_eq!((network(&host), host.hostname.as_str(), host.port_mappings.len()), (2, "", 0));
+        assert!(host.linux.unwrap().sysctls.is_empty(), "the machine's ports are the machine's");
     }
 
     #[test]

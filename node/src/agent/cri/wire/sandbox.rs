@@ -43,6 +43,8 @@ pub struct SandboxSecurity {
 pub struct SandboxLinux {
     #[prost(message, optional, tag = "2")]
     pub security_context: Option<SandboxSecurity>,
+    #[prost(btree_map = "string, string", tag = "3")]
+    pub sysctls: BTreeMap<String, String>,
 }
 
 /// `runtime.v1.PodSandboxMetadata`.
