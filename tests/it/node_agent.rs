@@ -397,6 +397,8 @@ async fn logs_are_read_while_they_are_written() {
     site.plane.until_pod(crashing.id, "to run again", |state| state.restarts == 1).await;
     let before = read_all(site.plane.logs(LogsWanted { previous: true, ..wanted(crashing.id) })).await;
     assert_eq!(before, format!("serve {port}\nquits\n"));
+    site.plane.end(crashing.id, 1);
+    site.nothing_is_left().await;
     site.is_well();
 }
 
@@ -442,6 +444,10 @@ async fn a_runtime_that_is_away_is_told_and_loses_nothing() {
     site.plane.until_pod(late.id, "to be ready", |state| state.ready).await;
     let after = site.plane.pod(pod.id).expect("it is told of");
     assert_eq!((after.started_at, after.restarts, after.ready), (before.started_at, 0, true), "{after:?}");
+    for pod in [&pod, &late] {
+        site.plane.end(pod.id, 1);
+    }
+    site.nothing_is_left().await;
     site.is_well();
 }
 
