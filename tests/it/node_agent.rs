@@ -8,7 +8,8 @@ use http::Method;
 use longshore_fleet::{Assignment, Fetch, FetchState, Image, LogsId, LogsWanted, OperationId, Phase, PodId, RestartPolicy};
 use longshore_oci::Digest;
 use longshore_tests::{
-    Answer, Client, Containerd, ControlPlane, Edge, EdgeUpstream, Layout, Registry, longshore, run_ok, temporary_folder, until,
+    Answer, Client, Containerd, ControlPlane, Edge, EdgeUpstream, Layout, Random, Registry, longshore, run_ok, scaled,
+    temporary_folder, until,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,6 +24,7 @@ longshore_tests::once!(
     what_ends_is_told_with_how_it_ended,
     what_fails_is_tried_again_after_a_while_and_says_why,
     what_runs_outlives_the_agent_and_the_orchestrator,
+    an_agent_that_is_killed_at_any_moment_runs_each_pod_once,
     what_nobody_wants_any_more_goes_and_what_is_not_ours_stays,
     logs_are_read_while_they_are_written,
     images_come_before_they_are_needed,
@@ -286,6 +288,41 @@ async fn what_runs_outlives_the_agent_and_the_orchestrator() {
     assert_eq!(state.exit_code, Some(6));
     site.plane.end(pod.id, 1);
     site.nothing_is_left().await;
+    site.is_well();
+}
+
+async fn an_agent_that_is_killed_at_any_moment_runs_each_pod_once() {
+    let mut site = Site::with(&[]).await;
+    let mut random = Random::seeded(7);
+    let mut pods = Vec::new();
+    for _ in 0..scaled(5, 20) {
+        for _ in 0..3 {
+            let (pod, port) = site.server(json!({}));
+            site.plane.put(pod.clone());
+            pods.push((pod, port));
+        }
+        // The moment is what is tried out: before a sandbox is there, or after, or between a container and its start.
+        tokio::time::sleep(Duration::from_millis(random.between(0, 600))).await;
+        site.node.restart().await;
+    }
+    for (pod, _) in &pods {
+        let state = site.plane.until_pod(pod.id, "to be ready", |state| state.ready).await;
+        assert_eq!(state.restarts, 0, "it was begun once: {state:?}");
+    }
+    let (containers, sandboxes) = site.left().await;
+    assert_eq!((containers.lines().count(), sandboxes.lines().count()), (pods.len(), pods.len()));
+    // The same while they go.
+    for (pod, _) in &pods {
+        site.plane.end(pod.id, 1);
+    }
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(random.between(0, 400))).await;
+        site.node.restart().await;
+    }
+    site.nothing_is_left().await;
+    for (pod, _) in &pods {
+        site.plane.until_gone(pod.id).await;
+    }
     site.is_well();
 }
 

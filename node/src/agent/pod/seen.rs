@@ -76,6 +76,8 @@ pub enum Status {
     },
     /// It has ended.
     Exited(Exit),
+    /// Its start was broken off, as whoever asked for it went away: it never ran, and can't be started again.
+    NeverRan,
     /// The runtime lost sight of it.
     Unknown,
 }

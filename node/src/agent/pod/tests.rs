@@ -194,6 +194,7 @@ impl World {
             Status::Running { .. } => 1,
             Status::Exited(_) => 2,
             Status::Unknown => 3,
+            Status::NeverRan => 4,
         };
         let mut glimpse = Glimpse {
             sandboxes: self.sandboxes.iter().map(|one| (one.id.clone(), i32::from(!one.is_ready))).collect(),
@@ -439,6 +440,25 @@ fn an_agent_that_comes_back_takes_up_what_runs() {
     world.containers.clear();
     world.settle();
     assert_eq!(world.told().2, 2, "the sandbox says how many there were");
+}
+
+#[test]
+fn a_start_that_was_broken_off_counts_for_nothing() {
+    for restart in [RestartPolicy::Always, RestartPolicy::Never] {
+        let mut world = World::new(assigned("{}", restart));
+        world.settle();
+        world.containers[0].status = Status::NeverRan;
+        world.machine = Machine::new(world.machine.assignment.clone(), world.now.wall, Rules::default());
+        world.calls.clear();
+        world.settle();
+        assert_eq!(world.calls, ["remove", "create", "start"]);
+        assert_eq!((world.running(), world.told()), (1, (Phase::Running, String::new(), 0)));
+        world.containers[0].status = Status::NeverRan;
+        world.notice();
+        world.end(1);
+        world.settle();
+        assert!(world.machine.is_gone());
+    }
 }
 
 #[test]

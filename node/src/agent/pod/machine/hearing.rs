@@ -109,6 +109,11 @@ impl Machine {
                         self.crashed(&exit.clone(), now);
                     }
                 }
+                Status::NeverRan => {
+                    self.probing = None;
+                    // The next takes its place.
+                    self.next_attempt = container.attempt;
+                }
                 Status::Created | Status::Unknown => self.probing = None,
             }
         }

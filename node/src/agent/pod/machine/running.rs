@@ -30,7 +30,7 @@ impl Machine {
             Status::Created if is_as_wanted => {
                 Step::Do(Action::Start { container: container.id.clone(), is_again: container.attempt > 0 })
             }
-            Status::Created => Step::Do(Action::RemoveContainer { container: container.id.clone() }),
+            Status::Created | Status::NeverRan => Step::Do(Action::RemoveContainer { container: container.id.clone() }),
             Status::Exited(_) if self.assignment.restart == RestartPolicy::Never => match ready_sandbox {
                 // What it wrote stays; what it ran in is no use to anybody.
                 Some(sandbox) => Step::Do(Action::StopSandbox { sandbox: sandbox.id.clone() }),
