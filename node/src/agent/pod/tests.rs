@@ -453,6 +453,16 @@ fn a_start_that_was_broken_off_counts_for_nothing() {
         world.settle();
         assert_eq!(world.calls, ["remove", "create", "start"]);
         assert_eq!((world.running(), world.told()), (1, (Phase::Running, String::new(), 0)));
+        // One that was made, and vanished before it was started.
+        world.containers[0].status = Status::Created;
+        world.machine = Machine::new(world.machine.assignment.clone(), world.now.wall, Rules::default());
+        world.machine.next(world.now);
+        let seen = world.seen();
+        world.machine.done(Ok(Done::Seen(Box::new(seen))), world.now);
+        world.containers.clear();
+        world.notice();
+        world.settle();
+        assert_eq!((world.running(), world.told().2), (1, 0));
         world.containers[0].status = Status::NeverRan;
         world.notice();
         world.end(1);

@@ -55,10 +55,6 @@ impl Machine {
                 self.pulls.reset();
                 self.image = ImageState::Unknown;
             }
-            Action::Create { attempt, .. } => {
-                self.next_attempt = attempt + 1;
-                self.must_look = true;
-            }
             _ => self.must_look = true,
         }
     }
@@ -97,7 +93,11 @@ impl Machine {
             self.next_attempt = self.next_attempt.max(sandbox.containers_before);
         }
         if let Some(container) = &seen.container {
-            self.next_attempt = self.next_attempt.max(container.attempt + 1);
+            self.next_attempt = match container.status {
+                // It has not run: where it goes, the next has its number.
+                Status::Created | Status::NeverRan => container.attempt,
+                _ => self.next_attempt.max(container.attempt + 1),
+            };
             match &container.status {
                 Status::Running { since } => self.runs(&container.id.clone(), container.attempt, *since, now),
                 Status::Exited(exit) => {
@@ -109,12 +109,7 @@ impl Machine {
                         self.crashed(&exit.clone(), now);
                     }
                 }
-                Status::NeverRan => {
-                    self.probing = None;
-                    // The next takes its place.
-                    self.next_attempt = container.attempt;
-                }
-                Status::Created | Status::Unknown => self.probing = None,
+                Status::Created | Status::NeverRan | Status::Unknown => self.probing = None,
             }
         }
         self.finds = false;
