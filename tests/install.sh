@@ -37,6 +37,7 @@ missing_packages() {
   command -v docker >/dev/null || { apt-cache show docker-cli >/dev/null 2>&1 && echo docker-cli; }
   command -v containerd >/dev/null || echo containerd
   command -v runc >/dev/null || echo runc
+  [ -x /usr/lib/cni/ptp ] || echo containernetworking-plugins
   command -v podman >/dev/null || echo podman
   command -v skopeo >/dev/null || echo skopeo
   command -v openssl >/dev/null || echo openssl

@@ -1,8 +1,9 @@
-//! What an operator can set: all that an edge cache has, `[swarm]`, `[containerd]`, and a `[[mirror]]` for each runtime that is told of the node.
+//! What an operator can set: all that an edge cache has, `[swarm]`, `[containerd]`, `[agent]`, and a `[[mirror]]` for each runtime that is told of the node.
 //!
 //! Names and layers are those of [`longshore_service::config`]: `zone` under `[swarm]`, `LONGSHORE_NODE__SWARM__ZONE`, or
 //! `--swarm.zone`.
 
+mod agent;
 mod containerd;
 mod mirror;
 mod swarm;
@@ -15,6 +16,7 @@ use longshore_service::{
     telemetry::Settings,
 };
 
+pub use agent::Agent;
 pub use containerd::Containerd;
 pub use mirror::Mirror;
 pub use swarm::Swarm;
@@ -36,6 +38,8 @@ pub struct Config {
     pub swarm: Swarm,
     /// The container runtime beside it.
     pub containerd: Containerd,
+    /// The orchestrator that says what runs here.
+    pub agent: Agent,
     /// The runtimes that are told to pull through it.
     pub mirror: Vec<Mirror>,
 }
@@ -47,7 +51,8 @@ impl Default for Config {
         edge.cache.folder = "./node".into();
         edge.telemetry = config::Telemetry::of("longshore-node");
         edge.requests.first_byte_timeout = config::Duration::seconds(FIRST_BYTE_SECONDS);
-        Self { edge, swarm: Swarm::default(), containerd: Containerd::default(), mirror: Vec::new() }
+        let (swarm, containerd, agent) = (Swarm::default(), Containerd::default(), Agent::default());
+        Self { edge, swarm, containerd, agent, mirror: Vec::new() }
     }
 }
 
@@ -72,12 +77,13 @@ impl Config {
 /// The names of the sections that a node has beside an edge's.
 const SWARM: &str = "swarm";
 const CONTAINERD: &str = "containerd";
+const AGENT: &str = "agent";
 const MIRROR: &str = "mirror";
 
 impl Sections for Config {
     fn sections(&self) -> Vec<(&'static str, &dyn Section)> {
         let mut sections = self.edge.sections();
-        sections.extend([(SWARM, &self.swarm as &dyn Section), (CONTAINERD, &self.containerd)]);
+        sections.extend([(SWARM, &self.swarm as &dyn Section), (CONTAINERD, &self.containerd), (AGENT, &self.agent)]);
         sections
     }
 
@@ -85,6 +91,7 @@ impl Sections for Config {
         let mut sections = self.edge.sections_mut();
         sections.push((SWARM, &mut self.swarm));
         sections.push((CONTAINERD, &mut self.containerd));
+        sections.push((AGENT, &mut self.agent));
         sections
     }
 
@@ -111,6 +118,7 @@ impl Layout for Config {
         edge.check(problems);
         self.swarm.check(problems);
         self.containerd.check(problems);
+        self.agent.check(&self.containerd.address, problems);
         for (position, mirror) in self.mirror.iter().enumerate() {
             mirror.check(position, problems);
         }

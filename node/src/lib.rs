@@ -4,6 +4,7 @@
 //! in [`holdings`] (what is here), [`rights`] (who may have it) and [`topics`] (of which blobs others may know). [`runtime`] is
 //! what containerd holds and runs beside the node, and [`mirror`] how a runtime is told to pull through the node.
 
+mod agent;
 mod app;
 mod asking;
 pub mod config;

@@ -32,7 +32,7 @@ use std::{sync::Arc, time::Duration};
 
 use longshore_edge_cache::{Edge, store::StoreError};
 use longshore_service::{budget::Budget, metrics::Metrics};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::config::Containerd;
 use client::Client;
@@ -56,6 +56,8 @@ pub struct Runtime {
     metrics: RuntimeMetrics,
     settings: Containerd,
     edge: Arc<Edge>,
+    /// Told when there is something new in it.
+    soon: Notify,
 }
 
 impl Runtime {
@@ -69,11 +71,21 @@ impl Runtime {
             metrics: RuntimeMetrics::new(metrics),
             settings,
             edge,
+            soon: Notify::new(),
         })
     }
 
     /// Whether its store holds a blob whose pieces can be checked, or held it when this was last known.
     pub fn may_have(&self, digest: &longshore_oci::Digest) -> bool {
         self.stock.may_have(digest)
+    }
+    /// The layers and configurations that its store holds, and their lengths.
+    pub fn layers(&self) -> Vec<(longshore_oci::Digest, u64)> {
+        self.stock.layers()
+    }
+
+    /// There is something new in its store: it is looked at soon.
+    pub fn look_soon(&self) {
+        self.soon.notify_one();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -12,11 +12,13 @@ use longshore_p2p::{
     plane::{NodeKey, NodeKeyError},
     swarm::{Holdings, Node, Swarm, SwarmError},
 };
-use longshore_service::config::Layout as _;
+use longshore_service::{config::Layout as _, metrics::Metrics};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    App, Config, config, finding,
+    App, Config,
+    agent::{Agent, AgentError, Beside},
+    config, finding,
     holdings::CacheHoldings,
     joining,
     mirror::Keeper,
@@ -51,6 +53,9 @@ pub enum StartError {
     /// What is known of the container runtime's store.
     #[error("what was known of containerd's store can't be read")]
     Runtime(#[source] StoreError),
+    /// Its agent.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
     /// A runtime can't be told of it as it is set up; a configuration that was checked is right.
     #[error("mirror.{position}.{key}: {reason}")]
     Mirror {
@@ -76,13 +81,20 @@ pub enum StartError {
 pub async fn build(mut config: Config) -> Result<App, StartError> {
     // Who made it by hand need not know what follows from what.
     config.derive();
-    let Config { edge: cache, swarm, containerd, mirror } = config;
+    let Config { edge: cache, swarm, containerd, agent, mirror } = config;
     let folder = cache.cache.folder.clone();
     let app = edge::build(cache).await?;
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+    let containerd_address = containerd.address.clone();
     let runtime = if containerd.is_on() { Some(look_into(&app, containerd).await?) } else { None };
     let mirrors = Keeper::new(&mirror, &mirror_url(&app), &folder);
     let mirrors = mirrors.map_err(|(position, (key, reason))| StartError::Mirror { position, key, reason })?;
+    if agent.is_on() {
+        let (edge, metrics) = (app.edge().clone(), app.metrics().clone());
+        let (folder, runtime, swarm) = (folder.clone(), runtime.clone(), swarm.clone());
+        let opening = move || open_agent(agent, edge, &folder, runtime, &containerd_address, &metrics, &swarm);
+        tokio::task::spawn_blocking(opening).await??.begin(&tasks, &stopping);
+    }
     let swarm = if swarm.enabled {
         Some(share(&app, &swarm, folder, runtime.clone(), &tasks, &stopping).await?)
     } else {
@@ -95,6 +107,21 @@ pub async fn build(mut config: Config) -> Result<App, StartError> {
         tasks.spawn(runtime.follow(stopping.clone()));
     }
     Ok(App::new(app, swarm, mirrors, tasks, stopping))
+}
+
+/// Sets up what runs what the orchestrator says. Blocks.
+fn open_agent(
+    settings: config::Agent,
+    edge: Arc<edge::Edge>,
+    folder: &Path,
+    runtime: Option<Arc<Runtime>>,
+    containerd: &str,
+    metrics: &Metrics,
+    swarm: &config::Swarm,
+) -> Result<Agent, StartError> {
+    let path = folder.join(KEY_FILE);
+    let key = NodeKey::open(&path).map_err(|source| StartError::Key { path, source })?;
+    Ok(Agent::open(settings, Beside { edge, folder, runtime, containerd, key: &key, metrics, swarm })?)
 }
 
 /// Where a runtime on this machine reaches the mirror.

@@ -61,6 +61,7 @@ mod manifests;
 mod memory;
 mod model;
 mod node;
+mod node_agent;
 mod node_containerd;
 mod node_containerd_lies;
 mod node_containerd_room;

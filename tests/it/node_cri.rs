@@ -13,7 +13,7 @@ use crate::node_containerd::{LIMIT, MIB, comes_from_the_neighbour_by, evict, slo
 longshore_tests::once!(what_a_kubelet_asks_for_comes_through_the_node_and_what_runs_is_pinned);
 
 /// A registry that is nowhere: what comes of it has come through the node.
-const HOST: &str = "registry.example";
+pub const HOST: &str = "registry.example";
 const PINNED: &str = "longshore_runtime_pinned";
 
 /// A pod in the network of the machine.
@@ -32,7 +32,7 @@ fn container(image: &str) -> Value {
 }
 
 /// Pushes an image, from a folder; the digests of its blobs and of its manifest.
-async fn pushed(registry: &Registry, layout: &Layout, repository: &str) -> Vec<Digest> {
+pub async fn pushed(registry: &Registry, layout: &Layout, repository: &str) -> Vec<Digest> {
     let image = format!("docker://{}/{repository}:v1", registry.authority());
     let copy = ["--insecure-policy", "copy", "--all", "--preserve-digests", "--dest-tls-verify=false"];
     run_ok("skopeo", [&copy[..], &[&layout.reference(), &image]].concat()).await;
@@ -44,7 +44,7 @@ async fn pushed(registry: &Registry, layout: &Layout, repository: &str) -> Vec<D
 }
 
 /// Has containerd pull through the node, as an operator does.
-async fn install(containerd: &mut Containerd, node: &Edge, certs: &str) {
+pub async fn install(containerd: &mut Containerd, node: &Edge, certs: &str) {
     let config = containerd.config_file();
     let config = config.to_str().expect("our folders' names are ASCII");
     let what = ["node", "mirror", "install", "--runtime", "containerd", "--for", HOST, "--at", node.url()];

@@ -1,10 +1,12 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU8, Ordering},
     time::Duration,
 };
 
 use longshore_oci::Digest;
+use serde_json::json;
 
 use tempfile::TempDir;
 
@@ -39,13 +41,31 @@ impl Containerd {
 
     /// One that Kubernetes could run pods with, over CRI: each is made of this image.
     pub async fn with_cri(sandbox_image: &str) -> Self {
-        let folder = temporary_folder("containerd");
-        let cri = "plugins.\"io.containerd.grpc.v1.cri\"";
         // Its pods have the network of the machine: there is none to be made for them.
-        let cni = folder.path().join("cni");
+        Self::with_cri_of(sandbox_image, temporary_folder("containerd"), "cni").await
+    }
+
+    /// The same, with a network for pods that want one: each has an address that the machine reaches.
+    pub async fn with_pod_network(sandbox_image: &str) -> Self {
+        static COUNT: AtomicU8 = AtomicU8::new(0);
+        let folder = temporary_folder("containerd");
+        let (conf, data) = (folder.path().join("cni"), folder.path().join("addresses"));
+        std::fs::create_dir(&conf).expect("the folder is ours");
+        // Of those for private use, as unlikely a part as another.
+        let (process, count) = (std::process::id() % 200, COUNT.fetch_add(1, Ordering::Relaxed));
+        let subnet = format!("10.{}.{count}.0/24", 50 + process);
+        let ipam = json!({"type": "host-local", "dataDir": data, "ranges": [[{"subnet": subnet}]]});
+        let network = json!({"cniVersion": "0.4.0", "name": "pods", "plugins": [{"type": "ptp", "ipam": ipam}]});
+        std::fs::write(conf.join("pods.conflist"), network.to_string()).expect("the folder is ours");
+        Self::with_cri_of(sandbox_image, folder, "/usr/lib/cni").await
+    }
+
+    async fn with_cri_of(sandbox_image: &str, folder: TempDir, programs: &str) -> Self {
+        let cri = "plugins.\"io.containerd.grpc.v1.cri\"";
+        let (programs, cni) = (folder.path().join(programs), folder.path().join("cni"));
         let plugin = format!(
             "[{cri}]\nsandbox_image = {sandbox_image:?}\nstream_server_port = \"0\"\nrestrict_oom_score_adj = true\n\
-             [{cri}.cni]\nbin_dir = {cni:?}\nconf_dir = {cni:?}\n\
+             [{cri}.cni]\nbin_dir = {programs:?}\nconf_dir = {cni:?}\n\
              [{cri}.containerd.runtimes.runc]\nruntime_type = \"io.containerd.runc.v2\"\n"
         );
         let mut containerd = Self::of(folder, Vec::new(), "", &plugin).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::{Image, Random, media_type, run_folder, run_ok, temporary_folder};
+use crate::{Image, Random, media_type, run_folder, run_ok, temporary_folder, workload};
 
 /// What a container of a runnable image prints.
 pub const ROOT_FILE_SYSTEM_WORDS: &str = "longshore says hello";
@@ -32,6 +32,15 @@ impl Layout {
     pub async fn sandbox() -> Self {
         let layers = Self::layers(0, &[]).await;
         Self::of(&Self::running("amd64", layers, &["/hello", "stay"]), &[])
+    }
+
+    /// An image for pods: the program of `workload.rs`, and as many more layers as given, each of this many bytes.
+    pub async fn workload(seed: u64, more_layers_bytes: &[usize]) -> Self {
+        let mut layers = Self::layers(seed, more_layers_bytes).await;
+        let root = temporary_folder("root");
+        std::fs::copy(workload::program().await, root.path().join("workload")).expect("the folder is ours");
+        layers.push(archive(root.path()).await);
+        Self::of(&Self::running("amd64", layers, &["/workload"]), &[])
     }
 
     /// An index of two runnable images: one for this machine, and one of an architecture that it has not.

@@ -2,7 +2,7 @@
 //!
 //! Nothing here stands in for a part of the registry or of a client. [`Registry`] is the `longshore` binary, [`Postgres`] a
 //! cluster of its own, [`S3`] an S3 server over a folder, [`Docker`] and [`Containerd`] daemons of their own, [`Sigstore`] the servers
-//! that signatures without keys take. [`TokenIssuer`] says who workloads are, right or wrong. [`Edge`] is the
+//! that signatures without keys take. [`ControlPlane`] is what a node's agent hears of an orchestrator. [`TokenIssuer`] says who workloads are, right or wrong. [`Edge`] is the
 //! binary again, as an edge cache, and [`Upstream`] a registry that lies to it. [`Wire`] goes between two of them, counts
 //! what passes and, when told to, loses, delays, cuts or refuses it. [`Lab`] is a fleet: a registry and nodes, each on a machine of its
 //! own, with links of known bandwidth between them.
@@ -22,6 +22,7 @@ mod binary;
 mod client;
 mod command;
 mod containerd;
+mod control_plane;
 mod cosign;
 mod docker;
 mod edge;
@@ -55,6 +56,7 @@ mod turns;
 mod until;
 mod upstream;
 mod wire;
+mod workload;
 
 pub use authority::{Authority, Certified};
 pub use backend::{Backend, on_a_runtime};
@@ -62,6 +64,7 @@ pub use binary::longshore;
 pub use client::{Account, Answer, Client, Taken, Upload};
 pub use command::{Output, done, refused, run, run_ok, run_with_input};
 pub use containerd::Containerd;
+pub use control_plane::ControlPlane;
 pub use cosign::Cosign;
 pub use docker::Docker;
 pub use edge::Edge;

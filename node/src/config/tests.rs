@@ -37,6 +37,7 @@ fn written(section: &str) -> Vec<Row> {
 fn every_setting_stands_on_the_page_with_its_default() {
     assert_eq!(written("swarm"), shown("swarm"));
     assert_eq!(written("containerd"), shown("containerd"));
+    assert_eq!(written("agent"), shown("agent"));
 }
 
 #[test]

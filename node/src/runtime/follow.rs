@@ -49,7 +49,8 @@ impl Runtime {
                 let runtime = self.clone();
                 telling = Some(AbortOnDropHandle::new(tokio::spawn(async move { runtime.tell_neighbours().await })));
             }
-            if stopping.run_until_cancelled(tokio::time::sleep(self.settings.poll_interval.get())).await.is_none() {
+            let waiting = tokio::time::timeout(self.settings.poll_interval.get(), self.soon.notified());
+            if stopping.run_until_cancelled(waiting).await.is_none() {
                 return;
             }
         }

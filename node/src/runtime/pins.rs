@@ -10,6 +10,8 @@ use super::{Runtime, client::RuntimeError};
 
 /// Whose these pins are.
 const OWNER: &str = "runtime";
+/// The namespace of what is pulled and run over the container runtime interface.
+const KUBERNETES: &str = "k8s.io";
 /// How many running containers are looked at, in all namespaces; a node of Kubernetes has 110 pods.
 const MOST_CONTAINERS: usize = 4096;
 /// The largest manifest that is read, in bytes (distribution-spec, "Pushing Manifests").
@@ -136,6 +138,22 @@ impl Runtime {
             Err(error) if RuntimeError::is_missing(&error) => Ok(None),
             known => known,
         }
+    }
+
+    /// The blobs of an image that Kubernetes' namespace has by this name, and their lengths; `None` where that can't be found out now.
+    pub async fn blobs_of_image(&self, name: &str) -> Option<BTreeMap<Digest, u64>> {
+        let known = async {
+            let target = self.client.manifest_of(KUBERNETES, name).await?;
+            let Some((media_type, manifest)) = target else { return Ok(None) };
+            let image = RunningImage { name: name.to_owned(), namespace: KUBERNETES.to_owned(), media_type, manifest };
+            self.blobs_of(&image).await
+        };
+        known.await.unwrap_or_else(|error: RuntimeError| {
+            if !error.is_missing() {
+                tracing::debug!(image = name, error = &error as &dyn std::error::Error, "an image's blobs can't be told");
+            }
+            None
+        })
     }
 
     /// The manifests of an image as far as containerd holds them, which are those of its platform, and their blobs. `None` where one can't be

@@ -233,6 +233,13 @@ impl Stock {
         state.blobs.values().map(|blob| (blob.listed.digest.clone(), blob.listed.size_bytes)).collect()
     }
 
+    /// Those of them that are known to be no manifests, and are right as far as is known.
+    pub fn layers(&self) -> Vec<(Digest, u64)> {
+        let state = self.state();
+        let layers = state.blobs.values().filter(|blob| !blob.listed.is_manifest && !blob.is_damaged);
+        layers.map(|blob| (blob.listed.digest.clone(), blob.listed.size_bytes)).collect()
+    }
+
     /// So many at most of the blobs of which peers were not told yet, and that are due to be looked at.
     pub fn untold(&self, most: usize, now: Instant) -> Vec<Untold> {
         let state = self.state();

@@ -1,0 +1,185 @@
+//! Calls to an orchestrator.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::{StatusCode, header::LOCATION};
+use jiff::Timestamp;
+use longshore_fleet::{
+    Join, Joined, LogsId, NodeId, NodeName, Report,
+    api::{Code, Problem},
+};
+use longshore_service::config::Secret;
+use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
+use tokio::sync::mpsc;
+
+use super::{Identity, LinkError};
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a short call may take.
+const CALL: Duration = Duration::from_secs(10);
+/// The longest answer that is read of what is no stream.
+const MOST_ANSWER_BYTES: usize = 64 << 10;
+
+/// What a caller is made of.
+#[derive(Debug)]
+pub struct CallerSettings {
+    /// Certificate authorities to trust besides those of the machine, a PEM file.
+    pub ca_file: Option<PathBuf>,
+    /// Whether all that are asked are asked without TLS: the machine's authorities are then not read.
+    pub is_plain: bool,
+    /// What lets the node join.
+    pub token: Secret,
+    /// What it is called.
+    pub name: NodeName,
+}
+
+/// Why there can be no caller.
+#[derive(Debug, thiserror::Error)]
+pub enum CallerError {
+    /// The authorities can't be had.
+    #[error("agent.ca_file {} can't be used", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// TLS can't be set up.
+    #[error("the orchestrator's client can't be set up")]
+    Setup(#[source] reqwest::Error),
+}
+
+/// Calls an orchestrator, as one node.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    client: Client,
+    /// For what is much and has no end: by itself, so that it holds up nothing else.
+    bulk: Client,
+    identity: Arc<Identity>,
+    token: Secret,
+    name: NodeName,
+}
+
+impl Caller {
+    /// As this node. Reads the authorities' file, so this blocks.
+    pub fn new(settings: CallerSettings, identity: Identity) -> Result<Self, CallerError> {
+        // The first caller in the process installs the provider; that another one did is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let authorities = settings.ca_file.as_deref().map(authorities).transpose()?;
+        let build = || {
+            let mut builder = Client::builder()
+                .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT)
+                .tcp_keepalive(CALL)
+                .redirect(Policy::none())
+                .tls_backend_rustls();
+            if settings.is_plain {
+                builder = builder.no_proxy().tls_certs_only(Vec::new());
+            }
+            if let Some(authorities) = &authorities {
+                builder = builder.tls_certs_merge(authorities.clone());
+            }
+            builder.build().map_err(CallerError::Setup)
+        };
+        let (client, bulk) = (build()?, build()?);
+        Ok(Self { client, bulk, identity: Arc::new(identity), token: settings.token, name: settings.name })
+    }
+
+    /// Joins the fleet: what names the node from now on.
+    pub async fn join(&self, url: &str) -> Result<NodeId, LinkError> {
+        if !self.token.is_set() {
+            return Err(LinkError::NoToken);
+        }
+        let what = "joining the fleet";
+        let join = Join {
+            token: self.token.reveal().to_owned(),
+            name: self.name.clone(),
+            public_key: self.identity.public_pem().to_owned(),
+        };
+        let request = self.client.post(format!("{url}/agent/v1/join")).json(&join).timeout(CALL);
+        let answer = send(what, request).await?;
+        let body = read(what, answer).await?;
+        let joined: Joined = serde_json::from_slice(&body).map_err(LinkError::Unreadable)?;
+        Ok(joined.node_id)
+    }
+
+    /// The stream of what is to be.
+    pub async fn instructions(&self, url: &str, node: NodeId) -> Result<Response, LinkError> {
+        let what = "asking for instructions";
+        let request = self.signed(self.client.get(format!("{url}/agent/v1/instructions")), node);
+        // Its head comes at once; what follows has no end.
+        match tokio::time::timeout(CALL, send(what, request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(LinkError::Silent(CALL)),
+        }
+    }
+
+    /// Tells how things are.
+    pub async fn report(&self, url: &str, node: NodeId, report: &Report) -> Result<(), LinkError> {
+        let request = self.client.post(format!("{url}/agent/v1/reports")).json(report).timeout(CALL);
+        send("reporting", self.signed(request, node)).await.map(drop)
+    }
+
+    /// Sends what a pod writes, as it comes.
+    pub async fn logs(&self, url: &str, node: NodeId, request: LogsId, parts: mpsc::Receiver<Bytes>) -> Result<(), LinkError> {
+        let parts = futures_util::stream::unfold(parts, async |mut parts: mpsc::Receiver<Bytes>| {
+            let part = parts.recv().await?;
+            Some((Ok::<_, std::convert::Infallible>(part), parts))
+        });
+        // An empty part would be taken for a sign of something else.
+        let parts = parts.filter(|part| std::future::ready(part.as_ref().is_ok_and(|part| !part.is_empty())));
+        let post = self.bulk.post(format!("{url}/agent/v1/logs/{request}"));
+        let post = post.header(http::header::CONTENT_TYPE, "text/plain; charset=utf-8").body(reqwest::Body::wrap_stream(parts));
+        send("sending logs", self.signed(post, node)).await.map(drop)
+    }
+
+    fn signed(&self, request: RequestBuilder, node: NodeId) -> RequestBuilder {
+        request.bearer_auth(self.identity.token(node, Timestamp::now()))
+    }
+}
+
+fn authorities(path: &Path) -> Result<Vec<reqwest::Certificate>, CallerError> {
+    let read = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
+        let found = reqwest::Certificate::from_pem_bundle(&std::fs::read(path)?)?;
+        if found.is_empty() { Err("it holds no certificate".into()) } else { Ok(found) }
+    };
+    read().map_err(|source| CallerError::Authorities { path: path.to_owned(), source })
+}
+
+async fn send(what: &'static str, request: RequestBuilder) -> Result<Response, LinkError> {
+    let answer =
+        request.send().await.map_err(|source| LinkError::Unreachable { what, source: Box::new(source.without_url()) })?;
+    if answer.status().is_success() {
+        return Ok(answer);
+    }
+    let (status, leader) = (answer.status(), answer.headers().get(LOCATION).cloned());
+    if status == StatusCode::MISDIRECTED_REQUEST {
+        return Err(LinkError::NotLeader { leader: leader.and_then(|url| Some(url.to_str().ok()?.to_owned())) });
+    }
+    let body = read(what, answer).await.unwrap_or_default();
+    let problem: Option<Problem> = serde_json::from_slice(&body).ok();
+    let code = problem.as_ref().map(|problem| problem.code).filter(|code| *code != Code::Unknown);
+    let detail = problem.map_or_else(|| "it does not say why".to_owned(), |problem| problem.to_string());
+    Err(LinkError::Refused { what, status, code, detail })
+}
+
+/// All of an answer, up to so much.
+async fn read(what: &'static str, mut answer: Response) -> Result<Vec<u8>, LinkError> {
+    let mut body = Vec::new();
+    let failed = |source: reqwest::Error| LinkError::Unreachable { what, source: Box::new(source.without_url()) };
+    while let Some(part) = answer.chunk().await.map_err(failed)? {
+        if body.len() + part.len() > MOST_ANSWER_BYTES {
+            return Err(LinkError::TooLong(MOST_ANSWER_BYTES));
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(body)
+}
