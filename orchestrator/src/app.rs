@@ -13,14 +13,10 @@ use longshore_service::{
     request_id::{self, RequestId},
     telemetry,
 };
-use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use crate::{
-    audit::AuditWriter, config::Config, feed::Feed, http, image::ImageResolver, lead::Standing, orchestrator::Orchestrator,
-    state::SharedState, sweeper::Sweeper,
-};
+use crate::{audit::AuditWriter, feed::Feed, http, lead::Lead, orchestrator::Orchestrator, sweeper::Sweeper};
 
 /// How long the last tasks may take once nothing is served any more.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,17 +32,6 @@ pub struct App {
     pub(crate) sweeper: Sweeper,
     pub(crate) audit_writer: AuditWriter,
     pub(crate) lead: Lead,
-}
-
-/// What a replica needs to lead.
-pub(crate) struct Lead {
-    /// Where it says whether it leads, for those who serve requests.
-    pub(crate) standing: watch::Sender<Standing>,
-    pub(crate) state: SharedState,
-    pub(crate) resolver: ImageResolver,
-    /// Where nodes and other replicas reach this one.
-    pub(crate) address: String,
-    pub(crate) config: Config,
 }
 
 impl App {
@@ -93,17 +78,6 @@ impl App {
         }
         drop(admin);
         drained
-    }
-}
-
-impl Lead {
-    /// Leads whenever nobody else does, until told to stop.
-    async fn run(self, stop: CancellationToken) {
-        let Self { standing, state, resolver, address, config } = self;
-        tracing::debug!(address, lease = %config.leader.lease, "nothing leads in this build");
-        drop((state, resolver));
-        stop.cancelled().await;
-        drop(standing);
     }
 }
 

@@ -18,14 +18,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     access::{Access, NodeTokens},
-    app::{App, Lead},
+    app::App,
     audit,
     config::{Config, DatabaseKind},
+    control::ControlSettings,
     feed::Feed,
     forwarding::{Forwarder, ForwarderError},
     http::Shape,
     image::ImageResolver,
-    lead::Standing,
+    lead::{Lead, Standing},
     logs::LogDesk,
     orchestrator::{Orchestrator, now},
     state::{Act, Answer, AuditLine, Charge, Expected, NamespaceRow, PostgresState, SharedState, SqliteState, StateError, Write},
@@ -132,11 +133,27 @@ pub(crate) async fn assemble(config: Config, state: SharedState) -> Result<App, 
         admin,
         metrics,
         sweeper: Sweeper::new(state.clone(), config.retention.clone()),
-        lead: Lead { standing, state, resolver, address, config },
+        lead: Lead { standing, state, resolver, address, settings: control_settings(&config), lease: config.leader.lease.get() },
         orchestrator,
         http_metrics,
         audit_writer,
     })
+}
+
+/// What the control loop goes by.
+fn control_settings(config: &Config) -> ControlSettings {
+    let leader = &config.leader;
+    ControlSettings {
+        weights: config.scheduler.weights(),
+        heartbeat_seconds: u32::try_from(leader.heartbeat.get().as_secs()).unwrap_or(u32::MAX).max(1),
+        lost_after_ms: i64::try_from(leader.node_lost_after.get().as_millis()).unwrap_or(i64::MAX),
+        replaced_per_second: leader.replaced_per_second,
+        slow_past_percent: leader.slow_past_percent,
+        stop_past_percent: leader.stop_past_percent,
+        fetches_from_outside: leader.fetches_from_outside,
+        fetches_at_once: leader.fetches_at_once,
+        ..ControlSettings::default()
+    }
 }
 
 /// Those who name no namespace are in this one.

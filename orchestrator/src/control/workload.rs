@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longshore_fleet::{
-    Class, DisruptionBudget, LabelKey, LabelValue, Labels, PodId, Upkeep, Work, WorkloadKind, api::WorkloadStatus,
-};
+use longshore_fleet::{Class, DisruptionBudget, Labels, PodId, Upkeep, Work, WorkloadKind, api::WorkloadStatus};
 use longshore_oci::{Algorithm, Digest};
 use rustc_hash::FxHashMap as HashMap;
 use serde_json::Value;
 
 use super::{random::letters, verdicts::Known};
 use crate::{
+    labels,
     schedule::{Demand, DemandIndex, Millis, Owner},
     state::{RevisionRow, RolloutRow, WorkloadRow},
 };
@@ -171,9 +170,7 @@ impl Workload {
 
 impl Revision {
     pub(crate) fn new(row: RevisionRow, workload: &WorkloadRow) -> Self {
-        let mut labels = row.template.labels.clone();
-        let (key, value) = own_label(workload);
-        labels.insert(key, value);
+        let labels = labels::of_pods(workload.id.kind, &workload.name, &row.template);
         let mark = mark(&row);
         Self { row, labels, mark, demand: None, known: Known::default(), waiting: BTreeSet::new() }
     }
@@ -182,17 +179,6 @@ impl Revision {
     pub(crate) fn wants(&self, asked: &Asked) -> Demand {
         Demand::of(&asked.owner(), self.labels.clone(), &self.row.template, self.row.layers.clone())
     }
-}
-
-/// The label by which pods of a workload are told from all others of their namespace.
-fn own_label(workload: &WorkloadRow) -> (LabelKey, LabelValue) {
-    let key = match workload.id.kind {
-        WorkloadKind::Deployment => "longshore.io/deployment",
-        WorkloadKind::Job => "longshore.io/job",
-    };
-    let key = key.parse().unwrap_or_else(|_| unreachable!("it is a key"));
-    let value = workload.name.as_str().parse().unwrap_or_else(|_| unreachable!("a name is a label's value"));
-    (key, value)
 }
 
 /// A few letters that follow from what pods are made from.

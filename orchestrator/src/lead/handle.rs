@@ -35,7 +35,6 @@ pub struct Leader {
 
 /// What the leader is asked, and where its answer goes.
 #[derive(Debug)]
-#[expect(dead_code, reason = "the task that answers them reads them")]
 pub(crate) enum Question {
     ExplainPod(PodId, oneshot::Sender<Option<ExplanationView>>),
     ExplainWorkload(WorkloadId, oneshot::Sender<Option<ExplanationView>>),

@@ -1,9 +1,149 @@
 //! Leading: one replica at a time decides, writes down what it decided, and tells nodes.
+//!
+//! Whoever holds the lease in the database leads. A term begins with reading everything ([`loading`]); then one task owns the
+//! [`Controller`](crate::control::Controller) and does three things in turns ([`term`]): it takes in what has happened, decides, and has what
+//! was decided written, one transaction after another, each with all that was decided while the one before was written. Only what is written
+//! is told to nodes ([`streams`]). The lease is renewed beside it ([`lease`]); where that fails for as long as it lasts, by this machine's
+//! own clock, the term is over, and everything is forgotten. What a leader still writes that does not know that, the database refuses.
 
+mod following;
 mod handle;
+mod lease;
+mod loading;
+mod streams;
+mod term;
+mod verdicts;
+mod writing;
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "the task that answers them takes them from here"))]
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    control::ControlSettings,
+    image::ImageResolver,
+    state::{LeaseWish, SharedState},
+};
+
 pub(crate) use handle::Question;
 pub use handle::{
     AdvisedMove, AgentStream, Evicted, Leader, LeadsNoMore, PlanOutcome, PlanQuestion, Reported, Standing, Standings,
 };
+use lease::Tenure;
+use term::Term;
+
+/// How long whoever does not lead waits until it asks again, at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How long it waits after a term that ended for a reason that may come again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What a replica needs to lead.
+pub(crate) struct Lead {
+    /// Where it says whether it leads, for those who serve requests.
+    pub(crate) standing: watch::Sender<Standing>,
+    pub(crate) state: SharedState,
+    pub(crate) resolver: ImageResolver,
+    /// Where nodes and other replicas reach this one.
+    pub(crate) address: String,
+    pub(crate) settings: ControlSettings,
+    /// How long a lease lasts.
+    pub(crate) lease: Duration,
+}
+
+/// Why a term ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TermEnd {
+    /// This process is to stop.
+    #[error("this replica stops")]
+    Stopped,
+    /// The lease could not be renewed in time, or another has it.
+    #[error("the lease is lost")]
+    LeaseLost,
+    /// The database does not do what it must.
+    #[error("the database can't be used")]
+    State(#[from] crate::state::StateError),
+    /// A row can't be read.
+    #[error("a workload in the database can't be read")]
+    Unreadable(#[from] serde_json::Error),
+}
+
+impl Lead {
+    /// Leads whenever nobody else does, until told to stop.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let length_ms = i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX);
+        let wish = LeaseWish { holder: Uuid::now_v7(), address: self.address.clone(), length_ms };
+        while !stop.is_cancelled() {
+            let wait = match Tenure::take(self.state.clone(), wish.clone()).await {
+                Ok(Ok(tenure)) => {
+                    self.lead(&tenure, &stop).await;
+                    self.standing.send_replace(Standing::Following(None));
+                    PAUSE
+                }
+                Ok(Err(other)) => {
+                    self.follow(other.address);
+                    Duration::from_millis(u64::try_from(other.remaining_ms).unwrap_or(0)).clamp(PAUSE / 5, LONGEST_WAIT)
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "who leads can't be found out");
+                    self.standing.send_replace(Standing::Following(None));
+                    LONGEST_WAIT
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        if let Err(error) = self.state.resign(wish.holder).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the lead can't be given up; it runs out by itself");
+        }
+    }
+
+    /// One term, to its end.
+    async fn lead(&self, tenure: &Tenure, stop: &CancellationToken) {
+        let term = tenure.term;
+        tracing::info!(term, "leads");
+        let ended = match Term::begin(self, tenure, stop.clone()).await {
+            Ok((running, leader)) => {
+                self.standing.send_replace(Standing::Leading(leader));
+                running.run().await
+            }
+            Err(error) => error,
+        };
+        tracing::info!(term, reason = %ended, error = std::error::Error::source(&ended), "leads no more");
+    }
+
+    /// Another replica leads.
+    fn follow(&self, address: String) {
+        self.standing.send_if_modified(|standing| {
+            let is_known = matches!(standing, Standing::Following(Some(known)) if *known == address);
+            if !is_known {
+                *standing = Standing::Following(Some(address));
+            }
+            !is_known
+        });
+    }
+}
+
+/// The clock of a term: the machine's at its beginning, and steady from there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    began: std::time::Instant,
+    began_ms: i64,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { began: std::time::Instant::now(), began_ms: jiff::Timestamp::now().as_millisecond() }
+    }
+
+    /// Milliseconds since 1970.
+    fn now(&self) -> i64 {
+        self.began_ms.saturating_add(i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The state of a leader's database, for its tasks.
+type State = Arc<dyn crate::state::State>;
