@@ -106,9 +106,11 @@ impl Exit {
     /// What a runtime says of one that wanted more memory than it may have.
     const OUT_OF_MEMORY: &str = "OOMKilled";
 
-    /// Whether it was never begun.
-    pub fn never_ran(&self) -> bool {
-        self.reason == Self::START_FAILED && self.started_at.is_none()
+    /// Whether it was never begun because who started it went away: so it may be where that was an earlier agent (`is_found`), and so it is
+    /// where the runtime says so.
+    pub fn never_ran(&self, is_found: bool) -> bool {
+        let is_broken_off = is_found || self.message.contains("context canceled");
+        self.reason == Self::START_FAILED && self.started_at.is_none() && is_broken_off
     }
 
     /// What a runtime says of one that can't be begun.

@@ -88,9 +88,11 @@ impl Machine {
     fn look(&mut self, mut seen: Seen, now: Now) {
         self.must_look = false;
         self.away_until = None;
-        if self.finds
-            && let Some(container) = &mut seen.container
-            && matches!(&container.status, Status::Exited(exit) if exit.never_ran())
+        if self.finds {
+            self.found = seen.container.as_ref().map(|container| container.id.clone());
+        }
+        if let Some(container) = &mut seen.container
+            && matches!(&container.status, Status::Exited(exit) if exit.never_ran(self.found.as_ref() == Some(&container.id)))
         {
             // It may be that the agent which started it ended meanwhile, and with it the start. Where it can't be started that shows again.
             container.status = Status::NeverRan;
