@@ -39,6 +39,8 @@ pub struct Machine {
     probing: Option<Probing>,
     /// Whether containers that run were begun by somebody before.
     finds: bool,
+    /// The one that was there before.
+    found: Option<String>,
     pub(super) last_exit: Option<Exit>,
     pub(super) started_in_ms: Option<u64>,
     left: Left,
@@ -101,6 +103,7 @@ impl Machine {
             next_sandbox: 0,
             probing: None,
             finds: true,
+            found: None,
             last_exit: None,
             started_in_ms: None,
             left: Left::Something,

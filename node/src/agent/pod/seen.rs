@@ -76,7 +76,7 @@ pub enum Status {
     },
     /// It has ended.
     Exited(Exit),
-    /// Its start was broken off, as whoever asked for it went away: it never ran, and can't be started again.
+    /// Its start failed, maybe as whoever asked for it went away: it never ran, and can't be started again.
     NeverRan,
     /// The runtime lost sight of it.
     Unknown,
@@ -106,11 +106,21 @@ impl Exit {
     /// What a runtime says of one that wanted more memory than it may have.
     const OUT_OF_MEMORY: &str = "OOMKilled";
 
+    /// Whether it was never begun because who started it went away: so it may be where that was an earlier agent (`is_found`), and so it is
+    /// where the runtime says so.
+    pub fn never_ran(&self, is_found: bool) -> bool {
+        let is_broken_off = is_found || self.message.contains("context canceled");
+        self.reason == Self::START_FAILED && self.started_at.is_none() && is_broken_off
+    }
+
+    /// What a runtime says of one that can't be begun.
+    const START_FAILED: &str = "StartError";
+
     /// Why, in one word.
     pub fn word(&self) -> &'static str {
         match self.reason.as_str() {
             Self::OUT_OF_MEMORY => "OOMKilled",
-            "StartError" => "StartError",
+            Self::START_FAILED => "StartError",
             _ if self.code == 0 => "Completed",
             _ => "Error",
         }

@@ -447,7 +447,8 @@ fn a_start_that_was_broken_off_counts_for_nothing() {
     for restart in [RestartPolicy::Always, RestartPolicy::Never] {
         let mut world = World::new(assigned("{}", restart));
         world.settle();
-        world.containers[0].status = Status::NeverRan;
+        let (reason, message) = ("StartError".to_owned(), "context canceled".to_owned());
+        world.containers[0].status = Status::Exited(Exit { code: 128, reason, message, started_at: None, finished_at: None });
         world.machine = Machine::new(world.machine.assignment.clone(), world.now.wall, Rules::default());
         world.calls.clear();
         world.settle();

@@ -103,7 +103,6 @@ async fn container_of(cri: &Cri, listed: wire::Container) -> Result<Option<Conta
     let status = match status.state() {
         ContainerState::Created => Status::Created,
         ContainerState::Running => Status::Running { since: time(status.started_at).unwrap_or_else(Timestamp::now) },
-        ContainerState::Exited if was_broken_off(&status) => Status::NeverRan,
         ContainerState::Exited => Status::Exited(Exit {
             code: status.exit_code,
             started_at: time(status.started_at),
@@ -120,11 +119,6 @@ async fn container_of(cri: &Cri, listed: wire::Container) -> Result<Option<Conta
         sandbox: listed.pod_sandbox_id,
         status,
     }))
-}
-
-/// Whether a start failed because an agent that asked for it ended meanwhile.
-fn was_broken_off(status: &wire::ContainerStatus) -> bool {
-    status.started_at <= 0 && status.reason == "StartError" && status.message.contains("context canceled")
 }
 
 /// Nanoseconds since 1970 as a time; none where there are none.

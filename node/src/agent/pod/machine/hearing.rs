@@ -85,9 +85,18 @@ impl Machine {
     }
 
     /// What the runtime has.
-    fn look(&mut self, seen: Seen, now: Now) {
+    fn look(&mut self, mut seen: Seen, now: Now) {
         self.must_look = false;
         self.away_until = None;
+        if self.finds {
+            self.found = seen.container.as_ref().map(|container| container.id.clone());
+        }
+        if let Some(container) = &mut seen.container
+            && matches!(&container.status, Status::Exited(exit) if exit.never_ran(self.found.as_ref() == Some(&container.id)))
+        {
+            // It may be that the agent which started it ended meanwhile, and with it the start. Where it can't be started that shows again.
+            container.status = Status::NeverRan;
+        }
         if let Some(sandbox) = &seen.sandbox {
             self.next_sandbox = self.next_sandbox.max(sandbox.attempt + 1);
             self.next_attempt = self.next_attempt.max(sandbox.containers_before);
