@@ -18,6 +18,7 @@ use crate::{
     issuer::IssuerArguments,
     login::{LoginArguments, LogoutArguments},
     node::NodeArguments,
+    orchestrator::OrchestratorArguments,
     policy::PolicyArguments,
     prewarm::AnyPrewarmArguments,
     registry::RegistryArguments,
@@ -61,6 +62,9 @@ pub enum Command {
     /// Run the mirror and cache beside a container runtime, which shares what it has with its neighbours; and look after the fleet's nodes
     #[command(after_help = exit_codes::NODE)]
     Node(NodeArguments),
+    /// Run an orchestrator, which keeps what is asked for running on the fleet's nodes
+    #[command(after_help = exit_codes::WITH_SERVE)]
+    Orchestrator(OrchestratorArguments),
     /// See and remove the images of a registry
     #[command(after_help = exit_codes::COMMAND)]
     Image(ImageArguments),

@@ -38,6 +38,12 @@ impl Configuration for longshore_node::Config {
     }
 }
 
+impl Configuration for longshore_orchestrator::Config {
+    fn read(file: Option<&Path>, settings: Vec<(String, String)>) -> Result<Loaded<Self>, Mistakes> {
+        config::load(longshore_orchestrator::DAEMON, file, process_environment(), settings)
+    }
+}
+
 /// Where a daemon's configuration comes from, beside the environment and dotted flags.
 #[derive(Args)]
 pub struct ConfigSource {

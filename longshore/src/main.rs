@@ -17,6 +17,7 @@ mod image;
 mod issuer;
 mod login;
 mod node;
+mod orchestrator;
 mod output;
 mod password;
 mod percentages;
@@ -58,6 +59,7 @@ fn start(Arguments { command, settings }: Arguments) -> Result<(), Failure> {
             Command::Registry(registry) => registry.run(settings).await,
             Command::Edge(edge) => edge.run(settings).await,
             Command::Node(node) => node.run(settings).await,
+            Command::Orchestrator(orchestrator) => orchestrator.run(settings).await,
             Command::Image(image) => image.run().await,
             Command::Policy(policy) => policy.run().await,
             Command::Prewarm(prewarm) => prewarm.run().await,

@@ -3,6 +3,7 @@
 mod account;
 mod joined;
 mod node;
+mod orchestrator;
 mod whole;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
@@ -14,9 +15,10 @@ use crate::failure::Failure;
 
 /// Where the registry listens where nothing is said.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5000);
-/// How far the node's port is from the registry's, and the tracker's.
+/// How far the node's port is from the registry's, the tracker's, and the orchestrator's.
 const NODE_PORT_AFTER: u16 = 200;
 const TRACKER_PORT_AFTER: u16 = 3;
+const ORCHESTRATOR_PORT_AFTER: u16 = 300;
 
 /// `longshore up`.
 #[derive(Args)]
@@ -24,7 +26,7 @@ const TRACKER_PORT_AFTER: u16 = 3;
 pub struct UpArguments {
     /// Run a node alone, beside a `longshore up` that runs already: it pulls from that one's registry, and shares what it has with that
     /// one's node and all others. ADDR is where the registry listens, such as 127.0.0.1:5000
-    #[arg(long, value_name = "ADDR", conflicts_with_all = ["auth", "allow_unauthenticated", "no_node", "node_listen"])]
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["auth", "allow_unauthenticated", "no_node", "node_listen", "no_orchestrator", "orchestrator_listen"])]
     join: Option<String>,
     /// The folder that keeps everything; it is made if need be [default: ./data, with --join ./joined]
     #[arg(long, value_name = "DIR")]
@@ -43,6 +45,16 @@ pub struct UpArguments {
     /// Run the registry alone, without a node and without a tracker by which nodes find each other
     #[arg(long)]
     no_node: bool,
+    /// The socket of the containerd that runs what `longshore run` asks for; without one there everything else works
+    #[arg(long, value_name = "SOCKET", conflicts_with = "no_node", default_value = "/run/containerd/containerd.sock")]
+    containerd: PathBuf,
+    /// Where the orchestrator listens, which has containerd run what is asked for [default: 127.0.0.1, at the registry's port and 300, or a
+    /// free port where that is taken]
+    #[arg(long, value_name = "ADDR", conflicts_with = "no_orchestrator")]
+    orchestrator_listen: Option<SocketAddr>,
+    /// Run no orchestrator: images are pushed and pulled, and nothing is run
+    #[arg(long)]
+    no_orchestrator: bool,
     /// The IP address where other nodes reach this one, and the tracker; each takes a port of it [default: the registry's address, with
     /// --join 127.0.0.1]
     #[arg(long, value_name = "IP", conflicts_with = "no_node")]

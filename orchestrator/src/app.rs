@@ -16,10 +16,21 @@ use longshore_service::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use crate::{audit::AuditWriter, feed::Feed, http, lead::Lead, orchestrator::Orchestrator, sweeper::Sweeper};
+use crate::{
+    audit::AuditWriter,
+    feed::Feed,
+    http,
+    lead::Lead,
+    orchestrator::{Orchestrator, now},
+    state::{Act, Answer, AuditLine, Micros, StateError, Write},
+    sweeper::Sweeper,
+};
 
 /// How long the last tasks may take once nothing is served any more.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the token of a node that runs beside lets it in.
+const BESIDE_LIFETIME_US: Micros = 600_000_000;
 
 /// An orchestrator with its addresses taken, ready to run.
 pub struct App {
@@ -48,6 +59,26 @@ impl App {
     /// What is counted, and told on the admin listener.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// A token that lets one node in, for the next ten minutes: for the node that runs beside.
+    pub async fn join_token(&self) -> Result<String, StateError> {
+        let token = http::fresh_join_token();
+        let at = now();
+        let row = http::join_token_row(&token, at.saturating_add(BESIDE_LIFETIME_US), 1);
+        let audit = AuditLine {
+            at,
+            account: "longshore".to_owned(),
+            address: None,
+            request: "start".to_owned(),
+            subject: format!("join token {}", row.hash),
+            outcome: "201".to_owned(),
+            request_id: None,
+        };
+        let answer = Answer { status: 201, body: serde_json::Value::Null };
+        let writes = vec![Write::PutJoinToken(row)];
+        self.orchestrator.state.act(&Act { operation: None, writes, events: Vec::new(), audit, answer, now: at }).await?;
+        Ok(token)
     }
 
     /// Serves until `shutdown` is cancelled, then finishes what runs, within the drain's limit.

@@ -73,6 +73,7 @@ mod node_strangers;
 mod notation;
 mod old_keyless;
 mod operator;
+mod orchestrator;
 mod overwrites;
 mod part_ends;
 mod policies;

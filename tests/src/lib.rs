@@ -36,6 +36,7 @@ mod lab;
 mod layout;
 mod namespace;
 mod old_sigstore;
+mod orchestrator;
 mod podman;
 mod postgres;
 mod process;
@@ -78,6 +79,7 @@ pub use lab::{Clock, Lab, LabDaemon, LabPlan, Liar, Links, Machine, Measures, Ne
 pub use layout::{Layout, ROOT_FILE_SYSTEM_WORDS};
 pub use namespace::Namespace;
 pub use old_sigstore::{OldSignature, OldSigstore};
+pub use orchestrator::Orchestrator;
 pub use podman::Podman;
 pub use postgres::{Database, Postgres};
 pub use process::Process;

@@ -37,6 +37,7 @@ pub async fn run(arguments: UpArguments, registry: &str) -> Result<(), Failure> 
         swarm_ip: arguments.swarm_listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         registry: url,
         account: None,
+        runs: None,
         allow_plain_http: arguments.allow_plain_http,
         log: arguments.log,
     };

@@ -24,10 +24,26 @@ pub struct UpNode {
     pub registry: RegistryUrl,
     /// The name and the secret of its account there, where it has one.
     pub account: Option<(&'static str, Secret)>,
+    /// Who says what runs here, where anybody does.
+    pub runs: Option<Runs>,
     /// Whether plain HTTP may be served to other machines.
     pub allow_plain_http: bool,
     /// What to log.
     pub log: Filter,
+}
+
+/// Who says what runs on a node, and how it is run.
+pub struct Runs {
+    /// The orchestrator's URL.
+    pub orchestrator: String,
+    /// What lets the node join.
+    pub token: Secret,
+    /// The socket of containerd.
+    pub containerd: PathBuf,
+    /// What the node is called; the machine's name where nothing is said.
+    pub name: String,
+    /// Whether containerd can give pods networks of their own.
+    pub has_pod_network: bool,
 }
 
 impl UpNode {
@@ -43,6 +59,13 @@ impl UpNode {
             vec![Upstream { url: self.registry.to_string(), username, password, allow_plain_http: true, ..Upstream::default() }];
         config.swarm.listen = SocketAddr::new(self.swarm_ip, 0);
         config.swarm.control_listen = SocketAddr::new(self.swarm_ip, 0);
+        if let Some(runs) = self.runs {
+            config.containerd.address = runs.containerd.display().to_string();
+            config.agent.orchestrators = vec![runs.orchestrator];
+            config.agent.token = runs.token;
+            config.agent.name = runs.name;
+            config.agent.pod_network = runs.has_pod_network;
+        }
         config
     }
 }

@@ -1,6 +1,7 @@
 //! A registry with all beside it: a tracker, and a node.
 
 use std::{
+    fmt,
     io::{self, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -11,11 +12,12 @@ use longshore_registry::Config;
 use longshore_service::{config::Secret, doors::Drained, error_text::with_sources};
 
 use super::{
-    AdminListen, LISTEN, NODE_PORT_AFTER, TRACKER_PORT_AFTER, UpArguments, account, is_reachable, node::UpNode, or_free,
-    port_after,
+    AdminListen, LISTEN, NODE_PORT_AFTER, TRACKER_PORT_AFTER, UpArguments, account, is_reachable,
+    node::{Runs, UpNode},
+    or_free, orchestrator, port_after,
 };
 use crate::{
-    announcement::NodeBeside,
+    announcement::{NodeBeside, reachable_host},
     daemon::{self, Telling},
     failure::Failure,
     tracker::{Tracked, Tracker},
@@ -77,13 +79,22 @@ async fn serve(config: Tracked<Config>, arguments: UpArguments, data: PathBuf) -
     };
     let stop = daemon::stop_signal()?;
     let Some(registry) = daemon::start_registry(config, &telling, &stop).await? else { return Ok(()) };
+    let here = reached(registry.address());
+    let orchestrator = tokio::select! {
+        started = orchestrator::start(here, &arguments, &data) => started?,
+        () = stop.cancelled() => return Ok(()),
+    };
     let mut node_account = None;
     let node = if arguments.no_node {
         None
     } else {
         let secret = if arguments.auth { account::secret(&registry, &data).await? } else { None };
         node_account = secret.as_ref().map(|_| account::NAME);
-        let config = beside(registry.address(), secret, arguments, &data)?;
+        let runs = match &orchestrator {
+            Some(orchestrator) => Some(orchestrator::runs(orchestrator, &arguments).await?),
+            None => None,
+        };
+        let config = beside(registry.address(), secret, runs, arguments, &data)?;
         tokio::select! {
             started = Box::pin(longshore_node::build(config)) => Some(started.map_err(|error| not_started(&error))?),
             // Nothing is served yet, so there is nothing to finish.
@@ -98,24 +109,49 @@ async fn serve(config: Tracked<Config>, arguments: UpArguments, data: PathBuf) -
     });
     // A daemon whose stderr is closed has nobody to tell, and serves all the same.
     let _ = write!(io::stderr(), "{}", registry.announcement(&telling, told));
+    if let Some(orchestrator) = &orchestrator {
+        let _ = write!(io::stderr(), "{}", RunsHere { url: orchestrator.doors().url(), registry: here });
+    }
     let sharing = async {
         match node {
             Some(node) => Box::pin(node.run(stop.clone())).await,
             None => Drained::Clean,
         }
     };
-    let ended = tokio::join!(registry.run(stop.clone()), sharing);
-    if ended.0 == Drained::TimedOut || ended.1 == Drained::TimedOut {
+    let deciding = async {
+        match orchestrator {
+            Some(orchestrator) => Box::pin(orchestrator.run(stop.clone())).await,
+            None => Drained::Clean,
+        }
+    };
+    let ended = tokio::join!(registry.run(stop.clone()), sharing, deciding);
+    if [ended.0, ended.1, ended.2].contains(&Drained::TimedOut) {
         // Uploads that were cut off can be gone on with, so this is no failure.
         daemon::tell_cut_off();
     }
     Ok(())
 }
 
+/// What is said of an orchestrator that runs beside the registry.
+struct RunsHere {
+    url: String,
+    registry: SocketAddr,
+}
+
+impl fmt::Display for RunsHere {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = reachable_host(self.registry);
+        writeln!(formatter, "longshore: orchestrator on {}, which has containerd run what is asked for", self.url)?;
+        writeln!(formatter, "  try  longshore run {host}/alpine --replicas 3 -- sleep 1d")?;
+        writeln!(formatter, "  try  longshore get pods")
+    }
+}
+
 /// The node beside a registry that listens there.
 fn beside(
     registry: SocketAddr,
     secret: Option<Secret>,
+    runs: Option<Runs>,
     arguments: UpArguments,
     data: &Path,
 ) -> Result<longshore_node::Config, Failure> {
@@ -129,6 +165,7 @@ fn beside(
         swarm_ip: arguments.swarm_listen.unwrap_or(registry.ip()),
         registry: url,
         account: secret.map(|secret| (account::NAME, secret)),
+        runs,
         allow_plain_http: arguments.allow_plain_http,
         log: arguments.log,
     }

@@ -18,6 +18,8 @@ pub struct Hands {
     pub rules: Rules,
     /// What the machine has.
     pub capacity: Capacity,
+    /// Whether pods have networks of their own here.
+    pub has_pod_network: bool,
     /// Images on their way.
     pub pulls: Pulls,
     /// What asks containers how they are.

@@ -118,6 +118,7 @@ impl Agent {
             logs: folder.join(LOGS),
             rules: Rules { backoff: settings.backoff.get(), backoff_most: settings.backoff_most.get(), ..Rules::default() },
             capacity: Capacity { memory_bytes: machine.memory.count },
+            has_pod_network: settings.pod_network,
             pulls: Pulls::new(usize::try_from(settings.max_pulls).unwrap_or(usize::MAX), settings.pull_timeout.get()),
             probes: probe_client().map_err(|error| clients(Box::new(error)))?,
             metrics: AgentMetrics::new(beside.metrics),

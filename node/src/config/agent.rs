@@ -41,7 +41,7 @@ pub struct Agent {
     pub cri: String,
     /// Where pods' logs are kept, and what is known of the pods; a folder of the cache's where nothing is said.
     pub folder: Option<PathBuf>,
-    /// Whether pods are to have networks of their own here: without that it is no matter whether the runtime can make one.
+    /// Whether pods have networks of their own here, as the runtime makes them; without that all have the machine's.
     pub pod_network: bool,
     /// Processor that is not for pods, as `500m`.
     pub reserved_cpu: String,

@@ -17,7 +17,7 @@ use crate::{
     access::Right,
     error::Error,
     orchestrator::{Orchestrator, now},
-    state::{Answer, JoinTokenRow, Write},
+    state::{Answer, JoinTokenRow, Micros, Write},
     view,
 };
 
@@ -49,7 +49,7 @@ pub async fn create<B: Incoming>(orchestrator: &Arc<Orchestrator>, mut call: Cal
     }
     let token = fresh();
     let expires = now().saturating_add(i64::try_from(lifetime).unwrap_or(i64::MAX).saturating_mul(1_000_000));
-    let row = JoinTokenRow { hash: hash(&token), hint: token[..HINT].to_owned(), expires, uses_left: uses };
+    let row = row_of(&token, expires, uses);
     let issued = IssuedJoinToken { token, view: seen(&row) };
     let message = format!("a token that begins with {} lets {uses} nodes in", row.hint);
     let deed = Deed {
@@ -93,11 +93,16 @@ pub async fn remove<B: Incoming>(orchestrator: &Arc<Orchestrator>, hash: String,
 }
 
 /// What is kept of a token.
-pub fn hash(token: &str) -> String {
+pub(crate) fn hash(token: &str) -> String {
     Digest::of(Algorithm::Sha256, token.as_bytes()).hex().to_owned()
 }
 
-fn fresh() -> String {
+/// What is kept of a token that runs out then.
+pub(crate) fn row_of(token: &str, expires: Micros, uses_left: u32) -> JoinTokenRow {
+    JoinTokenRow { hash: hash(token), hint: token[..HINT].to_owned(), expires, uses_left }
+}
+
+pub(crate) fn fresh() -> String {
     let mut random = rand::rng();
     (0..LENGTH).map(|_| char::from(SIGNS[random.random_range(0..SIGNS.len())])).collect()
 }

@@ -41,6 +41,8 @@ mod watch;
 mod workload_delete;
 mod workloads;
 
+pub(crate) use join_tokens::{fresh as fresh_join_token, row_of as join_token_row};
+
 use std::{net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::body::Body;

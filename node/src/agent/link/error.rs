@@ -58,7 +58,7 @@ pub enum LinkError {
     },
     /// The node does not belong to it, and has no token to join with.
     #[error(
-        "the node does not belong to the fleet; set agent.token (or agent.token_file) to one that `longshore node token` makes"
+        "the node does not belong to the fleet; set agent.token (or agent.token_file) to one that `longshore node token create` makes"
     )]
     NoToken,
     /// What the node is there can't be written down.

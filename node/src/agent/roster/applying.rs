@@ -61,8 +61,10 @@ impl Roster {
         changed
     }
 
-    fn put(&mut self, assignment: Assignment) -> Option<Changed> {
+    fn put(&mut self, mut assignment: Assignment) -> Option<Changed> {
         let id = assignment.id;
+        // Where no pod has a network of its own, all have the machine's.
+        assignment.template.host_network |= !self.hands.has_pod_network;
         // It is wanted after all.
         self.orphans.remove(&id);
         match self.pods.get_mut(&id) {
@@ -81,6 +83,8 @@ impl Roster {
                 (entry.kept.assignment, entry.kept.is_dropped) = (assignment, false);
                 Some(Changed::Pod(id))
             }
+            // Nothing of it is left here, and it is not to run again.
+            None if assignment.has_ended && assignment.end_within_seconds.is_none() => None,
             None => {
                 let kept = KeptPod { assignment, heard_at: Timestamp::now(), is_dropped: false };
                 self.pods.insert(id, Entry::new(kept));

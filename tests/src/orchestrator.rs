@@ -1,0 +1,130 @@
+use std::{fs::File, io::Write as _, time::Duration};
+
+use http::Method;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Answer, Client, Process, Registry, Settings, longshore, registry::address_after, run, run_ok, temporary_folder, until};
+
+/// How long anything may take that is waited for.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A running `longshore orchestrator`: one process, and the folder of its database.
+pub struct Orchestrator {
+    process: Process,
+    url: String,
+    settings: Settings,
+    config: TempDir,
+}
+
+impl Orchestrator {
+    /// One with an empty database, for the images of a registry, by these names.
+    pub async fn start(registry: &Registry, hosts: &[&str], values: &[(&str, Value)]) -> Self {
+        let config = temporary_folder("orchestrator");
+        let mut settings = Settings::default();
+        settings.set("listen.address", "127.0.0.1:0");
+        settings.set("listen.admin_address", "127.0.0.1:0");
+        settings.set("database.file", config.path().join("state/orchestrator.db").display().to_string());
+        settings.set("registry.url", registry.url());
+        settings.set("registry.hosts", hosts.to_vec());
+        settings.extend(values);
+        let process = spawn(&settings, &config);
+        let mut orchestrator = Self { process, url: String::new(), settings, config };
+        orchestrator.wait_until_ready().await;
+        orchestrator
+    }
+
+    async fn wait_until_ready(&mut self) {
+        self.url = self.process.printed("where it is", LIMIT, |line| address_after(line, "orchestrator on ")).await;
+        let address = self.url.trim_start_matches("http://").to_owned();
+        // Where it was first, it is again.
+        self.settings.set("listen.address", address);
+        let client = Client::new(&self.url);
+        until("the orchestrator to lead", LIMIT, async || {
+            let exit = self.process.exit_status();
+            assert!(exit.is_none(), "the orchestrator ended ({exit:?}):\n{}", self.process.output());
+            let answer = Answer::attempt(client.request(Method::GET, "/api/v1/nodes")).await.ok()?;
+            answer.status.is_success().then_some(())
+        })
+        .await;
+    }
+
+    /// Kills it as a power failure would the process, and starts it again.
+    pub async fn crash(&mut self) {
+        self.process.kill9();
+        self.process = spawn(&self.settings, &self.config);
+        self.wait_until_ready().await;
+    }
+
+    /// Kills it, and leaves it so.
+    pub fn kill(&mut self) {
+        self.process.kill9();
+    }
+
+    /// Where it is reached.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What it has said.
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What a node has to know to belong to its fleet.
+    pub async fn agent_values(&self, name: &str) -> Vec<(&'static str, Value)> {
+        let token = self.command(&["node", "token", "create", "--output", "json"]).await;
+        let token: Value = serde_json::from_str(&token).expect("the token is told as JSON");
+        let token = token["token"].as_str().expect("there is one").to_owned();
+        vec![
+            ("agent.orchestrators", vec![self.url.clone()].into()),
+            ("agent.token", token.into()),
+            ("agent.name", name.into()),
+            ("agent.poll_interval", "100ms".into()),
+            ("agent.backoff", "1s".into()),
+            ("agent.pod_network", false.into()),
+        ]
+    }
+
+    /// What a command says that asks it.
+    pub async fn command(&self, words: &[&str]) -> String {
+        run_ok(longshore(), self.words(words)).await
+    }
+
+    /// What became of a command that asks it.
+    pub async fn try_command(&self, words: &[&str]) -> crate::Output {
+        run(longshore(), self.words(words)).await
+    }
+
+    fn words(&self, words: &[&str]) -> Vec<String> {
+        // What follows `--` is the container's.
+        let at = words.iter().position(|word| *word == "--").unwrap_or(words.len());
+        let own = ["--orchestrator", &self.url];
+        words[..at].iter().chain(&own).chain(&words[at..]).map(ToString::to_string).collect()
+    }
+
+    /// What it answers, as JSON.
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = Answer::attempt(Client::new(&self.url).request(Method::GET, path)).await.expect("it answers");
+        serde_json::from_slice(&answer.body).expect("it answers JSON")
+    }
+
+    /// Its pods, as JSON.
+    pub async fn pods(&self) -> Vec<Value> {
+        self.get("/api/v1/pods?limit=1000").await["items"].as_array().cloned().unwrap_or_default()
+    }
+}
+
+fn spawn(settings: &Settings, config: &TempDir) -> Process {
+    let path = config.path().join("orchestrator.toml");
+    let mut file = File::create(&path).expect("the folder is ours");
+    file.write_all(settings.to_toml().as_bytes()).expect("the folder is ours");
+    Process::start("orchestrator", longshore(), |command| {
+        command.args(["orchestrator", "serve", "--config"]).arg(&path).current_dir(config.path());
+    })
+}
