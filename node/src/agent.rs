@@ -30,3 +30,4 @@ mod watching;
 mod worker;
 
 pub use start::{Agent, AgentError, Beside};
+pub use watching::has_pod_network;

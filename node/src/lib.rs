@@ -23,6 +23,7 @@ mod telling;
 mod topics;
 mod unreached;
 
+pub use agent::has_pod_network;
 pub use app::App;
 pub use config::{Config, DAEMON};
 pub use rights::CacheAdmission;

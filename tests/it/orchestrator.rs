@@ -108,23 +108,21 @@ impl Fleet {
 
 async fn from_a_push_to_pods_that_run_are_changed_moved_and_gone() {
     let mut fleet = Fleet::of(2).await;
-    let Fleet { orchestrator, .. } = &fleet;
     let image = format!("{HOST}/team/workload:v1");
-    let told = orchestrator
-        .command(&["run", &image, "--name", "hello", "--replicas", "3", "--wait", "--", "write", "5"])
-        .await;
+    let told =
+        fleet.orchestrator.command(&["run", &image, "--name", "hello", "--replicas", "3", "--wait", "--", "write", "5"]).await;
     assert!(told.contains("hello"), "{told}");
     let pods = fleet.settled("three pods to run", 3, |pod| pod["phase"] == "Running").await;
     let nodes: BTreeSet<&str> = pods.iter().filter_map(|pod| pod["node"].as_str()).collect();
     assert_eq!(nodes, BTreeSet::from(["n1", "n2"]), "what people wait for is spread");
-    let table = orchestrator.command(&["get", "pods"]).await;
+    let table = fleet.orchestrator.command(&["get", "pods"]).await;
     for word in ["POD", "NODE", "PHASE", "READY", "RESTARTS", "MISSING WHEN PLACED", "STARTED IN", "Running"] {
         assert!(table.contains(word), "{table}");
     }
     let name = pods[0]["name"].as_str().expect("a pod has a name");
-    let why = orchestrator.command(&["explain", "pod", name]).await;
+    let why = fleet.orchestrator.command(&["explain", "pod", name]).await;
     assert!(why.contains("n1") && why.contains("n2"), "{why}");
-    let log = orchestrator.command(&["logs", name, "--tail", "3"]).await;
+    let log = fleet.orchestrator.command(&["logs", name, "--tail", "3"]).await;
     assert!(log.contains("line"), "{log}");
 
     // Another image: new pods take the place of the old ones, and never fewer are ready than may be.
@@ -137,12 +135,12 @@ async fn from_a_push_to_pods_that_run_are_changed_moved_and_gone() {
     let path = file.path().join("hello.json");
     std::fs::write(&path, document.to_string()).expect("the folder is ours");
     let path = path.to_str().expect("our folders' names are ASCII");
-    let plan = orchestrator.command(&["apply", "-f", path, "--plan"]).await;
+    let plan = fleet.orchestrator.command(&["apply", "-f", path, "--plan"]).await;
     assert!(plan.contains("image"), "{plan}");
     assert_eq!(fleet.orchestrator.pods().await.len(), 3, "a plan changes nothing");
-    orchestrator.command(&["apply", "-f", path]).await;
+    fleet.orchestrator.command(&["apply", "-f", path]).await;
     until("the other image to run", LIMIT, async || {
-        let pods = orchestrator.pods().await;
+        let pods = fleet.orchestrator.pods().await;
         let ready = pods.iter().filter(|pod| pod["ready"] == true).count();
         assert!(ready >= 3, "no moment below: {pods:?}");
         let is_other = |pod: &Value| pod["image"].as_str().is_some_and(|image| image.contains("/other@"));
@@ -152,7 +150,7 @@ async fn from_a_push_to_pods_that_run_are_changed_moved_and_gone() {
 
     // Back, with the registry off: its layers are still there, and it was let run before.
     fleet.registry.kill9();
-    orchestrator.command(&["rollback", "deployment", "hello"]).await;
+    fleet.orchestrator.command(&["rollback", "deployment", "hello"]).await;
     let is_first = |pod: &Value| pod["image"].as_str().is_some_and(|image| image.contains("/workload@"));
     let pods = fleet.settled("what ran before to run again", 3, is_first).await;
     let missing: u64 = pods.iter().filter_map(|pod| pod["missingBytes"].as_u64()).sum();
@@ -163,7 +161,7 @@ async fn from_a_push_to_pods_that_run_are_changed_moved_and_gone() {
     let first = first.lines().next().expect("one runs there").to_owned();
     fleet.nodes[0].containerd.crictl(&["stop", "--timeout", "0", &first]).await;
     until("it to be started again", LIMIT, async || {
-        let pods = orchestrator.pods().await;
+        let pods = fleet.orchestrator.pods().await;
         let again = pods.iter().any(|pod| pod["restarts"].as_u64() > Some(0));
         (again && pods.iter().filter(|pod| pod["ready"] == true).count() == 3).then_some(())
     })
@@ -173,17 +171,17 @@ async fn from_a_push_to_pods_that_run_are_changed_moved_and_gone() {
     fleet.nodes[1].node.take();
     let elsewhere = |pod: &Value| pod["node"] == "n1";
     until("all to run on the other node", LIMIT, async || {
-        let pods = orchestrator.pods().await;
+        let pods = fleet.orchestrator.pods().await;
         (pods.iter().filter(|pod| elsewhere(pod) && pod["ready"] == true).count() == 3).then_some(())
     })
     .await;
-    let health = orchestrator.get("/api/v1/nodes/health").await;
+    let health = fleet.orchestrator.get("/api/v1/nodes/health").await;
     assert_eq!((&health["all"]["nodes"], &health["all"]["ready"]), (&json!(2), &json!(1)), "{health}");
 
     // The lost node is given up, and all of it deleted: nothing is left on the other.
-    orchestrator.command(&["delete", "node", "n2", "--force"]).await;
-    orchestrator.command(&["delete", "deployment", "hello", "--wait"]).await;
-    assert_eq!(orchestrator.pods().await, Vec::<Value>::new());
+    fleet.orchestrator.command(&["delete", "node", "n2", "--force"]).await;
+    fleet.orchestrator.command(&["delete", "deployment", "hello", "--wait"]).await;
+    assert_eq!(fleet.orchestrator.pods().await, Vec::<Value>::new());
     fleet.nodes.pop();
     fleet.nothing_is_left().await;
 }
@@ -194,9 +192,7 @@ async fn what_can_t_run_says_why() {
     let none = orchestrator.try_command(&["run", &format!("{HOST}/team/none:v1"), "--no-wait"]).await;
     assert!(none.code != Some(0) && none.stderr.contains("team/none"), "{none:?}");
     let image = format!("{HOST}/team/workload:v1");
-    orchestrator
-        .command(&["run", &image, "--name", "big", "--cpu", "4096", "--no-wait", "--", "write", "1"])
-        .await;
+    orchestrator.command(&["run", &image, "--name", "big", "--cpu", "4096", "--no-wait", "--", "write", "1"]).await;
     let pod = until("it to be said that it fits nowhere", LIMIT, async || {
         let pods = orchestrator.pods().await;
         pods.into_iter().find(|pod| pod["reason"] == "FitsNowhere")
@@ -204,9 +200,7 @@ async fn what_can_t_run_says_why() {
     .await;
     assert!(pod["message"].as_str().is_some_and(|message| message.contains("CPU")), "{pod}");
     orchestrator.command(&["delete", "deployment", "big", "--wait"]).await;
-    orchestrator
-        .command(&["run", &image, "--name", "ill", "--no-wait", "--", "exit", "3"])
-        .await;
+    orchestrator.command(&["run", &image, "--name", "ill", "--no-wait", "--", "exit", "3"]).await;
     until("it to be said that it crashes", LIMIT, async || {
         let pods = orchestrator.pods().await;
         pods.into_iter().find(|pod| pod["reason"] == "CrashLoopBackOff" && pod["exitCode"] == 3)
@@ -219,10 +213,7 @@ async fn what_can_t_run_says_why() {
 async fn an_orchestrator_that_is_killed_at_any_moment_loses_nothing_and_doubles_nothing() {
     let mut fleet = Fleet::of(1).await;
     let image = format!("{HOST}/team/workload:v1");
-    fleet
-        .orchestrator
-        .command(&["run", &image, "--name", "hello", "--replicas", "2", "--wait", "--", "write", "5"])
-        .await;
+    fleet.orchestrator.command(&["run", &image, "--name", "hello", "--replicas", "2", "--wait", "--", "write", "5"]).await;
     for round in 0..scaled(3, 12) {
         let wanted = 2 + round % 3;
         let replicas = wanted.to_string();

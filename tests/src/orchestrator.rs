@@ -4,7 +4,9 @@ use http::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Answer, Client, Process, Registry, Settings, longshore, registry::address_after, run, run_ok, temporary_folder, until};
+use crate::{
+    Answer, Client, Process, Registry, Settings, longshore, registry::address_after, run, run_ok, temporary_folder, until,
+};
 
 /// How long anything may take that is waited for.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -40,8 +40,6 @@ pub struct Runs {
     pub token: Secret,
     /// The socket of containerd.
     pub containerd: PathBuf,
-    /// What the node is called; the machine's name where nothing is said.
-    pub name: String,
     /// Whether containerd can give pods networks of their own.
     pub has_pod_network: bool,
 }
@@ -63,7 +61,6 @@ impl UpNode {
             config.containerd.address = runs.containerd.display().to_string();
             config.agent.orchestrators = vec![runs.orchestrator];
             config.agent.token = runs.token;
-            config.agent.name = runs.name;
             config.agent.pod_network = runs.has_pod_network;
         }
         config

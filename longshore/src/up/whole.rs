@@ -91,7 +91,7 @@ async fn serve(config: Tracked<Config>, arguments: UpArguments, data: PathBuf) -
         let secret = if arguments.auth { account::secret(&registry, &data).await? } else { None };
         node_account = secret.as_ref().map(|_| account::NAME);
         let runs = match &orchestrator {
-            Some(orchestrator) => Some(orchestrator::runs(orchestrator, &arguments).await?),
+            Some(orchestrator) => Some(orchestrator.runs(&arguments).await?),
             None => None,
         };
         let config = beside(registry.address(), secret, runs, arguments, &data)?;
@@ -110,7 +110,7 @@ async fn serve(config: Tracked<Config>, arguments: UpArguments, data: PathBuf) -
     // A daemon whose stderr is closed has nobody to tell, and serves all the same.
     let _ = write!(io::stderr(), "{}", registry.announcement(&telling, told));
     if let Some(orchestrator) = &orchestrator {
-        let _ = write!(io::stderr(), "{}", RunsHere { url: orchestrator.doors().url(), registry: here });
+        let _ = write!(io::stderr(), "{}", RunsHere { url: orchestrator.app.doors().url(), registry: here });
     }
     let sharing = async {
         match node {
@@ -120,7 +120,7 @@ async fn serve(config: Tracked<Config>, arguments: UpArguments, data: PathBuf) -
     };
     let deciding = async {
         match orchestrator {
-            Some(orchestrator) => Box::pin(orchestrator.run(stop.clone())).await,
+            Some(orchestrator) => Box::pin(orchestrator.app.run(stop.clone())).await,
             None => Drained::Clean,
         }
     };

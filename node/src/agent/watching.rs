@@ -1,6 +1,10 @@
 //! Asks the runtime again and again what it has and how it is, and puts away logs that are too long.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use longshore_fleet::{AgentFacts, Load};
 use longshore_service::error_text::with_sources;
@@ -8,7 +12,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cri::{CriError, wire::RuntimeCondition},
+    cri::{Cri, CriError, wire::RuntimeCondition},
     hands::Hands,
     logs::{self, Limits},
     roster::Listed,
@@ -118,6 +122,13 @@ impl Watching {
             logs::rotate(&self.hands.cri, self.hands.logs_of(pod), &container, attempt, self.limits).await;
         }
     }
+}
+
+/// Whether the container runtime at a socket can give pods networks of their own; why it can't be asked, in words, where it can't.
+pub async fn has_pod_network(socket: &Path) -> Result<bool, String> {
+    let cri = Cri::new(socket.to_owned());
+    let conditions = cri.conditions().await.map_err(|error| with_sources(&error))?;
+    Ok(conditions.iter().any(|condition| condition.kind == "NetworkReady" && condition.status))
 }
 
 /// Why nothing can be started, by what a runtime says of itself.

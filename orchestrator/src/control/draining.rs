@@ -38,7 +38,7 @@ impl Controller {
     }
 
     /// Has a pod end because somebody says so, within its workload's budget. `None` where there is no such pod; false where it may not.
-    pub fn evict_for(&mut self, id: PodId, author: Option<String>) -> Option<bool> {
+    pub fn evict_for(&mut self, id: PodId, author: Option<&str>) -> Option<bool> {
         self.pods.get(&id)?;
         let known = self.unwritten.events.len();
         let is_done = self.evict(id, "Evicted", "somebody wants it away");
@@ -46,7 +46,7 @@ impl Controller {
             self.tell_of_pod(id, Change::Noted, "EvictionRefused", "its workload's disruption budget does not let it go now");
         }
         for event in self.unwritten.events.iter_mut().skip(known) {
-            event.author.clone_from(&author);
+            event.author = author.map(ToOwned::to_owned);
         }
         Some(is_done)
     }

@@ -31,8 +31,6 @@ mod settings;
 mod simulation;
 mod statuses;
 mod streams;
-#[cfg(test)]
-mod tests;
 mod timers;
 mod verdicts;
 mod views;

@@ -74,7 +74,7 @@ impl Node {
 
     /// Its zone, where it has one.
     pub(crate) fn zone(&self) -> Option<&str> {
-        self.facts.as_ref()?.labels.get("topology.kubernetes.io/zone").map(|value| value.as_str())
+        self.facts.as_ref()?.labels.get("topology.kubernetes.io/zone").map(longshore_fleet::LabelValue::as_str)
     }
 
     /// It as the scheduler wants it.

@@ -21,7 +21,9 @@ impl Controller {
         if is_gang {
             self.enqueue_gang(pods);
         } else {
-            pods.iter().for_each(|pod| self.enqueue_gang(&[*pod]));
+            for pod in pods {
+                self.enqueue_gang(&[*pod]);
+            }
         }
     }
 

@@ -55,9 +55,8 @@ impl Pod {
         match self.available_at(min_ready_seconds) {
             _ if !self.row.state.ready => Stage::Unready,
             Some(at) if at > now => Stage::Ready,
-            Some(_) => Stage::Available,
-            // Its node does not say since when: it counts from when it is heard of.
-            None => Stage::Available,
+            // Where its node does not say since when, it counts from when it is heard of.
+            _ => Stage::Available,
         }
     }
 }

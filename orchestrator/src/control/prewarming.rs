@@ -185,7 +185,7 @@ impl Controller {
     }
 
     /// A node says how far an image is.
-    pub(crate) fn hear_of_fetch(&mut self, node: NodeId, report: FetchReport) {
+    pub(crate) fn hear_of_fetch(&mut self, node: NodeId, report: &FetchReport) {
         let id = report.operation;
         let Some(prewarming) = self.prewarmings.get_mut(&id) else {
             self.tell(node, Instruction::StopFetch { operation: id });

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::schedule::Millis;
 
-/// A stream of numbers that follows from its seed (SplitMix64).
+/// A stream of numbers that follows from its seed (`SplitMix64`).
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 

@@ -40,7 +40,7 @@ impl Controller {
         for pod in report.gone {
             self.hear_of_end(id, pod);
         }
-        for fetch in report.fetches {
+        for fetch in &report.fetches {
             self.hear_of_fetch(id, fetch);
         }
         Reported::Taken
@@ -199,7 +199,9 @@ impl Controller {
                 others.push(*id);
             }
         }
-        others.into_iter().for_each(|id| self.reschedule(id));
+        for id in others {
+            self.reschedule(id);
+        }
         self.timers.set(Timer::Failures, self.now + self.settings.failure_half_life_ms);
     }
 }

@@ -48,11 +48,11 @@ async fn renew(state: SharedState, wish: LeaseWish, term: u64, mut until: Instan
         let left = until.saturating_duration_since(asked);
         match tokio::time::timeout(left, state.lead(wish.clone())).await {
             Ok(Ok(lease)) if lease.holder == wish.holder && lease.term == term => until = asked + length,
-            Ok(Ok(_)) => break,
             Ok(Err(error)) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the lease is not renewed yet");
             }
-            Err(_) => break,
+            // Another has it, or nobody has answered while it lasted.
+            Ok(Ok(_)) | Err(_) => break,
         }
         if Instant::now() >= until {
             break;

@@ -71,7 +71,9 @@ async fn load_workloads(state: &State, controller: &mut Controller) -> Result<()
             let revisions = state.revisions(row.id).await?;
             let rollouts = state.rollouts(row.id, 1).await?;
             controller.put_workload(row, revisions)?;
-            rollouts.into_iter().for_each(|rollout| controller.put_rollout(rollout));
+            for rollout in rollouts {
+                controller.put_rollout(rollout);
+            }
         }
         if is_last {
             return Ok(());

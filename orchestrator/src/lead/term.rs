@@ -40,7 +40,7 @@ pub(crate) struct Term {
     controller: Controller,
     clock: Clock,
     number: u64,
-    term: u64,
+    turn: u64,
     state: State,
     resolver: ImageResolver,
     following: Following,
@@ -71,7 +71,7 @@ impl Term {
             controller,
             clock,
             number: 0,
-            term: tenure.term,
+            turn: tenure.term,
             state,
             resolver: lead.resolver.clone(),
             following: Following::from(position),
@@ -91,9 +91,7 @@ impl Term {
     pub(crate) async fn run(mut self) -> TermEnd {
         loop {
             self.controller.decide(self.clock.now());
-            if let Err(ended) = self.write_next() {
-                return ended;
-            }
+            self.write_next();
             if let Err(ended) = self.wait().await {
                 if matches!(ended, TermEnd::Stopped) {
                     self.write_last().await;
@@ -104,24 +102,23 @@ impl Term {
     }
 
     /// Has what was decided written, unless what was decided before still is.
-    fn write_next(&mut self) -> Result<(), TermEnd> {
+    fn write_next(&mut self) {
         if self.writing.is_some() {
-            return Ok(());
+            return;
         }
         let mut output = self.controller.take();
         if output.is_empty() {
-            return Ok(());
+            return;
         }
         for asked in std::mem::take(&mut output.verdicts) {
             verdicts::ask(&self.resolver, asked, self.judged.0.clone());
         }
         if output.writes.is_empty() && output.events.is_empty() {
             self.tell(output.told);
-            return Ok(());
+            return;
         }
         self.number += 1;
-        self.writing = Some(write(self.state.clone(), self.term, self.number, output, self.clock.now()).boxed());
-        Ok(())
+        self.writing = Some(write(self.state.clone(), self.turn, self.number, output, self.clock.now()).boxed());
     }
 
     /// Waits until something happens, and takes it in.
@@ -231,7 +228,7 @@ impl Term {
             Question::Holders(layers, answer) => drop(answer.send(controller.holders(&layers))),
             Question::Advice(most, answer) => drop(answer.send(controller.advice(most))),
             Question::Evict(pod, author, answer) => {
-                let evicted = match controller.evict_for(pod, author) {
+                let evicted = match controller.evict_for(pod, author.as_deref()) {
                     None => Evicted::NoSuchPod,
                     Some(true) => Evicted::Ending,
                     Some(false) => Evicted::Kept("its workload's disruption budget lets no more of its pods go now".to_owned()),
@@ -259,7 +256,7 @@ impl Term {
                 writing.await?;
             }
             let output = self.controller.take();
-            write(self.state.clone(), self.term, self.number + 1, output, self.clock.now()).await.map(drop)
+            write(self.state.clone(), self.turn, self.number + 1, output, self.clock.now()).await.map(drop)
         };
         match tokio::time::timeout(LAST_WRITE, last).await {
             Ok(Ok(())) => {}

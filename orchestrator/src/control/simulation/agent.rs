@@ -88,7 +88,9 @@ impl Agent {
                         container.next = now;
                     }
                 }
-                pods.into_iter().for_each(|pod| self.put(pod, now));
+                for pod in pods {
+                    self.put(pod, now);
+                }
             }
             Instruction::Put { pod } => self.put(*pod, now),
             Instruction::Forget { pod } => {
@@ -151,11 +153,11 @@ impl Agent {
                     }
                 }
                 Phase::Running if container.assignment.restart == RestartPolicy::Never => {
-                    state.phase = if dice() % 4 == 0 { Phase::Failed } else { Phase::Succeeded };
+                    state.phase = if dice().is_multiple_of(4) { Phase::Failed } else { Phase::Succeeded };
                     state.ready = false;
                     container.next = Millis::MAX;
                 }
-                Phase::Running if dice() % 10 == 0 => {
+                Phase::Running if dice().is_multiple_of(10) => {
                     state.phase = Phase::Waiting;
                     state.reason = Some("CrashLoopBackOff".to_owned());
                     state.ready = false;

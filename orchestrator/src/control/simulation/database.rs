@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use longshore_fleet::{Name, NodeId, OperationId, PodId, WorkloadId};
+use longshore_fleet::{NodeId, OperationId, PodId, WorkloadId};
 
-use crate::state::{Batch, LayerRow, NamespaceRow, NodeRow, OperationRow, PodRow, RevisionRow, RolloutRow, WorkloadRow, Write};
+use crate::state::{Batch, LayerRow, NodeRow, OperationRow, PodRow, RevisionRow, RolloutRow, WorkloadRow, Write};
 
 /// What a caller has changed, for a leader that follows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,7 +17,6 @@ pub(super) enum Changed {
 pub(super) struct Database {
     pub(super) term: u64,
     pub(super) committed: (u64, u64),
-    pub(super) namespaces: BTreeMap<Name, NamespaceRow>,
     pub(super) workloads: BTreeMap<WorkloadId, WorkloadRow>,
     pub(super) revisions: BTreeMap<(WorkloadId, u64), RevisionRow>,
     pub(super) rollouts: BTreeMap<(WorkloadId, u64), RolloutRow>,
