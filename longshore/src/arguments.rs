@@ -139,6 +139,9 @@ pub enum Command {
     Completion(CompletionArguments),
 }
 
+/// The nouns of the daemons, whose settings can be given as dotted flags.
+const DAEMONS: [&str; 4] = ["registry", "edge", "node", "orchestrator"];
+
 /// All that can be said to the program.
 pub fn grammar() -> clap::Command {
     Program::command()
@@ -150,7 +153,7 @@ impl Arguments {
     /// Dotted flags are a daemon's, so they are taken out only after its noun; anywhere else they are unknown flags.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
-        if !arguments.get(1).is_some_and(|noun| noun == "registry" || noun == "edge" || noun == "node") {
+        if !arguments.get(1).is_some_and(|noun| DAEMONS.iter().any(|daemon| noun == daemon)) {
             return Ok(Self { command: Program::parse_from(arguments).command, settings: Vec::new() });
         }
         let texts = arguments.into_iter().map(OsString::into_string).collect::<Result<Vec<_>, _>>();
@@ -164,8 +167,8 @@ impl Arguments {
 mod tests {
     use super::*;
 
-    /// The commands that run until they are told to stop, or wait for what others do.
-    const WAITING: [&str; 8] = ["up", "registry", "edge", "node", "prewarm", "run", "delete", "rollout"];
+    /// The commands beside the daemons that run until they are told to stop, or wait for what others do.
+    const WAITING: [&str; 5] = ["up", "prewarm", "run", "delete", "rollout"];
 
     /// The exit codes that a command's help has.
     fn codes(command: &clap::Command) -> Vec<u8> {
@@ -186,7 +189,7 @@ mod tests {
             assert!(told.starts_with(&[0, 1, 2]), "{name}: {told:?}");
             let is_of_the_fleet = told.contains(&7);
             assert_eq!(told.contains(&3), name == "policy" || (is_of_the_fleet && name != "node"), "{name}");
-            assert_eq!(told.contains(&130), WAITING.contains(&name), "{name}");
+            assert_eq!(told.contains(&130), WAITING.contains(&name) || DAEMONS.contains(&name), "{name}");
             for verb in command.get_subcommands().filter(|verb| verb.get_after_help().is_some()) {
                 assert_eq!(
                     codes(verb).contains(&130),
