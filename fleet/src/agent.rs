@@ -136,6 +136,21 @@ pub struct Fetch {
     pub pinned_until: Option<Timestamp>,
 }
 
+/// What names an image that is fetched: one operation may want many.
+pub type FetchKey = (OperationId, Image);
+
+impl Fetch {
+    /// What names it.
+    pub fn key(&self) -> FetchKey {
+        (self.operation, self.image.clone())
+    }
+
+    /// Whether it is to stay then, whatever else needs room.
+    pub fn is_pinned_at(&self, time: Timestamp) -> bool {
+        self.pinned_until.is_some_and(|until| until > time)
+    }
+}
+
 /// Somebody wants to read what a pod writes.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -272,6 +287,13 @@ pub struct FetchReport {
     /// What went wrong, where something did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+impl FetchReport {
+    /// What names it.
+    pub fn key(&self) -> FetchKey {
+        (self.operation, self.image.clone())
+    }
 }
 
 /// How far an image is that was to be fetched.

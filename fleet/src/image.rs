@@ -8,7 +8,7 @@ use crate::text::as_text;
 
 /// An image, whole: registry, repository, and a tag, a digest or both. Read as docker reads it: `alpine` is
 /// `docker.io/library/alpine:latest`.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Image {
     /// The registry's host, with its port where one is written.
     pub registry: String,

@@ -13,6 +13,7 @@ longshore_tests::once!(
     from_a_push_to_pods_that_run_are_changed_moved_and_gone,
     what_can_t_run_says_why,
     an_orchestrator_that_is_killed_at_any_moment_loses_nothing_and_doubles_nothing,
+    a_leader_that_stood_still_leads_again_and_all_that_it_decides_is_written,
 );
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -237,4 +238,26 @@ async fn an_orchestrator_that_is_killed_at_any_moment_loses_nothing_and_doubles_
     .await;
     fleet.orchestrator.crash().await;
     fleet.settled("all to be as it was", before, |_| true).await;
+}
+
+async fn a_leader_that_stood_still_leads_again_and_all_that_it_decides_is_written() {
+    let registry = Registry::embedded().await;
+    pushed(&registry, &Layout::workload(3, &[100_000]).await, "team/workload").await;
+    let mut orchestrator = Orchestrator::start(&registry, &[HOST], &[("leader.lease", "1s".into())]).await;
+    let image = format!("{HOST}/team/workload:v1");
+    // Enough is decided that a term which began its count anew would be far behind.
+    for number in 0..6 {
+        orchestrator.command(&["run", &image, "--name", &format!("before-{number}"), "--no-wait", "--", "write", "1"]).await;
+    }
+    orchestrator.pause(Duration::from_secs(2)).await;
+    orchestrator.command(&["run", &image, "--name", "after", "--replicas", "2", "--no-wait", "--", "write", "1"]).await;
+    let ids = async |orchestrator: &Orchestrator| {
+        let pods = orchestrator.pods().await;
+        let of_after = pods.iter().filter(|pod| pod["owner"]["name"] == "after");
+        of_after.map(|pod| pod["id"].to_string()).collect::<BTreeSet<_>>()
+    };
+    let before = until("its pods to be there", LIMIT, async || Some(ids(&orchestrator).await).filter(|ids| ids.len() == 2)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    orchestrator.crash().await;
+    assert_eq!(ids(&orchestrator).await, before, "they were written, and are the same");
 }

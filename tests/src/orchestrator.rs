@@ -1,6 +1,7 @@
 use std::{fs::File, io::Write as _, time::Duration};
 
 use http::Method;
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -56,6 +57,13 @@ impl Orchestrator {
         self.process.kill9();
         self.process = spawn(&self.settings, &self.config);
         self.wait_until_ready().await;
+    }
+
+    /// Lets it stand still for so long, as a machine does that sleeps.
+    pub async fn pause(&self, time: Duration) {
+        self.process.signal(Signal::STOP);
+        tokio::time::sleep(time).await;
+        self.process.signal(Signal::CONT);
     }
 
     /// Kills it, and leaves it so.

@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use longshore_fleet::{AgentFacts, FetchReport, Load, OperationId, PodId, PodReport, PodState, Report, StreamId};
+use longshore_fleet::{AgentFacts, FetchKey, FetchReport, FetchState, Load, PodId, PodReport, PodState, Report, StreamId};
 use longshore_oci::Digest;
 use tokio::sync::Notify;
 
@@ -26,7 +26,7 @@ struct State {
     pods: BTreeMap<PodId, PodState>,
     gone: BTreeSet<PodId>,
     layers: BTreeMap<Digest, u64>,
-    fetches: BTreeMap<OperationId, FetchReport>,
+    fetches: BTreeMap<FetchKey, FetchReport>,
     new: New,
 }
 
@@ -37,7 +37,7 @@ struct New {
     pods: BTreeSet<PodId>,
     gone: BTreeSet<PodId>,
     layers: BTreeSet<Digest>,
-    fetches: BTreeSet<OperationId>,
+    fetches: BTreeSet<FetchKey>,
 }
 
 impl New {
@@ -129,19 +129,27 @@ impl Board {
 
     /// How far an image has come that was to be fetched.
     pub fn set_fetch(&self, report: FetchReport) {
-        let mut board = self.state();
-        if board.fetches.get(&report.operation) != Some(&report) {
-            board.new.fetches.insert(report.operation);
-            board.fetches.insert(report.operation, report);
+        let (mut board, key) = (self.state(), report.key());
+        if board.fetches.get(&key) != Some(&report) {
+            board.new.fetches.insert(key.clone());
+            board.fetches.insert(key, report);
             self.changed.notify_one();
         }
     }
 
+    /// Whether what was to be fetched has come, or failed to, and that was told.
+    pub fn has_told_end_of(&self, fetch: &FetchKey) -> bool {
+        let board = self.state();
+        let has_ended =
+            board.fetches.get(fetch).is_some_and(|report| matches!(report.state, FetchState::Done | FetchState::Failed));
+        has_ended && !board.new.fetches.contains(fetch)
+    }
+
     /// Nobody wants to hear of a fetch any more.
-    pub fn forget_fetch(&self, operation: OperationId) {
+    pub fn forget_fetch(&self, fetch: &FetchKey) {
         let mut board = self.state();
-        board.fetches.remove(&operation);
-        board.new.fetches.remove(&operation);
+        board.fetches.remove(fetch);
+        board.new.fetches.remove(fetch);
     }
 
     /// Waits until there is something new to tell.
@@ -182,7 +190,7 @@ impl Board {
             gone: board.gone.iter().copied().filter(|id| is_whole || new.gone.contains(id)).collect(),
             layers,
             layers_gone,
-            fetches: board.fetches.values().filter(|fetch| is_whole || new.fetches.contains(&fetch.operation)).cloned().collect(),
+            fetches: board.fetches.values().filter(|fetch| is_whole || new.fetches.contains(&fetch.key())).cloned().collect(),
         }
     }
 
@@ -250,6 +258,27 @@ mod tests {
         board.forget(pod(2));
         let whole = board.take(stream(), 1, true);
         assert_eq!((whole.pods.len(), whole.gone.len(), whole.layers.len()), (1, 0, 2));
+    }
+
+    #[test]
+    fn one_operation_may_fetch_many_images() {
+        let board = Board::default();
+        let report = |image: &str, state| FetchReport {
+            operation: format!("op_{:032x}", 1).parse().unwrap(),
+            image: image.parse().unwrap(),
+            state,
+            bytes_done: 0,
+            bytes_total: 0,
+            message: None,
+        };
+        let (one, other) = (report("a:1", FetchState::Fetching), report("b:1", FetchState::Done));
+        board.set_fetch(one.clone());
+        board.set_fetch(other.clone());
+        assert!(!board.has_told_end_of(&other.key()));
+        assert_eq!(board.take(stream(), 1, true).fetches.len(), 2);
+        assert!(board.has_told_end_of(&other.key()) && !board.has_told_end_of(&one.key()));
+        board.forget_fetch(&other.key());
+        assert_eq!(board.take(stream(), 2, true).fetches, [one]);
     }
 
     #[tokio::test]

@@ -18,6 +18,8 @@ pub struct Hands {
     pub rules: Rules,
     /// What the machine has.
     pub capacity: Capacity,
+    /// Where pods that have the machine's network are reached.
+    pub host_address: String,
     /// Whether pods have networks of their own here.
     pub has_pod_network: bool,
     /// Images on their way.

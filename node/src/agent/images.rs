@@ -11,7 +11,7 @@ mod pinning;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use longshore_edge_cache::Edge;
-use longshore_fleet::{Fetch, Image, OperationId};
+use longshore_fleet::{Fetch, FetchKey, Image};
 use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -36,7 +36,7 @@ pub struct Images {
     hands: Arc<Hands>,
     edge: Arc<Edge>,
     runtime: Option<Arc<Runtime>>,
-    fetching: BTreeMap<OperationId, AbortOnDropHandle<()>>,
+    fetching: BTreeMap<FetchKey, AbortOnDropHandle<()>>,
     layers: Layers,
 }
 

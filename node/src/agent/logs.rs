@@ -7,6 +7,6 @@ mod reading;
 mod rotation;
 mod sending;
 
-pub use files::{remove, remove_before};
+pub use files::{remove, remove_before, remove_others};
 pub use rotation::{Limits, rotate};
 pub use sending::Desk;

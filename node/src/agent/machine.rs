@@ -19,12 +19,14 @@ pub struct Machine {
 impl Machine {
     /// This one. Blocks.
     pub fn read() -> std::io::Result<Self> {
-        let cpus = std::thread::available_parallelism()?.get();
+        // Pods are not bound by what this process is.
+        let cpus = processors(&std::fs::read_to_string("/sys/devices/system/cpu/online")?)
+            .ok_or_else(|| std::io::Error::other("/sys/devices/system/cpu/online does not say how many processors there are"))?;
         let told = std::fs::read_to_string("/proc/meminfo")?;
         let missing = || std::io::Error::other("/proc/meminfo does not say how much memory there is");
         Ok(Self {
             platform: Platform { architecture: architecture().to_owned(), os: "linux".to_owned(), ..Platform::default() },
-            cpu: Cpu::millis(u64::try_from(cpus).unwrap_or(u64::MAX).saturating_mul(1_000)),
+            cpu: Cpu::millis(cpus.saturating_mul(1_000)),
             memory: Bytes::new(memory(&told).ok_or_else(missing)?),
             name: name(&rustix::system::uname().nodename().to_string_lossy()),
         })
@@ -40,6 +42,15 @@ fn architecture() -> &'static str {
         "powerpc64" => "ppc64le",
         other => other,
     }
+}
+
+/// How many processors the kernel's ranges name, as `0-3,6`.
+fn processors(told: &str) -> Option<u64> {
+    let count = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        last.parse::<u64>().ok()?.checked_sub(first.parse().ok()?)?.checked_add(1)
+    };
+    told.trim().split(',').map(count).sum()
 }
 
 /// All memory, of what the kernel tells.
@@ -72,6 +83,9 @@ mod tests {
     fn what_is_told_is_read() {
         assert_eq!(memory("MemTotal:       24689764 kB\nMemFree: 1 kB\n"), Some(24_689_764 << 10));
         assert_eq!(memory("MemFree: 1 kB\n"), None);
+        for (told, count) in [("0\n", Some(1)), ("0-3,6,8-9\n", Some(7)), ("", None), ("3-1", None)] {
+            assert_eq!(processors(told), count, "{told}");
+        }
         for (host, node) in [("Web_1.Example.org", "web-1.example.org"), ("_", "node"), ("a", "a")] {
             assert_eq!(name(host), node);
         }

@@ -7,12 +7,12 @@ mod applying;
 mod entry;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::Arc,
 };
 
-use longshore_fleet::{Fetch, Image, Instruction, OperationId, PodId};
+use longshore_fleet::{Fetch, FetchKey, Image, Instruction, PodId};
 use longshore_service::error_text::with_sources;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -21,6 +21,7 @@ use super::{
     hands::Hands,
     images::WantedImages,
     kept::{self, Kept, KeptPod},
+    logs,
     pod::Glimpse,
     worker,
 };
@@ -47,11 +48,13 @@ pub struct Roster {
     file: PathBuf,
     pods: BTreeMap<PodId, Entry>,
     keep: Vec<Image>,
-    fetch: BTreeMap<OperationId, Fetch>,
+    fetch: BTreeMap<FetchKey, Fetch>,
     images: watch::Sender<WantedImages>,
     /// What nobody wants, while it is removed.
     orphans: HashMap<PodId, AbortOnDropHandle<()>>,
     has_heard_all: bool,
+    /// Whether logs that are nobody's were removed.
+    has_removed_logs: bool,
     must_write: bool,
     /// Whether that is known to fail.
     fails_to_write: bool,
@@ -65,10 +68,11 @@ impl Roster {
             file,
             pods: BTreeMap::new(),
             keep: kept.keep,
-            fetch: kept.fetch.into_iter().map(|fetch| (fetch.operation, fetch)).collect(),
+            fetch: kept.fetch.into_iter().map(|fetch| (fetch.key(), fetch)).collect(),
             images,
             orphans: HashMap::new(),
             has_heard_all: false,
+            has_removed_logs: false,
             must_write: false,
             fails_to_write: false,
         };
@@ -106,6 +110,7 @@ impl Roster {
                     let listed = listed.borrow_and_update().clone();
                     self.note(&listed);
                     self.write().await;
+                    self.remove_strays_logs(&listed).await;
                 }
             }
         }
@@ -138,6 +143,12 @@ impl Roster {
                 tracing::error!(pod = %id, "a pod's task broke off; it is begun again");
                 entry.begin_again(&self.hands);
             }
+            let has_ended = || self.hands.board.pod(*id).is_some_and(|state| state.phase.has_ended());
+            if !entry.kept.assignment.has_ended && has_ended() {
+                // Whatever becomes of its container, it is not to run again.
+                entry.kept.assignment.has_ended = true;
+                self.must_write = true;
+            }
             entry.show(listed.get(id).cloned().unwrap_or_default());
         }
         let dropped = |(id, entry): (&PodId, &Entry)| (entry.is_over() && entry.kept.is_dropped).then_some(*id);
@@ -156,6 +167,18 @@ impl Roster {
                 let removing = tokio::spawn(async move { worker::remove_orphan(&hands, pod).await });
                 self.orphans.insert(pod, AbortOnDropHandle::new(removing));
             }
+        }
+    }
+
+    /// Removes the logs of pods of which neither the orchestrator nor the runtime knows anything, once.
+    async fn remove_strays_logs(&mut self, listed: &Listed) {
+        if !self.has_heard_all || std::mem::replace(&mut self.has_removed_logs, true) {
+            return;
+        }
+        let stay: BTreeSet<String> = self.pods.keys().chain(listed.keys()).map(PodId::to_string).collect();
+        let folder = self.hands.logs.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || logs::remove_others(&folder, &stay)).await {
+            tracing::warn!(error = with_sources(&error), "the logs of pods that are gone can't be removed");
         }
     }
 

@@ -38,6 +38,8 @@ const LOGS: &str = "logs";
 const KEPT: &str = "pods.json";
 /// The file of what the node is in the fleet.
 const MEMBERSHIP: &str = "fleet.json";
+/// Where what has the machine's network is reached from here, where nothing is said.
+const LOOPBACK: &str = "127.0.0.1";
 /// How many instructions wait to be taken up.
 const WAITING: usize = 256;
 
@@ -118,6 +120,7 @@ impl Agent {
             logs: folder.join(LOGS),
             rules: Rules { backoff: settings.backoff.get(), backoff_most: settings.backoff_most.get(), ..Rules::default() },
             capacity: Capacity { memory_bytes: machine.memory.count },
+            host_address: if settings.address.is_empty() { LOOPBACK.to_owned() } else { settings.address.clone() },
             has_pod_network: settings.pod_network,
             pulls: Pulls::new(usize::try_from(settings.max_pulls).unwrap_or(usize::MAX), settings.pull_timeout.get()),
             probes: probe_client().map_err(|error| clients(Box::new(error)))?,

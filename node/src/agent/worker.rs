@@ -107,8 +107,7 @@ fn probe(hands: &Arc<Hands>, machine: &Machine, kind: ProbeKind) -> Option<Makin
         ProbeKind::Liveness => &probes.liveness,
     };
     let (probe, container) = (probe.clone()?, machine.container()?.id.clone());
-    // What has the machine's network is reached there.
-    let address = if template.host_network { Some("127.0.0.1".to_owned()) } else { machine.address().map(str::to_owned) };
+    let address = if template.host_network { Some(hands.host_address.clone()) } else { machine.address().map(str::to_owned) };
     let hands = hands.clone();
     Some(Box::pin(async move {
         let verdict = probe::make(&hands, &probe, &container, address.as_deref()).await;

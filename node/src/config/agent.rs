@@ -181,7 +181,7 @@ impl Agent {
         for (key, value, least, most) in [
             ("max_pods", self.max_pods, 1, 10_000),
             ("max_pulls", self.max_pulls, 1, 100),
-            ("log_files", self.log_files, 1, 1_000),
+            ("log_files", self.log_files, 2, 1_000),
         ] {
             if !(least..=most).contains(&value) {
                 problems.add(&[&format!("agent.{key}")], format!("must be from {least} to {most}"));

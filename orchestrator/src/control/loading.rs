@@ -179,6 +179,10 @@ impl Controller {
     /// All that there is was taken in.
     pub fn begin(&mut self, now: Millis) {
         self.now = self.now.max(now);
+        for node in self.nodes.values_mut() {
+            // However long it took to read all this, it was no silence of theirs.
+            node.heard = self.now;
+        }
         // Pods of a node that was removed while nobody led.
         let stray = |pod: &&Pod| {
             let has_ended = pod.row.state.phase.has_ended() && !pod.is_ending();

@@ -188,7 +188,10 @@ impl Controller {
     pub(crate) fn hear_of_fetch(&mut self, node: NodeId, report: &FetchReport) {
         let id = report.operation;
         let Some(prewarming) = self.prewarmings.get_mut(&id) else {
-            self.tell(node, Instruction::StopFetch { operation: id });
+            // What has come may be pinned still.
+            if matches!(report.state, FetchState::Waiting | FetchState::Fetching) {
+                self.tell(node, Instruction::StopFetch { operation: id });
+            }
             return;
         };
         for view in prewarming.nodes.get_mut(&node).into_iter().flatten().filter(|view| view.image == report.image) {

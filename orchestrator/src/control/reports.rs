@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Why a pod stands still where it is its node's fault, and not its own.
-const FAULTS_OF_NODES: [&str; 4] = ["ErrImagePull", "ImagePullBackOff", "SandboxFailed", "CreateContainerError"];
+const FAULTS_OF_NODES: [&str; 4] = ["ErrImagePull", "ImagePullBackOff", "CreateSandboxError", "CreateContainerError"];
 
 impl Controller {
     /// Takes in what a node says.

@@ -15,8 +15,9 @@ mod term;
 mod verdicts;
 mod writing;
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -24,7 +25,7 @@ use uuid::Uuid;
 use crate::{
     control::ControlSettings,
     image::ImageResolver,
-    state::{LeaseWish, SharedState},
+    state::{LeaseWish, SharedState, StateError},
 };
 
 pub(crate) use handle::Question;
@@ -63,7 +64,10 @@ pub(crate) enum TermEnd {
     LeaseLost,
     /// The database does not do what it must.
     #[error("the database can't be used")]
-    State(#[from] crate::state::StateError),
+    State(#[from] StateError),
+    /// It broke off by a fault of the program.
+    #[error("it broke off")]
+    Broken,
     /// A row can't be read.
     #[error("a workload in the database can't be read")]
     Unreadable(#[from] serde_json::Error),
@@ -73,12 +77,17 @@ impl Lead {
     /// Leads whenever nobody else does, until told to stop.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let length_ms = i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX);
-        let wish = LeaseWish { holder: Uuid::now_v7(), address: self.address.clone(), length_ms };
+        let mut wish = LeaseWish { holder: Uuid::now_v7(), address: self.address.clone(), length_ms };
         while !stop.is_cancelled() {
-            let wait = match Tenure::take(self.state.clone(), wish.clone()).await {
+            let taking = tokio::time::timeout(self.lease, Tenure::take(self.state.clone(), wish.clone()));
+            let wait = match taking.await.unwrap_or(Err(StateError::Unavailable(sqlx::Error::PoolTimedOut))) {
                 Ok(Ok(tenure)) => {
                     self.lead(&tenure, &stop).await;
                     self.standing.send_replace(Standing::Following(None));
+                    drop(tenure);
+                    self.resign(wish.holder).await;
+                    // Who leads again does so in a term of its own: what is still on its way from this one must come to nothing.
+                    wish.holder = Uuid::now_v7();
                     PAUSE
                 }
                 Ok(Err(other)) => {
@@ -96,8 +105,17 @@ impl Lead {
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        if let Err(error) = self.state.resign(wish.holder).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the lead can't be given up; it runs out by itself");
+        self.resign(wish.holder).await;
+    }
+
+    /// Gives up the lead, where it is this holder's still.
+    async fn resign(&self, holder: Uuid) {
+        match tokio::time::timeout(self.lease, self.state.resign(holder)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the lead can't be given up; it runs out by itself");
+            }
+            Err(_) => tracing::warn!("the lead can't be given up: the database does not answer; it runs out by itself"),
         }
     }
 
@@ -105,13 +123,20 @@ impl Lead {
     async fn lead(&self, tenure: &Tenure, stop: &CancellationToken) {
         let term = tenure.term;
         tracing::info!(term, "leads");
-        let ended = match Term::begin(self, tenure, stop.clone()).await {
-            Ok((running, leader)) => {
-                self.standing.send_replace(Standing::Leading(leader));
-                running.run().await
+        let leading = async {
+            match Term::begin(self, tenure, stop.clone()).await {
+                Ok((running, leader)) => {
+                    self.standing.send_replace(Standing::Leading(leader));
+                    running.run().await
+                }
+                Err(error) => error,
             }
-            Err(error) => error,
         };
+        // What a term has in memory goes with it, so that nothing half done is left.
+        let ended = AssertUnwindSafe(leading).catch_unwind().await.unwrap_or(TermEnd::Broken);
+        if matches!(ended, TermEnd::Broken) {
+            tracing::error!(term, "the term broke off where it should not: this is a fault of the program; another term begins");
+        }
         tracing::info!(term, reason = %ended, error = std::error::Error::source(&ended), "leads no more");
     }
 

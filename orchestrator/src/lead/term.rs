@@ -92,7 +92,14 @@ impl Term {
         loop {
             self.controller.decide(self.clock.now());
             self.write_next();
-            if let Err(ended) = self.wait().await {
+            let (lost, stop) = (self.lost.clone(), self.stop.clone());
+            let waited = tokio::select! {
+                biased;
+                () = lost.cancelled() => Err(TermEnd::LeaseLost),
+                () = stop.cancelled() => Err(TermEnd::Stopped),
+                waited = self.wait() => waited,
+            };
+            if let Err(ended) = waited {
                 if matches!(ended, TermEnd::Stopped) {
                     self.write_last().await;
                 }
@@ -130,8 +137,6 @@ impl Term {
         let until = self.wakes_at();
         tokio::select! {
             biased;
-            () = self.lost.cancelled() => return Err(TermEnd::LeaseLost),
-            () = self.stop.cancelled() => return Err(TermEnd::Stopped),
             written = OptionFuture::from(self.writing.as_mut().map(Pin::as_mut)), if self.writing.is_some() => {
                 self.writing = None;
                 if let Some(written) = written {

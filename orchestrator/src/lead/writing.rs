@@ -30,7 +30,8 @@ pub(crate) async fn write(state: State, term: u64, number: u64, mut output: Outp
     let mut pause = FIRST_PAUSE;
     loop {
         match state.commit(term, &batch).await {
-            Ok(position) => return Ok(Written { output, events: Some((position, count)) }),
+            // What was written by a try before this stands somewhere: it is read as if it were another's.
+            Ok(position) => return Ok(Written { output, events: position.map(|position| (position, count)) }),
             Err(error) if error.is_uncertain() => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "what was decided is not written yet");
             }

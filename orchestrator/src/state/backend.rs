@@ -21,7 +21,7 @@ macro_rules! implement_state {
             async fn leader(&self) -> Result<Option<Lease>, StateError> {
                 read!(self, |connection| statements::lead::find(connection))
             }
-            async fn commit(&self, term: u64, batch: &Batch) -> Result<u64, StateError> {
+            async fn commit(&self, term: u64, batch: &Batch) -> Result<Option<u64>, StateError> {
                 write!(self, |connection| statements::changes::commit(connection, term, batch))
             }
             async fn act(&self, act: &Act) -> Result<Acted, StateError> {

@@ -66,8 +66,9 @@ pub trait State: Send + Sync + 'static {
     // What changes.
 
     /// Makes a leader's changes, all or none; fails with [`StateError::Fenced`] where the term is not the last. Doing it again does no harm:
-    /// rows are put, not changed, and of events that were written under the same term and number nothing is written again.
-    async fn commit(&self, term: u64, batch: &Batch) -> Result<u64, StateError>;
+    /// what was written under the same term and number, or one after it, is not written again. The position of the last event, where it was
+    /// written now.
+    async fn commit(&self, term: u64, batch: &Batch) -> Result<Option<u64>, StateError>;
     /// Makes a caller's change, all or nothing; where its operation was carried out before, its first answer.
     async fn act(&self, act: &Act) -> Result<Acted, StateError>;
     /// The answer to an operation that was carried out before. [`StateError::OperationReused`] where it was another request's.

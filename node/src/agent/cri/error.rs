@@ -1,4 +1,4 @@
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{error::Error as _, path::PathBuf, sync::Arc, time::Duration};
 
 use tonic::{Code, Status};
 
@@ -34,9 +34,14 @@ impl CriError {
         match self {
             Self::Down { .. } => true,
             Self::Silent { .. } => false,
-            // So says a runtime that is starting.
-            Self::Refused(status) => status.code() == Code::Unavailable,
+            // So says a runtime that is starting; and where it ends meanwhile nobody says anything.
+            Self::Refused(status) => status.code() == Code::Unavailable || status.source().is_some(),
         }
+    }
+
+    /// Whether the runtime has said so itself.
+    pub fn is_answer(&self) -> bool {
+        matches!(self, Self::Refused(_)) && !self.is_down()
     }
 
     /// Whether there is no such thing.
@@ -51,9 +56,11 @@ impl CriError {
             status.code(),
             Code::NotFound | Code::InvalidArgument | Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented
         );
-        // containerd has one code for whatever a registry says; its words have the registry's status.
-        let text = status.message();
-        let is_refusal = ["401", "403", "404", "not found", "denied", "unauthorized"].iter().any(|word| text.contains(word));
+        // containerd has one code for whatever a registry says; its words have the registry's status. Numbers alone are in digests, too.
+        let text = status.message().to_ascii_lowercase();
+        let words = ["401 unauthorized", "403 forbidden", "404 not found", "not found", "denied", "unauthorized", "forbidden"];
+        let is_refusal =
+            words.iter().any(|word| text.contains(word)) || text.contains("status code 40") || text.contains("status: 40");
         !is_final && !is_refusal
     }
 }
@@ -72,6 +79,8 @@ mod tests {
             (Code::Unknown, "failed to copy: httpReadSeeker: unexpected status code 500", true),
             (Code::Unknown, "dial tcp 127.0.0.1:5000: connect: connection refused", true),
             (Code::Unknown, "unexpected status code: 403 Forbidden", false),
+            (Code::Unknown, "failed to copy localhost:4040/a@sha256:401403404: unexpected EOF", true),
+            (Code::Unknown, "unexpected status code [manifests v1]: 401 Unauthorized", false),
             (Code::Unknown, "pull access denied, repository does not exist", false),
             (Code::NotFound, "no such manifest", false),
             (Code::InvalidArgument, "invalid reference", false),

@@ -15,14 +15,12 @@ use crate::{
 impl Images {
     /// Begins what is new, and breaks off what nobody wants any more.
     pub(super) fn fetch(&mut self, wanted: &[Fetch]) {
-        let all: BTreeSet<_> = wanted.iter().map(|fetch| fetch.operation).collect();
-        self.fetching.retain(|operation, _| all.contains(operation));
+        let all: BTreeSet<_> = wanted.iter().map(Fetch::key).collect();
+        self.fetching.retain(|fetch, _| all.contains(fetch));
         for fetch in wanted {
-            if !self.fetching.contains_key(&fetch.operation) {
-                let (hands, runtime) = (self.hands.clone(), self.runtime.clone());
-                let fetching = tokio::spawn(bring(hands, runtime, fetch.clone()));
-                self.fetching.insert(fetch.operation, AbortOnDropHandle::new(fetching));
-            }
+            let (hands, runtime) = (&self.hands, &self.runtime);
+            let begin = || AbortOnDropHandle::new(tokio::spawn(bring(hands.clone(), runtime.clone(), fetch.clone())));
+            self.fetching.entry(fetch.key()).or_insert_with(begin);
         }
     }
 }

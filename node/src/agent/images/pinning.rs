@@ -26,7 +26,7 @@ impl Images {
     pub(super) async fn pin(&self, wanted: &WantedImages) {
         let Some(runtime) = &self.runtime else { return };
         let now = Timestamp::now();
-        let held = wanted.fetch.iter().filter(|fetch| fetch.pinned_until.is_some_and(|until| until > now));
+        let held = wanted.fetch.iter().filter(|fetch| fetch.is_pinned_at(now));
         let images: BTreeSet<String> = wanted.keep.iter().chain(held.map(|fetch| &fetch.image)).map(Image::to_string).collect();
         let mut pins = BTreeMap::new();
         for image in &images {

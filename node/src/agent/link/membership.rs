@@ -35,11 +35,10 @@ impl Membership {
         self.known.node_id
     }
 
-    /// It has joined, or belongs to nobody any more.
-    pub async fn set_node(&mut self, node: Option<NodeId>) -> Result<(), LinkError> {
-        self.known.node_id = node;
-        if node.is_none() {
-            // Whoever it joins next counts anew.
+    /// It has joined.
+    pub async fn set_node(&mut self, node: NodeId) -> Result<(), LinkError> {
+        if self.known.node_id.replace(node) != Some(node) {
+            // Whoever gave it another name may count leaders anew.
             self.known.term = 0;
         }
         self.write().await
@@ -75,15 +74,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("membership.json");
         let mut membership = Membership::open(path.clone()).unwrap();
-        let node = Some(format!("node_{:032x}", 3).parse().unwrap());
+        let node = format!("node_{:032x}", 3).parse().unwrap();
         membership.set_node(node).await.unwrap();
         for term in [3, 3, 7] {
             membership.hear(term).await.unwrap();
         }
         let mut membership = Membership::open(path).unwrap();
-        assert_eq!(membership.node(), node);
+        assert_eq!(membership.node(), Some(node));
+        membership.set_node(node).await.unwrap();
         assert!(matches!(membership.hear(6).await, Err(LinkError::OldTerm { term: 6, highest: 7 })));
-        membership.set_node(None).await.unwrap();
+        membership.set_node(format!("node_{:032x}", 4).parse().unwrap()).await.unwrap();
         membership.hear(1).await.unwrap();
     }
 }

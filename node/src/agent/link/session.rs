@@ -67,7 +67,7 @@ impl Link {
 
     async fn join(&mut self, url: &str) -> Result<NodeId, LinkError> {
         let node = self.caller.join(url).await?;
-        self.membership.set_node(Some(node)).await?;
+        self.membership.set_node(node).await?;
         tracing::info!(%node, url, "the node has joined the fleet");
         Ok(node)
     }

@@ -1,9 +1,12 @@
 //! The files of a pod's logs. All of this blocks.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
+
+use longshore_fleet::PodId;
 
 use crate::agent::make::log_file;
 
@@ -68,9 +71,41 @@ pub fn remove(folder: PathBuf) -> io::Result<()> {
     }
 }
 
+/// Removes the folders of all pods but these.
+pub fn remove_others(folder: &Path, stay: &BTreeSet<String>) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        // What is named otherwise is not the agent's.
+        let is_pod = entry.file_name().to_str().is_some_and(|name| name.parse::<PodId>().is_ok() && !stay.contains(name));
+        if is_pod {
+            remove(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_logs_of_pods_that_are_gone_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let pods: Vec<String> = (1..4).map(|number| format!("pod_{number:032x}")).collect();
+        for name in pods.iter().map(String::as_str).chain(["other"]) {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            fs::write(folder.path().join(name).join("0.log"), "a").unwrap();
+        }
+        remove_others(folder.path(), &BTreeSet::from([pods[1].clone()])).unwrap();
+        let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["other", pods[1].as_str()]);
+        remove_others(&folder.path().join("none"), &BTreeSet::new()).unwrap();
+    }
 
     #[test]
     fn logs_are_found_by_their_container_oldest_first() {

@@ -50,9 +50,12 @@ impl Reading {
             if let Some(part) = self.next_of_file()? {
                 return Ok(Some(part));
             }
-            if !self.go_on()? {
-                return Ok(None);
+            let Some(next) = self.following()? else { return Ok(None) };
+            // Until there was another, the one that is read was written to.
+            if let Some(part) = self.next_of_file()? {
+                return Ok(Some(part));
             }
+            (self.file, self.offset) = (Some(next), 0);
         }
     }
 
@@ -75,8 +78,8 @@ impl Reading {
         Ok(Some(out))
     }
 
-    /// Goes to the file after the one that was read; whether there is one.
-    fn go_on(&mut self) -> io::Result<bool> {
+    /// The file after the one that was read, where there is one.
+    fn following(&mut self) -> io::Result<Option<File>> {
         let all = files::of_container(&self.folder, self.attempt)?;
         let next = match &self.file {
             None => all.first(),
@@ -90,14 +93,11 @@ impl Reading {
                 }
             }
         };
-        let Some(next) = next else { return Ok(false) };
+        let Some(next) = next else { return Ok(None) };
         match File::open(next) {
             // It was put away just now: it is found by its other name.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            opened => {
-                (self.file, self.offset) = (Some(opened?), 0);
-                Ok(true)
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some),
         }
     }
 }

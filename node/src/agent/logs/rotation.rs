@@ -40,12 +40,14 @@ pub async fn rotate(cri: &Cri, folder: PathBuf, container: &str, attempt: u32, l
     }
 }
 
-/// Gives a log that is too long another name, and removes the oldest of those that have one. Blocks.
+/// Gives a log that is too long another name, and removes the oldest of those that have one; its other name, where it has one now. Blocks.
 fn move_away(folder: &Path, live: &Path, attempt: u32, limits: Limits) -> io::Result<Option<PathBuf>> {
     match fs::metadata(live) {
         Ok(found) if found.len() >= limits.file_bytes => {}
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => return Ok(None),
+        Ok(_) => return Ok(None),
+        // It was put away already, by one who ended before the runtime was told.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files::of_container(folder, attempt)?.pop()),
+        Err(error) => return Err(error),
     }
     let all = files::of_container(folder, attempt)?;
     // With the new one there is one more.
@@ -73,6 +75,8 @@ mod tests {
         let kept = files::of_container(folder.path(), 0).unwrap();
         let texts: Vec<_> = kept.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
         assert_eq!(texts, ["abcde", "abcdef"], "and the one that is written to next");
-        assert!(move_away(folder.path(), &live, 0, limits).unwrap().is_none(), "there is none yet");
+        let again = move_away(folder.path(), &live, 0, limits).unwrap();
+        assert_eq!(again.as_ref(), kept.last(), "the runtime is told once more");
+        assert!(move_away(folder.path(), &folder.path().join("1.log"), 1, limits).unwrap().is_none(), "there is none yet");
     }
 }

@@ -124,6 +124,10 @@ impl Machine {
             self.makes.reset();
             self.crashes.reset();
         }
+        if self.ends_within.is_none() && ends_within.is_some() {
+            // Whatever failed before, ending is tried at once.
+            self.makes.backoff.reset();
+        }
         (self.assignment, self.ends_within) = (assignment, ends_within);
     }
 
@@ -190,7 +194,10 @@ impl Machine {
 
     /// What was being done was broken off.
     pub fn broken_off(&mut self) {
-        self.pending = None;
+        if let Some(Pending { action: Action::MakeSandbox { .. }, .. }) = self.pending.take() {
+            // What is half made has its number.
+            self.next_sandbox = self.next_sandbox.saturating_add(1);
+        }
         self.must_look = true;
     }
 
@@ -198,7 +205,7 @@ impl Machine {
     fn is_to_break_off(&self, pending: &Pending, now: Now) -> bool {
         let Some(within) = self.ends_within else { return false };
         match (&pending.action, pending.ends_at) {
-            (Action::Pull, _) => true,
+            (Action::Pull | Action::MakeSandbox { .. }, _) => true,
             // It has less time than it was told.
             (Action::Stop { grace, .. }, Some(ends_at)) => within < *grace && now.at + within < ends_at,
             _ => false,
@@ -235,7 +242,8 @@ impl Machine {
 
     /// Whether it has run once, as it was to, and somebody has removed it.
     pub(super) fn is_lost(&self) -> bool {
-        self.assignment.restart == RestartPolicy::Never && self.has_run && self.has_looked() && self.container().is_none()
+        let has_run = self.has_run || self.assignment.has_ended;
+        self.assignment.restart == RestartPolicy::Never && has_run && self.has_looked() && self.container().is_none()
     }
 
     /// Why its image is not run, where it is not to be.

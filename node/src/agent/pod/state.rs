@@ -43,7 +43,9 @@ impl Machine {
             let why = "its container was removed by somebody else before it was known how it ended".to_owned();
             return (Phase::Failed, Some("ContainerLost"), Some(why));
         }
-        if let Some((word, why)) = self.refusal() {
+        let is_running = matches!(self.container().map(|container| &container.status), Some(Status::Running { .. }));
+        // What runs is not judged anew.
+        if let Some((word, why)) = self.refusal().filter(|_| !is_running) {
             let is_last = self.assignment.restart == RestartPolicy::Never;
             return (if is_last { Phase::Failed } else { Phase::Waiting }, Some(word), Some(why));
         }

@@ -317,6 +317,46 @@ fn what_is_to_run_once_is_not_run_again_because_somebody_has_removed_it() {
 }
 
 #[test]
+fn what_has_ended_is_not_run_again_by_an_agent_that_finds_nothing_of_it() {
+    let mut world = World::new(Assignment { has_ended: true, ..assigned("{}", RestartPolicy::Never) });
+    world.settle_for(3_600 * SECOND);
+    assert_eq!((world.calls.len(), world.told().0), (0, Phase::Failed));
+    world.end(1);
+    world.settle();
+    assert!(world.machine.is_gone());
+}
+
+#[test]
+fn who_is_to_end_does_not_wait_for_what_failed_before() {
+    let mut world = World::new(assigned("{}", RestartPolicy::Always));
+    world.image = Some(ImageUser::default());
+    world.change(&Action::MakeSandbox { attempt: 0, containers_before: 0 });
+    world.failures = vec![failure("no such command"); 4];
+    world.settle_for(75 * SECOND);
+    assert_eq!(world.told().1, "CreateContainerError");
+    let wake = world.machine.next(world.now).wake_at.expect("it is tried again");
+    assert!(wake - world.now.at > 10 * SECOND);
+    world.end(1);
+    world.settle();
+    assert!(world.machine.is_gone(), "{:?}", world.calls);
+}
+
+#[test]
+fn a_sandbox_that_is_being_made_is_given_up_for_the_end() {
+    let mut world = World::new(assigned("{}", RestartPolicy::Always));
+    while !matches!(world.machine.pending.as_ref().map(|pending| &pending.action), Some(Action::MakeSandbox { .. })) {
+        let action = world.machine.next(world.now).action.expect("it goes on");
+        if !matches!(action, Action::MakeSandbox { .. }) {
+            let result = world.carry_out(&action);
+            world.machine.done(result, world.now);
+        }
+    }
+    world.end(1);
+    world.settle();
+    assert!(world.machine.is_gone());
+}
+
+#[test]
 fn a_runtime_that_only_says_it_is_done_is_not_asked_without_an_end() {
     let mut world = World::new(assigned("{}", RestartPolicy::Always));
     world.settle();
@@ -376,6 +416,13 @@ fn root_is_not_run_where_it_is_not_wanted() {
         world.settle_for(3_600 * SECOND);
         assert_eq!(world.calls, ["sandbox", "pull"]);
         assert_eq!(world.told(), (phase, "MustNotBeRoot".into(), 0));
+        // What runs already is not judged anew, whatever is wanted from now on.
+        let mut running = World::new(assigned("{}", restart));
+        running.settle();
+        let strict = Assignment { must_not_be_root: true, ..running.machine.assignment.clone() };
+        running.machine.assign(strict);
+        running.settle();
+        assert_eq!((running.running(), running.told()), (1, (Phase::Running, String::new(), 0)));
         world.end(1);
         world.settle();
         assert!(world.machine.is_gone());

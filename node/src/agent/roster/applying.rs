@@ -1,6 +1,6 @@
 //! Takes up what the orchestrator says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use longshore_fleet::{Assignment, Fetch, Instruction, PodId};
@@ -30,12 +30,14 @@ impl Roster {
                 vec![Changed::Images]
             }
             Instruction::Fetch(fetch) => {
-                self.fetch.insert(fetch.operation, fetch);
+                let now = Timestamp::now();
+                let board = self.hands.board.clone();
+                self.forget_fetches(|fetch| fetch.is_pinned_at(now) || !board.has_told_end_of(&fetch.key()));
+                self.fetch.insert(fetch.key(), fetch);
                 vec![Changed::Images]
             }
             Instruction::StopFetch { operation } => {
-                self.fetch.remove(&operation);
-                self.hands.board.forget_fetch(operation);
+                self.forget_fetches(|fetch| fetch.operation != operation);
                 vec![Changed::Images]
             }
             // Those who read are served elsewhere.
@@ -49,16 +51,28 @@ impl Roster {
         let mut changed: Vec<_> = besides.into_iter().filter_map(|pod| self.drop_pod(pod)).collect();
         changed.extend(pods.into_iter().filter_map(|pod| self.put(pod)));
         self.keep = keep;
-        let fetch: std::collections::BTreeMap<_, _> = fetch.into_iter().map(|fetch| (fetch.operation, fetch)).collect();
-        for operation in self.fetch.keys().filter(|operation| !fetch.contains_key(operation)) {
-            self.hands.board.forget_fetch(*operation);
-        }
-        self.fetch = fetch;
+        let fetch: BTreeMap<_, _> = fetch.into_iter().map(|fetch| (fetch.key(), fetch)).collect();
+        let now = Timestamp::now();
+        // What is pinned stays so beyond the operation that asked for it.
+        self.forget_fetches(|before| before.is_pinned_at(now) || fetch.contains_key(&before.key()));
+        self.fetch.extend(fetch);
         self.has_heard_all = true;
         // Who asks after them no more has heard it, or will by their not being told of.
         self.hands.board.forget_gone(&wanted);
         changed.push(Changed::Images);
         changed
+    }
+
+    /// Forgets which images were to be fetched, but for these.
+    fn forget_fetches(&mut self, stays: impl Fn(&Fetch) -> bool) {
+        let board = &self.hands.board;
+        self.fetch.retain(|key, fetch| {
+            let stays = stays(fetch);
+            if !stays {
+                board.forget_fetch(key);
+            }
+            stays
+        });
     }
 
     fn put(&mut self, mut assignment: Assignment) -> Option<Changed> {
@@ -80,6 +94,7 @@ impl Roster {
                 Some(Changed::Pod(id))
             }
             Some(entry) => {
+                assignment.has_ended |= entry.kept.assignment.has_ended;
                 (entry.kept.assignment, entry.kept.is_dropped) = (assignment, false);
                 Some(Changed::Pod(id))
             }

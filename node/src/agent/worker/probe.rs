@@ -53,7 +53,7 @@ async fn run(hands: &Hands, container: &str, command: Vec<String>, patience: Dur
             Verdict::Ill(format!("the command ended with exit code {}{colon}{said}", answer.exit_code))
         }
         // The runtime says so of a command that took too long, or that there is none such.
-        Err(error) if !error.is_down() && !error.is_missing() => Verdict::Ill(with_sources(&error)),
+        Err(error) if error.is_answer() && !error.is_missing() => Verdict::Ill(with_sources(&error)),
         Err(_) => Verdict::Unknown,
     }
 }

@@ -9,14 +9,14 @@ use super::{
     rollouts, workloads,
 };
 
-/// Makes a leader's changes; the position of the last event.
-pub async fn commit(connection: &mut Connection, term: u64, batch: &Batch) -> Result<u64> {
+/// Makes a leader's changes; the position of the last event, unless they were made before.
+pub async fn commit(connection: &mut Connection, term: u64, batch: &Batch) -> Result<Option<u64>> {
     lead::prove(connection, term).await?;
     if !lead::note(connection, term, batch.number).await? {
-        return events::position(connection).await;
+        return Ok(None);
     }
     apply(connection, &batch.writes, batch.now).await?;
-    events::add(connection, &batch.events, batch.now).await
+    events::add(connection, &batch.events, batch.now).await.map(Some)
 }
 
 /// Makes a caller's change, unless it was made before. Of two that are the same, the second waits here for the first.

@@ -40,7 +40,7 @@ async fn what_is_put_is_read(subject: Subject) {
         Write::PutFacts(node(1), json!({"cpu": "4"})),
         Write::PutOperation(Box::new(operation_row(1, OperationState::Running))),
     ];
-    assert_eq!(state.commit(term, &batch(1, writes)).await.unwrap(), 1);
+    assert_eq!(state.commit(term, &batch(1, writes)).await.unwrap(), Some(1));
     let workload = workload_row(1, 1);
     assert_eq!(state.workload(workload.id).await.unwrap().as_ref(), Some(&workload));
     let named = state.workload_named(workload.id.kind, &workload.namespace, &workload.name).await.unwrap();
@@ -62,12 +62,12 @@ async fn a_repeat_writes_nothing_twice(subject: Subject) {
     let state = &subject.state;
     let term = lead(state).await;
     let first = batch(1, vec![Write::PutPod(Box::new(pod_row(1)))]);
-    assert_eq!(state.commit(term, &first).await.unwrap(), 1);
-    assert_eq!(subject.replica().await.commit(term, &first).await.unwrap(), 1);
+    assert_eq!(state.commit(term, &first).await.unwrap(), Some(1));
+    assert_eq!(subject.replica().await.commit(term, &first).await.unwrap(), None);
     let second = batch(2, vec![Write::RemovePod(pod_row(1).id)]);
-    assert_eq!(state.commit(term, &second).await.unwrap(), 2);
-    assert_eq!(state.commit(term, &first).await.unwrap(), 2, "one that was overtaken by now changes nothing back");
-    assert_eq!(state.commit(term, &second).await.unwrap(), 2);
+    assert_eq!(state.commit(term, &second).await.unwrap(), Some(2));
+    assert_eq!(state.commit(term, &first).await.unwrap(), None, "one that was overtaken by now changes nothing back");
+    assert_eq!(state.commit(term, &second).await.unwrap(), None);
     assert_eq!((subject.count("pods").await, subject.count("events").await), (0, 2));
 }
 
