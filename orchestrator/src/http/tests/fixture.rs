@@ -14,14 +14,19 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use longshore_oci::{AccessToken, Algorithm, Digest, Scope};
 use longshore_service::signing::{KeySet, SigningKey};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     config::{AuthMode, Config},
     lead::{Leader, PlanOutcome, Question, Standing},
     start,
-    state::{SharedState, SqliteState},
+    state::{LeaseWish, SharedState, SqliteState},
 };
 
 /// What lies at a path: its media type, and its bytes.
@@ -101,6 +106,7 @@ pub(super) struct Served {
     stop: CancellationToken,
     running: JoinHandle<()>,
     client: reqwest::Client,
+    _standing: watch::Sender<Standing>,
     _folder: tempfile::TempDir,
 }
 
@@ -154,21 +160,36 @@ impl Served {
         config.registry.url = format!("http://{host}").parse().unwrap();
         change(&mut config);
         let state = open(&folder.path().join("orchestrator.db")).await;
-        let app = start::assemble(config, state.clone()).await.unwrap();
+        let mut app = start::assemble(config, state.clone()).await.unwrap();
         let url = app.doors().url();
         let (sender, receiver) = mpsc::channel(16);
-        if leads {
-            app.lead.standing.send_replace(Standing::Leading(Leader { term: 1, questions: sender }));
+        // Who really leads is somebody else, and what this replica would say of that nobody hears.
+        let elsewhere = LeaseWish { holder: Uuid::now_v7(), address: "http://127.0.0.1:1".to_owned(), length_ms: 3_600_000 };
+        state.lead(elsewhere).await.unwrap();
+        let standing = std::mem::replace(&mut app.lead.standing, watch::channel(Standing::Following(None)).0);
+        standing.send_replace(if leads {
+            Standing::Leading(Leader { term: 1, questions: sender })
         } else {
-            app.lead.standing.send_replace(Standing::Following(leader));
-        }
+            Standing::Following(leader)
+        });
         let stop = CancellationToken::new();
         let stopping = stop.clone();
         let running = tokio::spawn(async move {
             app.run(stopping).await;
         });
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { url, registry, host, state, questions: Some(receiver), stop, running, client, _folder: folder }
+        Self {
+            url,
+            registry,
+            host,
+            state,
+            questions: Some(receiver),
+            stop,
+            running,
+            client,
+            _standing: standing,
+            _folder: folder,
+        }
     }
 
     /// One that asks its callers for tokens, and the key that signs them.
