@@ -10,6 +10,7 @@ mod following;
 mod handle;
 mod lease;
 mod loading;
+mod metrics;
 mod streams;
 mod term;
 mod verdicts;
@@ -32,6 +33,7 @@ pub use handle::{
     AdvisedMove, AgentStream, Evicted, Leader, LeadsNoMore, PlanOutcome, PlanQuestion, Reported, Standing, Standings,
 };
 use lease::Tenure;
+pub(crate) use metrics::LeadMetrics;
 use term::Term;
 
 /// How long whoever does not lead waits until it asks again, at most.
@@ -48,6 +50,7 @@ pub(crate) struct Lead {
     /// Where nodes and other replicas reach this one.
     pub(crate) address: String,
     pub(crate) settings: ControlSettings,
+    pub(crate) metrics: LeadMetrics,
     /// How long a lease lasts.
     pub(crate) lease: Duration,
 }
@@ -105,10 +108,14 @@ impl Lead {
     async fn lead(&self, tenure: &Tenure, stop: &CancellationToken) {
         let term = tenure.term;
         tracing::info!(term, "leads");
+        let had = std::time::Instant::now();
         let ended = match Term::begin(self, tenure, stop.clone()).await {
             Ok((running, leader)) => {
+                self.metrics.leads(term, had.elapsed());
                 self.standing.send_replace(Standing::Leading(leader));
-                running.run().await
+                let ended = running.run().await;
+                self.metrics.leads_no_more();
+                ended
             }
             Err(error) => error,
         };
