@@ -21,7 +21,7 @@ fn seeds() -> u64 {
 }
 
 /// How many seeds show all that is to be shown.
-const FEW: u64 = 300;
+const FEW: u64 = 100;
 
 /// The seed that is tried first.
 fn from() -> u64 {
@@ -30,7 +30,9 @@ fn from() -> u64 {
 
 /// What becomes of one world.
 fn run(seed: u64, faults: Faults) -> Counts {
-    let mut world = World::new(seed, ControlSettings::default(), faults);
+    // Jobs that fail a few times are over before a world is looked at.
+    let settings = ControlSettings { first_retry_ms: 1_000, longest_retry_ms: 20_000, ..ControlSettings::default() };
+    let mut world = World::new(seed, settings, faults);
     world.run(120_000);
     world.settle();
     world.assert_settled();
@@ -44,7 +46,7 @@ fn run_all(seeds: u64, faults: Faults) {
         counts += run(seed, faults);
     }
     let never = counts.never(faults == Faults::All);
-    assert!(seeds < FEW / 3 || never.is_empty(), "in none of {seeds} worlds it has happened that {never:?}: {counts:?}");
+    assert!(seeds < FEW || never.is_empty(), "in none of {seeds} worlds it has happened that {never:?}: {counts:?}");
 }
 
 #[test]
