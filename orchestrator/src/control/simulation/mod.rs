@@ -21,7 +21,7 @@ fn seeds() -> u64 {
 }
 
 /// How many seeds show all that is to be shown.
-const FEW: u64 = 100;
+const FEW: u64 = 60;
 
 /// The seed that is tried first.
 fn from() -> u64 {
