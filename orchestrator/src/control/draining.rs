@@ -57,7 +57,8 @@ impl Controller {
     /// Has a pod end if its workload's budget lets it: at once where it is not ready, since nobody misses it then. False where it may not.
     pub(crate) fn evict(&mut self, id: PodId, reason: &str, message: &str) -> bool {
         let Some(pod) = self.pods.get(&id) else { return true };
-        if pod.is_ending() {
+        // What has ended is on no node's hands any more, and what a job's pod came to counts on.
+        if pod.is_ending() || pod.row.state.phase.has_ended() {
             return true;
         }
         let is_missed = pod.row.state.ready && pod.row.state.phase == Phase::Running;
