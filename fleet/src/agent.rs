@@ -240,10 +240,10 @@ pub struct AgentFacts {
     /// Where its pods are reached, if anywhere: an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// How fast bytes come from neighbours, in bytes a second; not known where it is 0.
+    /// How fast bytes come from neighbours, in bytes a second, as far as that is known before anything was measured; not known where it is 0.
     #[serde(default)]
     pub neighbours_bytes_per_second: u64,
-    /// How fast bytes come from elsewhere, in bytes a second; not known where it is 0.
+    /// The same from elsewhere.
     #[serde(default)]
     pub outside_bytes_per_second: u64,
 }
@@ -257,6 +257,12 @@ pub struct Load {
     /// The part of its upload rate that is in use, from 0 to 1.
     #[serde(default)]
     pub upload_load: f32,
+    /// How fast bytes came from neighbours lately, in bytes a second; not measured where it is 0.
+    #[serde(default)]
+    pub neighbours_bytes_per_second: u64,
+    /// How fast bytes came from elsewhere lately, in bytes a second; not measured where it is 0.
+    #[serde(default)]
+    pub outside_bytes_per_second: u64,
 }
 
 /// How a pod is.

@@ -11,8 +11,8 @@ use crate::{
     exit_codes,
     failure::Failure,
     fleet::{
-        ApplyArguments, DeleteArguments, DescribeArguments, EventsArguments, ExplainArguments, GetArguments, LogsArguments,
-        NamespaceArguments, RollbackArguments, RolloutArguments, RunArguments, ScaleArguments, WatchArguments,
+        AdviceArguments, ApplyArguments, DeleteArguments, DescribeArguments, EventsArguments, ExplainArguments, GetArguments,
+        LogsArguments, NamespaceArguments, RollbackArguments, RolloutArguments, RunArguments, ScaleArguments, WatchArguments,
     },
     image::ImageArguments,
     issuer::IssuerArguments,
@@ -116,6 +116,9 @@ pub enum Command {
     /// Say why a pod is where it is, or nowhere: every node's verdict, and what would make it fit
     #[command(after_help = exit_codes::FLEET)]
     Explain(ExplainArguments),
+    /// See which pods would better be elsewhere, so that nodes become free, and what that would fetch; nothing moves by it
+    #[command(after_help = exit_codes::FLEET)]
+    Advice(AdviceArguments),
     /// List what has happened
     #[command(after_help = exit_codes::FLEET)]
     Events(EventsArguments),
@@ -220,6 +223,9 @@ mod tests {
             "logs deployment/hello -n team",
             "explain pod hello-1 -o wide",
             "events",
+            "advice -o json",
+            "get holders localhost:5000/hello:1",
+            "get audit -o wide --orchestrator o.example",
             "events pod hello-1 --follow --limit 5",
             "scale deployment hello --replicas 0 --reason night --if-fits",
             "rollback deployment/hello --to 3",

@@ -1,6 +1,8 @@
 //! The operator's commands that ask an orchestrator.
 
+mod advice;
 mod apply;
+mod audit;
 mod connection;
 mod delete;
 mod describe;
@@ -8,6 +10,7 @@ mod events;
 mod explain;
 mod find;
 mod get;
+mod holders;
 mod kind;
 mod logs;
 mod manifest;
@@ -28,6 +31,7 @@ mod waiting;
 mod watch;
 mod yaml;
 
+pub use advice::AdviceArguments;
 pub use apply::ApplyArguments;
 pub use connection::FleetConnection;
 pub use delete::DeleteArguments;

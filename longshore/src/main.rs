@@ -77,6 +77,7 @@ fn start(Arguments { command, settings }: Arguments) -> Result<(), Failure> {
             Command::Delete(delete) => delete.run().await,
             Command::Logs(logs) => logs.run().await,
             Command::Explain(explain) => explain.run().await,
+            Command::Advice(advice) => advice.run().await,
             Command::Events(events) => events.run().await,
             Command::Scale(scale) => scale.run().await,
             Command::Rollback(rollback) => rollback.run().await,

@@ -23,6 +23,7 @@ mod logs;
 mod machine;
 mod make;
 mod metrics;
+mod pace;
 mod pod;
 mod roster;
 mod start;

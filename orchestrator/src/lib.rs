@@ -6,6 +6,7 @@
 mod access;
 mod app;
 mod audit;
+mod charge;
 mod config;
 pub mod control;
 mod error;

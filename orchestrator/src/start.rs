@@ -26,7 +26,7 @@ use crate::{
     forwarding::{Forwarder, ForwarderError},
     http::Shape,
     image::ImageResolver,
-    lead::{Lead, Standing},
+    lead::{Lead, LeadMetrics, Standing},
     logs::LogDesk,
     orchestrator::{Orchestrator, now},
     state::{Act, Answer, AuditLine, Charge, Expected, NamespaceRow, PostgresState, SharedState, SqliteState, StateError, Write},
@@ -125,6 +125,7 @@ pub(crate) async fn assemble(config: Config, state: SharedState) -> Result<App, 
         state: state.clone(),
     });
     watch_gauges(&orchestrator, &metrics);
+    let lead_metrics = LeadMetrics::new(&metrics);
     let admin = Admin::new(readiness(&state, draining), metrics.clone());
     let address = config.listen.advertise_url.as_ref().map_or_else(|| doors.url(), ToString::to_string);
     Ok(App {
@@ -133,7 +134,15 @@ pub(crate) async fn assemble(config: Config, state: SharedState) -> Result<App, 
         admin,
         metrics,
         sweeper: Sweeper::new(state.clone(), config.retention.clone()),
-        lead: Lead { standing, state, resolver, address, settings: control_settings(&config), lease: config.leader.lease.get() },
+        lead: Lead {
+            standing,
+            state,
+            resolver,
+            address,
+            settings: control_settings(&config),
+            metrics: lead_metrics,
+            lease: config.leader.lease.get(),
+        },
         orchestrator,
         http_metrics,
         audit_writer,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use longshore_fleet::{
     AgentFacts, Bytes, Cpu, DeploymentId, DeploymentSpec, Image, JobId, JobSpec, NodeName, OwnerReference, Template,
     WorkloadKind,
-    api::{DeploymentView, FreeAndAll, JobView, NodeView, PodView},
+    api::{DeploymentView, FreeAndAll, JobView, NodeView, PodView, WorkloadState, WorkloadStatus},
 };
 use serde_json::Value;
 
@@ -38,9 +38,15 @@ pub(crate) fn deployment(row: &WorkloadRow, revision: &RevisionRow) -> Result<De
         created_at: timestamp(row.created),
         updated_at: timestamp(row.updated),
         image: revision.template.image.clone(),
-        status: row.status.clone(),
+        status: status(row),
         spec: deployment_spec(row, revision)?,
     })
+}
+
+/// How a workload is: what is to go is going, also where the leader has not said so yet.
+fn status(row: &WorkloadRow) -> WorkloadStatus {
+    let state = if row.deleted.is_some() { WorkloadState::Deleting } else { row.status.state };
+    WorkloadStatus { state, ..row.status.clone() }
 }
 
 /// A job as callers see it.
@@ -51,7 +57,7 @@ pub(crate) fn job(row: &WorkloadRow, revision: &RevisionRow) -> Result<JobView, 
         created_at: timestamp(row.created),
         updated_at: timestamp(row.updated),
         image: revision.template.image.clone(),
-        status: row.status.clone(),
+        status: status(row),
         spec: job_spec(row, revision)?,
     })
 }

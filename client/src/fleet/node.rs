@@ -68,6 +68,6 @@ impl FleetClient {
 
     /// The nodes that have something of an image.
     pub fn holders(&self, digest: &Digest) -> FleetPages<'_, Holder> {
-        FleetPages::whole(self, self.at(&[&"images", digest, &"holders"]))
+        FleetPages::new(self, self.at(&[&"images", digest, &"holders"]))
     }
 }

@@ -152,7 +152,7 @@ impl FleetClient {
 
     /// What a deployment's pods were made from.
     pub fn revisions(&self, id: DeploymentId) -> FleetPages<'_, RevisionView> {
-        FleetPages::whole(self, self.under::<DeploymentView>(id, "revisions"))
+        FleetPages::new(self, self.under::<DeploymentView>(id, "revisions"))
     }
 
     /// Where one more pod of a workload would go, and why nowhere else.

@@ -8,8 +8,9 @@ use longshore_fleet::{
 };
 
 use super::{
+    audit,
     connection::{FleetConnection, told},
-    find,
+    find, holders,
     kind::{Kind, Target},
     output::{FleetFormat, OutputArguments, Values, print},
     shown::{Breadth, Listing, Named, Shown},
@@ -23,7 +24,8 @@ const MOST_EVENTS: u32 = 500;
 /// `longshore get`.
 #[derive(Args)]
 pub struct GetArguments {
-    /// What: deployments, jobs, pods, nodes, namespaces, operations or events, and perhaps names: `pods`, `pod NAME`, `pod/NAME`
+    /// What: deployments, jobs, pods, nodes, namespaces, operations or events, and perhaps names: `pods`, `pod NAME`, `pod/NAME`;
+    /// or `holders IMAGE`: which nodes have what of an image, by its name or by a digest; or `audit`: who asked for what
     #[arg(required = true, value_name = "KIND [NAME]")]
     what: Vec<String>,
     #[command(flatten)]
@@ -77,6 +79,16 @@ impl GetArguments {
     }
 
     pub async fn run(self) -> Result<(), Failure> {
+        if self.watch && (holders::asked(&self.what).is_some() || audit::is_asked(&self.what)) {
+            return Err(Failure::Usage("--watch is for what there is in the fleet, not for this".to_owned()));
+        }
+        if audit::is_asked(&self.what) {
+            return audit::get(&self.connection.client()?, self.output.output).await;
+        }
+        if let Some(image) = holders::asked(&self.what) {
+            let image = image?;
+            return holders::get(&self.connection.client()?, image, self.output.output).await;
+        }
         let (kind, targets) = Target::read(&self.what).map_err(Failure::Usage)?;
         if self.watch && !targets.is_empty() {
             return Err(Failure::Usage(

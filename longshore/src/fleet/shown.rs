@@ -1,8 +1,11 @@
 //! What there is in a fleet, as rows of tables.
 
+mod advice;
+mod audit;
 mod deployment;
 mod event;
 mod fetch;
+mod holder;
 mod job;
 mod join_token;
 mod namespace;

@@ -12,6 +12,8 @@ use longshore_fleet::{AgentFacts, FetchKey, FetchReport, FetchState, Load, PodId
 use longshore_oci::Digest;
 use tokio::sync::Notify;
 
+use super::pace::Measured;
+
 /// What there is to tell.
 #[derive(Debug, Default)]
 pub struct Board {
@@ -108,9 +110,17 @@ impl Board {
         }
     }
 
-    /// How busy it is. That is told with whatever else there is, or the next sign of life.
-    pub fn set_load(&self, load: Load) {
-        self.state().load = load;
+    /// How much room it has for images. That is told with whatever else there is, or the next sign of life.
+    pub fn set_room(&self, disk_free_bytes: u64) {
+        self.state().load.disk_free_bytes = disk_free_bytes;
+    }
+
+    /// How fast bytes come, and how busy the upload is. That is told in the same way.
+    pub fn set_pace(&self, measured: Measured) {
+        let load = &mut self.state().load;
+        load.upload_load = measured.upload;
+        load.neighbours_bytes_per_second = measured.neighbours;
+        load.outside_bytes_per_second = measured.outside;
     }
 
     /// The layers that are here, and their lengths.

@@ -70,7 +70,10 @@ impl Link {
                 told.clear();
             }
             let text = with_sources(&error);
-            if told != text {
+            // While a leader is found all is well; where there is none for long, somebody should know.
+            if matches!(error, LinkError::NotLeader { .. }) && pause < MOST_PAUSE {
+                tracing::debug!(url, error = text, "whoever leads is looked for");
+            } else if told != text {
                 tracing::warn!(url, error = text, "the orchestrator can't be heard; what runs runs on");
                 told = text;
             }

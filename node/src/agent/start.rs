@@ -23,6 +23,7 @@ use super::{
     machine::Machine,
     make::Capacity,
     metrics::AgentMetrics,
+    pace::Pace,
     pod::Rules,
     roster::Roster,
     watching::Watching,
@@ -98,6 +99,7 @@ pub struct Agent {
     images: Images,
     watching: Watching,
     link: Link,
+    pace: (Pace, Metrics),
     kept: Kept,
     file: PathBuf,
     orders: mpsc::Receiver<super::roster::Order>,
@@ -158,12 +160,15 @@ impl Agent {
             listed: watch::Sender::default(),
         };
         let images = Images::new(hands.clone(), beside.edge, beside.runtime);
-        Ok(Self { hands, images, watching, link, kept, file, orders })
+        let up_rate = Some(beside.swarm.up_rate.as_bytes()).filter(|rate| *rate > 0);
+        let pace = (Pace::new(up_rate), beside.metrics.clone());
+        Ok(Self { hands, images, watching, link, pace, kept, file, orders })
     }
 
     /// Begins. What it has begun ends with `stopping`, and leaves running what runs.
     pub fn begin(self, tasks: &TaskTracker, stopping: &CancellationToken) {
-        let Self { hands, images, watching, link, kept, file, orders } = self;
+        let Self { hands, images, watching, link, pace: (pace, metrics), kept, file, orders } = self;
+        tasks.spawn(pace.run(metrics, hands.clone(), stopping.clone()));
         let (wants, wanted) = watch::channel(super::images::WantedImages::default());
         let listed = watching.listed.subscribe();
         let roster = Roster::new(hands, file, kept, wants);

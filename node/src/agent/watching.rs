@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use longshore_fleet::{AgentFacts, Load};
+use longshore_fleet::AgentFacts;
 use longshore_service::error_text::with_sources;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -111,7 +111,7 @@ impl Watching {
             Some(found.f_bavail.saturating_mul(found.f_frsize))
         });
         if let Ok(Some(disk_free_bytes)) = free.await {
-            self.hands.board.set_load(Load { disk_free_bytes, ..Load::default() });
+            self.hands.board.set_room(disk_free_bytes);
         }
     }
 

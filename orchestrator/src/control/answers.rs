@@ -2,15 +2,14 @@
 
 use longshore_fleet::{
     NodeName, PodId, WorkloadId,
-    api::{ExplanationView, FitView, Holder, NodeHealth, NodeView, RefusalView},
+    api::{ExplanationView, FitView, NodeHealth, NodeView, RefusalView},
 };
 use rustc_hash::FxHashMap as HashMap;
 
 use super::{Controller, views::cost_view};
 use crate::{
     lead::AdvisedMove,
-    schedule::{Budget, DemandIndex},
-    state::LayerRow,
+    schedule::{Cluster, DemandIndex},
 };
 
 /// How many nodes that fit, and that do not, an explanation names in each group.
@@ -110,31 +109,12 @@ impl Controller {
         health
     }
 
-    /// Which nodes have any of these layers, and how much of them.
-    pub fn holders(&self, layers: &[LayerRow]) -> Vec<Holder> {
-        let bytes_total = layers.iter().map(|layer| layer.size_bytes).sum();
-        let mut holders = Vec::new();
-        for node in self.nodes.values() {
-            let Some(index) = node.index else { continue };
-            let here = layers.iter().filter(|layer| self.cluster.has_layer(index, &layer.digest));
-            let (mut bytes_held, mut is_any) = (0, false);
-            for layer in here {
-                bytes_held += layer.size_bytes;
-                is_any = true;
-            }
-            if is_any {
-                let zone = node.zone().map(ToOwned::to_owned);
-                holders.push(Holder { node: node.row.name.clone(), zone, bytes_held, bytes_total });
-            }
-        }
-        holders.sort_unstable_by(|one, other| (other.bytes_held, &one.node).cmp(&(one.bytes_held, &other.node)));
-        holders
-    }
-
     /// Moves that would empty nodes, at most so many nodes.
     pub fn advice(&mut self, most: u32) -> Vec<AdvisedMove> {
-        let budgets: HashMap<PodId, Option<Budget>> = self.pods.keys().map(|pod| (*pod, self.budget_of(*pod))).collect();
-        let advice = self.cluster.emptied_by_moves(most as usize, |pod| budgets.get(&pod).copied().flatten());
+        // Budgets are looked up for the few pods that are tried, which must not be while the cluster is at hand.
+        let mut cluster = std::mem::replace(&mut self.cluster, Cluster::new(self.settings.weights));
+        let advice = cluster.emptied_by_moves(most as usize, |pod| self.budget_of(pod));
+        self.cluster = cluster;
         let name = |node| self.cluster.facts(node).map(|facts| facts.name.clone());
         let mut moves = Vec::new();
         for emptied in advice {

@@ -14,6 +14,9 @@ use crate::{
     state::{RolloutRow, Write},
 };
 
+/// How many revisions that were forgotten are remembered as such, the newest: what has them removed is written in a moment.
+const MOST_FORGOTTEN: usize = 64;
+
 impl Controller {
     pub(crate) fn reconcile_deployment(&mut self, id: WorkloadId) {
         let Some(workload) = self.workloads.get(&id) else { return };
@@ -140,6 +143,10 @@ impl Controller {
         let kept = usize::try_from(upkeep.revision_history_limit).unwrap_or(usize::MAX);
         for number in others.into_iter().skip(kept).filter(|number| !used.contains(number)) {
             workload.revisions.remove(&number);
+            workload.forgotten.insert(number);
+            if workload.forgotten.len() > MOST_FORGOTTEN {
+                workload.forgotten.pop_first();
+            }
             self.unwritten.writes.push(Write::RemoveRevision(id, number));
         }
     }

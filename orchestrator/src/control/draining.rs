@@ -1,6 +1,6 @@
-//! Nodes that are drained: their pods are taken off them, as fast as budgets let them.
+//! Nodes that are drained, or have a taint that pods must leave them for: their pods are taken off them, as fast as budgets let them.
 
-use longshore_fleet::{NodeId, Phase, PodId, WorkloadId, api::Change};
+use longshore_fleet::{Effect, NodeId, Phase, PodId, Taint, WorkloadId, api::Change};
 
 use super::{Controller, Timer};
 
@@ -8,8 +8,12 @@ use super::{Controller, Timer};
 const PERIOD_MS: i64 = 500;
 
 impl Controller {
-    /// Takes pods off nodes that are drained, and comes again while there are any.
+    /// Takes pods off nodes that they are to leave, and comes again while there are any.
     pub(crate) fn drain_nodes(&mut self) {
+        let tainted: Vec<NodeId> = self.nodes.iter().filter(|(_, node)| node.expels()).map(|(id, _)| *id).collect();
+        for node in tainted {
+            self.expel(node);
+        }
         let draining: Vec<NodeId> = self.nodes.iter().filter(|(_, node)| node.row.is_draining).map(|(id, _)| *id).collect();
         let mut is_more = false;
         for node in draining {
@@ -23,10 +27,38 @@ impl Controller {
         }
     }
 
+    /// Pods that don't tolerate a taint of their node go, those that are missed as their workloads' budgets let them.
+    pub(crate) fn expel(&mut self, id: NodeId) {
+        let mut is_more = false;
+        for pod in self.pods_expelled(id) {
+            is_more |= !self.evict(pod, "Tainted", "it does not tolerate a taint of its node");
+        }
+        if is_more {
+            self.timers.set(Timer::Drains, self.now + PERIOD_MS);
+        }
+    }
+
+    /// The pods that are to run on a node and don't tolerate a taint that it has.
+    fn pods_expelled(&self, id: NodeId) -> Vec<PodId> {
+        let Some(node) = self.nodes.get(&id).filter(|node| node.expels()) else { return Vec::new() };
+        let taints = node.facts.iter().flat_map(|facts| &facts.taints);
+        let taints: Vec<&Taint> = taints.filter(|taint| taint.effect == Effect::NoExecute).collect();
+        let stays = |pod: &PodId| {
+            let pod = self.pods.get(pod);
+            let revision = pod.and_then(|pod| self.workloads.get(&pod.row.workload)?.revisions.get(&pod.row.revision));
+            revision.is_none_or(|revision| {
+                let tolerations = &revision.row.template.tolerations;
+                taints.iter().all(|taint| tolerations.iter().any(|toleration| toleration.tolerates(taint)))
+            })
+        };
+        self.pods_to_run(id).into_iter().filter(|pod| !stays(pod)).collect()
+    }
+
     /// Has a pod end if its workload's budget lets it: at once where it is not ready, since nobody misses it then. False where it may not.
     pub(crate) fn evict(&mut self, id: PodId, reason: &str, message: &str) -> bool {
         let Some(pod) = self.pods.get(&id) else { return true };
-        if pod.is_ending() {
+        // What has ended is on no node's hands any more, and what a job's pod came to counts on.
+        if pod.is_ending() || pod.row.state.phase.has_ended() {
             return true;
         }
         let is_missed = pod.row.state.ready && pod.row.state.phase == Phase::Running;

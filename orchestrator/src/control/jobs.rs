@@ -31,12 +31,16 @@ impl Controller {
             return;
         }
         if count.succeeded >= work.completions {
-            self.finish_job(id, WorkloadState::Succeeded, format!("{} pods have ended well", count.succeeded));
+            self.finish_job(
+                id,
+                WorkloadState::Succeeded,
+                format!("as many pods have ended well as were to: {}", count.succeeded),
+            );
         } else if count.failed > work.backoff_limit {
             self.finish_job(
                 id,
                 WorkloadState::Failed,
-                format!("{} pods have failed, and {} may", count.failed, work.backoff_limit),
+                format!("too many pods have failed: {}, and it may be {}", count.failed, work.backoff_limit),
             );
         } else if deadline.is_some_and(|deadline| self.now >= deadline) {
             self.finish_job(id, WorkloadState::Failed, "it has taken longer than it may".to_owned());

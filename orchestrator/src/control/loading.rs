@@ -37,6 +37,10 @@ impl Controller {
         workload.row = row;
         workload.asked = asked;
         for revision in revisions {
+            if workload.forgotten.remove(&revision.number) {
+                // Somebody has gone back to it. What has it removed may still be on its way, and come after somebody has gone on from it.
+                self.unwritten.writes.push(Write::PutRevision(Box::new(revision.clone())));
+            }
             workload.revisions.entry(revision.number).or_insert_with(|| Revision::new(revision, &workload.row));
         }
         if (workload.asked.class(), workload.asked.priority()) != was_bound {

@@ -95,27 +95,6 @@ impl Controller {
         pods.into_iter().map(|(_, pod)| pod).collect()
     }
 
-    /// Pods that don't tolerate a taint of their node go.
-    pub(crate) fn expel(&mut self, id: NodeId) {
-        let Some(node) = self.nodes.get(&id).filter(|node| node.expels()) else { return };
-        let Some(facts) = &node.facts else { return };
-        let stays = |pod: &PodId| {
-            let pod = self.pods.get(pod);
-            let revision = pod.and_then(|pod| self.workloads.get(&pod.row.workload)?.revisions.get(&pod.row.revision));
-            revision.is_none_or(|revision| {
-                facts
-                    .taints
-                    .iter()
-                    .filter(|taint| taint.effect == longshore_fleet::Effect::NoExecute)
-                    .all(|taint| revision.row.template.tolerations.iter().any(|toleration| toleration.tolerates(taint)))
-            })
-        };
-        let going: Vec<PodId> = node.pods.iter().copied().filter(|pod| !stays(pod)).collect();
-        for pod in going {
-            self.end_pod(pod, "Tainted", "it does not tolerate a taint of its node");
-        }
-    }
-
     /// The pods of a node that are to run there.
     pub(crate) fn pods_to_run(&self, id: NodeId) -> Vec<PodId> {
         let Some(node) = self.nodes.get(&id) else { return Vec::new() };

@@ -10,9 +10,11 @@
 //! So a pod that is to end, or whose node is lost, still takes its room; what replaces it is another pod.
 
 mod answers;
+mod census;
 mod deployments;
 mod draining;
 mod ending;
+mod holding;
 mod jobs;
 mod keeping;
 mod loading;
@@ -46,6 +48,7 @@ use crate::{
     state::OperationRow,
 };
 
+pub use census::{Census, Tally};
 use node::Node;
 use output::Unwritten;
 pub use output::{Output, Told};

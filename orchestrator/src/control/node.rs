@@ -14,6 +14,10 @@ use crate::{
 const NEIGHBOURS_BYTES_PER_SECOND: u64 = 125_000_000;
 const OUTSIDE_BYTES_PER_SECOND: u64 = 25_000_000;
 
+/// What a node says is taken to be within these: a Mbit/s, and 100 Gbit/s.
+const LEAST_BYTES_PER_SECOND: u64 = 125_000;
+const MOST_BYTES_PER_SECOND: u64 = 12_500_000_000;
+
 /// A node.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -80,7 +84,6 @@ impl Node {
     /// It as the scheduler wants it.
     pub(crate) fn schedulable(&self) -> Option<NodeFacts> {
         let facts = self.facts.as_ref()?;
-        let or = |bytes: u64, otherwise: u64| if bytes == 0 { otherwise } else { bytes };
         Some(NodeFacts {
             name: self.row.name.clone(),
             labels: facts.labels.clone(),
@@ -93,11 +96,14 @@ impl Node {
             pods: facts.pods,
             disk: longshore_fleet::Bytes::new(self.load.disk_free_bytes),
             paths: Paths {
-                neighbours: pace(or(facts.neighbours_bytes_per_second, NEIGHBOURS_BYTES_PER_SECOND)),
-                outside: pace(or(facts.outside_bytes_per_second, OUTSIDE_BYTES_PER_SECOND)),
+                neighbours: pace(
+                    [self.load.neighbours_bytes_per_second, facts.neighbours_bytes_per_second],
+                    NEIGHBOURS_BYTES_PER_SECOND,
+                ),
+                outside: pace([self.load.outside_bytes_per_second, facts.outside_bytes_per_second], OUTSIDE_BYTES_PER_SECOND),
             },
             failures: self.failures,
-            upload_load: self.load.upload_load,
+            upload_load: if self.load.upload_load.is_finite() { self.load.upload_load.clamp(0.0, 1.0) } else { 0.0 },
         })
     }
 
@@ -107,9 +113,11 @@ impl Node {
     }
 }
 
+/// The first of these that is known, or what is usual: within what a network gives, whatever a node says.
 #[expect(clippy::cast_precision_loss, reason = "a rate; 24 bits of it are enough")]
-fn pace(bytes_per_second: u64) -> f32 {
-    bytes_per_second as f32
+fn pace(told: [u64; 2], usual: u64) -> f32 {
+    let known = told.into_iter().find(|rate| *rate > 0).unwrap_or(usual);
+    known.clamp(LEAST_BYTES_PER_SECOND, MOST_BYTES_PER_SECOND) as f32
 }
 
 /// The name of a namespace and whether its pods may be root there.
@@ -118,4 +126,18 @@ pub(crate) fn must_not_be_root(
     namespace: &Name,
 ) -> bool {
     namespaces.get(namespace).is_some_and(|spec| !spec.allow.root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_measured_counts_before_what_was_said_and_what_is_usual() {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within what a network gives")]
+        let rate = |told| pace(told, OUTSIDE_BYTES_PER_SECOND) as u64;
+        assert_eq!((rate([0, 0]), rate([0, 50_000_000]), rate([75_000_000, 50_000_000])), (25_000_000, 50_000_000, 75_000_000));
+        assert_eq!(rate([1, 0]), 125_000, "no less than a network gives");
+        assert!((12_400_000_000..=12_500_000_000).contains(&rate([u64::MAX, 0])), "and no more");
+    }
 }

@@ -8,7 +8,7 @@ use longshore_fleet::{
 };
 use rustc_hash::FxHashSet as HashSet;
 
-use super::Controller;
+use super::{Controller, Tally};
 use crate::state::{NewEvent, Write};
 
 /// What came of deciding. The writes and events are one transaction; what is told is told once that is written, in this order.
@@ -22,6 +22,8 @@ pub struct Output {
     pub told: Vec<Told>,
     /// Images whose verdict is wanted: workload, revision, image.
     pub verdicts: Vec<(WorkloadId, u64, Image)>,
+    /// What was tried, for whoever counts; there may be that alone, and then there is nothing to be done.
+    pub tally: Tally,
 }
 
 /// Something that a node is to be told.
@@ -58,6 +60,7 @@ pub(crate) struct Unwritten {
     pub(crate) events: Vec<NewEvent>,
     pub(crate) told: Vec<Told>,
     pub(crate) verdicts: Vec<(WorkloadId, u64, Image)>,
+    pub(crate) tally: Tally,
 }
 
 impl Controller {
@@ -78,7 +81,8 @@ impl Controller {
                 writes.push(Write::PutLayers(node, layers));
             }
         }
-        Output { writes, events: unwritten.events, told: unwritten.told, verdicts: unwritten.verdicts }
+        let Unwritten { events, told, verdicts, tally, .. } = unwritten;
+        Output { writes, events, told, verdicts, tally }
     }
 
     /// Has a pod written as it is.

@@ -120,6 +120,7 @@ impl Controller {
         pod.row.bound = Some(self.now.saturating_mul(1_000));
         pod.row.missing_bytes = Some(placed.missing_bytes);
         pod.cost = Some(placed.cost);
+        self.unwritten.tally.placed.push(pod.row.created / 1_000);
         pod.is_known_unplaceable = false;
         (pod.row.state.reason, pod.row.state.message) = (None, None);
         let workload = pod.row.workload;
@@ -148,6 +149,7 @@ impl Controller {
             }
         }
         for unit in units {
+            self.unwritten.tally.fits_nowhere += unit.pods.len() as u64;
             for id in &unit.pods {
                 self.tell_of_no_room(*id, demand);
             }
@@ -188,6 +190,7 @@ impl Controller {
         }
         let Some(preemption) = self.cluster.preempt(demand, |pod| self.budget_of(pod)) else { return false };
         let name = self.pods.get(&id).map(|pod| pod.row.name.clone()).unwrap_or_default();
+        self.unwritten.tally.made_room += 1;
         let victims: HashSet<PodId> = preemption.victims.iter().copied().collect();
         for victim in preemption.victims {
             self.end_pod(victim, "Preempted", &format!("{name}, of more priority, takes its place"));
@@ -196,7 +199,7 @@ impl Controller {
         true
     }
 
-    /// How many more pods of a pod's workload may be taken away; none of one that ends already.
+    /// How many more pods of a pod's workload may be taken away; none of one that ends already, and any of one that nobody would miss.
     pub(crate) fn budget_of(&self, id: PodId) -> Option<Budget> {
         let pod = self.pods.get(&id)?;
         let workload = self.workloads.get(&pod.row.workload)?;
@@ -204,6 +207,9 @@ impl Controller {
         let of = workload.row.id.uuid.as_u128() as u64;
         if pod.is_ending() {
             return Some(Budget { of: of ^ 1, allowed: 0 });
+        }
+        if !pod.row.state.ready {
+            return None;
         }
         let allowed = workload.asked.disruption().allowed(workload.asked.wanted(), self.ready_of(workload.row.id));
         Some(Budget { of, allowed })

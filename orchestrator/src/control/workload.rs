@@ -32,6 +32,8 @@ pub(crate) struct Workload {
     /// Of a job: failures one after the other, and until when no pod is made for that.
     pub(crate) failures: u32,
     pub(crate) retry_at: Millis,
+    /// Revisions that this leader has forgotten.
+    pub(crate) forgotten: BTreeSet<u64>,
     /// Whether its image may not run, and why.
     pub(crate) refused: Option<String>,
 }
@@ -136,6 +138,7 @@ impl Workload {
             status_written: 0,
             failures: 0,
             retry_at: 0,
+            forgotten: BTreeSet::new(),
             refused: None,
         }
     }

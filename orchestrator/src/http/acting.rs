@@ -62,6 +62,11 @@ pub fn operation<B>(call: &Call<B>) -> Result<Option<OperationKey>, Error> {
     Ok(said(call, &[], &mut Map::new(), "revision")?.0)
 }
 
+/// What makes a retry of a change the same act, taken out of its body and its headers, of what has no revision.
+pub fn operation_in<B>(call: &Call<B>, bytes: &[u8], fields: &mut Map<String, Value>) -> Result<Option<OperationKey>, Error> {
+    Ok(said(call, bytes, fields, "revision")?.0)
+}
+
 fn said<B>(
     call: &Call<B>,
     bytes: &[u8],

@@ -13,11 +13,12 @@ use uuid::Uuid;
 use super::{
     Call, Incoming, Outcome,
     acting::{self, Deed, Happening, Terms},
-    body, charge, document, merge, plan, reply,
+    body, document, merge, plan, reply,
     wanted::{Found, Wanted, event_kind, noun},
 };
 use crate::{
     access::Right,
+    charge,
     error::Error,
     image::Resolved,
     orchestrator::{Orchestrator, now},
@@ -144,8 +145,8 @@ pub async fn change<B>(orchestrator: &Orchestrator, call: &Call<B>, found: Found
     check_idle(orchestrator, &found, &terms).await?;
     let next = found.row.revision + 1;
     let is_same_template = before.template() == wanted.template();
-    let (revision, is_new) = if is_same_template {
-        (found.revision.clone(), false)
+    let revision = if is_same_template {
+        found.revision.clone()
     } else {
         let resolved = Box::pin(orchestrator.resolver.resolve(&wanted.template().image)).await?;
         of_before(orchestrator, revision_row(call, found.row.id, next, &wanted, resolved)).await?
@@ -158,7 +159,7 @@ pub async fn change<B>(orchestrator: &Orchestrator, call: &Call<B>, found: Found
     let fields: Vec<&str> = changed.iter().take(10).map(|change| change.field.as_str()).collect();
     let more = if changed.len() > fields.len() { " and more" } else { "" };
     let message = format!("{}{more} changed", fields.join(", "));
-    put(orchestrator, call, (found, &before), (&wanted, revision, is_new), terms, ("Changed", message)).await
+    put(orchestrator, call, (found, &before), (&wanted, revision), terms, ("Changed", message)).await
 }
 
 /// Writes a workload as it is wanted now, with what its pods are made from.
@@ -166,11 +167,12 @@ pub async fn put<B>(
     orchestrator: &Orchestrator,
     call: &Call<B>,
     (found, before): (Found, &Wanted),
-    (wanted, revision, is_new): (&Wanted, RevisionRow, bool),
+    (wanted, revision): (&Wanted, RevisionRow),
     terms: Terms,
     told: (&str, String),
 ) -> Outcome {
     let seen = found.row.revision;
+    let is_other = revision.number != found.row.template_revision;
     let row = WorkloadRow {
         revision: seen + 1,
         template_revision: revision.number,
@@ -184,7 +186,8 @@ pub async fn put<B>(
         writes.push(Write::Charge(row.namespace.clone(), more));
     }
     writes.push(Write::PutWorkload(Box::new(row.clone()), Expected::At(seen)));
-    if is_new {
+    if is_other {
+        // Also one that was there before: the leader may be forgetting it just now.
         writes.push(Write::PutRevision(Box::new(revision.clone())));
     }
     let found = Found { row, revision };
@@ -280,11 +283,11 @@ fn revision_row<B>(call: &Call<B>, workload: WorkloadId, number: u64, wanted: &W
     RevisionRow { workload, number, template, image, layers: resolved.layers, created: now(), author: call.caller.author() }
 }
 
-/// A revision of before that is the same, so that its pods stay; or else this one, which is new.
-async fn of_before(orchestrator: &Orchestrator, row: RevisionRow) -> Result<(RevisionRow, bool), Error> {
+/// A revision of before that is the same, so that its pods stay; or else this one.
+async fn of_before(orchestrator: &Orchestrator, row: RevisionRow) -> Result<RevisionRow, Error> {
     let before = orchestrator.state.revisions(row.workload).await?;
     let same = before.into_iter().find(|known| known.template == row.template && known.image == row.image);
-    Ok(same.map_or((row, true), |known| (known, false)))
+    Ok(same.unwrap_or(row))
 }
 
 /// So many pods, in words.

@@ -6,7 +6,6 @@ mod agent_logs;
 mod apply;
 mod audit;
 mod body;
-mod charge;
 mod document;
 mod events;
 mod evict;

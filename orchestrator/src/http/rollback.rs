@@ -45,7 +45,7 @@ pub async fn rollback<B: Incoming>(orchestrator: &Arc<Orchestrator>, id: Workloa
         let why = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
         let told = ("RolledBack", format!("to revision {}, {}{why}", target.number, target.template.image));
         let again = Terms { operation: terms.operation.clone(), ..terms };
-        match apply::put(orchestrator, &call, (found, &before), (&wanted, target, false), again, told).await {
+        match apply::put(orchestrator, &call, (found, &before), (&wanted, target), again, told).await {
             Err(Error::Conflict(Some(_))) if seen.is_none() && attempt < ATTEMPTS => {}
             outcome => return outcome,
         }

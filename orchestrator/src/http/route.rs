@@ -218,7 +218,7 @@ impl Route {
         }
     }
 
-    /// Whether only the leader can answer.
+    /// Whether only the leader can answer, or answers with what only it knows.
     pub fn needs_leader(&self, method: &Method) -> bool {
         match self {
             Self::Plan(_)
@@ -228,6 +228,9 @@ impl Route {
             | Self::PodLogs(_)
             | Self::Nodes
             | Self::NodeHealth
+            | Self::Cordon(_)
+            | Self::Uncordon(_)
+            | Self::Drain(_)
             | Self::Advice
             | Self::Holders(_) => true,
             Self::Pod(_) => *method == Method::DELETE,
@@ -421,6 +424,9 @@ pub(super) mod tests {
         let needs = |path: &str, method: Method| Route::parse(path).unwrap().needs_leader(&method);
         let pod = format!("/api/v1/pods/pod_{UUID}");
         assert!(needs(&pod, Method::DELETE) && !needs(&pod, Method::GET) && needs("/api/v1/nodes/n1", Method::GET));
+        for change in ["cordon", "uncordon", "drain"] {
+            assert!(needs(&format!("/api/v1/nodes/n1/{change}"), Method::POST), "{change} answers with how the node is");
+        }
         assert!(!needs("/api/v1/nodes/n1", Method::DELETE) && !needs("/agent/v1/reports", Method::POST));
     }
 

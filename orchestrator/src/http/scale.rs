@@ -47,7 +47,7 @@ pub async fn scale<B: Incoming>(orchestrator: &Arc<Orchestrator>, id: WorkloadId
         let told = ("Scaled", format!("from {} to {replicas}{why}", apply::pods(was)));
         let revision = found.revision.clone();
         let again = Terms { operation: terms.operation.clone(), ..terms };
-        match apply::put(orchestrator, &call, (found, &before), (&wanted, revision, false), again, told).await {
+        match apply::put(orchestrator, &call, (found, &before), (&wanted, revision), again, told).await {
             Err(Error::Conflict(Some(_))) if seen.is_none() && attempt < ATTEMPTS => {}
             outcome => return outcome,
         }

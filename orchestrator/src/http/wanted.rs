@@ -3,8 +3,8 @@
 use longshore_fleet::{DeploymentSpec, Faults, JobSpec, Name, Place, Template, WorkloadId, WorkloadKind, api::EventKind};
 use serde_json::Value;
 
-use super::charge;
 use crate::{
+    charge,
     error::Error,
     orchestrator::Orchestrator,
     schedule::Owner,

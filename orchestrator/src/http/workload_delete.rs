@@ -11,11 +11,12 @@ use longshore_fleet::{
 use super::{
     Call, Incoming, Outcome,
     acting::{self, Deed, Happening, Terms},
-    apply, body, charge, reply,
+    apply, body, reply,
     wanted::event_kind,
 };
 use crate::{
     access::Right,
+    charge,
     error::Error,
     orchestrator::{Orchestrator, now},
     state::{Answer, Charge, Expected, WorkloadRow, Write},

@@ -4,9 +4,10 @@ use longshore_fleet::{
     Instruction, LogsWanted, NodeId, NodeName, PodId, Report, StreamId, WorkloadId,
     api::{ExplanationView, Holder, NodeHealth, NodeView, PlacementView},
 };
+use longshore_oci::Digest;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{schedule::Demand, state::LayerRow};
+use crate::{schedule::Demand, state::Slice};
 
 /// Whether this replica leads, and who does otherwise.
 #[derive(Clone, Debug)]
@@ -41,7 +42,7 @@ pub(crate) enum Question {
     Plan(Box<PlanQuestion>, oneshot::Sender<PlanOutcome>),
     Nodes(Option<NodeName>, oneshot::Sender<Vec<NodeView>>),
     Health(Option<String>, oneshot::Sender<NodeHealth>),
-    Holders(Vec<LayerRow>, oneshot::Sender<Vec<Holder>>),
+    Holders(Digest, Slice<NodeName>, oneshot::Sender<Vec<Holder>>),
     Evict(PodId, Option<String>, oneshot::Sender<Evicted>),
     Advice(u32, oneshot::Sender<Vec<AdvisedMove>>),
     Open(NodeId, oneshot::Sender<Option<AgentStream>>),
@@ -154,9 +155,9 @@ impl Leader {
         self.ask(|answer| Question::Health(zone, answer)).await
     }
 
-    /// Which nodes have any of these layers, and how much of them.
-    pub async fn holders(&self, layers: Vec<LayerRow>) -> Result<Vec<Holder>, LeadsNoMore> {
-        self.ask(|answer| Question::Holders(layers, answer)).await
+    /// Which nodes have something of an image that a workload is made from, or a layer: by name, this part of them.
+    pub async fn holders(&self, digest: Digest, slice: Slice<NodeName>) -> Result<Vec<Holder>, LeadsNoMore> {
+        self.ask(|answer| Question::Holders(digest, slice, answer)).await
     }
 
     /// Has a pod leave its node, as far as its workload's disruption budget lets it, for whoever it was.

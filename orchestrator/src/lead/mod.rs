@@ -10,6 +10,7 @@ mod following;
 mod handle;
 mod lease;
 mod loading;
+mod metrics;
 mod streams;
 mod term;
 mod verdicts;
@@ -33,6 +34,7 @@ pub use handle::{
     AdvisedMove, AgentStream, Evicted, Leader, LeadsNoMore, PlanOutcome, PlanQuestion, Reported, Standing, Standings,
 };
 use lease::Tenure;
+pub(crate) use metrics::LeadMetrics;
 use term::Term;
 
 /// How long whoever does not lead waits until it asks again, at most.
@@ -49,6 +51,7 @@ pub(crate) struct Lead {
     /// Where nodes and other replicas reach this one.
     pub(crate) address: String,
     pub(crate) settings: ControlSettings,
+    pub(crate) metrics: LeadMetrics,
     /// How long a lease lasts.
     pub(crate) lease: Duration,
 }
@@ -123,9 +126,11 @@ impl Lead {
     async fn lead(&self, tenure: &Tenure, stop: &CancellationToken) {
         let term = tenure.term;
         tracing::info!(term, "leads");
+        let had = std::time::Instant::now();
         let leading = async {
             match Term::begin(self, tenure, stop.clone()).await {
                 Ok((running, leader)) => {
+                    self.metrics.leads(term, had.elapsed());
                     self.standing.send_replace(Standing::Leading(leader));
                     running.run().await
                 }
@@ -134,6 +139,7 @@ impl Lead {
         };
         // What a term has in memory goes with it, so that nothing half done is left.
         let ended = AssertUnwindSafe(leading).catch_unwind().await.unwrap_or(TermEnd::Broken);
+        self.metrics.leads_no_more();
         if matches!(ended, TermEnd::Broken) {
             tracing::error!(term, "the term broke off where it should not: this is a fault of the program; another term begins");
         }

@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, Evicted, Lead, Leader, Question, State, Tenure, TermEnd,
+    Clock, Evicted, Lead, LeadMetrics, Leader, Question, State, Tenure, TermEnd,
     following::{Changed, Following},
     loading::{self, load},
     streams::Streams,
@@ -25,6 +25,8 @@ const QUESTIONS: usize = 16_384;
 const AT_ONCE: usize = 4_096;
 /// How often it is looked whether callers have changed something by way of another replica.
 const LOOK_PERIOD: Duration = Duration::from_millis(200);
+/// How often it is counted what there is.
+const COUNT_PERIOD: Duration = Duration::from_secs(10);
 /// How long it is waited at most until it is decided again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// How long the last of what was decided may take to be written when this process stops.
@@ -52,6 +54,9 @@ pub(crate) struct Term {
     writing: Option<Writing>,
     looking: Option<Looking>,
     look_at: Instant,
+    metrics: LeadMetrics,
+    /// When it is counted again what there is.
+    count_at: Instant,
 }
 
 impl Term {
@@ -83,6 +88,8 @@ impl Term {
             writing: None,
             looking: None,
             look_at: Instant::now(),
+            metrics: lead.metrics.clone(),
+            count_at: Instant::now(),
         };
         Ok((term, Leader { term: tenure.term, questions: sender }))
     }
@@ -90,8 +97,10 @@ impl Term {
     /// Leads until the lease is lost, the database fails it, or this process stops.
     pub(crate) async fn run(mut self) -> TermEnd {
         loop {
+            let began = std::time::Instant::now();
             self.controller.decide(self.clock.now());
-            self.write_next();
+            self.write_next(began);
+            self.count();
             let (lost, stop) = (self.lost.clone(), self.stop.clone());
             let waited = tokio::select! {
                 biased;
@@ -109,11 +118,12 @@ impl Term {
     }
 
     /// Has what was decided written, unless what was decided before still is.
-    fn write_next(&mut self) {
+    fn write_next(&mut self, began: std::time::Instant) {
         if self.writing.is_some() {
             return;
         }
         let mut output = self.controller.take();
+        self.metrics.decided(began.elapsed(), &output.tally);
         if output.is_empty() {
             return;
         }
@@ -126,6 +136,14 @@ impl Term {
         }
         self.number += 1;
         self.writing = Some(write(self.state.clone(), self.turn, self.number, output, self.clock.now()).boxed());
+    }
+
+    /// Shows how many there are of what, now and then: there may be very many pods.
+    fn count(&mut self) {
+        if Instant::now() >= self.count_at {
+            self.metrics.show(&self.controller.census());
+            self.count_at = Instant::now() + COUNT_PERIOD;
+        }
     }
 
     /// Waits until something happens, and takes it in.
@@ -177,11 +195,12 @@ impl Term {
     }
 
     fn take_written(&mut self, written: Result<Written, StateError>) -> Result<(), TermEnd> {
-        let Written { output, events } = match written {
+        let Written { output, events, took, changes } = match written {
             Ok(written) => written,
             Err(StateError::Fenced) => return Err(TermEnd::LeaseLost),
             Err(error) => return Err(error.into()),
         };
+        self.metrics.written(took, changes, &output.tally, self.clock.now());
         if let Some((last, count)) = events {
             self.following.note_own(last, count);
         }
@@ -230,7 +249,7 @@ impl Term {
             Question::Plan(question, answer) => drop(answer.send(controller.plan(&question))),
             Question::Nodes(name, answer) => drop(answer.send(controller.nodes(name.as_ref()))),
             Question::Health(zone, answer) => drop(answer.send(controller.health(zone.as_deref()))),
-            Question::Holders(layers, answer) => drop(answer.send(controller.holders(&layers))),
+            Question::Holders(digest, slice, answer) => drop(answer.send(controller.holders(&digest, &slice))),
             Question::Advice(most, answer) => drop(answer.send(controller.advice(most))),
             Question::Evict(pod, author, answer) => {
                 let evicted = match controller.evict_for(pod, author.as_deref()) {

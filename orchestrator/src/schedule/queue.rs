@@ -183,6 +183,20 @@ impl Queue {
         self.lines.values().map(|line| line.units.len()).sum()
     }
 
+    /// How many units are next, rest until they are looked at again, and wait for something to happen.
+    pub fn lengths(&self) -> [u64; 3] {
+        let mut lengths = [0; 3];
+        for line in self.lines.values() {
+            let at = match line.state {
+                State::Open => 0,
+                State::Resting(_) => 1,
+                State::Shut { .. } => 2,
+            };
+            lengths[at] += line.units.len() as u64;
+        }
+        lengths
+    }
+
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()

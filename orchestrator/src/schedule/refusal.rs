@@ -66,7 +66,7 @@ impl fmt::Display for Refusal {
             Self::Near(selector, key) => {
                 write!(formatter, "a pod that anti-affinity by {selector} keeps apart has the same {key}")
             }
-            Self::Skew(key, over) => write!(formatter, "{over} pods too many at its {key}"),
+            Self::Skew(key, over) => write!(formatter, "pods too many at its {key}: {over}"),
         }
     }
 }

@@ -52,13 +52,14 @@ pub enum Write {
     Charge(Name, Charge),
     /// A workload as it is wanted; its status stays where there is one.
     PutWorkload(Box<WorkloadRow>, Expected),
-    /// No such workload, nor its revisions and rollouts; the leader's, once its last pod is gone.
+    /// No such workload, nor its revisions and rollouts; the leader's, once its last pod is gone. What it asks of its namespace's quota is
+    /// given back where it was not deleted before, which gives it back.
     RemoveWorkload(WorkloadId),
     /// How a workload is; the leader's. Nothing where it is gone.
     PutStatus(WorkloadId, WorkloadStatus),
     /// What pods are made from.
     PutRevision(Box<RevisionRow>),
-    /// A revision that nobody goes back to any more.
+    /// A revision that nobody goes back to any more; nothing where its workload's pods are to be made from it again.
     RemoveRevision(WorkloadId, u64),
     /// A rollout.
     PutRollout(RolloutRow),

@@ -72,6 +72,17 @@ macro_rules! implement_state {
             async fn revisions(&self, workload: WorkloadId) -> Result<Vec<RevisionRow>, StateError> {
                 read!(self, |connection| statements::revisions::list(connection, workload))
             }
+            async fn revisions_below(
+                &self,
+                workload: WorkloadId,
+                below: Option<u64>,
+                most: u32,
+            ) -> Result<Vec<RevisionRow>, StateError> {
+                read!(self, |connection| statements::revisions::page(connection, workload, below, most))
+            }
+            async fn count_pods(&self, workload: WorkloadId) -> Result<std::collections::BTreeMap<u64, u32>, StateError> {
+                read!(self, |connection| statements::pods::count(connection, workload))
+            }
             async fn rollouts(&self, workload: WorkloadId, most: u32) -> Result<Vec<RolloutRow>, StateError> {
                 read!(self, |connection| statements::rollouts::list(connection, workload, most))
             }

@@ -28,6 +28,8 @@ mod sqlite;
 #[cfg(test)]
 mod suite;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use longshore_fleet::{Name, NodeId, NodeName, OperationId, PodId, WorkloadId, WorkloadKind, api::Event};
 use uuid::Uuid;
@@ -102,6 +104,10 @@ pub trait State: Send + Sync + 'static {
     async fn workload_named(&self, kind: WorkloadKind, namespace: &Name, name: &Name) -> Result<Option<WorkloadRow>, StateError>;
     /// The revisions of a workload, the newest first.
     async fn revisions(&self, workload: WorkloadId) -> Result<Vec<RevisionRow>, StateError>;
+    /// Those of them whose number is below one, the newest first; at most so many.
+    async fn revisions_below(&self, workload: WorkloadId, below: Option<u64>, most: u32) -> Result<Vec<RevisionRow>, StateError>;
+    /// How many pods there are of each revision of a workload, those that have ended or are to end aside.
+    async fn count_pods(&self, workload: WorkloadId) -> Result<BTreeMap<u64, u32>, StateError>;
     /// One revision of a workload.
     async fn revision(&self, workload: WorkloadId, number: u64) -> Result<Option<RevisionRow>, StateError> {
         Ok(self.revisions(workload).await?.into_iter().find(|revision| revision.number == number))

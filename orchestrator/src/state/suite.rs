@@ -14,6 +14,7 @@ mod lists;
 mod order;
 mod quotas;
 mod races;
+mod revisions;
 mod samples;
 mod sweeping;
 

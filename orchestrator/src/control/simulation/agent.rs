@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use longshore_fleet::{
-    AgentFacts, Assignment, Bytes, Cpu, Instruction, Labels, Load, Phase, PodId, PodReport, PodState, Report, RestartPolicy,
-    StreamId,
+    AgentFacts, Assignment, Bytes, Cpu, Effect, Instruction, LabelValue, Labels, Load, Phase, PodId, PodReport, PodState, Report,
+    RestartPolicy, StreamId, Taint,
 };
 use longshore_oci::{Digest, Platform};
 
 use crate::schedule::Millis;
+
+/// The variable of a template whose containers never come up.
+pub(super) const FAULTY: &str = "FAULTY";
 
 /// A container that runs, or is to.
 #[derive(Debug)]
@@ -31,6 +34,7 @@ pub(super) struct Agent {
     layers: BTreeMap<Digest, u64>,
     new_layers: BTreeMap<Digest, u64>,
     must_tell_all: bool,
+    has_new_facts: bool,
     /// The highest term that was heard of.
     term: u64,
     /// The next report that was not answered, if one is on its way.
@@ -66,6 +70,7 @@ impl Agent {
             layers: BTreeMap::new(),
             new_layers: BTreeMap::new(),
             must_tell_all: true,
+            has_new_facts: false,
             term: 0,
             unanswered: None,
         }
@@ -139,7 +144,14 @@ impl Agent {
                 continue;
             }
             let at = Timestamp::from_millisecond(now).ok();
+            let is_faulty = container.assignment.template.env.iter().any(|variable| variable.name == FAULTY);
             match state.phase {
+                Phase::Pending | Phase::Waiting if is_faulty => {
+                    state.phase = Phase::Waiting;
+                    state.reason = Some("CrashLoopBackOff".to_owned());
+                    state.restarts += 1;
+                    container.next = now + 20_000;
+                }
                 Phase::Pending | Phase::Waiting => {
                     state.phase = Phase::Running;
                     state.ready = true;
@@ -185,6 +197,7 @@ impl Agent {
             return Some(report.clone());
         }
         let is_whole = std::mem::take(&mut self.must_tell_all);
+        let has_new_facts = std::mem::take(&mut self.has_new_facts);
         self.number += 1;
         let told: Vec<PodId> = if is_whole {
             self.changed.clear();
@@ -198,8 +211,8 @@ impl Agent {
             stream,
             number: self.number,
             is_whole,
-            facts: is_whole.then(|| self.facts.clone()),
-            load: Some(Load { disk_free_bytes: 1 << 40, upload_load: 0.0 }),
+            facts: (has_new_facts || is_whole).then(|| self.facts.clone()),
+            load: Some(Load { disk_free_bytes: 1 << 40, ..Load::default() }),
             pods: told.into_iter().filter(|id| self.containers.contains_key(id)).map(state).collect(),
             gone: self.gone.iter().copied().collect(),
             layers: if is_whole { self.layers.clone() } else { new_layers },
@@ -217,6 +230,23 @@ impl Agent {
             let cpu = container.assignment.template.resources.with_requests().requests.cpu.unwrap_or_default();
             (*id, container.assignment.name.as_str(), cpu.millis)
         })
+    }
+
+    /// Gets a taint that pods have to leave it for, or is rid of it.
+    pub(super) fn taint(&mut self) {
+        if self.facts.taints.is_empty() {
+            let taint = Taint { key: "broken".parse().unwrap(), value: LabelValue::default(), effect: Effect::NoExecute };
+            self.facts.taints.push(taint);
+            self.has_new_facts = true;
+        } else {
+            self.untaint();
+        }
+    }
+
+    /// Pods may be there again.
+    pub(super) fn untaint(&mut self) {
+        self.has_new_facts |= !self.facts.taints.is_empty();
+        self.facts.taints.clear();
     }
 
     /// The machine was switched off and on: nothing of what ran is left.

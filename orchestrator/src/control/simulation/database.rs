@@ -73,6 +73,9 @@ impl Database {
                     self.revisions.remove(&(id, number));
                 }
             }
+            Write::PutRevision(row) => {
+                self.revisions.insert((row.workload, row.number), *row);
+            }
             Write::PutRollout(row) => {
                 self.rollouts.insert((row.workload, row.revision), row);
             }

@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    agent::Agent,
+    agent::{Agent, FAULTY},
     database::{Changed, Database},
+    witness::{Counts, Witness},
 };
 use crate::{
     control::{ControlSettings, Controller, Output, Verdict, random::Random, workload::Asked},
     schedule::{ImageLayers, Millis},
-    state::{Batch, NodeRow, RevisionRow, WorkloadRow},
+    state::{Batch, NodeRow, RevisionRow, WorkloadRow, Write},
 };
 
 /// What goes wrong.
@@ -83,6 +84,10 @@ pub(super) struct World {
     names: u64,
     /// When the last thing that each node was told reaches it.
     delivered: BTreeMap<NodeId, Millis>,
+    /// Of deployments, the revision that a rollout is to lead to, and whether it was there before.
+    goals: BTreeMap<WorkloadId, (u64, bool)>,
+    /// What has happened.
+    pub(super) counts: Counts,
 }
 
 const START: Millis = 1_700_000_000_000;
@@ -105,6 +110,8 @@ impl World {
             silent: BTreeMap::new(),
             names: 0,
             delivered: BTreeMap::new(),
+            goals: BTreeMap::new(),
+            counts: Counts::default(),
         };
         let nodes = 3 + world.below(8);
         for number in 0..nodes {
@@ -158,6 +165,7 @@ impl World {
 
     /// Another leader begins its term.
     fn take_over(&mut self) {
+        self.counts.overtaken_in_rollout += u64::from(!self.goals.is_empty());
         self.database.term += 1;
         let term = self.database.term;
         let mut controller = Controller::new(self.settings, term, self.random.next(), self.now);
@@ -229,6 +237,9 @@ impl World {
         for row in self.database.nodes.values().cloned().collect::<Vec<_>>() {
             self.database.put_node(NodeRow { is_cordoned: false, is_draining: false, revision: row.revision + 1, ..row });
         }
+        for agent in self.agents.values_mut() {
+            agent.untaint();
+        }
         self.until = self.now + 900_000;
         let until = self.until;
         while let Some(Reverse((at, order))) = self.queue.pop() {
@@ -276,7 +287,9 @@ impl World {
         self.follow(at);
         let now = self.now;
         let leader = &mut self.leaders[at];
+        let witness = Witness::of(&leader.controller, self.seed, now);
         leader.controller.decide(now);
+        witness.check(&leader.controller, &mut self.counts);
         if leader.in_flight.is_none() {
             let output = leader.controller.take();
             let asked = output.verdicts.clone();
@@ -332,6 +345,9 @@ impl World {
             return;
         }
         let is_done = self.database.commit(leader.term, batch);
+        if is_done {
+            count_rollouts(batch, &mut self.goals, &mut self.counts);
+        }
         self.assert_room();
         let is_answer_lost = self.faults == Faults::All && self.below(20) == 0;
         let delay = self.delay(20);
@@ -417,7 +433,10 @@ impl World {
     fn report(&mut self, node: NodeId, report: longshore_fleet::Report) {
         let Some(at) = self.leader().filter(|_| !self.silent.contains_key(&node)) else { return };
         let stream = report.stream;
-        let answer = self.leaders[at].controller.report(node, report, self.now);
+        let controller = &mut self.leaders[at].controller;
+        let witness = Witness::of(controller, self.seed, self.now);
+        let answer = controller.report(node, report, self.now);
+        witness.check(controller, &mut self.counts);
         let is_answer_lost = self.faults == Faults::All && self.below(20) == 0;
         let Some(agent) = self.agents.get_mut(&node).filter(|agent| agent.stream == Some(stream)) else { return };
         match answer {
@@ -430,15 +449,17 @@ impl World {
 
     /// A caller changes something.
     fn act(&mut self) {
-        match self.below(10) {
+        match self.below(14) {
             0..3 if self.database.workloads.len() < 8 => self.create(),
             3 | 4 => self.change(|row, random| {
                 row["replicas"] = json!(random % 8);
             }),
-            5 => self.change_template(),
+            5 | 9 | 10 => self.change_template(),
             6 => self.roll_back(),
             7 if self.database.workloads.len() > 3 => self.delete(),
             8 => self.cordon(),
+            11 => self.taint(),
+            12 => self.evict(),
             _ => {}
         }
     }
@@ -459,9 +480,22 @@ impl World {
         } else {
             document["replicas"] = json!(self.below(8));
             document["priority"] = json!(self.below(3));
-            document["strategy"] = json!({"maxUnavailable": self.below(2), "maxSurge": 1 + self.below(2)});
-            if self.below(2) == 0 {
-                document["disruption"] = json!({"maxUnavailable": 1});
+            document["strategy"] = match self.below(5) {
+                0 => json!({"type": "Recreate"}),
+                1 => json!({"maxUnavailable": "34%", "maxSurge": "25%"}),
+                2 => json!({"maxUnavailable": 1 + self.below(2), "maxSurge": 0}),
+                _ => json!({"maxUnavailable": self.below(2), "maxSurge": 1 + self.below(2)}),
+            };
+            match self.below(5) {
+                0 => {}
+                1 => document["disruption"] = json!({"minAvailable": "60%"}),
+                2 => document["disruption"] = json!({"minAvailable": 1 + self.below(3)}),
+                _ => document["disruption"] = json!({"maxUnavailable": 1}),
+            }
+            document["minReadySeconds"] = json!(4 * self.below(2));
+            document["revisionHistoryLimit"] = json!(1 + self.below(4));
+            if self.below(4) == 0 {
+                document["tolerations"] = json!([{"operator": "Exists"}]);
             }
             WorkloadId { kind: WorkloadKind::Deployment, uuid }
         };
@@ -506,19 +540,47 @@ impl World {
 
     fn change_template(&mut self) {
         let Some(mut row) = self.pick(Some(WorkloadKind::Deployment)) else { return };
-        let before = self.database.revisions[&(row.id, row.template_revision)].template.clone();
+        let mut template = self.database.revisions[&(row.id, row.template_revision)].template.clone();
+        template.env.clear();
+        if self.below(5) == 0 {
+            // One of which no pod is ever ready.
+            template.env.push(serde_json::from_value(json!({"name": FAULTY, "value": "yes"})).unwrap());
+        }
         row.revision += 1;
         row.template_revision = row.revision;
-        let revision = revision(row.id, row.revision, before, self.now * 1_000);
+        let revision = revision(row.id, row.revision, template, self.now * 1_000);
+        self.goals.insert(row.id, (row.template_revision, false));
         self.database.put_workload(row, Some(revision));
     }
 
     fn roll_back(&mut self) {
         let Some(mut row) = self.pick(Some(WorkloadKind::Deployment)) else { return };
-        let known: Vec<u64> = self.database.revisions_of(row.id).iter().map(|revision| revision.number).collect();
-        row.template_revision = known[usize::try_from(self.below(known.len() as u64)).unwrap()];
+        let revisions = self.database.revisions_of(row.id).into_iter().map(|revision| revision.number);
+        let others: Vec<u64> = revisions.filter(|number| *number != row.template_revision).collect();
+        let Some(number) = others.get(usize::try_from(self.below(others.len() as u64)).unwrap()) else { return };
+        row.template_revision = *number;
         row.revision += 1;
+        self.goals.insert(row.id, (row.template_revision, true));
         self.database.put_workload(row, None);
+    }
+
+    /// A node gets a taint that pods have to leave it for, or is rid of it.
+    fn taint(&mut self) {
+        let at = usize::try_from(self.below(self.agents.len() as u64)).unwrap();
+        if let Some(agent) = self.agents.values_mut().nth(at) {
+            agent.taint();
+        }
+    }
+
+    /// Somebody wants a pod away.
+    fn evict(&mut self) {
+        let pods: Vec<PodId> = self.database.pods.values().filter(|pod| pod.node.is_some()).map(|pod| pod.id).collect();
+        let (Some(at), chosen) = (self.leader(), usize::try_from(self.below(pods.len() as u64)).unwrap()) else { return };
+        let (Some(pod), controller) = (pods.get(chosen), &mut self.leaders[at].controller) else { return };
+        let witness = Witness::of(controller, self.seed, self.now);
+        controller.evict_for(*pod, None);
+        witness.check(controller, &mut self.counts);
+        self.wake(at, 1);
     }
 
     fn delete(&mut self) {
@@ -634,7 +696,8 @@ impl World {
                     assert!(!fits, "seed {seed}: a pod of {} waits that fits", row.name);
                     let least = upkeep.replicas as usize;
                     assert!(here >= least, "seed {seed}: {} has {here} pods, and wants {least}", row.name);
-                    if unplaced == 0 {
+                    let is_faulty = self.is_faulty(row.id, row.template_revision);
+                    if unplaced == 0 && !is_faulty {
                         assert_eq!(here, least, "seed {seed}: {} wants {least}", row.name);
                         let is_current = pods.iter().all(|pod| pod.revision == row.template_revision);
                         assert!(is_current, "seed {seed}: {} has pods of other revisions", row.name);
@@ -654,6 +717,11 @@ impl World {
         self.assert_nodes_run_what_is_written();
     }
 
+    /// Whether no pod of a revision is ever ready.
+    fn is_faulty(&self, id: WorkloadId, revision: u64) -> bool {
+        self.database.revisions[&(id, revision)].template.env.iter().any(|variable| variable.name == FAULTY)
+    }
+
     fn assert_nodes_run_what_is_written(&self) {
         let seed = self.seed;
         for (node, agent) in &self.agents {
@@ -661,6 +729,21 @@ impl World {
             let live = |pod: &&crate::state::PodRow| pod.node == Some(*node) && !pod.state.phase.has_ended();
             let written: Vec<PodId> = self.database.pods.values().filter(live).map(|pod| pod.id).collect();
             assert_eq!(running, written, "seed {seed}: {node} runs what is written");
+        }
+    }
+}
+
+/// Counts rollouts that have come to where they were to lead.
+fn count_rollouts(batch: &Batch, goals: &mut BTreeMap<WorkloadId, (u64, bool)>, counts: &mut Counts) {
+    for write in &batch.writes {
+        let Write::PutRollout(row) = write else { continue };
+        let Some((_, is_back)) = goals.get(&row.workload).copied().filter(|(revision, _)| *revision == row.template_revision)
+        else {
+            continue;
+        };
+        if row.state == "done" {
+            goals.remove(&row.workload);
+            *(if is_back { &mut counts.rolled_back } else { &mut counts.rolled_out }) += 1;
         }
     }
 }

@@ -210,7 +210,7 @@ fn deployments(shape: Shape, method: &Method) -> Described {
         (Shape::Rollback, _) => {
             Described::gives::<Applied>("Back to what its pods were made from before.").takes::<RollbackRequest>().workload()
         }
-        (Shape::Revisions, _) => Described::gives::<Page<RevisionView>>("What its pods were made from, the newest first."),
+        (Shape::Revisions, _) => Described::lists::<RevisionView>("What its pods were made from, the newest first.", &[]),
         (Shape::DeploymentExplain, _) => Described::gives::<ExplanationView>("Where one more of its pods would be, and why."),
         _ => Described::gives::<DeploymentView>("A deployment."),
     }
@@ -331,7 +331,7 @@ fn others(shape: Shape, method: &Method) -> Described {
             Described::gives::<Page<AdviceView>>("Which pods would better be elsewhere. Nothing moves by itself.").by(&[limit])
         }
         (Shape::Holders, _) => {
-            Described::gives::<Page<Holder>>("Which nodes have an image that a workload is made from, or a layer.")
+            Described::lists::<Holder>("Which nodes have an image that a workload is made from, or a layer, by name.", &[])
         }
         (Shape::Prewarm, _) => {
             let summary = "Images are to be fetched before they are needed.";

@@ -59,6 +59,24 @@ pub(super) async fn join_token(served: &Served, uses: u32) -> String {
 }
 
 #[tokio::test]
+async fn the_same_operation_makes_one_token_that_is_not_kept() {
+    let served = Served::new().await;
+    let make = async |operation: &str, uses: u32| {
+        served.post("/api/v1/nodes/tokens", json!({"uses": uses, "operationId": operation})).await
+    };
+    let (first, again, other) = (make("one", 2).await, make("one", 2).await, make("other", 2).await);
+    assert_eq!((first.status, again.status, again.header("cache-control")), (201, 201, "no-store"), "{again:?}");
+    assert_eq!(first.body, again.body);
+    assert_ne!(first.text("token"), other.text("token"));
+    let reused = make("one", 3).await;
+    assert_eq!((reused.status, reused.code()), (409, "409_OPERATION_ID_REUSED"), "{reused:?}");
+    let tokens = served.get("/api/v1/nodes/tokens").await;
+    assert_eq!(tokens.body["items"].as_array().map(Vec::len), Some(2), "{tokens:?}");
+    assert_eq!(Node::new().join(&served, &first.text("token"), "n1").await.status, 200);
+    served.stopped().await;
+}
+
+#[tokio::test]
 async fn a_token_lets_so_many_nodes_in_and_a_node_in_again() {
     let served = Served::new().await;
     let token = join_token(&served, 1).await;

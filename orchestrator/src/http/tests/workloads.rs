@@ -211,6 +211,8 @@ async fn a_quota_is_charged_with_differences() {
     assert_eq!(served.post(&format!("{path}/scale"), json!({"replicas": 4})).await.status, 200);
     let deleted = served.send(served.request(Method::DELETE, &path)).await;
     assert_eq!((deleted.status, &deleted.body["status"]["state"]), (202, &json!("deleting")), "{deleted:?}");
+    let at_once = served.get(&path).await;
+    assert_eq!(at_once.body["status"]["state"], "deleting", "also before the leader has looked");
     assert_eq!(served.get("/api/v1/namespaces/team").await.body["pods"], 0);
     assert_eq!(served.send(served.request(Method::DELETE, &path)).await.status, 202, "once is as good as twice");
     assert_eq!(served.get("/api/v1/namespaces/team").await.body["pods"], 0);

@@ -1,6 +1,8 @@
 //! Pods, the most rows that there are.
 
-use longshore_fleet::PodId;
+use std::collections::BTreeMap;
+
+use longshore_fleet::{Phase, PodId, WorkloadId};
 use sqlx::{AssertSqlSafe, QueryBuilder, Row as _};
 
 use super::super::super::{PodFilter, PodRow, Slice};
@@ -68,6 +70,20 @@ pub async fn list(connection: &mut Connection, filter: &PodFilter, slice: &Slice
     }
     query.push(" ORDER BY id LIMIT ").push_bind(i64::from(slice.most));
     query.build().fetch_all(&mut *connection).await?.iter().map(read).collect()
+}
+
+/// How many there are of each revision of a workload, those that have ended or are to end aside.
+pub async fn count(connection: &mut Connection, workload: WorkloadId) -> Result<BTreeMap<u64, u32>> {
+    let rows = sqlx::query(
+        "SELECT revision, COUNT(*) AS pods FROM pods
+         WHERE workload = $1 AND end_within_seconds IS NULL AND phase NOT IN ($2, $3) GROUP BY revision",
+    )
+    .bind(workload.to_string())
+    .bind(Phase::Succeeded.to_string())
+    .bind(Phase::Failed.to_string())
+    .fetch_all(&mut *connection)
+    .await?;
+    rows.iter().map(|row| Ok((unsigned(row, "revision")?, small(row, "pods")?))).collect()
 }
 
 /// One pod.

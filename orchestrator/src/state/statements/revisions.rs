@@ -1,9 +1,10 @@
 //! What pods were made from.
 
-use longshore_fleet::WorkloadId;
-use sqlx::Row as _;
+use longshore_fleet::{Template, WorkloadId};
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::super::super::{RevisionRow, StateError};
+use super::super::FOR_UPDATE;
 use super::column::{clean, json, parse, read_json, signed, unsigned};
 use super::{Connection, Result, Row};
 use crate::schedule::ImageLayers;
@@ -31,18 +32,41 @@ pub async fn put(connection: &mut Connection, row: &RevisionRow) -> Result<()> {
     Ok(())
 }
 
-/// Removes one.
+/// Removes one, unless its workload's pods are to be made from it. Whoever goes back to it at this moment has the workload's row, and is
+/// waited for; whoever does so later waits here, and puts the revision again.
 pub async fn remove(connection: &mut Connection, workload: WorkloadId, number: u64) -> Result<()> {
+    let sql = format!("SELECT template_revision FROM workloads WHERE id = $1{FOR_UPDATE}");
+    let row = sqlx::query(AssertSqlSafe(sql)).bind(workload.to_string()).fetch_optional(&mut *connection).await?;
+    if let Some(row) = row
+        && unsigned(&row, "template_revision")? == number
+    {
+        return Ok(());
+    }
     let removed = sqlx::query("DELETE FROM revisions WHERE workload = $1 AND number = $2");
     Ok(removed.bind(workload.to_string()).bind(signed(number)).execute(&mut *connection).await.map(drop)?)
 }
 
+/// What pods are made from at a revision; `None` where there is none of this number.
+pub async fn template(connection: &mut Connection, workload: WorkloadId, number: u64) -> Result<Option<Template>> {
+    let query = sqlx::query("SELECT template FROM revisions WHERE workload = $1 AND number = $2");
+    let row = query.bind(workload.to_string()).bind(signed(number)).fetch_optional(&mut *connection).await?;
+    row.map(|row| read_json(&row, "template")).transpose()
+}
+
 /// The revisions of a workload, the newest first.
 pub async fn list(connection: &mut Connection, workload: WorkloadId) -> Result<Vec<RevisionRow>> {
+    page(connection, workload, None, u32::MAX).await
+}
+
+/// Those whose number is below one, the newest first.
+pub async fn page(connection: &mut Connection, workload: WorkloadId, below: Option<u64>, most: u32) -> Result<Vec<RevisionRow>> {
     let rows = sqlx::query(
-        "SELECT workload, number, template, image, layers, created, author FROM revisions WHERE workload = $1 ORDER BY number DESC",
+        "SELECT workload, number, template, image, layers, created, author FROM revisions
+         WHERE workload = $1 AND number < $2 ORDER BY number DESC LIMIT $3",
     )
     .bind(workload.to_string())
+    .bind(below.map_or(i64::MAX, signed))
+    .bind(i64::from(most))
     .fetch_all(&mut *connection)
     .await?;
     rows.iter().map(read).collect()

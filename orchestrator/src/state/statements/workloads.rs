@@ -1,13 +1,16 @@
 //! Workloads: what is wanted, and how it is.
 
+use std::collections::BTreeMap;
+
 use longshore_fleet::{Name, WorkloadId, WorkloadKind, api::WorkloadStatus};
 use sqlx::{AssertSqlSafe, QueryBuilder, Row as _};
 
-use super::super::super::{Expected, Slice, StateError, WorkloadFilter, WorkloadRow};
-use super::super::EACH_TEXT;
+use super::super::super::{Charge, Expected, Slice, StateError, WorkloadFilter, WorkloadRow};
+use super::super::{EACH_TEXT, FOR_UPDATE};
 use super::bulk::Bulk;
 use super::column::{array, json, parse, read_json, signed, unsigned};
-use super::{Connection, Db, Query, Result, Row, seen};
+use super::{Connection, Db, Query, Result, Row, namespaces, revisions, seen};
+use crate::charge;
 
 /// Puts one as it is wanted. One that is there keeps its status, and when it was made.
 pub async fn put(connection: &mut Connection, row: &WorkloadRow, expected: Expected) -> Result<()> {
@@ -62,14 +65,34 @@ pub async fn put_statuses(connection: &mut Connection, statuses: &[(WorkloadId, 
     PUT_STATUSES.run(connection, statuses, bind).await.map(drop)
 }
 
-/// Removes workloads, and then what hangs on them: whoever changed one until a moment ago has put that before.
+/// Removes workloads, with what they still ask of quotas, and then what hangs on them: whoever changed one until a moment ago has put that before.
 pub async fn remove(connection: &mut Connection, ids: &[WorkloadId]) -> Result<()> {
     let ids = array(ids);
+    let released = released(connection, &ids).await?;
     for (table, column) in [("workloads", "id"), ("revisions", "workload"), ("rollouts", "workload")] {
         let sql = format!("DELETE FROM {table} WHERE {column} IN {EACH_TEXT}");
         sqlx::query(AssertSqlSafe(sql)).bind(ids.as_str()).execute(&mut *connection).await?;
     }
+    for (namespace, charge) in released {
+        namespaces::charge(connection, &namespace, charge).await?;
+    }
     Ok(())
+}
+
+/// What is not asked of namespaces' quotas any more once these workloads are gone. Whoever had one deleted has given back what it asked
+/// for; a job that goes by itself does so now.
+async fn released(connection: &mut Connection, ids: &str) -> Result<BTreeMap<Name, Charge>> {
+    let sql = format!("{SELECT} WHERE deleted IS NULL AND id IN {EACH_TEXT}{FOR_UPDATE}");
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(ids).fetch_all(&mut *connection).await?;
+    let mut released: BTreeMap<Name, Charge> = BTreeMap::new();
+    for row in &rows {
+        let row = read(row)?;
+        let Some(template) = revisions::template(connection, row.id, row.template_revision).await? else { continue };
+        let asked = charge::of_stored(row.id.kind, &row.spec, &template);
+        let before = released.remove(&row.namespace).unwrap_or_default();
+        released.insert(row.namespace, charge::difference(before, asked));
+    }
+    Ok(released)
 }
 
 const SELECT: &str =

@@ -108,11 +108,11 @@ async fn what_changed_meanwhile_is_not_overwritten(subject: Subject) {
     assert_eq!(state.workload(workload_row(1, 0).id).await.unwrap().unwrap().revision, 2);
     assert_eq!(state.node(node_row(1, 0).id).await.unwrap(), Some(node_row(1, 2)));
     assert_eq!(state.namespace(&name("team")).await.unwrap(), Some(namespace_row("team", 2, Some(3))));
-    let revision = revision_row(1, 1);
+    let revision = revision_row(1, 3);
     puts(state, vec![Write::PutRevision(Box::new(revision.clone()))]).await;
     puts(state, vec![Write::RemoveRevision(revision.workload, 2)]).await;
     assert_eq!(state.revisions(revision.workload).await.unwrap().len(), 1);
-    puts(state, vec![Write::RemoveRevision(revision.workload, 1)]).await;
+    puts(state, vec![Write::RemoveRevision(revision.workload, 3)]).await;
     assert_eq!(state.revisions(revision.workload).await.unwrap(), []);
 }
 

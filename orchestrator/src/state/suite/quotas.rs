@@ -1,15 +1,22 @@
 //! What namespaces may ask for.
 
-use longshore_fleet::{Bytes, Cpu, Quota};
+use longshore_fleet::{Bytes, Cpu, JobId, Quota};
+use serde_json::json;
+use uuid::Uuid;
 
 use super::{
     Subject, on_every_database,
-    samples::{does, name, namespace_row, new_workload, puts},
+    samples::{batch, does, lead, name, namespace_row, new_workload, puts, revision_row, workload_row},
     together,
 };
-use crate::state::{Charge, Expected, StateError, Write};
+use crate::state::{Charge, Expected, RevisionRow, StateError, WorkloadRow, Write};
 
-on_every_database!(a_quota_is_not_exceeded, a_quota_holds_against_many_at_once, what_shrank_may_still_be_given_back);
+on_every_database!(
+    a_quota_is_not_exceeded,
+    a_quota_holds_against_many_at_once,
+    what_shrank_may_still_be_given_back,
+    what_goes_by_itself_gives_back_what_it_asked_for,
+);
 
 fn pods(pods: i64) -> Charge {
     Charge { pods, ..Charge::default() }
@@ -37,6 +44,40 @@ async fn a_quota_is_not_exceeded(subject: Subject) {
     let refused = does(state, vec![Write::Charge(name("nowhere"), pods(1))]).await;
     assert!(matches!(refused, Err(StateError::NoNamespace(_))), "{refused:?}");
     puts(state, vec![Write::Charge(name("default"), pods(1_000_000))]).await;
+}
+
+async fn what_goes_by_itself_gives_back_what_it_asked_for(subject: Subject) {
+    let state = &subject.state;
+    let term = lead(state).await;
+    puts(state, vec![Write::PutNamespace(namespace_row("team", 1, Some(9)), Expected::None)]).await;
+    let job = |number: u128| {
+        let spec = json!({"completions": 5, "parallelism": 2});
+        WorkloadRow { id: JobId(Uuid::from_u128(number)).into(), namespace: name("team"), spec, ..workload_row(number, 1) }
+    };
+    let template =
+        json!({"image": revision_row(1, 1).template.image, "resources": {"requests": {"cpu": "500m", "memory": "100"}}});
+    for number in 1..=3 {
+        let row = job(number);
+        let revision =
+            RevisionRow { workload: row.id, template: serde_json::from_value(template.clone()).unwrap(), ..revision_row(1, 1) };
+        let asked = Charge { cpu_millis: 1_000, memory_bytes: 200, pods: 2 };
+        let made = vec![
+            Write::Charge(name("team"), asked),
+            Write::PutWorkload(Box::new(row), Expected::None),
+            Write::PutRevision(Box::new(revision)),
+        ];
+        puts(state, made).await;
+    }
+    // Somebody has one deleted, which gives back what it asks for; the leader takes it away later, with one that goes by itself.
+    let deleted = WorkloadRow { revision: 2, deleted: Some(5), ..job(1) };
+    let given = Charge { cpu_millis: -1_000, memory_bytes: -200, pods: -2 };
+    puts(state, vec![Write::Charge(name("team"), given), Write::PutWorkload(Box::new(deleted), Expected::At(1))]).await;
+    let removals = [1, 2].map(|number| Write::RemoveWorkload(job(number).id)).to_vec();
+    state.commit(term, &batch(1, removals.clone())).await.unwrap();
+    let asked = state.namespace(&name("team")).await.unwrap().unwrap().asked;
+    assert_eq!(asked, Charge { cpu_millis: 1_000, memory_bytes: 200, pods: 2 });
+    state.commit(term, &batch(2, removals)).await.unwrap();
+    assert_eq!(state.namespace(&name("team")).await.unwrap().unwrap().asked, asked, "once");
 }
 
 async fn a_quota_holds_against_many_at_once(subject: Subject) {

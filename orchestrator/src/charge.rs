@@ -1,6 +1,7 @@
 //! What workloads ask of their namespaces' quotas. Pure.
 
-use longshore_fleet::Template;
+use longshore_fleet::{Template, WorkloadKind};
+use serde_json::Value;
 
 use crate::state::Charge;
 
@@ -14,6 +15,16 @@ pub fn of(pods: u32, template: &Template) -> Charge {
         memory_bytes: each(requests.memory.unwrap_or_default().count),
         pods: count,
     }
+}
+
+/// What a workload asks for, from how it is stored.
+pub fn of_stored(kind: WorkloadKind, spec: &Value, template: &Template) -> Charge {
+    let count = |field: &str| spec.get(field).and_then(Value::as_u64).and_then(|count| u32::try_from(count).ok()).unwrap_or(1);
+    let pods = match kind {
+        WorkloadKind::Deployment => count("replicas"),
+        WorkloadKind::Job => count("parallelism").min(count("completions")),
+    };
+    of(pods, template)
 }
 
 /// How much more one is than another; less where it is negative.
@@ -30,6 +41,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_stored_asks_for_what_was_asked_for() {
+        let template: Template = serde_json::from_value(json!({"image": "a"})).unwrap();
+        let job = json!({"name": "a", "completions": 5, "parallelism": 2});
+        assert_eq!(of_stored(WorkloadKind::Job, &job, &template), of(2, &template));
+        assert_eq!(of_stored(WorkloadKind::Deployment, &json!({"name": "a", "replicas": 3}), &template), of(3, &template));
+    }
 
     #[test]
     fn limits_count_where_nothing_is_requested() {
