@@ -1,4 +1,4 @@
-//! `longshore role`: who may do what in a registry.
+//! `longshore role`: who may do what in a registry, and in the fleet that takes its tokens.
 
 mod grant;
 mod grants;

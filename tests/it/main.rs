@@ -43,6 +43,7 @@ mod edge_verdicts;
 mod edge_vouching;
 mod events;
 mod faults;
+mod fleet_roles;
 mod guessing;
 mod harness;
 mod hidden;
