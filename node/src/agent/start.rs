@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     board::Board,
-    cri::Cri,
+    cri::{Cri, Logins},
     hands::{Hands, probe_client},
     images::Images,
     kept::{self, Kept, KeptError},
@@ -82,6 +82,8 @@ pub struct Beside<'a> {
     pub runtime: Option<Arc<Runtime>>,
     /// The socket of that.
     pub containerd: &'a str,
+    /// What the runtime shows registries that it asks itself.
+    pub logins: Logins,
     /// The node's key.
     pub key: &'a NodeKey,
     /// Where it is counted.
@@ -119,7 +121,11 @@ impl Agent {
             rules: Rules { backoff: settings.backoff.get(), backoff_most: settings.backoff_most.get(), ..Rules::default() },
             capacity: Capacity { memory_bytes: machine.memory.count },
             has_pod_network: settings.pod_network,
-            pulls: Pulls::new(usize::try_from(settings.max_pulls).unwrap_or(usize::MAX), settings.pull_timeout.get()),
+            pulls: Pulls::new(
+                usize::try_from(settings.max_pulls).unwrap_or(usize::MAX),
+                settings.pull_timeout.get(),
+                beside.logins,
+            ),
             probes: probe_client().map_err(|error| clients(Box::new(error)))?,
             metrics: AgentMetrics::new(beside.metrics),
             board: Arc::new(Board::default()),
