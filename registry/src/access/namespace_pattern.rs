@@ -36,11 +36,8 @@ impl FromStr for NamespacePattern {
 
     fn from_str(text: &str) -> Result<Self, InvalidNamespacePattern> {
         let (front, is_open) = text.strip_suffix('*').map_or((text, false), |front| (front, true));
-        if if is_open { is_front(front) } else { is_name(front) } {
-            Ok(Self { front: front.to_owned(), is_open })
-        } else {
-            Err(InvalidNamespacePattern(text.to_owned()))
-        }
+        let is_pattern = if is_open { is_front(front) } else { is_name(front) };
+        is_pattern.then(|| Self { front: front.to_owned(), is_open }).ok_or_else(|| InvalidNamespacePattern(text.to_owned()))
     }
 }
 
