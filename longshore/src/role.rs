@@ -24,7 +24,7 @@ enum Verb {
     /// List who may do what
     Ls(ls::LsArguments),
     /// Let somebody do something
-    Grant(grant::GrantVerb),
+    Grant(Box<grant::GrantVerb>),
     /// Take roles back
     Revoke(revoke::RevokeArguments),
 }

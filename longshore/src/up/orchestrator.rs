@@ -55,7 +55,7 @@ pub async fn start(
         config.auth.mode = AuthMode::Registry;
         config.registry.allow_plain_http = arguments.allow_plain_http;
         if let Some(secret) = account::ORCHESTRATOR.secret(registry, data).await? {
-            config.registry.username = account::ORCHESTRATOR.name.to_owned();
+            account::ORCHESTRATOR.name.clone_into(&mut config.registry.username);
             config.registry.password = secret;
         }
     }
