@@ -159,7 +159,7 @@ mod tests {
             certificate: Some("dns:node1".to_owned()),
             without_secret: true,
             expires_at: Some("2026-06-01T12:00:00Z".parse().expect("a time")),
-            roles: vec![Grant { actions: vec![Action::Push], repositories: "prod/*".to_owned() }],
+            roles: vec![Grant::Repositories { actions: vec![Action::Push], repositories: "prod/*".to_owned() }],
         };
         let expected = json!({
             "name": "ci", "kind": "robot", "password": "hush", "certificate": "dns:node1", "withoutSecret": true, "expiresAt": "2026-06-01T12:00:00Z",

@@ -27,7 +27,7 @@ enum Verb {
     /// List the robots
     Ls,
     /// Make a robot, say what it may do, and print its secret, which is shown this once
-    Create(create::CreateArguments),
+    Create(Box<create::CreateArguments>),
     /// Give a robot a new secret, and end the old one
     Renew(NameArgument),
     /// Say whose client certificate stands for a robot

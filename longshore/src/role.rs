@@ -1,4 +1,4 @@
-//! `longshore role`: who may do what in a registry.
+//! `longshore role`: who may do what in a registry, and in the fleet that takes its tokens.
 
 mod grant;
 mod grants;
@@ -24,7 +24,7 @@ enum Verb {
     /// List who may do what
     Ls(ls::LsArguments),
     /// Let somebody do something
-    Grant(grant::GrantVerb),
+    Grant(Box<grant::GrantVerb>),
     /// Take roles back
     Revoke(revoke::RevokeArguments),
 }

@@ -30,5 +30,6 @@ mod start;
 mod watching;
 mod worker;
 
+pub use cri::Logins;
 pub use start::{Agent, AgentError, Beside};
 pub use watching::has_pod_network;

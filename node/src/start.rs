@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     App, Config,
-    agent::{Agent, AgentError, Beside},
+    agent::{Agent, AgentError, Beside, Logins},
     config, finding,
     holdings::CacheHoldings,
     joining,
@@ -83,16 +83,17 @@ pub async fn build(mut config: Config) -> Result<App, StartError> {
     config.derive();
     let Config { edge: cache, swarm, containerd, agent, mirror } = config;
     let folder = cache.cache.folder.clone();
+    let logins = Logins::of(&cache.upstream);
     let app = edge::build(cache).await?;
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-    let containerd_address = containerd.address.clone();
+    let pods = PodRuntime { containerd: containerd.address.clone(), logins };
     let runtime = if containerd.is_on() { Some(look_into(&app, containerd).await?) } else { None };
     let mirrors = Keeper::new(&mirror, &mirror_url(&app), &folder);
     let mirrors = mirrors.map_err(|(position, (key, reason))| StartError::Mirror { position, key, reason })?;
     if agent.is_on() {
         let (edge, metrics) = (app.edge().clone(), app.metrics().clone());
         let (folder, runtime, swarm) = (folder.clone(), runtime.clone(), swarm.clone());
-        let opening = move || open_agent(agent, edge, &folder, runtime, &containerd_address, &metrics, &swarm);
+        let opening = move || open_agent(agent, edge, &folder, runtime, pods, &metrics, &swarm);
         tokio::task::spawn_blocking(opening).await??.begin(&tasks, &stopping);
     }
     let swarm = if swarm.enabled {
@@ -109,19 +110,29 @@ pub async fn build(mut config: Config) -> Result<App, StartError> {
     Ok(App::new(app, swarm, mirrors, tasks, stopping))
 }
 
+/// What pods are run by.
+struct PodRuntime {
+    /// The socket of containerd.
+    containerd: String,
+    /// What it shows registries that it asks itself.
+    logins: Logins,
+}
+
 /// Sets up what runs what the orchestrator says. Blocks.
 fn open_agent(
     settings: config::Agent,
     edge: Arc<edge::Edge>,
     folder: &Path,
     runtime: Option<Arc<Runtime>>,
-    containerd: &str,
+    pods: PodRuntime,
     metrics: &Metrics,
     swarm: &config::Swarm,
 ) -> Result<Agent, StartError> {
     let path = folder.join(KEY_FILE);
     let key = NodeKey::open(&path).map_err(|source| StartError::Key { path, source })?;
-    Ok(Agent::open(settings, Beside { edge, folder, runtime, containerd, key: &key, metrics, swarm })?)
+    let PodRuntime { containerd, logins } = pods;
+    let beside = Beside { edge, folder, runtime, containerd: &containerd, logins, key: &key, metrics, swarm };
+    Ok(Agent::open(settings, beside)?)
 }
 
 /// Where a runtime on this machine reaches the mirror.

@@ -1,5 +1,5 @@
 //! The nouns of container images, as the OCI specifications name them: digests, references, manifests, media types, the
-//! routes of the distribution API, scopes, tokens, byte ranges, error codes, the lines of the audit log, how long verdicts hold, and what registries sign of blobs and manifests.
+//! routes of the distribution API, scopes, rights on namespaces, tokens, byte ranges, error codes, the lines of the audit log, how long verdicts hold, and what registries sign of blobs and manifests.
 //!
 //! Everything here is pure: no I/O, no clock, no randomness. Text from outside becomes one of these types once, at the rim, and
 //! what is in a type needs no second look.
@@ -18,6 +18,7 @@ mod manifest_voucher;
 pub mod media_type;
 mod member_names;
 mod metainfo;
+mod namespace_right;
 pub mod piece;
 mod query;
 mod range;
@@ -41,6 +42,7 @@ pub use image_text::ImageText;
 pub use manifest::{InvalidManifest, Manifest, ManifestKind};
 pub use manifest_voucher::ManifestVoucher;
 pub use metainfo::{Metainfo, Voucher};
+pub use namespace_right::{InvalidNamespaceRight, NamespaceRight};
 pub use query::Query;
 pub use range::{ByteRange, RangeRequest};
 pub use reference::{InvalidReference, Reference};

@@ -3,13 +3,13 @@
 mod caller;
 mod keys;
 mod nodes;
-mod right;
 
 use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, header};
 use jiff::Timestamp;
 use longshore_fleet::Name;
+pub use longshore_oci::NamespaceRight as Right;
 use longshore_oci::{AccessToken, Scope};
 use longshore_service::signing::InvalidSignature;
 
@@ -22,7 +22,6 @@ use crate::{
 pub use caller::Caller;
 use keys::RegistryKeys;
 pub(crate) use nodes::{InvalidPublicKey, NodeTokens, PublicKeyText};
-pub use right::Right;
 
 /// The longest token that is looked at, in bytes.
 const MOST_BYTES: usize = 64 << 10;
@@ -87,18 +86,20 @@ impl Access {
         }
         let Some(tokens) = &self.tokens else { unreachable!("who is not asked may do everything") };
         let place = namespace.map_or_else(|| "all namespaces".to_owned(), |name| format!("the namespace {name}"));
-        let what = format!("{} in {place}", right.told());
+        let what = format!("{} in {place}", told(right));
+        let pattern = namespace.map_or(Scope::ALL, Name::as_str);
         // All rights are asked for at once: a token that names the place says all that its bearer may do there, so that another would say no
         // more.
         let rights = Right::ALL.map(Right::as_str);
-        let scope = Scope::new(Scope::NAMESPACE, namespace.map_or(Scope::ALL, Name::as_str), &rights);
-        if caller.has_token() && caller.asked_for(&scope) {
-            return Err(Error::Forbidden { caller: caller.name().to_owned(), what });
+        let scope = Scope::new(Scope::NAMESPACE, pattern, &rights);
+        if !caller.is_anonymous() && caller.asked_for(&scope) {
+            return Err(Error::Forbidden { caller: caller.name().to_owned(), what, grant: grant(caller.name(), right, pattern) });
         }
         let error = caller.has_token().then_some("insufficient_scope");
-        let reason = match error {
-            Some(_) => format!("the token does not let {} {what}", caller.name()),
-            None => format!("say who you are: nobody in particular may {what}"),
+        let reason = if caller.is_anonymous() {
+            format!("say who you are: nobody in particular may {what}")
+        } else {
+            format!("the token is not one to {what}")
         };
         Err(Error::Unauthorized { reason, challenge: tokens.challenge(Some(scope), error) })
     }
@@ -112,6 +113,25 @@ impl Tokens {
         let error = error.map(|error| format!(",error=\"{error}\"")).unwrap_or_default();
         format!("Bearer realm=\"{}\",service=\"{}\"{scope}{error}", self.realm, self.service)
     }
+}
+
+/// What a right lets do, after `may`.
+const fn told(right: Right) -> &'static str {
+    match right {
+        Right::View => "look at what is",
+        Right::Rollback => "scale or roll back what is",
+        Right::Deploy => "change what runs",
+        Right::Admin => "administer what is",
+    }
+}
+
+/// The words by which whoever administers the registry lets a caller do it, where that is a role's to have.
+fn grant(caller: &str, right: Right, pattern: &str) -> String {
+    // Of an issuer's callers the issuer's name comes first, and their roles are those of a rule.
+    let subject = caller.split_once(':').map_or_else(|| caller.to_owned(), |(issuer, _)| format!("rule:{issuer}/RULE"));
+    let flag = if right == Right::Admin { "namespace-admin" } else { right.as_str() };
+    let pattern = if pattern == Scope::ALL { "'*'" } else { pattern };
+    format!("longshore role grant {subject} --{flag} {pattern}")
 }
 
 /// What follows `Bearer`.

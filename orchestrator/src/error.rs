@@ -84,12 +84,14 @@ pub enum Error {
         challenge: String,
     },
     /// Who asks may not.
-    #[error("{caller} may not {what}")]
+    #[error("{caller} may not {what}; whoever administers the registry can grant it: {grant}")]
     Forbidden {
         /// Who asks.
         caller: String,
         /// What for.
         what: String,
+        /// The command that lets it.
+        grant: String,
     },
     /// It can't be told who asks: the registry's keys could not be had.
     #[error("tokens can't be checked now: the registry's keys could not be had")]

@@ -26,6 +26,6 @@ mod sweeper;
 mod view;
 
 pub use app::App;
-pub use config::{Config, DAEMON, DatabaseKind};
+pub use config::{AuthMode, Config, DAEMON, DatabaseKind};
 pub use image::{ImageError, ImageResolver, ImageVerdict, Resolved};
 pub use start::{StartError, build};

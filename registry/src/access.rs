@@ -19,6 +19,7 @@ mod keyring;
 mod known;
 mod logins;
 mod name;
+mod namespace_pattern;
 mod password;
 mod robot;
 mod session;
@@ -43,7 +44,7 @@ use uuid::Uuid;
 use crate::{
     audit::SharedAudit,
     keys::Keys,
-    state::{AccessLimits, SharedState, StateError, StoredRole, Subject},
+    state::{AccessLimits, RolePlace, SharedState, StateError, StoredRole, Subject},
 };
 
 pub use action::{Action, Actions};
@@ -56,6 +57,7 @@ use issuer::Issuer;
 use keyring::{Keyring, KeyringError};
 use logins::Logins;
 pub use name::{check_name, check_password};
+pub use namespace_pattern::NamespacePattern;
 pub use password::{new_password, new_secret, robot_hash};
 pub use robot::RobotError;
 use token::Tokens;
@@ -321,14 +323,13 @@ impl Access {
 }
 
 /// A role as it is kept.
-pub fn new_role(subject: &str, actions: Actions, repositories: &str) -> StoredRole {
-    StoredRole {
-        id: format!("role_{}", Uuid::now_v7()),
-        subject: subject.to_owned(),
-        actions: actions.to_string(),
-        repositories: repositories.to_owned(),
-        created_at: now(),
-    }
+pub fn new_role(subject: &str, actions: String, place: RolePlace) -> StoredRole {
+    StoredRole { id: format!("role_{}", Uuid::now_v7()), subject: subject.to_owned(), actions, place, created_at: now() }
+}
+
+/// A role to do something with every repository.
+fn on_all_repositories(subject: &str, action: Action) -> StoredRole {
+    new_role(subject, action.to_string(), RolePlace::Repositories("**".to_owned()))
 }
 
 /// The time, as the database keeps it.

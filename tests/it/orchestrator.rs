@@ -16,23 +16,29 @@ longshore_tests::once!(
     a_leader_that_stood_still_leads_again_and_all_that_it_decides_is_written,
 );
 
-const LIMIT: Duration = Duration::from_secs(90);
+pub const LIMIT: Duration = Duration::from_secs(90);
 
 /// A registry, an orchestrator, and nodes, each with a containerd of its own.
-struct Fleet {
-    orchestrator: Orchestrator,
-    registry: Registry,
-    nodes: Vec<Node>,
+pub struct Fleet {
+    pub orchestrator: Orchestrator,
+    pub registry: Registry,
+    pub nodes: Vec<Node>,
     _certs: TempDir,
 }
 
-struct Node {
-    node: Option<Edge>,
-    containerd: Containerd,
+pub struct Node {
+    pub node: Option<Edge>,
+    pub containerd: Containerd,
 }
 
 impl Fleet {
-    async fn of(nodes: usize) -> Self {
+    /// One of so many nodes in one zone.
+    pub async fn of(nodes: usize) -> Self {
+        Self::in_zones(&vec!["a"; nodes]).await
+    }
+
+    /// One with a node in each of these zones.
+    pub async fn in_zones(zones: &[&str]) -> Self {
         let registry = Registry::embedded().await;
         pushed(&registry, &Layout::workload(3, &[100_000]).await, "team/workload").await;
         pushed(&registry, &Layout::workload(4, &[200_000]).await, "team/other").await;
@@ -45,19 +51,19 @@ impl Fleet {
         let orchestrator = Orchestrator::start(&registry, &[HOST], &values).await;
         let certs = temporary_folder("certs");
         let mut fleet = Self { orchestrator, registry, nodes: Vec::new(), _certs: certs };
-        for number in 1..=nodes {
-            fleet.add(number).await;
+        for (number, zone) in (1..).zip(zones) {
+            fleet.add(number, zone).await;
         }
         fleet
     }
 
-    async fn add(&mut self, number: usize) {
+    async fn add(&mut self, number: usize, zone: &str) {
         let mut containerd = Containerd::with_cri(&format!("{HOST}/team/pause:v1")).await;
         let upstream = EdgeUpstream::longshore(&self.registry).set("hosts", vec![HOST]);
         let name = format!("n{number}");
         let mut values = self.orchestrator.agent_values(&name).await;
         values.extend([
-            ("swarm.zone", "a".into()),
+            ("swarm.zone", zone.into()),
             ("containerd.address", containerd.socket().display().to_string().into()),
             ("containerd.poll_interval", "500ms".into()),
         ]);
@@ -74,7 +80,7 @@ impl Fleet {
     }
 
     /// Waits until so many pods are ready, and nothing else is there.
-    async fn settled(&self, what: &str, count: usize, suits: impl Fn(&Value) -> bool) -> Vec<Value> {
+    pub async fn settled(&self, what: &str, count: usize, suits: impl Fn(&Value) -> bool) -> Vec<Value> {
         until(what, LIMIT, async || {
             let pods = self.orchestrator.pods().await;
             let is_so = pods.len() == count && pods.iter().all(|pod| pod["ready"] == true && suits(pod));
@@ -92,7 +98,7 @@ impl Fleet {
         count
     }
 
-    async fn nothing_is_left(&self) {
+    pub async fn nothing_is_left(&self) {
         until("nothing to be left on any node", LIMIT, async || {
             for node in &self.nodes {
                 let left = node.containerd.crictl(&["ps", "--all", "--quiet"]).await;

@@ -3,8 +3,10 @@
 use std::{os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use http::Method;
-use longshore_tests::{Answer, Client, Image, Process, longshore, run, temporary_folder, until};
-use serde_json::Value;
+use longshore_tests::{
+    Account, Answer, Client, Containerd, Image, Layout, Process, longshore, run, run_ok, temporary_folder, until,
+};
+use serde_json::{Value, json};
 
 longshore_tests::once!(
     a_second_up_shares_with_the_first,
@@ -12,6 +14,7 @@ longshore_tests::once!(
     up_says_what_can_not_be_joined,
     the_node_of_an_up_with_accounts_pulls_what_is_private,
     up_says_that_its_folder_is_another_s,
+    up_with_accounts_runs_what_those_may_deploy_who_log_in,
 );
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -170,4 +173,57 @@ async fn up_says_what_can_not_be_joined() {
         let output = run(longshore(), ["up"].iter().chain(arguments).copied()).await;
         assert!(output.code == Some(code) && output.stderr.contains(words), "{arguments:?}: {output}");
     }
+}
+
+/// One login for both: the orchestrator beside the registry asks who calls, and finds and runs what is private.
+async fn up_with_accounts_runs_what_those_may_deploy_who_log_in() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let host = free.local_addr().expect("it is bound").to_string();
+    let containerd = Containerd::with_cri(&format!("{host}/public/pause:v1")).await;
+    let (folder, socket) = (temporary_folder("up"), containerd.socket().display().to_string());
+    drop(free);
+    let listen = ["--listen", &host, "--node-listen", "127.0.0.1:0", "--orchestrator-listen", "127.0.0.1:0"];
+    let mut process = up("up", folder.path(), &[&["--auth", "--containerd", &socket], &listen[..]].concat());
+    let registry = printed(&mut process, "registry on ").await;
+    let password = printed(&mut process, "with the password ").await;
+    let root = Account::of("admin", password.trim_end_matches(';'));
+    let orchestrator = printed(&mut process, "orchestrator on ").await;
+    let login = process.printed("how to log in", LIMIT, |line| line.contains("longshore login").then(|| line.to_owned())).await;
+    assert!(login.contains(&format!("--orchestrator {orchestrator}")), "{login}");
+
+    let admin = Client::new(&registry).as_basic(&root.name, &root.secret);
+    admin.grant("anonymous", "pull", "public/**").await;
+    let credentials = format!("--dest-creds={}:{}", root.name, root.secret);
+    for (layout, name) in [(Layout::sandbox().await, "public/pause"), (Layout::workload(20, &[10_000]).await, "team/private")] {
+        let (from, to) = (layout.reference(), format!("docker://{host}/{name}:v1"));
+        let copy = ["--insecure-policy", "copy", "--preserve-digests", "--dest-tls-verify=false"];
+        run_ok("skopeo", [&copy[..], &[&credentials, &from, &to]].concat()).await;
+    }
+    let alice = admin.create_person("alice", "a password of somebody", &[]).await;
+    let role = json!({"subject": "alice", "actions": ["deploy"], "namespaces": "default"});
+    admin.send_json(Method::POST, "/v2/_longshore/roles", &role).await.expect(201);
+
+    let ask = async |account: Option<&Account>, words: &[&str]| {
+        let (name, secret) = account.map_or(("", ""), |account| (account.name.as_str(), account.secret.as_str()));
+        let shown = [
+            format!("LONGSHORE_REGISTRY_URL={registry}"),
+            format!("LONGSHORE_REGISTRY_USERNAME={name}"),
+            format!("LONGSHORE_REGISTRY_PASSWORD={secret}"),
+            format!("LONGSHORE_ORCHESTRATOR={orchestrator}"),
+            longshore().display().to_string(),
+        ];
+        run("env", shown.into_iter().chain(words.iter().map(ToString::to_string))).await
+    };
+    let nobody = ask(None, &["get", "pods"]).await;
+    assert!(nobody.code == Some(7) && nobody.stderr.contains("longshore login"), "{nobody}");
+    let nodes = ask(Some(&alice), &["get", "nodes"]).await;
+    assert!(nodes.code == Some(7) && nodes.stderr.contains("role grant alice --view"), "{nodes}");
+    let image = format!("{host}/team/private:v1");
+    let words = ["run", &image, "--name", "hello", "--wait", "--timeout", "60s", "--", "write", "1"];
+    let ran = ask(Some(&alice), &words).await;
+    assert_eq!(ran.code, Some(0), "{ran}\n{}", process.output());
+    let pods = ask(Some(&alice), &["get", "pods"]).await;
+    assert!(pods.stdout.contains("Running"), "{pods}");
+    assert_eq!(ask(Some(&alice), &["delete", "deployment", "hello", "--wait"]).await.code, Some(0));
+    process.terminate(LIMIT);
 }

@@ -6,7 +6,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Answer, Client, Process, Registry, Settings, longshore, registry::address_after, run, run_ok, temporary_folder, until,
+    Account, Answer, Client, Process, Registry, Settings, longshore, registry::address_after, run, run_ok, temporary_folder,
+    until,
 };
 
 /// How long anything may take that is waited for.
@@ -47,7 +48,8 @@ impl Orchestrator {
             let exit = self.process.exit_status();
             assert!(exit.is_none(), "the orchestrator ended ({exit:?}):\n{}", self.process.output());
             let answer = Answer::attempt(client.request(Method::GET, "/api/v1/nodes")).await.ok()?;
-            answer.status.is_success().then_some(())
+            // One that asks who calls is up once it does.
+            (answer.status.is_success() || answer.status == 401).then_some(())
         })
         .await;
     }
@@ -109,6 +111,17 @@ impl Orchestrator {
     /// What became of a command that asks it.
     pub async fn try_command(&self, words: &[&str]) -> crate::Output {
         run(longshore(), self.words(words)).await
+    }
+
+    /// What became of a command of somebody's who has an account of the registry, shown as programs are given one.
+    pub async fn command_as(&self, registry: &Registry, account: &Account, words: &[&str]) -> crate::Output {
+        let program = longshore().display().to_string();
+        let shown = [
+            format!("LONGSHORE_REGISTRY_URL={}", registry.url()),
+            format!("LONGSHORE_REGISTRY_USERNAME={}", account.name),
+            format!("LONGSHORE_REGISTRY_PASSWORD={}", account.secret),
+        ];
+        run("env", shown.into_iter().chain([program]).chain(self.words(words))).await
     }
 
     fn words(&self, words: &[&str]) -> Vec<String> {

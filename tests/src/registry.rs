@@ -185,6 +185,17 @@ impl Registry {
         self.client().as_basic(&account.name, &account.secret)
     }
 
+    /// What became of a command of an account's, which asks it.
+    pub async fn command_as(&self, account: &Account, words: &[&str]) -> Output {
+        let program = longshore().display().to_string();
+        let shown = [
+            format!("LONGSHORE_REGISTRY_URL={}", self.url),
+            format!("LONGSHORE_REGISTRY_USERNAME={}", account.name),
+            format!("LONGSHORE_REGISTRY_PASSWORD={}", account.secret),
+        ];
+        run("env", shown.into_iter().chain([program]).chain(words.iter().map(ToString::to_string))).await
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()

@@ -12,6 +12,9 @@ use crate::{
     token::{Purpose, Token},
 };
 
+/// How many tokens are fetched for one request.
+const MOST_TOKENS: usize = 2;
+
 /// Credentials, and the registry that they are for.
 #[derive(Clone, Debug)]
 pub struct KnownLogin {
@@ -23,21 +26,28 @@ pub struct KnownLogin {
 
 impl FleetClient {
     /// Sends a request with the token that such requests are asked for; where another is asked for that is fetched, and the request
-    /// sent once more.
+    /// sent once more. So it is with a second one, which whoever is asked may want once it knows that somebody asks: for the namespace
+    /// that something turns out to be in.
     pub(super) async fn signed(&self, http: &Client, request: Request) -> Result<Response, FleetError> {
         let purpose = Purpose::of(request.method(), request.url());
         let known = self.tokens.of_purpose(&purpose, Instant::now());
-        let repeated = request.try_clone();
-        let response = self.execute(http, self.with_token(http, request, known.as_ref())?).await?;
-        let (Some(repeated), Some(challenge)) = (repeated, self.challenge(&response)) else {
-            return Ok(response);
-        };
-        drop(response);
-        let token = self.token(&challenge).await?;
-        self.tokens.remember(purpose, &challenge.scope, &token, Instant::now());
-        let response = self.execute(http, self.with_token(http, repeated, Some(&token))?).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            self.tokens.forget(&challenge.scope);
+        let mut repeated = request.try_clone();
+        let mut response = self.execute(http, self.with_token(http, request, known.as_ref())?).await?;
+        let mut shown: Option<String> = None;
+        for _ in 0..MOST_TOKENS {
+            let Some(challenge) = self.challenge(&response).filter(|challenge| shown.as_ref() != Some(&challenge.scope)) else {
+                break;
+            };
+            let Some(request) = repeated else { return Ok(response) };
+            repeated = request.try_clone();
+            drop(response);
+            let token = self.token(&challenge).await?;
+            self.tokens.remember(purpose.clone(), &challenge.scope, &token, Instant::now());
+            response = self.execute(http, self.with_token(http, request, Some(&token))?).await?;
+            shown = Some(challenge.scope);
+        }
+        if let (Some(scope), StatusCode::UNAUTHORIZED) = (shown, response.status()) {
+            self.tokens.forget(&scope);
         }
         Ok(response)
     }

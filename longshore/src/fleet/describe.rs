@@ -3,7 +3,7 @@ use std::io::{self, Write};
 use clap::Args;
 use longshore_client::{FleetClient, PodFilter};
 use longshore_fleet::{
-    WorkloadId,
+    Name, WorkloadId,
     api::{DeploymentView, Event, JobView, NamespaceView, NodeView, OperationView, PodView},
 };
 
@@ -76,7 +76,7 @@ fn text(value: Option<impl ToString>) -> String {
 }
 
 async fn deployment(client: &FleetClient, view: &DeploymentView, output: OutputArguments) -> Result<(), Failure> {
-    let around = Around::of_workload(client, view.deployment_id.into(), output).await?;
+    let around = Around::of_workload(client, &view.spec.upkeep.namespace, view.deployment_id.into(), output).await?;
     print(output.output, view, |out| {
         let (spec, status) = (&view.spec.upkeep, &view.status);
         let pods = format!(
@@ -106,7 +106,7 @@ async fn deployment(client: &FleetClient, view: &DeploymentView, output: OutputA
 }
 
 async fn job(client: &FleetClient, view: &JobView, output: OutputArguments) -> Result<(), Failure> {
-    let around = Around::of_workload(client, view.job_id.into(), output).await?;
+    let around = Around::of_workload(client, &view.spec.work.namespace, view.job_id.into(), output).await?;
     print(output.output, view, |out| {
         let (work, status) = (&view.spec.work, &view.status);
         let done = format!("{} of {} done, {} there, {} failed", status.succeeded, work.completions, status.pods, status.failed);
@@ -129,7 +129,8 @@ async fn job(client: &FleetClient, view: &JobView, output: OutputArguments) -> R
 }
 
 async fn pod(client: &FleetClient, view: &PodView, output: OutputArguments) -> Result<(), Failure> {
-    let around = Around { pods: Vec::new(), events: last_events(client, &view.pod_id.to_string(), output).await? };
+    let events = last_events(client, Some(&view.namespace), &view.pod_id.to_string(), output).await?;
+    let around = Around { pods: Vec::new(), events };
     print(output.output, view, |out| {
         let state = &view.state;
         facts(
@@ -163,7 +164,7 @@ pub async fn node(client: &FleetClient, view: &NodeView, output: OutputArguments
     let filter = PodFilter { node: Some(view.name.clone()), ..PodFilter::default() };
     let around = Around {
         pods: if output.output.is_for_people() { few_pods(client, &filter).await? } else { Vec::new() },
-        events: last_events(client, &view.node_id.to_string(), output).await?,
+        events: last_events(client, None, &view.node_id.to_string(), output).await?,
     };
     print(output.output, view, |out| {
         facts(
@@ -239,13 +240,19 @@ struct Around {
 }
 
 impl Around {
-    async fn of_workload(client: &FleetClient, id: WorkloadId, output: OutputArguments) -> Result<Self, Failure> {
+    /// Asked for in its namespace, as whoever describes it may look there and nowhere else.
+    async fn of_workload(
+        client: &FleetClient,
+        namespace: &Name,
+        id: WorkloadId,
+        output: OutputArguments,
+    ) -> Result<Self, Failure> {
         if !output.output.is_for_people() {
             return Ok(Self { pods: Vec::new(), events: Vec::new() });
         }
-        let filter = PodFilter { workload: Some(id), ..PodFilter::default() };
+        let filter = PodFilter { namespace: Some(namespace.clone()), workload: Some(id), ..PodFilter::default() };
         let pods = few_pods(client, &filter).await?;
-        Ok(Self { pods, events: last_events(client, &id.to_string(), output).await? })
+        Ok(Self { pods, events: last_events(client, Some(namespace), &id.to_string(), output).await? })
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
@@ -270,11 +277,16 @@ async fn few_pods(client: &FleetClient, filter: &PodFilter) -> Result<Vec<PodVie
     Ok(page.map(|page| page.items).unwrap_or_default())
 }
 
-async fn last_events(client: &FleetClient, id: &str, output: OutputArguments) -> Result<Vec<Event>, Failure> {
+async fn last_events(
+    client: &FleetClient,
+    namespace: Option<&Name>,
+    id: &str,
+    output: OutputArguments,
+) -> Result<Vec<Event>, Failure> {
     if !output.output.is_for_people() {
         return Ok(Vec::new());
     }
-    client.events(None, Some(id), EVENTS).await.map_err(|error| told(&error))
+    client.events(namespace, Some(id), EVENTS).await.map_err(|error| told(&error))
 }
 
 #[cfg(test)]

@@ -83,18 +83,18 @@ async fn pods(client: &FleetClient, namespace: &Name, words: &[String]) -> Resul
         Kind::Pod => Ok(vec![find::pod(client, namespace, name).await?]),
         Kind::Deployment => {
             let view: DeploymentView = find::workload(client, namespace, name).await?;
-            pods_of(client, view.deployment_id.into(), name).await
+            pods_of(client, namespace, view.deployment_id.into(), name).await
         }
         Kind::Job => {
             let view: JobView = find::workload(client, namespace, name).await?;
-            pods_of(client, view.job_id.into(), name).await
+            pods_of(client, namespace, view.job_id.into(), name).await
         }
         other => Err(find::unfit("logs", other, "pods, deployments and jobs")),
     }
 }
 
-async fn pods_of(client: &FleetClient, workload: WorkloadId, name: &str) -> Result<Vec<PodView>, Failure> {
-    let filter = PodFilter { workload: Some(workload), ..PodFilter::default() };
+async fn pods_of(client: &FleetClient, namespace: &Name, workload: WorkloadId, name: &str) -> Result<Vec<PodView>, Failure> {
+    let filter = PodFilter { namespace: Some(namespace.clone()), workload: Some(workload), ..PodFilter::default() };
     let page = client.pods(&filter).next_page().await.map_err(|error| told(&error))?;
     let mut pods = page.map(|page| page.items).unwrap_or_default();
     // What never ran has written nothing.

@@ -148,10 +148,20 @@ async fn pods_on(client: &FleetClient, node: &NodeView) -> Result<Vec<PodView>, 
     Ok(pods)
 }
 
+/// How many pods are told of by name.
+const MOST_NAMED: usize = 3;
+
+/// Whom is waited for: pods that end, and pods that may not yet, since too few of their workload would be ready.
 fn left_on(node: &NodeView, pods: &[PodView]) -> String {
-    let ending = pods.iter().filter(|pod| pod.ending).count();
-    let first: Vec<&str> = pods.iter().take(3).map(|pod| pod.name.as_str()).collect();
-    let more = if pods.len() > first.len() { ", …" } else { "" };
     let count = if pods.len() == 1 { "1 pod".to_owned() } else { format!("{} pods", pods.len()) };
-    format!("{}: {count} left, {ending} of them ending: {}{more}", node.name, first.join(", "))
+    let (ending, held): (Vec<&PodView>, Vec<&PodView>) = pods.iter().partition(|pod| pod.ending);
+    let told = |pods: &[&PodView], what: &str| {
+        let names: Vec<&str> = pods.iter().take(MOST_NAMED).map(|pod| pod.name.as_str()).collect();
+        let more = if pods.len() > names.len() { ", …" } else { "" };
+        (!names.is_empty()).then(|| format!("; {}{more} {what}", names.join(", ")))
+    };
+    let ending = told(&ending, "ending").unwrap_or_default();
+    let held =
+        told(&held, "held by the disruption budget of their workload, until others are ready elsewhere").unwrap_or_default();
+    format!("{}: {count} left{ending}{held}", node.name)
 }

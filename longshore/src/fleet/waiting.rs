@@ -33,7 +33,8 @@ pub async fn until_available(client: &FleetClient, id: DeploymentId, timeout: Pe
             if let Some(failure) = stuck(&deployment) {
                 return Err(failure);
             }
-            let filter = PodFilter { workload: Some(id.into()), ..PodFilter::default() };
+            let namespace = Some(deployment.spec.upkeep.namespace.clone());
+            let filter = PodFilter { namespace, workload: Some(id.into()), ..PodFilter::default() };
             let page = client.pods(&filter).next_page().await.map_err(|error| told(&error))?;
             progress.show(&line(&deployment, &page.map(|page| page.items).unwrap_or_default()));
             sleep(PAUSE).await;

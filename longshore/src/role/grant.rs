@@ -25,8 +25,10 @@ impl GrantVerb {
         let Self { subject, grants } = self;
         let grants = grants.grants();
         if grants.is_empty() {
-            let flags = "--pull, --push, --delete, --sign or --admin";
-            return Err(Failure::Usage(format!("what may {subject} do? Say it with {flags}, and a pattern of repositories")));
+            return Err(Failure::Usage(format!(
+                "what may {subject} do? Say it with --pull, --push, --delete, --sign or --admin and a pattern of repositories, or with \
+                 --view, --rollback, --deploy or --namespace-admin and a pattern of namespaces"
+            )));
         }
         let client = connection.client(None).await?;
         let mut out = stdout();

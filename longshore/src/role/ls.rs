@@ -2,7 +2,7 @@ use std::io::{BufWriter, Write as _, stdout};
 
 use clap::Args;
 use jiff::Timestamp;
-use longshore_client::Role;
+use longshore_client::{Grant, Role};
 
 use crate::{
     connection::{ConnectionArguments, explained},
@@ -24,7 +24,7 @@ impl LsArguments {
         let client = connection.client(None).await?;
         let mut roles = client.roles(self.subject.as_deref(), PAGE_SIZE);
         let mut out = BufWriter::new(stdout());
-        let mut table = Table::new(["ID", "SUBJECT", "ACTIONS", "REPOSITORIES", "GRANTED"]);
+        let mut table = Table::new(["ID", "SUBJECT", "ACTIONS", "ON", "PATTERN", "GRANTED"]);
         let mut array = JsonArray::default();
         while let Some(page) = roles.next_page().await.map_err(|error| explained(&error))? {
             let now = Timestamp::now();
@@ -41,7 +41,11 @@ impl LsArguments {
     }
 }
 
-fn row(role: Role, now: Timestamp) -> [String; 5] {
-    let actions: Vec<String> = role.grant.actions.iter().map(ToString::to_string).collect();
-    [role.id, role.subject, actions.join(","), role.grant.repositories, Age::at(now, role.created_at).to_string()]
+fn row(role: Role, now: Timestamp) -> [String; 6] {
+    let actions = role.grant.actions().join(",");
+    let (on, pattern) = match role.grant {
+        Grant::Repositories { repositories, .. } => ("repositories", repositories),
+        Grant::Namespaces { namespaces, .. } => ("namespaces", namespaces),
+    };
+    [role.id, role.subject, actions, on.to_owned(), pattern, Age::at(now, role.created_at).to_string()]
 }

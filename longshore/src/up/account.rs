@@ -1,4 +1,4 @@
-//! The account of the node beside a registry that asks who calls.
+//! The accounts of what runs beside a registry that asks who calls.
 
 use std::{
     fs,
@@ -10,38 +10,57 @@ use longshore_service::{config::Secret, error_text::with_sources, private_files}
 
 use crate::{daemon::StartedRegistry, failure::Failure};
 
-/// What it is called.
-pub const NAME: &str = "longshore-up-node";
-/// The file of its secret, in the folder of `longshore up`.
-const FILE: &str = "node-account.secret";
+/// A robot that may pull from every repository.
+#[derive(Clone, Copy, Debug)]
+pub struct UpAccount {
+    /// What it is called.
+    pub name: &'static str,
+    /// The file of its secret, in the folder of `longshore up`.
+    file: &'static str,
+    /// What it does, and what that comes to without an account.
+    without: &'static str,
+}
 
-/// The secret that the node shows: made at the first start, and kept in a file for this user alone.
-///
-/// `None` where it can't have one, which is told: somebody else has its name, there is no room for one more account, or whoever administers
-/// the registry has removed it, which holds until the file is removed as well.
-pub async fn secret(registry: &StartedRegistry, folder: &Path) -> Result<Option<Secret>, Failure> {
-    let path = folder.join(FILE);
-    let failed = |error: io::Error| {
-        Failure::because(&format!("the secret of the node's account, {}, can't be read or kept", path.display()), &error)
-    };
-    if let Some(secret) = read(&path).map_err(failed)? {
-        if !registry.has_account(NAME) {
-            tell(&format!(
-                "the registry has no account {NAME} any more, so the node pulls what anybody may; without {} it is made anew",
-                path.display()
-            ));
-            return Ok(None);
+/// The node's.
+pub const NODE: UpAccount =
+    UpAccount { name: "longshore-up-node", file: "node-account.secret", without: "the node pulls what anybody may" };
+/// The orchestrator's, which asks what images are made of, and whether they may run.
+pub const ORCHESTRATOR: UpAccount = UpAccount {
+    name: "longshore-up-orchestrator",
+    file: "orchestrator-account.secret",
+    without: "the orchestrator knows of images what anybody may",
+};
+
+impl UpAccount {
+    /// The secret that is shown: made at the first start, and kept in a file for this user alone.
+    ///
+    /// `None` where there can be none, which is told: somebody else has its name, there is no room for one more account, or whoever
+    /// administers the registry has removed it, which holds until the file is removed as well.
+    pub async fn secret(self, registry: &StartedRegistry, folder: &Path) -> Result<Option<Secret>, Failure> {
+        let Self { name, file, without } = self;
+        let path = folder.join(file);
+        let failed = |error: io::Error| {
+            Failure::because(&format!("the secret of the account {name}, {}, can't be read or kept", path.display()), &error)
+        };
+        if let Some(secret) = read(&path).map_err(failed)? {
+            if !registry.has_account(name) {
+                tell(&format!(
+                    "the registry has no account {name} any more, so {without}; without {} it is made anew",
+                    path.display()
+                ));
+                return Ok(None);
+            }
+            return Ok(Some(secret));
         }
-        return Ok(Some(secret));
-    }
-    match registry.make_puller(NAME).await {
-        Ok(secret) => {
-            keep(&path, &secret).map_err(failed)?;
-            Ok(Some(Secret::new(secret)))
-        }
-        Err(error) => {
-            tell(&format!("the node pulls what anybody may, for it can have no account {NAME}: {}", with_sources(&error)));
-            Ok(None)
+        match registry.make_puller(name).await {
+            Ok(secret) => {
+                keep(&path, &secret).map_err(failed)?;
+                Ok(Some(Secret::new(secret)))
+            }
+            Err(error) => {
+                tell(&format!("{without}, for it can have no account {name}: {}", with_sources(&error)));
+                Ok(None)
+            }
         }
     }
 }
@@ -75,7 +94,7 @@ mod tests {
     #[test]
     fn it_is_kept_for_this_user_alone() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join(FILE);
+        let path = folder.path().join(NODE.file);
         assert!(read(&path).expect("none is no mistake").is_none());
         // What a crash left.
         let next = folder.path().join("node-account.secret.new");

@@ -6,11 +6,11 @@ use std::{
     path::Path,
 };
 
-use longshore_orchestrator::{App, Config, build};
+use longshore_orchestrator::{App, AuthMode, Config, build};
 use longshore_service::{config::Secret, error_text::with_sources};
 
-use super::{ORCHESTRATOR_PORT_AFTER, UpArguments, node::Runs, or_free, port_after};
-use crate::failure::Failure;
+use super::{ORCHESTRATOR_PORT_AFTER, UpArguments, account, node::Runs, or_free, port_after};
+use crate::{daemon::StartedRegistry, failure::Failure};
 
 /// The orchestrator, and what it has to run things on.
 pub struct Beside {
@@ -18,8 +18,14 @@ pub struct Beside {
     has_pod_network: bool,
 }
 
-/// Starts it beside a registry that is reached there; `None` where it is not wanted, or nothing could be run.
-pub async fn start(registry: SocketAddr, arguments: &UpArguments, data: &Path) -> Result<Option<Beside>, Failure> {
+/// Starts it beside a registry that is reached there; `None` where it is not wanted, or nothing could be run. Where the registry asks who
+/// calls, it does so, too, and has an account there of its own.
+pub async fn start(
+    registry: &StartedRegistry,
+    reached: SocketAddr,
+    arguments: &UpArguments,
+    data: &Path,
+) -> Result<Option<Beside>, Failure> {
     if arguments.no_orchestrator || arguments.no_node {
         return Ok(None);
     }
@@ -36,15 +42,23 @@ pub async fn start(registry: SocketAddr, arguments: &UpArguments, data: &Path) -
             return Ok(None);
         }
     };
-    let usual = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port_after(registry.port(), ORCHESTRATOR_PORT_AFTER));
+    let usual = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port_after(reached.port(), ORCHESTRATOR_PORT_AFTER));
     let listen = arguments.orchestrator_listen.unwrap_or_else(|| or_free(usual));
     let mut config = Config::embedded(data, listen);
     config.listen.admin_address = None;
     config.listen.allow_plain_http = arguments.allow_plain_http;
     config.listen.allow_anonymous = arguments.allow_unauthenticated;
     config.log.filter = arguments.log.clone();
-    let url = format!("http://{registry}");
+    let url = format!("http://{reached}");
     config.registry.url = url.parse().map_err(|_| Failure::Failed(format!("{url} is no URL of a registry")))?;
+    if arguments.auth {
+        config.auth.mode = AuthMode::Registry;
+        config.registry.allow_plain_http = arguments.allow_plain_http;
+        if let Some(secret) = account::ORCHESTRATOR.secret(registry, data).await? {
+            account::ORCHESTRATOR.name.clone_into(&mut config.registry.username);
+            config.registry.password = secret;
+        }
+    }
     let started = Box::pin(build(config)).await;
     started.map(|app| Some(Beside { app, has_pod_network })).map_err(|error| {
         let reason = with_sources(&error);

@@ -81,15 +81,16 @@ async fn serve(config: Tracked<Config>, arguments: UpArguments, data: PathBuf) -
     let Some(registry) = daemon::start_registry(config, &telling, &stop).await? else { return Ok(()) };
     let here = reached(registry.address());
     let orchestrator = tokio::select! {
-        started = orchestrator::start(here, &arguments, &data) => started?,
+        started = orchestrator::start(&registry, here, &arguments, &data) => started?,
         () = stop.cancelled() => return Ok(()),
     };
+    let asks_who_calls = arguments.auth;
     let mut node_account = None;
     let node = if arguments.no_node {
         None
     } else {
-        let secret = if arguments.auth { account::secret(&registry, &data).await? } else { None };
-        node_account = secret.as_ref().map(|_| account::NAME);
+        let secret = if arguments.auth { account::NODE.secret(&registry, &data).await? } else { None };
+        node_account = secret.as_ref().map(|_| account::NODE.name);
         let runs = match &orchestrator {
             Some(orchestrator) => Some(orchestrator.runs(&arguments).await?),
             None => None,
@@ -110,7 +111,7 @@ async fn serve(config: Tracked<Config>, arguments: UpArguments, data: PathBuf) -
     // A daemon whose stderr is closed has nobody to tell, and serves all the same.
     let _ = write!(io::stderr(), "{}", registry.announcement(&telling, told));
     if let Some(orchestrator) = &orchestrator {
-        let _ = write!(io::stderr(), "{}", RunsHere { url: orchestrator.app.doors().url(), registry: here });
+        let _ = write!(io::stderr(), "{}", RunsHere { url: orchestrator.app.doors().url(), registry: here, asks_who_calls });
     }
     let sharing = async {
         match node {
@@ -136,12 +137,16 @@ async fn serve(config: Tracked<Config>, arguments: UpArguments, data: PathBuf) -
 struct RunsHere {
     url: String,
     registry: SocketAddr,
+    asks_who_calls: bool,
 }
 
 impl fmt::Display for RunsHere {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = reachable_host(self.registry);
         writeln!(formatter, "longshore: orchestrator on {}, which has containerd run what is asked for", self.url)?;
+        if self.asks_who_calls {
+            writeln!(formatter, "  try  longshore login {host} -u admin --orchestrator {}", self.url)?;
+        }
         writeln!(formatter, "  try  longshore run {host}/alpine --replicas 3 -- sleep 1d")?;
         writeln!(formatter, "  try  longshore get pods")
     }
@@ -164,7 +169,7 @@ fn beside(
         admin_address: None,
         swarm_ip: arguments.swarm_listen.unwrap_or(registry.ip()),
         registry: url,
-        account: secret.map(|secret| (account::NAME, secret)),
+        account: secret.map(|secret| (account::NODE.name, secret)),
         runs,
         allow_plain_http: arguments.allow_plain_http,
         log: arguments.log,

@@ -6,7 +6,9 @@
 mod calls;
 mod client;
 mod error;
+mod logins;
 pub mod wire;
 
 pub use client::Cri;
 pub use error::CriError;
+pub use logins::{Login, Logins};

@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     board::Board,
-    cri::Cri,
+    cri::{Cri, Logins},
     hands::{Hands, probe_client},
     images::Images,
     kept::{self, Kept, KeptError},
@@ -85,6 +85,8 @@ pub struct Beside<'a> {
     pub runtime: Option<Arc<Runtime>>,
     /// The socket of that.
     pub containerd: &'a str,
+    /// What the runtime shows registries that it asks itself.
+    pub logins: Logins,
     /// The node's key.
     pub key: &'a NodeKey,
     /// Where it is counted.
@@ -124,7 +126,11 @@ impl Agent {
             capacity: Capacity { memory_bytes: machine.memory.count },
             host_address: if settings.address.is_empty() { LOOPBACK.to_owned() } else { settings.address.clone() },
             has_pod_network: settings.pod_network,
-            pulls: Pulls::new(usize::try_from(settings.max_pulls).unwrap_or(usize::MAX), settings.pull_timeout.get()),
+            pulls: Pulls::new(
+                usize::try_from(settings.max_pulls).unwrap_or(usize::MAX),
+                settings.pull_timeout.get(),
+                beside.logins,
+            ),
             probes: probe_client().map_err(|error| clients(Box::new(error)))?,
             metrics: AgentMetrics::new(beside.metrics),
             board: Arc::new(Board::default()),

@@ -67,6 +67,11 @@ impl Caller {
         matches!(self.standing, Standing::Token(_))
     }
 
+    /// Whether it is nobody in particular: it has shown no token, or one that names nobody.
+    pub fn is_anonymous(&self) -> bool {
+        self.name == ANONYMOUS
+    }
+
     /// What events and revisions name as their author: nobody, where nobody is asked.
     pub fn author(&self) -> Option<String> {
         (!matches!(self.standing, Standing::Unasked)).then(|| self.name.clone())

@@ -158,7 +158,7 @@ mod tests {
             Error::NotLeader(Some("http://10.0.0.1:5300".into())),
             Error::State(StateError::Unavailable(sqlx::Error::PoolTimedOut)),
             Error::State(StateError::Fenced),
-            Error::Forbidden { caller: IpAddr::from([1, 1, 1, 1]).to_string(), what: "look".into() },
+            Error::Forbidden { caller: IpAddr::from([1, 1, 1, 1]).to_string(), what: "look".into(), grant: "grant it".into() },
         ];
         for error in errors {
             let response = refuse(&error, "7");

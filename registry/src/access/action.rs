@@ -17,7 +17,7 @@ choice! {
         /// Add signatures and other artifacts about what is in it; and pull, what is not signed yet too.
         Sign = "sign",
         /// All of these; on every repository, keep accounts, issuers, roles and policies, read the audit log, and do all that the fleet's
-        /// orchestrator can, too.
+        /// orchestrator can, in all its namespaces, too.
         Admin = "admin",
     }
 }

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Access, Action, new_password, new_role, now};
+use super::{Access, Action, new_password, now, on_all_repositories};
 use crate::state::{AccessLimits, AccountChange, AccountKind, Expiry, Made, NewAccount, StateError, StoredAccount, StoredRole};
 
 /// The account that the first start makes.
@@ -16,7 +16,7 @@ impl Access {
         }
         let made = password.is_empty().then(new_password);
         let secret_hash = self.logins.hash(made.as_deref().unwrap_or(password).to_owned()).await;
-        let role = new_role(FIRST_ACCOUNT, Action::Admin.into(), "**");
+        let role = on_all_repositories(FIRST_ACCOUNT, Action::Admin);
         let account = first_account(secret_hash);
         let new = NewAccount { account, roles: vec![role], limits: self.settings.limits, is_first: true };
         let outcome = self.state.add_account(new).await?;
@@ -43,7 +43,7 @@ impl Access {
         }
         let roles = self.state.roles(Some(FIRST_ACCOUNT), "", u32::MAX).await?;
         if !roles.iter().any(StoredRole::administers) {
-            self.state.add_role(new_role(FIRST_ACCOUNT, Action::Admin.into(), "**"), u32::MAX).await?;
+            self.state.add_role(on_all_repositories(FIRST_ACCOUNT, Action::Admin), u32::MAX).await?;
         }
         Ok(password)
     }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use longshore_oci::{AccessToken, RepositoryName, Scope};
+use longshore_oci::{AccessToken, NamespaceRight, RepositoryName, Scope};
 use longshore_service::listener::ClientCertificate;
 
 use super::{
@@ -15,8 +15,6 @@ const CATALOG: &str = "catalog";
 const ACCOUNT: &str = "account";
 /// Accounts and roles of all, and policies, in a scope.
 const ADMIN: &str = "admin";
-/// What may be done in a namespace of the fleet. The orchestrator takes the registry's tokens; an administrator of all may do all there.
-const NAMESPACE_ACTIONS: [&str; 4] = ["view", "rollback", "deploy", "admin"];
 
 /// Who calls, and what for.
 #[derive(Clone, Debug)]
@@ -177,7 +175,7 @@ impl Caller {
 
     /// Whether it may pull anything, were it there.
     pub fn sees_any(&self) -> bool {
-        self.allows(|rights| !rights.is_empty())
+        self.allows(Rights::are_on_repositories)
     }
 
     /// Which images count, to it, as sharing content.
@@ -214,13 +212,14 @@ impl Caller {
         actions.iter().all(|action| token.covers(kind, name, action))
     }
 
-    /// As much of a scope as its roles allow; `None` for nothing.
+    /// As much of a scope as its roles allow; `None` for nothing. What was asked of a namespace in vain by somebody who is known is a scope
+    /// without actions: so the orchestrator tells who may not from who has not asked.
     pub(super) fn granted(&self, asked: &Scope) -> Option<Scope> {
         let mut granted = Scope { actions: Vec::new(), ..asked.clone() };
         for asked in &asked.actions {
             let held: &[&str] = match (granted.kind.as_str(), asked.as_str()) {
                 (Scope::REPOSITORY, Scope::ALL) => &["pull", "push", "delete"],
-                (Scope::NAMESPACE, Scope::ALL) => &NAMESPACE_ACTIONS,
+                (Scope::NAMESPACE, Scope::ALL) => &NamespaceRight::ALL.map(NamespaceRight::as_str),
                 (_, action) => &[action],
             };
             for action in held {
@@ -229,7 +228,15 @@ impl Caller {
                 }
             }
         }
-        (!granted.actions.is_empty()).then_some(granted)
+        let is_told = !granted.actions.is_empty() || (granted.kind == Scope::NAMESPACE && self.is_known());
+        is_told.then_some(granted)
+    }
+
+    /// Whether it may do this in a namespace of the fleet, whose orchestrator takes the registry's tokens; of `*`, in all of them. Who
+    /// administers the registry may do everything there.
+    fn may_in_namespace(&self, right: NamespaceRight, name: &str) -> bool {
+        let is_asked = !matches!(self.standing, Standing::Unasked);
+        is_asked && (self.may(Need::Admin) || self.allows(|rights| rights.allow_in_namespace(right, name)))
     }
 
     fn may_hold(&self, kind: &str, name: &str, action: &str) -> bool {
@@ -237,7 +244,7 @@ impl Caller {
             (Scope::REGISTRY, CATALOG, Scope::ALL) => true,
             (Scope::REGISTRY, ACCOUNT, Scope::ALL) => self.account().is_some(),
             (Scope::REGISTRY, ADMIN, Scope::ALL) => self.may(Need::Admin),
-            (Scope::NAMESPACE, _, action) => NAMESPACE_ACTIONS.contains(&action) && self.may(Need::Admin),
+            (Scope::NAMESPACE, name, action) => action.parse().is_ok_and(|right| self.may_in_namespace(right, name)),
             (Scope::REPOSITORY, name, action) => name.parse().is_ok_and(|name| match action {
                 "pull" => self.may(Need::Repository(&name, Action::Pull)),
                 "push" => self.may(Need::Addition(&name)),
@@ -287,11 +294,84 @@ impl Need<'_> {
 mod tests {
     use super::*;
 
+    use jiff::Timestamp;
+
+    use crate::{
+        access::{Actions, new_role},
+        state::{AccountKind, RolePlace, StoredAccount, StoredRole},
+    };
+
+    fn account(name: &str) -> StoredAccount {
+        StoredAccount {
+            name: name.to_owned(),
+            kind: AccountKind::Person,
+            secret_hash: String::new(),
+            credential: String::new(),
+            certificate: None,
+            is_disabled: false,
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            last_used_at: None,
+        }
+    }
+
+    fn in_namespaces(subject: &str, actions: &str, pattern: &str) -> StoredRole {
+        let place = RolePlace::Namespaces(pattern.to_owned());
+        StoredRole { actions: actions.to_owned(), ..new_role(subject, String::new(), place) }
+    }
+
+    /// What a caller gets of `namespace:NAME:ACTIONS`, written as scopes are; `-` for nothing.
+    fn got(caller: &Caller, asked: &str) -> String {
+        caller.granted(&asked.parse().expect("a scope")).map_or_else(|| "-".to_owned(), |scope| scope.to_string())
+    }
+
     #[test]
-    fn nobody_in_particular_may_do_anything_in_a_namespace() {
-        let directory = Arc::new(Directory::compile(0, Vec::new(), Vec::new(), &[]));
-        let asked = Scope::new(Scope::NAMESPACE, "team", &["*"]);
-        assert_eq!(Caller::anonymous(directory, None).granted(&asked), None);
-        assert_eq!(Caller::unasked().granted(&asked), None);
+    fn nobody_in_particular_may_do_anything_in_a_namespace_unless_everybody_may() {
+        let of = |roles: &[StoredRole]| Arc::new(Directory::compile(0, Vec::new(), Vec::new(), roles));
+        assert_eq!(got(&Caller::anonymous(of(&[]), None), "namespace:team:*"), "-");
+        assert_eq!(got(&Caller::unasked(), "namespace:team:*"), "-");
+        let open = of(&[in_namespaces("anonymous", "view", "demo")]);
+        assert_eq!(got(&Caller::anonymous(open.clone(), None), "namespace:demo:*"), "namespace:demo:view");
+        assert_eq!(got(&Caller::anonymous(open, None), "namespace:team:*"), "-");
+    }
+
+    #[test]
+    fn a_namespace_s_scope_has_what_was_granted_there_and_no_more() {
+        let all = RolePlace::Repositories("**".to_owned());
+        let roles = [
+            in_namespaces("alice", "deploy", "team"),
+            in_namespaces("alice", "view", "team-*"),
+            in_namespaces("bob", "view,rollback", "*"),
+            new_role("carol", Actions::from(Action::Push).to_string(), all.clone()),
+            new_role("root", Actions::from(Action::Admin).to_string(), all),
+            in_namespaces("dan", "fly", "team"),
+            in_namespaces("dan", "deploy", "team/*"),
+        ];
+        let names = ["alice", "bob", "carol", "root", "dan"];
+        let directory = Directory::compile(0, names.map(account).to_vec(), Vec::new(), &roles);
+        let caller = |name: &str| Caller::member(directory.member(name).expect("it is there"), None);
+        let asked = "view,rollback,deploy,admin";
+        for (name, namespace, expected) in [
+            ("alice", "team", "view,rollback,deploy"),
+            ("alice", "team-a", "view"),
+            ("alice", "other", ""),
+            ("alice", "*", ""),
+            ("bob", "other", "view,rollback"),
+            ("bob", "*", "view,rollback"),
+            ("carol", "team", ""),
+            ("root", "team", asked),
+            ("root", "*", asked),
+            ("dan", "team", ""),
+        ] {
+            assert_eq!(
+                got(&caller(name), &format!("namespace:{namespace}:{asked}")),
+                format!("namespace:{namespace}:{expected}")
+            );
+            assert_eq!(got(&caller(name), &format!("namespace:{namespace}:*")), format!("namespace:{namespace}:{expected}"));
+        }
+        assert_eq!(got(&caller("alice"), "namespace:team:deploy,fly"), "namespace:team:deploy");
+        assert_eq!(got(&caller("alice"), "repository:team:pull"), "-", "a namespace is no repository");
+        assert!(!caller("alice").sees_any() && caller("carol").sees_any());
+        assert_eq!(caller("bob").judge(Need::Admin), Judgement::Denied);
     }
 }

@@ -7,12 +7,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use longshore_oci::{Federated, RepositoryName};
+use longshore_oci::{Federated, NamespaceRight, RepositoryName};
 
-use super::{Action, Actions, Issuer, Workload};
+use super::{Action, Actions, Issuer, NamespacePattern, Workload};
 use crate::{
     policy::RepositoryPattern,
-    state::{StoredAccount, StoredIssuer, StoredRole, Subject},
+    state::{RolePlace, StoredAccount, StoredIssuer, StoredRole, Subject},
 };
 
 /// All accounts, issuers and roles as they are at one moment, ready to be asked.
@@ -38,33 +38,53 @@ pub struct Member {
     used_at: AtomicI64,
 }
 
-/// Actions on patterns of repositories.
+/// Actions on patterns of repositories, and on patterns of the fleet's namespaces.
 #[derive(Clone, Debug, Default)]
-pub struct Rights(Vec<(RepositoryPattern, Actions)>);
+pub struct Rights {
+    repositories: Vec<(RepositoryPattern, Actions)>,
+    /// Each with the greatest, which implies the others.
+    namespaces: Vec<(NamespacePattern, NamespaceRight)>,
+}
 
 impl Rights {
     /// Whether this may be done there.
     pub fn allow(&self, action: Action, name: &RepositoryName) -> bool {
-        self.0.iter().any(|(repositories, actions)| actions.has(action) && repositories.covers(name))
+        self.repositories.iter().any(|(repositories, actions)| actions.has(action) && repositories.covers(name))
     }
 
     /// Whether this may be done with every repository there is, or will be.
     pub fn allow_everywhere(&self, action: Action) -> bool {
-        self.0.iter().any(|(repositories, actions)| actions.has(action) && repositories.is_all())
+        self.repositories.iter().any(|(repositories, actions)| actions.has(action) && repositories.is_all())
     }
 
-    /// Whether they are none at all.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether this may be done in a namespace; of `*`, in all there are, or will be.
+    pub fn allow_in_namespace(&self, right: NamespaceRight, name: &str) -> bool {
+        self.namespaces.iter().any(|(namespaces, held)| held.implies(right) && namespaces.covers(name))
+    }
+
+    /// Whether they are on some repositories.
+    pub fn are_on_repositories(&self) -> bool {
+        !self.repositories.is_empty()
     }
 
     fn add(&mut self, role: &StoredRole) {
-        if let (Ok(repositories), Ok(actions)) = (role.repositories.parse(), Actions::parse(&role.actions)) {
-            self.0.push((repositories, actions.implied()));
-        } else {
+        if self.try_add(role).is_none() {
             // One that a later version wrote, perhaps.
             tracing::warn!(role = role.id, "a role can't be read, and allows nothing");
         }
+    }
+
+    fn try_add(&mut self, role: &StoredRole) -> Option<()> {
+        match &role.place {
+            RolePlace::Repositories(pattern) => {
+                self.repositories.push((pattern.parse().ok()?, Actions::parse(&role.actions).ok()?.implied()));
+            }
+            RolePlace::Namespaces(pattern) => {
+                let rights: Result<Vec<NamespaceRight>, _> = role.actions.split(',').map(str::parse).collect();
+                self.namespaces.push((pattern.parse().ok()?, rights.ok()?.into_iter().max()?));
+            }
+        }
+        Some(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Access, Action, new_role, new_secret, now, robot_hash};
+use super::{Access, Action, new_secret, now, on_all_repositories, robot_hash};
 use crate::state::{AccountChange, AccountKind, Made, NewAccount, StateError, StoredAccount};
 
 /// Why a program has no account.
@@ -45,7 +45,7 @@ impl Access {
         };
         let renewed =
             AccountChange { secret: Some((account.secret_hash.clone(), account.credential.clone())), ..AccountChange::default() };
-        let roles = vec![new_role(name, Action::Pull.into(), "**")];
+        let roles = vec![on_all_repositories(name, Action::Pull)];
         let new = NewAccount { account, roles, limits: self.settings.limits, is_first: false };
         match self.state.add_account(new).await? {
             Made::Done => {}

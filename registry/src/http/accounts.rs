@@ -128,7 +128,7 @@ pub async fn create<B: Incoming>(registry: &Registry, mut call: Call<B>) -> Outc
     let (secret_hash, secret) = secret(access, wish.kind, wish.password).await?;
     // It has one that nobody knows.
     let secret = secret.filter(|_| !wish.without_secret);
-    let roles = wish.roles.iter().map(|Object(role)| role.for_subject(&wish.name)).collect::<Result<_, _>>()?;
+    let roles = wish.roles.into_iter().map(|Object(role)| role.for_subject(&wish.name)).collect::<Result<_, _>>()?;
     let account = StoredAccount {
         name: wish.name,
         kind: wish.kind,

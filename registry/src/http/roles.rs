@@ -2,24 +2,28 @@
 
 use http::StatusCode;
 use jiff::Timestamp;
+use longshore_oci::NamespaceRight;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Call, Incoming, Outcome, accounts::access, body, body::Object, page, page::Page, reply};
 use crate::{
-    access::{Action, Actions, new_role},
+    access::{Action, Actions, NamespacePattern, new_role},
     error::Error,
     policy::RepositoryPattern,
     registry::Registry,
-    state::{Made, StoredRole, Subject},
+    state::{Made, RolePlace, StoredRole, Subject},
 };
 
-/// Actions on a pattern of repositories, as they are asked for.
+/// Actions on a pattern of repositories, or of the fleet's namespaces, as they are asked for.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RoleWish {
-    actions: Vec<Action>,
-    repositories: String,
+    actions: Vec<String>,
+    #[serde(default)]
+    repositories: Option<String>,
+    #[serde(default)]
+    namespaces: Option<String>,
 }
 
 /// A role that is to be.
@@ -27,8 +31,11 @@ pub struct RoleWish {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct NewRole {
     subject: String,
-    actions: Vec<Action>,
-    repositories: String,
+    actions: Vec<String>,
+    #[serde(default)]
+    repositories: Option<String>,
+    #[serde(default)]
+    namespaces: Option<String>,
 }
 
 /// A role as it is shown.
@@ -38,31 +45,77 @@ struct Shown<'a> {
     id: &'a str,
     subject: &'a str,
     actions: Vec<&'a str>,
-    repositories: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repositories: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespaces: Option<&'a str>,
     created_at: Timestamp,
 }
 
 impl<'a> From<&'a StoredRole> for Shown<'a> {
     fn from(role: &'a StoredRole) -> Self {
-        let StoredRole { id, subject, actions, repositories, created_at } = role;
-        Self { id, subject, actions: actions.split(',').collect(), repositories, created_at: *created_at }
+        let StoredRole { id, subject, actions, place, created_at } = role;
+        let (repositories, namespaces) = match place {
+            RolePlace::Repositories(pattern) => (Some(pattern.as_str()), None),
+            RolePlace::Namespaces(pattern) => (None, Some(pattern.as_str())),
+        };
+        Self { id, subject, actions: actions.split(',').collect(), repositories, namespaces, created_at: *created_at }
     }
 }
 
 impl RoleWish {
     /// The role of a subject, where it makes sense.
-    pub fn for_subject(&self, subject: &str) -> Result<StoredRole, Error> {
-        let actions: Actions = self.actions.iter().copied().collect();
-        if actions.is_empty() {
-            return Err(Error::RoleInvalid("a role is to do something: pull, push, delete, sign or admin".to_owned()));
-        }
-        let pattern = self.repositories.parse::<RepositoryPattern>();
-        pattern.map_err(|error| Error::RoleInvalid(error.to_string()))?;
-        if subject == StoredRole::ANONYMOUS && actions.has(Action::Admin) {
-            return Err(Error::RoleInvalid("nobody in particular can't be an administrator".to_owned()));
-        }
-        Ok(new_role(subject, actions, &self.repositories))
+    pub fn for_subject(self, subject: &str) -> Result<StoredRole, Error> {
+        let is_anonymous = subject == StoredRole::ANONYMOUS;
+        let (actions, place) = match (self.repositories, self.namespaces) {
+            (Some(repositories), None) => {
+                (on_repositories(&self.actions, &repositories, is_anonymous), RolePlace::Repositories(repositories))
+            }
+            (None, Some(namespaces)) => {
+                (on_namespaces(&self.actions, &namespaces, is_anonymous), RolePlace::Namespaces(namespaces))
+            }
+            _ => {
+                let problem =
+                    "a role is on a pattern of repositories or on one of namespaces: one of the two is needed, and not both";
+                return Err(Error::RoleInvalid(problem.to_owned()));
+            }
+        };
+        Ok(new_role(subject, actions.map_err(Error::RoleInvalid)?, place))
     }
+}
+
+/// The actions of a role on repositories, as they are kept; what is wrong with it where it makes no sense.
+fn on_repositories(actions: &[String], pattern: &str, is_anonymous: bool) -> Result<String, String> {
+    let parsed: Result<Actions, String> = actions
+        .iter()
+        .map(|action| action.parse::<Action>().map_err(|error| format!("of repositories {action:?}: {error}")))
+        .collect();
+    let parsed = parsed?;
+    if parsed.is_empty() {
+        return Err("a role is to do something: pull, push, delete, sign or admin".to_owned());
+    }
+    pattern.parse::<RepositoryPattern>().map_err(|error| error.to_string())?;
+    if is_anonymous && parsed.has(Action::Admin) {
+        return Err("nobody in particular can't be an administrator".to_owned());
+    }
+    Ok(parsed.to_string())
+}
+
+/// The same on namespaces of the fleet.
+fn on_namespaces(actions: &[String], pattern: &str, is_anonymous: bool) -> Result<String, String> {
+    let parsed: Result<Vec<NamespaceRight>, String> =
+        actions.iter().map(|action| action.parse().map_err(|error| format!("{action:?}: {error}"))).collect();
+    let mut parsed = parsed?;
+    parsed.sort_unstable();
+    parsed.dedup();
+    let Some(greatest) = parsed.last() else {
+        return Err("a role on namespaces is to do something: view, rollback, deploy or admin".to_owned());
+    };
+    pattern.parse::<NamespacePattern>().map_err(|error| error.to_string())?;
+    if is_anonymous && *greatest != NamespaceRight::View {
+        return Err("nobody in particular may view namespaces at most".to_owned());
+    }
+    Ok(parsed.iter().map(|right| right.as_str()).collect::<Vec<_>>().join(","))
 }
 
 /// `GET`: all of them, or a subject's.
@@ -86,9 +139,9 @@ pub async fn list<B>(registry: &Registry, call: &Call<B>) -> Outcome {
 pub async fn create<B: Incoming>(registry: &Registry, mut call: Call<B>) -> Outcome {
     let access = access(registry)?;
     let body = body::read_short(registry, &mut call).await?;
-    let Object(NewRole { subject, actions, repositories }) =
+    let Object(NewRole { subject, actions, repositories, namespaces }) =
         serde_json::from_slice(&body).map_err(|error| Error::RoleInvalid(format!("the body can't be read: {error}")))?;
-    let role = RoleWish { actions, repositories }.for_subject(&subject)?;
+    let role = RoleWish { actions, repositories, namespaces }.for_subject(&subject)?;
     let most = access.settings().limits.roles;
     match registry.state.add_role(role.clone(), most).await? {
         Made::Done => {}

@@ -121,7 +121,8 @@ fn answer<B>(registry: &Registry, access: &Access, call: &Call<B>, caller: &Call
         asked.get("offline_token").as_deref() == Some("true") || asked.get("access_type").as_deref() == Some("offline");
     let refresh_token = (is_offline && !is_resumed).then(|| access.session(caller, wish.issuer)).flatten();
     access.note_token(caller);
-    let scope = minted.access.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let scopes = minted.access.iter().filter(|scope| !scope.actions.is_empty());
+    let scope = scopes.map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let mut response = reply::json(&Answer {
         access_token: minted.token.clone(),
         token: minted.token,

@@ -47,10 +47,19 @@ pub struct StoredRole {
     pub subject: String,
     /// The actions, parted by commas.
     pub actions: String,
-    /// The pattern of repositories.
-    pub repositories: String,
+    /// Where they may be done.
+    pub place: RolePlace,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// Where a role's actions may be done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RolePlace {
+    /// In the repositories of this pattern.
+    Repositories(String),
+    /// In the fleet's namespaces of this pattern.
+    Namespaces(String),
 }
 
 impl StoredRole {
@@ -59,7 +68,8 @@ impl StoredRole {
 
     /// Whether it is the right to keep accounts and roles.
     pub fn administers(&self) -> bool {
-        self.repositories == "**" && self.actions.split(',').any(|action| action == "admin")
+        matches!(&self.place, RolePlace::Repositories(pattern) if pattern == "**")
+            && self.actions.split(',').any(|action| action == "admin")
     }
 }
 

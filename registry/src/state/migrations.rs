@@ -21,6 +21,7 @@ pub fn sqlite() -> Migrator {
         ("audit", include_str!("../../migrations/sqlite/9_audit.sql")),
         ("audit noters", include_str!("../../migrations/sqlite/10_audit_noters.sql")),
         ("outbox order", include_str!("../../migrations/sqlite/11_outbox_order.sql")),
+        ("namespace roles", include_str!("../../migrations/sqlite/12_namespace_roles.sql")),
     ])
 }
 
@@ -38,6 +39,7 @@ pub fn postgres() -> Migrator {
         ("audit", include_str!("../../migrations/postgres/9_audit.sql")),
         ("audit noters", include_str!("../../migrations/postgres/10_audit_noters.sql")),
         ("outbox order", include_str!("../../migrations/postgres/11_outbox_order.sql")),
+        ("namespace roles", include_str!("../../migrations/postgres/12_namespace_roles.sql")),
     ])
 }
 

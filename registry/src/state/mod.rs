@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 use crate::storage::{ObjectKey, PartsId};
 
-pub use account::{AccessLimits, AccountChange, AccountKind, Expiry, Made, NewAccount, StoredAccount, StoredRole};
+pub use account::{AccessLimits, AccountChange, AccountKind, Expiry, Made, NewAccount, RolePlace, StoredAccount, StoredRole};
 pub use audit::AuditFilter;
 pub use author::Author;
 pub use error::StateError;

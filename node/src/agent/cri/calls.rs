@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Cri, CriError,
+    Cri, CriError, Login,
     wire::{
-        Container, ContainerFilter, ContainerIdRequest, ContainerStatus, ContainerStatusResponse, CreateContainerRequest,
-        CreateContainerResponse, Empty, ExecSyncRequest, ExecSyncResponse, ImageFsInfoResponse, ImageRequest, ImageSpec,
-        ImageStatusResponse, ListContainersRequest, ListContainersResponse, ListPodSandboxRequest, ListPodSandboxResponse,
-        LocalImage, PodSandbox, PodSandboxConfig, PodSandboxFilter, PodSandboxStatus, PodSandboxStatusResponse, PullImageRequest,
-        PullImageResponse, RunPodSandboxRequest, RunPodSandboxResponse, RuntimeCondition, SandboxIdRequest, StatusResponse,
-        StopContainerRequest, VersionRequest, VersionResponse,
+        AuthConfig, Container, ContainerFilter, ContainerIdRequest, ContainerStatus, ContainerStatusResponse,
+        CreateContainerRequest, CreateContainerResponse, Empty, ExecSyncRequest, ExecSyncResponse, ImageFsInfoResponse,
+        ImageRequest, ImageSpec, ImageStatusResponse, ListContainersRequest, ListContainersResponse, ListPodSandboxRequest,
+        ListPodSandboxResponse, LocalImage, PodSandbox, PodSandboxConfig, PodSandboxFilter, PodSandboxStatus,
+        PodSandboxStatusResponse, PullImageRequest, PullImageResponse, RunPodSandboxRequest, RunPodSandboxResponse,
+        RuntimeCondition, SandboxIdRequest, StatusResponse, StopContainerRequest, VersionRequest, VersionResponse,
     },
 };
 
@@ -158,9 +158,15 @@ impl Cri {
         Ok(answer.image)
     }
 
-    /// Has it fetch an image, for which it has so long.
-    pub async fn pull(&self, image: &str, patience: Duration) -> Result<(), CriError> {
-        let request = PullImageRequest { image: Some(named(image)) };
+    /// Has it fetch an image, for which it has so long. A registry that it asks itself, under this name, it shows this account.
+    pub async fn pull(&self, image: &str, login: Option<(&str, &Login)>, patience: Duration) -> Result<(), CriError> {
+        let auth = login.map(|(registry, login)| AuthConfig {
+            username: login.username.clone(),
+            password: login.password.reveal().to_owned(),
+            // Of the URL runtimes look at the host alone.
+            server_address: format!("https://{registry}"),
+        });
+        let request = PullImageRequest { image: Some(named(image)), auth };
         self.ask::<_, PullImageResponse>(images!("PullImage"), request, patience).await.map(drop)
     }
 

@@ -13,7 +13,8 @@ pub use container::{
     StopContainerRequest,
 };
 pub use image::{
-    ImageFsInfoResponse, ImageRequest, ImageSpec, ImageStatusResponse, LocalImage, PullImageRequest, PullImageResponse,
+    AuthConfig, ImageFsInfoResponse, ImageRequest, ImageSpec, ImageStatusResponse, LocalImage, PullImageRequest,
+    PullImageResponse,
 };
 pub use sandbox::{
     ListPodSandboxRequest, ListPodSandboxResponse, NamespaceMode, NamespaceOption, PodSandbox, PodSandboxConfig,

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{Mutex as Turn, Notify, Semaphore};
 
-use crate::agent::cri::{Cri, CriError};
+use crate::agent::cri::{Cri, CriError, Logins};
 
 /// How often a pull is tried where what is in the way may pass.
 const TRIES: u32 = 4;
@@ -22,13 +22,14 @@ pub struct Pulls {
     slots: Semaphore,
     turns: Mutex<HashMap<String, Weak<Turn<()>>>>,
     patience: Duration,
+    logins: Logins,
     came: Notify,
 }
 
 impl Pulls {
-    /// Room for so many at once, each of which may take so long.
-    pub fn new(most: usize, patience: Duration) -> Self {
-        Self { slots: Semaphore::new(most), turns: Mutex::default(), patience, came: Notify::new() }
+    /// Room for so many at once, each of which may take so long; with what the runtime shows registries that it asks itself.
+    pub fn new(most: usize, patience: Duration, logins: Logins) -> Self {
+        Self { slots: Semaphore::new(most), turns: Mutex::default(), patience, logins, came: Notify::new() }
     }
 
     /// Has an image come, unless it is here.
@@ -48,7 +49,7 @@ impl Pulls {
         begins();
         let mut pause = PAUSE;
         for tried in 1.. {
-            match cri.pull(image, self.patience).await {
+            match cri.pull(image, self.logins.of_image(image), self.patience).await {
                 Err(error) if error.may_pass() && tried < TRIES => {
                     tracing::debug!(image, error = &error as &dyn std::error::Error, "a pull is tried once more");
                     tokio::time::sleep(pause).await;

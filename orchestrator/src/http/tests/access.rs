@@ -30,6 +30,13 @@ async fn a_token_is_worth_what_it_says_until_it_ends() {
     assert_eq!(other.status, 401);
     assert!(other.header("www-authenticate").contains("insufficient_scope"), "{other:?}");
     assert_eq!(ask("/api/v1/nodes", good.clone()).await.status, 401, "nodes are in no namespace");
+    // One that was asked for there, in vain: another would say no more.
+    let vain = ask("/api/v1/pods?namespace=team", served.token("alice", "namespace:team:", |_| {})).await;
+    let told = vain.body["detail"].as_str().unwrap();
+    assert!(vain.status == 403 && told.ends_with("longshore role grant alice --view team"), "{vain:?}");
+    let all = ask("/api/v1/nodes", served.token("github:app", "namespace:*:", |_| {})).await;
+    let told = all.body["detail"].as_str().unwrap();
+    assert!(told.ends_with("longshore role grant rule:github/RULE --view '*'"), "{told}");
     for token in [
         served.token("alice", "namespace:team:view", |token| token.expires_at -= 1000),
         served.token("alice", "namespace:team:view", |token| token.audience = "other".into()),

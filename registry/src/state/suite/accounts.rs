@@ -1,10 +1,13 @@
 use jiff::Timestamp;
 
 use super::{Subject, on_every_database};
-use crate::state::{AccessLimits, AccountChange, AccountKind, Expiry, Made, NewAccount, StateError, StoredAccount, StoredRole};
+use crate::state::{
+    AccessLimits, AccountChange, AccountKind, Expiry, Made, NewAccount, RolePlace, StateError, StoredAccount, StoredRole,
+};
 
 on_every_database!(
     an_account_comes_with_its_roles_and_goes_with_them,
+    a_role_is_on_repositories_or_on_namespaces,
     a_first_account_is_made_once,
     there_are_no_more_than_there_may_be,
     a_change_is_seen_by_its_number,
@@ -35,7 +38,7 @@ fn role(id: &str, subject: &str) -> StoredRole {
         id: id.into(),
         subject: subject.into(),
         actions: "pull,push".into(),
-        repositories: "team/*".into(),
+        place: RolePlace::Repositories("team/*".into()),
         created_at: at(2),
     }
 }
@@ -73,6 +76,27 @@ async fn an_account_comes_with_its_roles_and_goes_with_them(subject: Subject) {
     assert_eq!(other.roles(None, "", 10).await.unwrap(), [role("role_b", "b")]);
     state.clear().await.unwrap();
     assert!(state.account("b").await.unwrap().is_some(), "a rebuilding has no other to put in its place");
+}
+
+async fn a_role_is_on_repositories_or_on_namespaces(subject: Subject) {
+    let (state, other) = (&subject.state, subject.replica().await);
+    let on = |id: &str, actions: &str, pattern: &str| StoredRole {
+        actions: actions.into(),
+        place: RolePlace::Namespaces(pattern.into()),
+        ..role(id, "a")
+    };
+    let all = on("role_2", "admin", "*");
+    let account = NewAccount { roles: vec![role("role_1", "a"), all.clone()], ..new("a") };
+    assert_eq!(state.add_account(account).await.unwrap(), Made::Done);
+    let deploys = on("role_3", "view,deploy", "team-*");
+    let before = other.access_version().await.unwrap();
+    assert_eq!(state.add_role(deploys.clone(), 9).await.unwrap(), Made::Done);
+    assert_ne!(other.access_version().await.unwrap(), before, "others hear of it");
+    assert_eq!(other.roles(Some("a"), "", 10).await.unwrap(), [role("role_1", "a"), all.clone(), deploys]);
+    assert!(!all.administers(), "who has all namespaces does not have the registry");
+    assert!(state.delete_role("role_3").await.unwrap());
+    assert!(state.delete_account("a").await.unwrap());
+    assert_eq!(other.roles(None, "", 10).await.unwrap(), []);
 }
 
 async fn a_first_account_is_made_once(subject: Subject) {
@@ -124,7 +148,8 @@ async fn a_change_is_seen_by_its_number(subject: Subject) {
 async fn somebody_stays_who_administers(subject: Subject) {
     let (state, other) = (&subject.state, subject.replica().await);
     for name in ["a", "b"] {
-        let admin = StoredRole { actions: "admin".into(), repositories: "**".into(), ..role(&format!("role_{name}"), name) };
+        let place = RolePlace::Repositories("**".into());
+        let admin = StoredRole { actions: "admin".into(), place, ..role(&format!("role_{name}"), name) };
         let account = StoredAccount { expires_at: None, ..account(name, AccountKind::Person) };
         assert_eq!(state.add_account(NewAccount { account, roles: vec![admin], ..new(name) }).await.unwrap(), Made::Done);
     }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::state::{
     AccessLimits, AccountChange, AccountKind, AuditFilter, Author, Event, EventKind, Expiry, Made, NewAccount, NotedBatch,
-    SharedState, StateError, StoredAccount, StoredRole,
+    RolePlace, SharedState, StateError, StoredAccount, StoredRole,
 };
 
 on_every_database!(
@@ -189,7 +189,7 @@ fn account(name: &str) -> NewAccount {
         id: id.into(),
         subject: name.into(),
         actions: "pull,push".into(),
-        repositories: "team/*".into(),
+        place: RolePlace::Repositories("team/*".into()),
         created_at: Timestamp::UNIX_EPOCH,
     };
     NewAccount {
@@ -221,7 +221,8 @@ async fn accounts_and_roles_are_told_of_without_their_secrets(subject: Subject) 
             AccountChange { secret, is_disabled: Some(true), expires_at: Some(Expiry::At(end)), ..AccountChange::default() };
         state.change_account("ci", change).await.unwrap();
         state.change_account("nobody", AccountChange::default()).await.unwrap();
-        let role = StoredRole { id: "role_2".into(), ..account("ci").roles.remove(0) };
+        let place = RolePlace::Namespaces("team-*".into());
+        let role = StoredRole { id: "role_2".into(), actions: "view,deploy".into(), place, ..account("ci").roles.remove(0) };
         assert_eq!(state.add_role(role, 9).await.unwrap(), Made::Done);
         assert!(state.delete_role("role_2").await.unwrap());
         assert!(!state.delete_role("role_2").await.unwrap());
@@ -233,6 +234,7 @@ async fn accounts_and_roles_are_told_of_without_their_secrets(subject: Subject) 
     let (lines, _) = lines(state).await;
     let told: Vec<(&str, &Value)> = lines.iter().map(|line| (line["action"].as_str().unwrap(), &line["detail"])).collect();
     let role = |id: &str| json!({"role": id, "subject": "ci", "actions": ["pull", "push"], "repositories": "team/*"});
+    let of_fleet = |id: &str| json!({"role": id, "subject": "ci", "actions": ["view", "deploy"], "namespaces": "team-*"});
     assert_eq!(
         told,
         [
@@ -242,8 +244,8 @@ async fn accounts_and_roles_are_told_of_without_their_secrets(subject: Subject) 
                 "account.changed",
                 &json!({"account": "ci", "secret": "changed", "isDisabled": true, "expiresAt": "1970-01-01T00:00:09Z"})
             ),
-            ("role.created", &role("role_2")),
-            ("role.deleted", &role("role_2")),
+            ("role.created", &of_fleet("role_2")),
+            ("role.deleted", &of_fleet("role_2")),
             ("role.deleted", &role("role_ci")),
             ("account.deleted", &json!({"account": "ci"})),
         ]

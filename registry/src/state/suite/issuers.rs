@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{Subject, on_every_database};
-use crate::state::{ClaimRule, Deletion, Expected, IssuerTrust, Made, Put, PutIssuer, StoredIssuer, StoredRole};
+use crate::state::{ClaimRule, Deletion, Expected, IssuerTrust, Made, Put, PutIssuer, RolePlace, StoredIssuer, StoredRole};
 
 on_every_database!(
     an_issuer_is_made_replaced_and_deleted,
@@ -38,7 +38,8 @@ fn put(name: &str, rules: &[&str], expected: Expected) -> PutIssuer {
 }
 
 fn role(id: &str, subject: &str) -> StoredRole {
-    StoredRole { id: id.into(), subject: subject.into(), actions: "pull".into(), repositories: "**".into(), created_at: at(2) }
+    let place = RolePlace::Repositories("**".into());
+    StoredRole { id: id.into(), subject: subject.into(), actions: "pull".into(), place, created_at: at(2) }
 }
 
 fn made(outcome: Put) -> StoredIssuer {

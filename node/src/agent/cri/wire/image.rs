@@ -44,11 +44,32 @@ pub struct LocalImage {
     pub username: String,
 }
 
-/// `runtime.v1.PullImageRequest`, without credentials: the runtime pulls through the node, which has its own.
+/// `runtime.v1.PullImageRequest`. A runtime that pulls through the node needs no credentials, for the node has its own.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PullImageRequest {
     #[prost(message, optional, tag = "1")]
     pub image: Option<ImageSpec>,
+    #[prost(message, optional, tag = "2")]
+    pub auth: Option<AuthConfig>,
+}
+
+/// `runtime.v1.AuthConfig`.
+#[derive(Clone, PartialEq, prost::Message)]
+#[prost(skip_debug)]
+pub struct AuthConfig {
+    #[prost(string, tag = "1")]
+    pub username: String,
+    #[prost(string, tag = "2")]
+    pub password: String,
+    /// The URL of whom alone it may be shown to.
+    #[prost(string, tag = "4")]
+    pub server_address: String,
+}
+
+impl std::fmt::Debug for AuthConfig {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("AuthConfig").field("server_address", &self.server_address).finish_non_exhaustive()
+    }
 }
 
 /// `runtime.v1.PullImageResponse`.
