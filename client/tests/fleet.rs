@@ -202,6 +202,28 @@ async fn logs_come_as_they_are() {
     let mut logs = client(address).logs(id, wish).await.expect("logs");
     let mut text = Vec::new();
     while let Some(bytes) = logs.next().await.expect("the whole answer") {
+#[tokio::test]
+async fn a_watch_does_not_go_back_behind_what_it_was_told_is_not_for_it() {
+    let stream = |body: &str| format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{body}");
+    let answers = vec![
+        // It says from where it begins, and breaks off before anything has happened.
+        stream(":\nid: 7\n\n"),
+        // Others had news; the sign of life says up to where.
+        stream(":\nid: 7\n\n:\nid: 40\n\nid: 41\ndata: {\"posi"),
+        stream("event: draining\ndata: {\"position\":90,\"message\":\"come again\"}\n\n"),
+        stream("event: behind\ndata: {\"message\":\"you did not keep up\"}\n\n"),
+        stream("event: gone\ndata: {\"message\":\"it is over\"}\n\n"),
+    ];
+    let (address, served) = server(answers).await;
+    let client = client(address);
+    let error = client.watch(WatchFilter::default(), None).next().await.expect_err("the history is gone");
+    assert_eq!(error.code(), Some(Code::HistoryGone));
+    let heads = served.await.expect("the server ends");
+    let asked: Vec<_> = heads.iter().map(|head| head.split(' ').nth(1).expect("a path")).collect();
+    let since = |position: u64| format!("/api/v1/watch?since={position}");
+    assert_eq!(asked, ["/api/v1/watch", &since(7), &since(40), &since(90), &since(90)]);
+}
+
         text.extend_from_slice(&bytes);
     }
     assert_eq!(text, b"one\ntwo\n");
