@@ -246,3 +246,14 @@ async fn what_is_asked_for_is_in_the_path() {
     assert!(heads[1].starts_with("PUT /api/v1/namespaces/team HTTP"), "{}", heads[1]);
     assert_eq!(header(&heads[1], "if-none-match"), Some("*"));
 }
+#[tokio::test]
+async fn logs_that_break_off_are_not_taken_for_their_end() {
+    let torn = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n".to_owned();
+    let (address, _served) = server(vec![torn]).await;
+    let id: PodId = "pod_00000000000000000000000000000001".parse().expect("an id");
+    let mut logs = client(address).logs(id, LogsWish { follow: true, ..LogsWish::default() }).await.expect("logs");
+    assert_eq!(logs.next().await.expect("what has come").as_deref(), Some(&b"one\n"[..]));
+    let error = logs.next().await.expect_err("it has no end");
+    assert!(matches!(error, FleetError::BrokenOff { .. }), "{error}");
+}
+

@@ -156,6 +156,7 @@ fn refused(error: &FleetError, problem: &Problem) -> Failure {
         Code::Invalid | Code::BadRequest | Code::TooLarge | Code::ImageNotFound => Failure::Usage(text),
         Code::InsufficientCapacity | Code::QuotaExceeded => Failure::NoRoom(text),
         Code::ImageNotAllowed => Failure::Blocks(text),
+        FleetError::BrokenOff { .. } => Failure::Failed(format!("{error}; what was to come is missing, so ask again")),
         Code::Unauthorized => Failure::Denied(format!("{text}; say who asks with `longshore login REGISTRY -u NAME`")),
         Code::Forbidden => Failure::Denied(text),
         _ => Failure::Failed(text),

@@ -282,7 +282,8 @@ fn nodes(shape: Shape, method: &Method) -> Described {
         }
         (Shape::Reports, _) => Described::gives::<Report>("How things are on a node.").nothing().takes::<Report>(),
         (Shape::AgentLogs, _) => {
-            let mut described = Described::new("What a pod has written, to whoever waits for it.", 204, None);
+            let mut described =
+                Described::new("What a pod has written, to whoever waits for it; or, as JSON, why it can't be sent.", 204, None);
             described.request = Some(("text/plain", text));
             described
         }
