@@ -88,7 +88,10 @@ pub async fn within<T>(
 /// Whether all that is wanted is there, and nothing else.
 pub fn is_done(deployment: &DeploymentView) -> bool {
     let status = &deployment.status;
-    status.state == WorkloadState::Available && status.updated >= status.wanted && status.pods <= status.wanted
+    is_looked_at(deployment)
+        && status.state == WorkloadState::Available
+        && status.updated >= status.wanted
+        && status.pods <= status.wanted
 }
 
 /// How a deployment is, in a line.
@@ -100,10 +103,15 @@ pub fn summary(deployment: &DeploymentView) -> String {
 }
 
 fn stuck(deployment: &DeploymentView) -> Option<Failure> {
+/// Whether the orchestrator has looked since it was changed last: until then the status is that of before.
+fn is_looked_at(deployment: &DeploymentView) -> bool {
+    deployment.status.observed_revision >= deployment.revision
+}
+
     let name = &deployment.spec.upkeep.name;
     let why = deployment.status.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
     match deployment.status.state {
-        WorkloadState::Stuck => Some(Failure::Failed(format!(
+        WorkloadState::Stuck if is_looked_at(deployment) => Some(Failure::Failed(format!(
             "{name} does not get on{why}; `longshore describe deployment {name} -n {}` tells more",
             deployment.spec.upkeep.namespace
         ))),
@@ -168,6 +176,17 @@ mod tests {
         (pod["phase"], pod["ready"]) = ("Pulling".into(), false.into());
         let pods = [serde_json::from_value(samples::pod()).expect("a pod"), serde_json::from_value(pod).expect("a pod")];
         let line = line(&deployment(|_| ()), &pods);
+    #[test]
+    fn what_was_found_out_of_an_earlier_revision_tells_nothing_of_this_one() {
+        let of_before = |state: &str| {
+            deployment(|status| {
+                (status["state"], status["updated"], status["observedRevision"]) = (state.into(), 3.into(), 3.into());
+            })
+        };
+        assert!(!is_done(&of_before("available")), "it was applied just now, and nobody has looked since");
+        assert!(stuck(&of_before("stuck")).is_none());
+    }
+
         assert!(
             line.starts_with("hello: 2 of 3 ready, 1 without a node (`longshore explain deployment hello -n default`"),
             "{line}"
