@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{connection::told, progress::Progress, shown::phase};
-use crate::{failure::Failure, prewarm::interrupt};
+use crate::{failure::Failure, output::printable, prewarm::interrupt};
 
 /// How often it is asked how things are.
 pub const PAUSE: Duration = Duration::from_millis(400);
@@ -97,7 +97,8 @@ pub fn is_done(deployment: &DeploymentView) -> bool {
 /// How a deployment is, in a line.
 pub fn summary(deployment: &DeploymentView) -> String {
     let status = &deployment.status;
-    let why = status.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+    // What registries and runtimes say is told on.
+    let why = status.message.as_ref().map(|message| format!(": {}", printable(message))).unwrap_or_default();
     let name = &deployment.spec.upkeep.name;
     format!("{name}: {}, {} of {} ready, revision {}{why}", status.state, status.ready, status.wanted, deployment.revision)
 }
@@ -201,3 +202,9 @@ mod tests {
         assert!(matches!(waited, Err(Failure::Failed(text)) if text.starts_with("it is not so after 10ms")));
     }
 }
+    #[test]
+    fn what_a_runtime_says_moves_no_cursor() {
+        let text = summary(&deployment(|status| status["message"] = "\u{1b}[2Jno such image\nx".into()));
+        assert!(text.ends_with(": \u{fffd}[2Jno such image\u{fffd}x"), "{text:?}");
+    }
+
