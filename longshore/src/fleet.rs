@@ -2,6 +2,7 @@
 
 mod apply;
 mod connection;
+mod counted;
 mod delete;
 mod describe;
 mod events;
@@ -26,6 +27,7 @@ mod scale;
 mod shown;
 mod waiting;
 mod watch;
+mod unless_empty;
 mod yaml;
 
 pub use apply::ApplyArguments;
@@ -37,7 +39,7 @@ pub use explain::ExplainArguments;
 pub use get::GetArguments;
 pub use logs::LogsArguments;
 pub use named_node::NodeVerb;
-pub use namespace::NamespaceArguments;
+pub use namespace::NamespaceVerb;
 pub use output::FleetFormat;
 pub use prewarm::{FleetPrewarm, FleetPrewarmArguments};
 pub use remembered::{forget, remember};

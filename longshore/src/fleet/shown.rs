@@ -20,7 +20,7 @@ pub use event::whole_second;
 pub use fetch::write_fetches;
 pub use namespace::allows;
 pub use node::{labels, state, taints};
-pub use operation::state as operation_state;
+pub use operation::{nodes_done, state as operation_state};
 pub use pod::{phase, seconds};
 
 use super::kind::Kind;

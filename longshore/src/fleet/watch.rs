@@ -16,6 +16,7 @@ use super::{
     output::{FleetFormat, OutputArguments, write_next},
     shown::{Breadth, Listing, Named},
 };
+    unless_empty::UnlessEmpty,
 use crate::failure::Failure;
 
 /// `longshore watch`.
@@ -26,7 +27,7 @@ pub struct WatchArguments {
     kinds: Vec<Kind>,
     /// The namespace; without it, all of them, and what is in none
     #[arg(short, long, value_name = "NAMESPACE", env = "LONGSHORE_NAMESPACE", hide_env_values = true)]
-    namespace: Option<Name>,
+    namespace: Option<UnlessEmpty<Name>>,
     /// What came after this position, too, as far as it is kept
     #[arg(long, value_name = "POSITION")]
     since: Option<u64>,
@@ -46,8 +47,9 @@ impl WatchArguments {
         }
         let client = self.connection.client()?;
         let format = self.output.output;
-        let breadth = Breadth { all_namespaces: self.namespace.is_none(), wide: format == FleetFormat::Wide };
-        let filter = WatchFilter { kinds, namespace: self.namespace };
+        let namespace = self.namespace.and_then(UnlessEmpty::get);
+        let breadth = Breadth { all_namespaces: namespace.is_none(), wide: format == FleetFormat::Wide };
+        let filter = WatchFilter { kinds, namespace };
         print_events(&client, filter, |_| true, self.since, format, breadth).await
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     failure::{Failure, tell},
     fleet::{
         connection::{FleetConnection, told},
+        counted::counted,
         output::{FleetFormat, OutputArguments, print},
         shown::{Breadth, Listing},
     },
