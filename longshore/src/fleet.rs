@@ -17,6 +17,8 @@ mod namespace;
 mod output;
 mod paint;
 mod plan;
+#[cfg(test)]
+mod played;
 mod prewarm;
 mod progress;
 mod remembered;
@@ -25,9 +27,9 @@ mod rollout;
 mod run;
 mod scale;
 mod shown;
+mod unless_empty;
 mod waiting;
 mod watch;
-mod unless_empty;
 mod yaml;
 
 pub use apply::ApplyArguments;

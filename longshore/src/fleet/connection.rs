@@ -156,6 +156,7 @@ pub fn told(error: &FleetError) -> Failure {
     match error {
         FleetError::Setup(error) => explained(error),
         FleetError::Unreachable { url, fault, .. } => Failure::Failed(format!("{error}; {}", remedy(url, fault))),
+        FleetError::BrokenOff { .. } => Failure::Failed(format!("{error}; what was to come is missing, so ask again")),
         FleetError::Refused { problem, .. } => refused(error, problem),
         FleetError::Stranger { .. } => {
             Failure::Failed(format!("{error}; --orchestrator says where it is, and its port is 5300 unless it is told otherwise"))
@@ -179,16 +180,15 @@ fn login(error: &ClientError) -> Failure {
 fn refused(error: &FleetError, problem: &Problem) -> Failure {
     let text = error.to_string();
     match problem.code {
-        Code::NotFound => Failure::NotFound(text),
+        Code::NotFound | Code::ImageNotFound => Failure::NotFound(text),
         Code::WorkloadVersionConflict | Code::PreconditionRequired => {
             let now = problem.revision.map(|revision| format!("; it is at revision {revision} now")).unwrap_or_default();
             Failure::Conflict(format!("{text}{now}; look at it again, and repeat this if it is still what you want"))
         }
         Code::AlreadyExists | Code::RolloutInProgress | Code::InUse | Code::OperationIdReused => Failure::Conflict(text),
-        Code::Invalid | Code::BadRequest | Code::TooLarge | Code::ImageNotFound => Failure::Usage(text),
+        Code::Invalid | Code::BadRequest | Code::TooLarge => Failure::Usage(text),
         Code::InsufficientCapacity | Code::QuotaExceeded => Failure::NoRoom(text),
         Code::ImageNotAllowed => Failure::Blocks(text),
-        FleetError::BrokenOff { .. } => Failure::Failed(format!("{error}; what was to come is missing, so ask again")),
         Code::Unauthorized => Failure::Denied(format!("{text}; say who asks with `longshore login REGISTRY -u NAME`")),
         Code::Forbidden => Failure::Denied(text),
         _ => Failure::Failed(text),
@@ -224,6 +224,7 @@ mod tests {
     fn each_refusal_has_its_exit_code() {
         for (code, failure) in [
             (Code::NotFound, 4),
+            (Code::ImageNotFound, 4),
             (Code::WorkloadVersionConflict, 5),
             (Code::AlreadyExists, 5),
             (Code::RolloutInProgress, 5),
@@ -252,10 +253,10 @@ mod tests {
         let other = FleetConnection::to(Some("o.example".to_owned()), true, Some("ca.pem".into()));
         assert_eq!(other.flags(), " --orchestrator o.example --plain-http --ca-file ca.pem");
         assert_eq!(other.url().expect("a URL").to_string(), "http://o.example");
-        let wrong = FleetConnection::to(Some("a/b".to_owned()), false, None).url().expect_err("no URL").to_string();
         let empty = FleetConnection::to(Some(String::new()), false, Some(PathBuf::new()));
         assert_eq!(empty.flags(), "", "what is set to nothing is not set");
         assert!(empty.url().is_ok() && empty.client().is_ok());
+        let wrong = FleetConnection::to(Some("a/b".to_owned()), false, None).url().expect_err("no URL").to_string();
         assert!(wrong.starts_with("--orchestrator: ") && wrong.contains("orchestrator's") && wrong.contains("5300"), "{wrong}");
     }
 }
