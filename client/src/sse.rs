@@ -19,6 +19,9 @@ pub(crate) struct Events {
     /// How much of the rest has no end of a line.
     searched: usize,
     unfinished: SseEvent,
+    /// What names the event that is under way, and what named the last whole one that had a name.
+    unfinished_id: Option<String>,
+    id: Option<String>,
 }
 
 impl Events {
@@ -37,6 +40,11 @@ impl Events {
         None
     }
 
+    /// What names the last of those that were handed out, or that had no data: from there on a stream goes on that is asked for again.
+    pub(crate) fn last_id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     /// Whether an event is under way that is longer than any that is read.
     pub(crate) fn is_too_long(&self) -> bool {
         self.rest.len() + self.unfinished.data.len() > MOST_EVENT_BYTES
@@ -46,6 +54,7 @@ impl Events {
     fn take(&mut self, line: &[u8]) -> Option<SseEvent> {
         let line = String::from_utf8_lossy(line);
         if line.is_empty() {
+            self.id = self.unfinished_id.take().or_else(|| self.id.take());
             return Some(std::mem::take(&mut self.unfinished)).filter(|event| !event.data.is_empty());
         }
         let (field, value) = line.split_once(':').unwrap_or((&line, ""));
@@ -58,6 +67,7 @@ impl Events {
                 self.unfinished.data.push_str(value);
             }
             "event" => value.clone_into(&mut self.unfinished.kind),
+            "id" => self.unfinished_id = Some(value.to_owned()),
             _ => {}
         }
         None
@@ -106,6 +116,21 @@ mod tests {
         assert_eq!(events.next(), Some(SseEvent { kind: "gone".to_owned(), data: "{}".to_owned() }));
         assert_eq!(events.next(), Some(SseEvent { kind: String::new(), data: "1".to_owned() }));
         assert_eq!(events.next(), None);
+    }
+
+    #[test]
+    fn knows_where_a_stream_goes_on() {
+        let mut events = Events::default();
+        let mut after = |text: &str| {
+            events.push(text.as_bytes());
+            while events.next().is_some() {}
+            events.last_id().map(str::to_owned)
+        };
+        assert_eq!(after(":\n\n"), None);
+        assert_eq!(after("id: 7\ndata: x\n"), None, "it is not whole");
+        assert_eq!(after("\n"), Some("7".to_owned()));
+        assert_eq!(after("data: y\n\n:\nid: 9\n\n"), Some("9".to_owned()), "what has no data counts, too");
+        assert_eq!(after("data: z\n\n"), Some("9".to_owned()));
     }
 
     #[test]

@@ -89,6 +89,21 @@ async fn a_refusal_is_not_tried_again_and_keeps_its_words() {
 }
 
 #[tokio::test]
+async fn a_plan_is_of_the_whole_spec() {
+    let plan = r#"{"name":"hello","isNew":false,"revision":4,"image":"localhost:5000/hello:1","makes":0,"ends":0,"changes":[],
+        "placements":[],"unplaced":0,"remedies":[]}"#;
+    let (address, served) = server(vec![answer("200 OK", "", plan), answer("200 OK", "", plan)]).await;
+    let client = client(address);
+    let namespace = NamespaceSpec::read(json!({"name": "default", "quota": {"pods": 3}})).expect("a namespace");
+    for namespace in [None, Some(&namespace)] {
+        assert_eq!(client.plan_workload::<DeploymentView>(&spec(), namespace).await.expect("a plan").revision, Some(4));
+    }
+    let heads = served.await.expect("the server ends");
+    // Not to one that merges what it is sent into what there is: that would keep what the spec no longer has.
+    assert!(heads.iter().all(|head| head.starts_with("POST /api/v1/workloads/deployments:plan HTTP")), "{heads:?}");
+}
+
+#[tokio::test]
 async fn who_never_answered_is_not_waited_for() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let address = listener.local_addr().expect("a bound socket has an address");
@@ -188,6 +203,28 @@ async fn a_watch_goes_on_where_it_broke_off() {
 }
 
 #[tokio::test]
+async fn a_watch_does_not_go_back_behind_what_it_was_told_is_not_for_it() {
+    let stream = |body: &str| format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{body}");
+    let answers = vec![
+        // It says from where it begins, and breaks off before anything has happened.
+        stream(":\nid: 7\n\n"),
+        // Others had news; the sign of life says up to where.
+        stream(":\nid: 7\n\n:\nid: 40\n\nid: 41\ndata: {\"posi"),
+        stream("event: draining\ndata: {\"position\":90,\"message\":\"come again\"}\n\n"),
+        stream("event: behind\ndata: {\"message\":\"you did not keep up\"}\n\n"),
+        stream("event: gone\ndata: {\"message\":\"it is over\"}\n\n"),
+    ];
+    let (address, served) = server(answers).await;
+    let client = client(address);
+    let error = client.watch(WatchFilter::default(), None).next().await.expect_err("the history is gone");
+    assert_eq!(error.code(), Some(Code::HistoryGone));
+    let heads = served.await.expect("the server ends");
+    let asked: Vec<_> = heads.iter().map(|head| head.split(' ').nth(1).expect("a path")).collect();
+    let since = |position: u64| format!("/api/v1/watch?since={position}");
+    assert_eq!(asked, ["/api/v1/watch", &since(7), &since(40), &since(90), &since(90)]);
+}
+
+#[tokio::test]
 async fn a_list_that_comes_whole_is_asked_for_as_it_is() {
     let (address, served) = server(vec![answer("200 OK", "", r#"{"items":[],"position":4}"#)]).await;
     assert!(client(address).join_tokens().all(10).await.expect("a list").is_empty());
@@ -207,6 +244,17 @@ async fn logs_come_as_they_are() {
     assert_eq!(text, b"one\ntwo\n");
     let head = &served.await.expect("the server ends")[0];
     assert!(head.starts_with("GET /api/v1/pods/pod_00000000000000000000000000000001/logs?tail=2&timestamps=true HTTP"), "{head}");
+}
+
+#[tokio::test]
+async fn logs_that_break_off_are_not_taken_for_their_end() {
+    let torn = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n".to_owned();
+    let (address, _served) = server(vec![torn]).await;
+    let id: PodId = "pod_00000000000000000000000000000001".parse().expect("an id");
+    let mut logs = client(address).logs(id, LogsWish { follow: true, ..LogsWish::default() }).await.expect("logs");
+    assert_eq!(logs.next().await.expect("what has come").as_deref(), Some(&b"one\n"[..]));
+    let error = logs.next().await.expect_err("it has no end");
+    assert!(matches!(error, FleetError::BrokenOff { .. }), "{error}");
 }
 
 #[tokio::test]

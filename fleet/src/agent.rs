@@ -81,7 +81,8 @@ pub enum Instruction {
         /// What asked for it.
         operation: OperationId,
     },
-    /// Somebody wants to read what a pod writes: it is posted to `/agent/v1/logs/{request}`.
+    /// Somebody wants to read what a pod writes: it is posted to `/agent/v1/logs/{request}` as it comes, as `text/plain`; or, as
+    /// `application/json`, why it can't be ([`LogsRefused`]). What breaks off has no end: only a whole body is all of it.
     Logs(LogsWanted),
 }
 
@@ -171,6 +172,28 @@ pub struct LogsWanted {
     /// Whether each line begins with its time.
     #[serde(default)]
     pub timestamps: bool,
+}
+
+/// Why what a pod writes can't be sent: posted in place of it.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogsRefused {
+    /// Why, for programs.
+    pub reason: LogsRefusal,
+    /// Why, in words.
+    pub message: String,
+}
+
+/// Why what a pod writes can't be sent, for programs.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LogsRefusal {
+    /// There is none: no such pod on the node, or no container before the one that runs.
+    NotThere,
+    /// Too many read logs on the node now.
+    Busy,
+    /// It is there, and can't be read.
+    Unreadable,
 }
 
 /// How things are on a node.

@@ -12,7 +12,7 @@ use crate::{
     failure::Failure,
     fleet::{
         AdviceArguments, ApplyArguments, DeleteArguments, DescribeArguments, EventsArguments, ExplainArguments, GetArguments,
-        LogsArguments, NamespaceArguments, RollbackArguments, RolloutArguments, RunArguments, ScaleArguments, WatchArguments,
+        LogsArguments, NamespaceVerb, RollbackArguments, RolloutArguments, RunArguments, ScaleArguments, WatchArguments,
     },
     image::ImageArguments,
     issuer::IssuerArguments,
@@ -136,7 +136,7 @@ pub enum Command {
     Watch(WatchArguments),
     /// Make namespaces
     #[command(after_help = exit_codes::FLEET)]
-    Namespace(NamespaceArguments),
+    Namespace(NamespaceVerb),
     /// Print what a shell needs to finish commands: `source <(longshore completion bash)`
     #[command(after_help = exit_codes::COMMAND)]
     Completion(CompletionArguments),
@@ -277,6 +277,17 @@ mod tests {
         ] {
             let read = Program::try_parse_from(std::iter::once("longshore").chain(words.split(' ')));
             assert!(read.is_err(), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_is_set_to_nothing_is_not_set() {
+        for words in
+            [&["get", "pods"][..], &["delete", "pod", "a"], &["apply", "-f", "a"], &["watch"], &["prewarm", "a", "--fleet"]]
+        {
+            let words = ["longshore"].iter().chain(words).chain(&["--namespace", ""]);
+            let read = Program::try_parse_from(words);
+            assert!(read.is_ok(), "{}", read.err().map(|error| error.to_string()).unwrap_or_default());
         }
     }
 

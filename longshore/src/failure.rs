@@ -1,6 +1,17 @@
-use std::{error::Error, io, process::ExitCode};
+use std::{error::Error, fmt, io, process::ExitCode};
 
 use longshore_service::{config::Mistakes, error_text::with_sources};
+
+use crate::output::printable_lines;
+
+/// Tells people something, on stderr; without what would move their cursor, since some of it others have written.
+pub fn tell(text: &impl fmt::Display) {
+    eprintln!("{}", told(text));
+}
+
+fn told(text: &impl fmt::Display) -> String {
+    format!("longshore: {}", printable_lines(&text.to_string()))
+}
 
 /// Why a command ends without having done what it should; displayed once, by `main`.
 #[derive(Debug, thiserror::Error)]
@@ -97,5 +108,16 @@ impl From<io::Error> for Failure {
             io::ErrorKind::BrokenPipe => Self::OutputClosed,
             _ => Self::Failed(format!("stdout can't be written to: {error}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_have_written_moves_no_cursor() {
+        let failure = Failure::Failed("the registry says: \u{1b}[2J\u{1b}]0;mine\u{7}\n  x".to_owned());
+        assert_eq!(told(&failure), "longshore: the registry says: \u{fffd}[2J\u{fffd}]0;mine\u{fffd}\n  x");
     }
 }

@@ -34,7 +34,7 @@ mod verdict;
 use std::{process::ExitCode, time::Duration};
 
 use arguments::{Arguments, Command};
-use failure::Failure;
+use failure::{Failure, tell};
 
 /// How long work that nobody waits for any more may hold up the end of the process.
 const LINGER: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("longshore: {failure}");
+            tell(&failure);
             failure.exit_code()
         }
     }

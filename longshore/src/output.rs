@@ -13,7 +13,7 @@ pub use json_value::write_json;
 pub use longshore_service::byte_count::ByteCount;
 pub use sheet::Sheet;
 pub use short_digest::ShortDigest;
-pub use table::{Table, printable};
+pub use table::{Table, printable, printable_lines};
 
 /// How to print: a table for people, JSON for programs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]

@@ -6,11 +6,24 @@ use std::{
 };
 
 use bytes::Bytes;
-use longshore_fleet::{LogsId, NodeId};
+use longshore_fleet::{LogsId, LogsRefused, NodeId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// How many pieces may wait for a reader before its node is held up.
 const WAITING: usize = 16;
+
+/// What a node sends to whoever reads.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Piece {
+    /// It begins.
+    Begin,
+    /// The next of it.
+    Bytes(Bytes),
+    /// That there was all of it. Where this does not come, it broke off.
+    End,
+    /// That it does not come at all, and why.
+    Refused(LogsRefused),
+}
 
 /// Those who wait, by what names their wish.
 #[derive(Clone, Debug)]
@@ -23,14 +36,14 @@ pub(crate) struct LogDesk {
 struct Place {
     /// The node that may send it.
     node: NodeId,
-    pieces: mpsc::Sender<Bytes>,
+    pieces: mpsc::Sender<Piece>,
 }
 
 /// Somebody who reads, until this is dropped.
 pub(crate) struct LogReader {
     id: LogsId,
     desk: LogDesk,
-    pieces: mpsc::Receiver<Bytes>,
+    pieces: mpsc::Receiver<Piece>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -49,7 +62,7 @@ impl LogDesk {
     }
 
     /// Where what a node sends under this name goes, once; `None` where nobody waits for it.
-    pub(crate) fn claim(&self, id: LogsId, node: NodeId) -> Option<mpsc::Sender<Bytes>> {
+    pub(crate) fn claim(&self, id: LogsId, node: NodeId) -> Option<mpsc::Sender<Piece>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.get(&id)?.node != node {
             return None;
@@ -59,8 +72,8 @@ impl LogDesk {
 }
 
 impl LogReader {
-    /// The next piece; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+    /// The next piece; `None` where the node has gone away.
+    pub(crate) async fn next(&mut self) -> Option<Piece> {
         self.pieces.recv().await
     }
 }
@@ -86,8 +99,8 @@ mod tests {
         assert!(desk.claim(id, other).is_none() && desk.claim(LogsId(Uuid::nil()), node).is_none());
         let pieces = desk.claim(id, node).unwrap();
         assert!(desk.claim(id, node).is_none(), "it is sent once");
-        pieces.send("a\n".into()).await.unwrap();
-        assert_eq!(reader.next().await.unwrap(), "a\n");
+        pieces.send(Piece::Bytes("a\n".into())).await.unwrap();
+        assert_eq!(reader.next().await, Some(Piece::Bytes("a\n".into())));
         drop(pieces);
         assert_eq!(reader.next().await, None);
         drop(reader);

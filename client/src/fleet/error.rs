@@ -21,6 +21,16 @@ pub enum FleetError {
         /// What the HTTP client saw.
         source: Box<reqwest::Error>,
     },
+    /// An answer began, and did not come to its end.
+    #[error("{url} broke off before the end: {fault}")]
+    BrokenOff {
+        /// The orchestrator.
+        url: RegistryUrl,
+        /// Why, as far as it can be told.
+        fault: Fault,
+        /// What the HTTP client saw.
+        source: Box<reqwest::Error>,
+    },
     /// It said no, or that it failed.
     #[error("{}", told(problem, *retry_after, request_id.as_deref()))]
     Refused {

@@ -3,6 +3,7 @@ use longshore_fleet::PodId;
 use reqwest::{Method, Response};
 
 use super::{FleetClient, FleetError, with_query};
+use crate::Fault;
 
 /// What of a pod's output is wanted.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -25,9 +26,13 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// The next of it; `None` at its end.
+    /// The next of it; `None` at its end. What breaks off before that is the error [`FleetError::BrokenOff`]: the orchestrator stops, the
+    /// token has ended, or the node is gone.
     pub async fn next(&mut self) -> Result<Option<Bytes>, FleetError> {
-        self.response.chunk().await.map_err(|error| self.client.unreachable(error))
+        self.response.chunk().await.map_err(|error| {
+            let (url, fault) = (self.client.url().clone(), Fault::of(&error));
+            FleetError::BrokenOff { url, fault, source: Box::new(error) }
+        })
     }
 }
 

@@ -44,8 +44,7 @@ impl Watch<'_> {
                 Ok(Some(event)) => {
                     self.tries = self.client.options.patience.begin();
                     // What has come before is told again by a server that is not sure.
-                    if self.since.is_none_or(|since| event.position > since) {
-                        self.since = Some(event.position);
+                    if reach(&mut self.since, event.position) {
                         return Ok(event);
                     }
                 }
@@ -64,7 +63,18 @@ impl Watch<'_> {
         };
         loop {
             if let Some(event) = events.next() {
-                return client.read_event(&event);
+                return Ok(match client.read_event(&event)? {
+                    Heard::Event(event) => Some(*event),
+                    Heard::End(position) => {
+                        position.map(|position| reach(&mut self.since, position));
+                        None
+                    }
+                });
+            }
+            // The server has looked further than to the last event that is for this watch: what is in between is not asked for again, which
+            // the history may no longer have.
+            if let Some(position) = events.last_id().and_then(|id| id.parse().ok()) {
+                reach(&mut self.since, position);
             }
             if events.is_too_long() {
                 return Err(client.malformed(format!("an event is longer than {MOST_EVENT_BYTES} bytes")));
@@ -107,26 +117,44 @@ impl FleetClient {
         self.again(&self.http, request).await
     }
 
-    /// What was told: an event; or that there are no more, where somebody who comes again is served on.
-    fn read_event(&self, event: &SseEvent) -> Result<Option<Event>, FleetError> {
+    /// What was told.
+    fn read_event(&self, event: &SseEvent) -> Result<Heard, FleetError> {
+        let end = || serde_json::from_str::<End>(&event.data).unwrap_or_default();
         match event.kind.as_str() {
             "gone" => {
-                let words: End = serde_json::from_str(&event.data).unwrap_or_default();
-                let problem = Box::new(Problem::new(Code::HistoryGone, words.message));
+                let problem = Box::new(Problem::new(Code::HistoryGone, end().message));
                 Err(FleetError::Refused { url: self.url().clone(), problem, retry_after: None, request_id: None })
             }
-            "behind" | "draining" | "expired" => Ok(None),
+            "behind" | "draining" | "expired" => Ok(Heard::End(end().position)),
             _ => {
                 let read = serde_json::from_str(&event.data);
-                read.map(Some).map_err(|error| self.malformed(format!("an event can't be read: {error}")))
+                read.map(Heard::Event).map_err(|error| self.malformed(format!("an event can't be read: {error}")))
             }
         }
     }
 }
 
-/// Why a watch ends.
+/// What a server tells a watch.
+enum Heard {
+    /// A change.
+    Event(Box<Event>),
+    /// That there are no more, where somebody who comes again is served on, from this position.
+    End(Option<u64>),
+}
+
+/// Goes on to a position; whether that is further than before.
+fn reach(since: &mut Option<u64>, position: u64) -> bool {
+    let is_further = since.is_none_or(|since| position > since);
+    if is_further {
+        *since = Some(position);
+    }
+    is_further
+}
+
+/// Why a watch ends, and how far it has come.
 #[derive(Default, Deserialize)]
 struct End {
+    position: Option<u64>,
     #[serde(default)]
     message: String,
 }

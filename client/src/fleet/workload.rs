@@ -1,12 +1,11 @@
 use std::{fmt::Display, str::FromStr};
 
 use longshore_fleet::{
-    DeploymentId, DeploymentSpec, JobId, JobSpec, Name, WorkloadId,
-    api::{Applied, DeploymentView, ExplanationView, JobView, Plan, RevisionView, RollbackRequest, ScaleRequest, WorkloadStatus},
+    DeploymentId, DeploymentSpec, JobId, JobSpec, Name, NamespaceSpec, WorkloadId,
+    api::{Applied, DeploymentView, ExplanationView, JobView, Plan, RevisionView, RollbackRequest, ScaleRequest},
 };
 use reqwest::{Method, Url};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
 
 use super::{FleetClient, FleetError, FleetPages, act::Seen, with_query};
 
@@ -23,18 +22,10 @@ pub trait Workload: DeserializeOwned + Serialize + Send + Sync {
     fn id(&self) -> Self::Id;
     /// Counts its changes.
     fn revision(&self) -> u64;
-    /// What is wanted of it.
-    fn spec(&self) -> &Self::Spec;
-    /// Where it is.
-    fn namespace(&self) -> &Name;
-    /// What it is called there.
-    fn name(&self) -> &Name;
-    /// How it is.
-    fn status(&self) -> &WorkloadStatus;
 }
 
 macro_rules! workload {
-    ($view:ty, $spec:ty, $id:ty, $path:literal, $id_field:ident, $own:ident) => {
+    ($view:ty, $spec:ty, $id:ty, $path:literal, $id_field:ident) => {
         impl Workload for $view {
             type Spec = $spec;
             type Id = $id;
@@ -47,28 +38,12 @@ macro_rules! workload {
             fn revision(&self) -> u64 {
                 self.revision
             }
-
-            fn spec(&self) -> &$spec {
-                &self.spec
-            }
-
-            fn namespace(&self) -> &Name {
-                &self.spec.$own.namespace
-            }
-
-            fn name(&self) -> &Name {
-                &self.spec.$own.name
-            }
-
-            fn status(&self) -> &WorkloadStatus {
-                &self.status
-            }
         }
     };
 }
 
-workload!(DeploymentView, DeploymentSpec, DeploymentId, "deployments", deployment_id, upkeep);
-workload!(JobView, JobSpec, JobId, "jobs", job_id, work);
+workload!(DeploymentView, DeploymentSpec, DeploymentId, "deployments", deployment_id);
+workload!(JobView, JobSpec, JobId, "jobs", job_id);
 
 /// When a change is made at all; always where nothing is said.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -93,6 +68,16 @@ pub struct WorkloadFilter {
     pub namespace: Option<Name>,
     /// What they are called.
     pub name: Option<String>,
+}
+
+/// What is planned, and where.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Planned<'a, S> {
+    #[serde(flatten)]
+    spec: &'a S,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace_spec: Option<&'a NamespaceSpec>,
 }
 
 impl FleetClient {
@@ -130,24 +115,19 @@ impl FleetClient {
         self.apply(Method::PUT, terms.on(self.one_of::<W>(id)), Seen::Revision(revision), spec).await
     }
 
-    /// Changes some fields of a workload, where it still is as it was seen (RFC 7396).
-    pub async fn patch<W: Workload>(&self, id: W::Id, fields: &Value, revision: u64) -> Result<Applied, FleetError> {
-        self.apply(Method::PATCH, self.one_of::<W>(id), Seen::Revision(revision), fields).await
-    }
-
     /// Ends a workload and its pods, where it still is as it was seen.
     pub async fn delete<W: Workload>(&self, id: W::Id, revision: u64) -> Result<(), FleetError> {
         self.bare_act(Method::DELETE, self.one_of::<W>(id), Seen::Revision(revision)).await.map(drop)
     }
 
-    /// What making a workload would come to.
-    pub async fn plan_new<W: Workload>(&self, spec: &W::Spec) -> Result<Plan, FleetError> {
-        self.plan(self.at(&[&"workloads", &format!("{}:plan", W::PATH)]), spec).await
-    }
-
-    /// What having a workload be so would come to.
-    pub async fn plan_change<W: Workload>(&self, id: W::Id, spec: &W::Spec) -> Result<Plan, FleetError> {
-        self.plan(self.at(&[&"workloads", &W::PATH, &format!("{id}:plan")]), spec).await
+    /// What it would come to if a workload were as this says, and in no other way: whether it is there or not, its name tells. Its
+    /// namespace may be one that is yet to be, or to be another.
+    pub async fn plan_workload<W: Workload>(
+        &self,
+        spec: &W::Spec,
+        namespace: Option<&NamespaceSpec>,
+    ) -> Result<Plan, FleetError> {
+        self.plan(self.at(&[&"workloads", &format!("{}:plan", W::PATH)]), &Planned { spec, namespace_spec: namespace }).await
     }
 
     /// What a deployment's pods were made from.

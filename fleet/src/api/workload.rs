@@ -72,6 +72,9 @@ pub struct JobView {
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadStatus {
+    /// The revision of the workload that this was found out for: of a later one it tells nothing yet. 0 where nobody has looked.
+    #[serde(default)]
+    pub observed_revision: u64,
     /// In one word.
     pub state: WorkloadState,
     /// In words, where there is more to say.

@@ -1,6 +1,9 @@
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{
+    Args,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
 use longshore_client::{
     ClientError, ClientOptions, Credentials, Fault, FleetClient, FleetError, FleetOptions, KnownLogin, RegistryUrl, Terms,
 };
@@ -10,7 +13,7 @@ use longshore_fleet::{
 };
 use longshore_service::error_text::with_sources;
 
-use super::remembered;
+use super::{remembered, unless_empty::UnlessEmpty};
 use crate::{
     connection::{credential_store, explained},
     failure::Failure,
@@ -32,7 +35,8 @@ pub struct FleetConnection {
     #[arg(long)]
     plain_http: bool,
     /// A PEM file of certificate authorities to trust beside those of this machine
-    #[arg(long, value_name = "FILE", env = "LONGSHORE_ORCHESTRATOR_CA_FILE", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", env = "LONGSHORE_ORCHESTRATOR_CA_FILE", hide_env_values = true,
+        value_parser = OsStringValueParser::new().map(PathBuf::from))]
     ca_file: Option<PathBuf>,
 }
 
@@ -40,8 +44,27 @@ pub struct FleetConnection {
 #[derive(Args, Clone, Debug)]
 pub struct NamespaceArguments {
     /// The namespace
-    #[arg(short, long, value_name = "NAMESPACE", default_value = "default", env = "LONGSHORE_NAMESPACE", hide_env_values = true)]
+    #[arg(short, long, value_name = "NAMESPACE", default_value = USUAL_NAMESPACE, env = "LONGSHORE_NAMESPACE", hide_env_values = true,
+        value_parser = namespace)]
     pub namespace: Name,
+}
+
+/// The namespace where nobody says.
+const USUAL_NAMESPACE: &str = "default";
+
+impl Default for NamespaceArguments {
+    fn default() -> Self {
+        Self { namespace: usual_namespace() }
+    }
+}
+
+fn usual_namespace() -> Name {
+    USUAL_NAMESPACE.parse().unwrap_or_else(|_| unreachable!("it is a name"))
+}
+
+/// A namespace of an argument or of the environment, where nothing is as if it were not set.
+fn namespace(text: &str) -> Result<Name, <Name as std::str::FromStr>::Err> {
+    Ok(text.parse::<UnlessEmpty<Name>>()?.get().unwrap_or_else(usual_namespace))
 }
 
 /// When a change is made at all.
@@ -68,18 +91,26 @@ impl FleetConnection {
         Self { orchestrator, plain_http, ca_file }
     }
 
+    fn orchestrator(&self) -> Option<&str> {
+        self.orchestrator.as_deref().filter(|text| !text.is_empty())
+    }
+
+    fn ca_file(&self) -> Option<&PathBuf> {
+        self.ca_file.as_ref().filter(|file| !file.as_os_str().is_empty())
+    }
+
     /// The flags by which another command reaches the same one, each after a space.
     pub fn flags(&self) -> String {
-        let at = self.orchestrator.as_ref().map(|at| format!(" --orchestrator {at}")).unwrap_or_default();
+        let at = self.orchestrator().map(|at| format!(" --orchestrator {at}")).unwrap_or_default();
         let plain_http = if self.plain_http { " --plain-http" } else { "" };
-        let ca_file = self.ca_file.as_ref().map(|file| format!(" --ca-file {}", file.display())).unwrap_or_default();
+        let ca_file = self.ca_file().map(|file| format!(" --ca-file {}", file.display())).unwrap_or_default();
         format!("{at}{plain_http}{ca_file}")
     }
 
     /// Where it is.
     pub fn url(&self) -> Result<RegistryUrl, Failure> {
-        let (text, place) = match (&self.orchestrator, remembered::orchestrator()) {
-            (Some(text), _) => (text.clone(), "--orchestrator: "),
+        let (text, place) = match (self.orchestrator(), remembered::orchestrator()) {
+            (Some(text), _) => (text.to_owned(), "--orchestrator: "),
             (None, Some(text)) => (text, "what `longshore login` remembers: "),
             (None, None) => (USUAL.to_owned(), ""),
         };
@@ -96,14 +127,15 @@ impl FleetConnection {
     pub fn client(&self) -> Result<FleetClient, Failure> {
         let mut connection = ClientOptions::new(self.url()?);
         connection.credentials = variable("LONGSHORE_ORCHESTRATOR_TOKEN").map(Credentials::Bearer);
-        connection.ca_file.clone_from(&self.ca_file);
+        connection.ca_file = self.ca_file().cloned();
         connection.allow_plain_http = self.plain_http;
         let options = FleetOptions { given: given(self.plain_http)?, kept: credential_store(), ..FleetOptions::new(connection) };
         FleetClient::new(options).map_err(|error| told(&error))
     }
 }
 
-fn variable(name: &str) -> Option<String> {
+/// A variable of the environment; none where nothing is in it.
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -124,6 +156,7 @@ pub fn told(error: &FleetError) -> Failure {
     match error {
         FleetError::Setup(error) => explained(error),
         FleetError::Unreachable { url, fault, .. } => Failure::Failed(format!("{error}; {}", remedy(url, fault))),
+        FleetError::BrokenOff { .. } => Failure::Failed(format!("{error}; what was to come is missing, so ask again")),
         FleetError::Refused { problem, .. } => refused(error, problem),
         FleetError::Stranger { .. } => {
             Failure::Failed(format!("{error}; --orchestrator says where it is, and its port is 5300 unless it is told otherwise"))
@@ -147,13 +180,13 @@ fn login(error: &ClientError) -> Failure {
 fn refused(error: &FleetError, problem: &Problem) -> Failure {
     let text = error.to_string();
     match problem.code {
-        Code::NotFound => Failure::NotFound(text),
+        Code::NotFound | Code::ImageNotFound => Failure::NotFound(text),
         Code::WorkloadVersionConflict | Code::PreconditionRequired => {
             let now = problem.revision.map(|revision| format!("; it is at revision {revision} now")).unwrap_or_default();
             Failure::Conflict(format!("{text}{now}; look at it again, and repeat this if it is still what you want"))
         }
         Code::AlreadyExists | Code::RolloutInProgress | Code::InUse | Code::OperationIdReused => Failure::Conflict(text),
-        Code::Invalid | Code::BadRequest | Code::TooLarge | Code::ImageNotFound => Failure::Usage(text),
+        Code::Invalid | Code::BadRequest | Code::TooLarge => Failure::Usage(text),
         Code::InsufficientCapacity | Code::QuotaExceeded => Failure::NoRoom(text),
         Code::ImageNotAllowed => Failure::Blocks(text),
         Code::Unauthorized => Failure::Denied(format!("{text}; say who asks with `longshore login REGISTRY -u NAME`")),
@@ -191,6 +224,7 @@ mod tests {
     fn each_refusal_has_its_exit_code() {
         for (code, failure) in [
             (Code::NotFound, 4),
+            (Code::ImageNotFound, 4),
             (Code::WorkloadVersionConflict, 5),
             (Code::AlreadyExists, 5),
             (Code::RolloutInProgress, 5),
@@ -219,6 +253,9 @@ mod tests {
         let other = FleetConnection::to(Some("o.example".to_owned()), true, Some("ca.pem".into()));
         assert_eq!(other.flags(), " --orchestrator o.example --plain-http --ca-file ca.pem");
         assert_eq!(other.url().expect("a URL").to_string(), "http://o.example");
+        let empty = FleetConnection::to(Some(String::new()), false, Some(PathBuf::new()));
+        assert_eq!(empty.flags(), "", "what is set to nothing is not set");
+        assert!(empty.url().is_ok() && empty.client().is_ok());
         let wrong = FleetConnection::to(Some("a/b".to_owned()), false, None).url().expect_err("no URL").to_string();
         assert!(wrong.starts_with("--orchestrator: ") && wrong.contains("orchestrator's") && wrong.contains("5300"), "{wrong}");
     }

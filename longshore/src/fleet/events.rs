@@ -51,7 +51,7 @@ impl EventsArguments {
         };
         let client = self.connection.client()?;
         let id = match &target {
-            Some(target) => Some(id(&client, &self.place.one(), target).await?),
+            Some(target) => Some(id(&client, self.place.one(), target).await?),
             None => None,
         };
         let namespace = if target.is_some() { None } else { self.place.namespace() };

@@ -5,6 +5,7 @@ use longshore_fleet::api::{CostView, DeploymentView, ExplanationView, JobView};
 
 use super::{
     connection::{FleetConnection, NamespaceArguments, told},
+    counted::counted,
     find,
     kind::{Kind, Target},
     output::{FleetFormat, OutputArguments, print},
@@ -111,7 +112,7 @@ fn rest(out: &mut impl Write, count: usize, shown: usize) -> io::Result<()> {
 }
 
 fn nodes(count: usize) -> String {
-    if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") }
+    counted(count, "node")
 }
 
 /// What a node costs, term by term.

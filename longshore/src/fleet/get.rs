@@ -9,7 +9,7 @@ use longshore_fleet::{
 
 use super::{
     audit,
-    connection::{FleetConnection, told},
+    connection::{FleetConnection, NamespaceArguments, told},
     find, holders,
     kind::{Kind, Target},
     output::{FleetFormat, OutputArguments, Values, print},
@@ -42,9 +42,8 @@ pub struct GetArguments {
 /// In which namespace, or in all.
 #[derive(Args, Clone, Debug)]
 pub struct PlaceArguments {
-    /// The namespace; without it, `default`
-    #[arg(short, long, value_name = "NAMESPACE", env = "LONGSHORE_NAMESPACE", hide_env_values = true)]
-    namespace: Option<Name>,
+    #[command(flatten)]
+    place: NamespaceArguments,
     /// All namespaces
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
@@ -53,12 +52,12 @@ pub struct PlaceArguments {
 impl PlaceArguments {
     /// The one that is meant; none where all are.
     pub fn namespace(&self) -> Option<Name> {
-        (!self.all_namespaces).then(|| self.one())
+        (!self.all_namespaces).then(|| self.one().clone())
     }
 
     /// The one in which something is that is named.
-    pub fn one(&self) -> Name {
-        self.namespace.clone().unwrap_or_else(|| "default".parse().unwrap_or_else(|_| unreachable!("it is a label")))
+    pub fn one(&self) -> &Name {
+        &self.place.namespace
     }
 }
 
@@ -74,7 +73,7 @@ struct Get<'a> {
 impl GetArguments {
     /// Those of a list of nodes.
     pub fn nodes(watch: bool, output: OutputArguments, connection: FleetConnection) -> Self {
-        let place = PlaceArguments { namespace: None, all_namespaces: true };
+        let place = PlaceArguments { place: NamespaceArguments::default(), all_namespaces: true };
         Self { what: vec![Kind::Node.to_string()], place, watch, output, connection }
     }
 
@@ -108,7 +107,7 @@ impl GetArguments {
             return Err(Failure::Usage("things of one kind are shown at a time".to_owned()));
         }
         let names: Vec<String> = targets.into_iter().map(|target| target.name).collect();
-        get.named(kind, &self.place.one(), &names).await
+        get.named(kind, self.place.one(), &names).await
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     find,
     kind::{Kind, Target},
 };
-use crate::failure::Failure;
+use crate::failure::{Failure, tell};
 
 /// How many pods are read at once.
 const MOST_PODS: usize = 50;
@@ -140,7 +140,7 @@ async fn many(client: &FleetClient, pods: &[PodView], wish: LogsWish) -> Result<
         match next {
             Heard::Line(index, line) => write_line(&pods[index].name, width, &line)?,
             Heard::Failed(name, failure) => {
-                eprintln!("longshore: {name}: {failure}");
+                tell(&format_args!("{name}: {failure}"));
                 failures.push(failure);
             }
         }

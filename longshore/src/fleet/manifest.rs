@@ -192,12 +192,19 @@ fn open(path: &Path) -> Result<(String, String), Failure> {
 }
 
 fn bounded(reader: impl std::io::Read, name: &str) -> Result<String, Failure> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     // One byte more than is taken shows that there is more.
     let limit = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    let read = reader.take(limit).read_to_string(&mut text);
+    let read = reader.take(limit).read_to_end(&mut bytes);
     read.map_err(|error| Failure::Usage(format!("{name} can't be read: {error}")))?;
-    Ok(text)
+    // Before it is looked at as text: where it is cut, a sign may be, too.
+    if bytes.len() > MOST_BYTES {
+        return Err(Failure::Usage(format!("{name} is longer than {} MiB; cut it into several files", MOST_BYTES >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::Usage(format!("{name} can't be read: byte {at} of it is not UTF-8"))
+    })
 }
 
 /// The files of a folder that are manifests, by name; those of folders in it are not read.
@@ -287,6 +294,18 @@ mod tests {
     fn broken_syntax_is_named_with_its_place() {
         let told = read_from("kind: Job\nname: [a\nimage: b\n", None).expect_err("a mistake");
         assert!(told.contains("a.yaml:") && told.contains("document 1"), "{told}");
+    }
+
+    #[test]
+    fn what_is_too_long_is_told_so_wherever_it_is_cut() {
+        let mut text = "# ".to_owned() + &"é".repeat(MOST_BYTES / 2 - 1);
+        assert_eq!(text.len(), MOST_BYTES);
+        assert!(bounded(text.as_bytes(), "a.yaml").is_ok());
+        text.insert(0, '#');
+        let told = bounded(text.as_bytes(), "a.yaml").expect_err("it is too long").to_string();
+        assert_eq!(told, "a.yaml is longer than 8 MiB; cut it into several files");
+        let told = bounded(&b"ab\xff"[..], "a.yaml").expect_err("it is no text").to_string();
+        assert_eq!(told, "a.yaml can't be read: byte 2 of it is not UTF-8");
     }
 
     #[test]

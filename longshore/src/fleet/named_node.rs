@@ -11,6 +11,7 @@ use longshore_service::config::Duration as Period;
 
 use super::{
     connection::{FleetConnection, told},
+    counted::counted,
     describe, find,
     get::GetArguments,
     output::{OutputArguments, print},
@@ -116,7 +117,7 @@ impl DrainArguments {
     /// Has a node emptied, and waits until it is: until no pod is there but those that can't be anywhere else.
     async fn run(self) -> Result<(), Failure> {
         if self.no_wait {
-            return self.node.change("is drained", async |client, node| client.drain(node.node_id).await).await;
+            return self.node.change("is being drained", async |client, node| client.drain(node.node_id).await).await;
         }
         let client = self.node.connection.client()?;
         let node = find::node(&client, &self.node.name).await?;
@@ -153,7 +154,7 @@ const MOST_NAMED: usize = 3;
 
 /// Whom is waited for: pods that end, and pods that may not yet, since too few of their workload would be ready.
 fn left_on(node: &NodeView, pods: &[PodView]) -> String {
-    let count = if pods.len() == 1 { "1 pod".to_owned() } else { format!("{} pods", pods.len()) };
+    let count = counted(pods.len(), "pod");
     let (ending, held): (Vec<&PodView>, Vec<&PodView>) = pods.iter().partition(|pod| pod.ending);
     let told = |pods: &[&PodView], what: &str| {
         let names: Vec<&str> = pods.iter().take(MOST_NAMED).map(|pod| pod.name.as_str()).collect();

@@ -13,22 +13,16 @@ use super::{
 };
 use crate::{exit_codes, failure::Failure};
 
-/// `longshore namespace`.
-#[derive(Args)]
-pub struct NamespaceArguments {
-    #[command(subcommand)]
-    verb: Verb,
-}
-
+/// What is done with namespaces.
 #[derive(Subcommand)]
-enum Verb {
+pub enum NamespaceVerb {
     /// Make a namespace; `longshore get namespaces`, `apply` and `delete namespace` do the rest
     #[command(after_help = exit_codes::FLEET)]
     Create(Box<CreateArguments>),
 }
 
 #[derive(Args)]
-struct CreateArguments {
+pub struct CreateArguments {
     /// What it is called
     name: String,
     /// The most processor that its pods may ask for, all together: `16`, `500m`
@@ -55,10 +49,10 @@ struct CreateArguments {
     connection: FleetConnection,
 }
 
-impl NamespaceArguments {
+impl NamespaceVerb {
     pub async fn run(self) -> Result<(), Failure> {
-        match self.verb {
-            Verb::Create(create) => create.run().await,
+        match self {
+            Self::Create(create) => create.run().await,
         }
     }
 }

@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use longshore_fleet::api::{FieldChange, Plan};
 use serde_json::Value;
 
-use super::paint::{Colour, Paint};
+use super::{
+    counted::counted,
+    paint::{Colour, Paint},
+};
 use crate::output::{ByteCount, Sheet, printable};
 
 /// How long a value may be to be shown whole, in characters.
@@ -44,7 +47,7 @@ pub fn write(out: &mut impl Write, what: &str, plan: &Plan, paint: Paint) -> io:
 }
 
 fn pods(count: u32) -> String {
-    if count == 1 { "1 pod".to_owned() } else { format!("{count} pods") }
+    counted(count, "pod")
 }
 
 fn changed(change: &FieldChange, paint: Paint) -> String {

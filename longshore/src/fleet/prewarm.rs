@@ -12,11 +12,11 @@ use longshore_service::config::Duration as Period;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    connection::{FleetConnection, told},
+    connection::{FleetConnection, NamespaceArguments, told, variable},
     describe, find,
     output::{FleetFormat, print},
     progress::Progress,
-    shown::operation_state,
+    shown::{nodes_done, operation_state},
     waiting::PAUSE,
 };
 use crate::{failure::Failure, output::ByteCount, prewarm::interrupt};
@@ -24,6 +24,7 @@ use crate::{failure::Failure, output::ByteCount, prewarm::interrupt};
 /// On which of the fleet's nodes. Where one of these is said the orchestrator is asked, and no edge.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Nodes of the fleet")]
+#[command(mut_arg("namespace", |namespace| namespace.help("Where the deployment is")))]
 pub struct FleetPrewarmArguments {
     /// On nodes with such labels, by way of the orchestrator: `disk=ssd,zone in (a,b)`
     #[arg(long, value_name = "SELECTOR")]
@@ -34,9 +35,8 @@ pub struct FleetPrewarmArguments {
     /// On the nodes where pods of this deployment would go
     #[arg(long, value_name = "DEPLOYMENT")]
     workload: Option<Name>,
-    /// Where the deployment is
-    #[arg(short, long, value_name = "NAMESPACE", env = "LONGSHORE_NAMESPACE", hide_env_values = true)]
-    namespace: Option<Name>,
+    #[command(flatten)]
+    place: NamespaceArguments,
     /// On all nodes; with --cancel, the operation is the orchestrator's
     #[arg(long)]
     fleet: bool,
@@ -71,8 +71,7 @@ impl FleetPrewarmArguments {
 
     /// The orchestrator that is meant. The environment's says where it is, and not that it is meant.
     pub fn orchestrator(&self) -> Option<String> {
-        let variable = || std::env::var("LONGSHORE_ORCHESTRATOR").ok().filter(|url| !url.is_empty());
-        self.orchestrator.clone().or_else(variable)
+        self.orchestrator.clone().filter(|url| !url.is_empty()).or_else(|| variable("LONGSHORE_ORCHESTRATOR"))
     }
 
     /// Has nodes fetch images, and waits for them. Interrupted, it leaves them to it, and says how to end that.
@@ -109,10 +108,7 @@ impl FleetPrewarmArguments {
             .iter()
             .map(|text| text.parse::<Image>().map_err(|error| Failure::Usage(format!("{text:?} is no image: {error}"))));
         let seconds = |period: Period| period.get().as_secs().max(1);
-        let namespace = match (&self.workload, self.namespace) {
-            (None, _) => None,
-            (Some(_), namespace) => Some(namespace.map_or_else(|| find::name("default"), Ok)?),
-        };
+        let namespace = self.workload.is_some().then_some(self.place.namespace);
         Ok(PrewarmRequest {
             images: images.collect::<Result<_, _>>()?,
             nodes: self.nodes,
@@ -166,8 +162,7 @@ fn outcome(operation: &OperationView) -> Result<(), Failure> {
     if operation.state == OperationState::Succeeded {
         return Ok(());
     }
-    let is_done = |fetches: &&Vec<longshore_fleet::api::FetchView>| fetches.iter().all(|fetch| fetch.state == FetchState::Done);
-    let missing = operation.nodes.len() - operation.nodes.values().filter(is_done).count();
+    let missing = operation.nodes.len() - nodes_done(operation);
     let state = operation_state(operation.state);
     Err(Failure::Failed(format!("it {state}; {missing} of {} nodes have not all of it", operation.nodes.len())))
 }
@@ -200,8 +195,8 @@ mod tests {
     #[test]
     fn an_edge_is_asked_unless_nodes_are_meant() {
         assert!(!FleetPrewarmArguments::default().is_meant());
-        let namespace = Some("team".parse().expect("a name"));
-        assert!(!FleetPrewarmArguments { namespace, ..FleetPrewarmArguments::default() }.is_meant());
+        let place = NamespaceArguments { namespace: "team".parse().expect("a name") };
+        assert!(!FleetPrewarmArguments { place, ..FleetPrewarmArguments::default() }.is_meant());
         let orchestrator = Some("o.example".to_owned());
         assert!(FleetPrewarmArguments { orchestrator, ..FleetPrewarmArguments::default() }.is_meant());
         assert!(FleetPrewarmArguments { zone: Some("a".to_owned()), ..FleetPrewarmArguments::default() }.is_meant());

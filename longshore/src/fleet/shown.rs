@@ -23,7 +23,7 @@ pub use event::whole_second;
 pub use fetch::write_fetches;
 pub use namespace::allows;
 pub use node::{labels, state, taints};
-pub use operation::state as operation_state;
+pub use operation::{nodes_done, state as operation_state};
 pub use pod::{phase, seconds};
 
 use super::kind::Kind;
@@ -168,7 +168,8 @@ pub mod samples {
         json!({
             "deploymentId": format!("dep_{ID}"), "revision": 4, "templateRevision": 2, "createdAt": "2026-06-01T12:00:00Z",
             "updatedAt": "2026-06-01T12:00:00Z", "image": "localhost:5000/hello:1",
-            "status": {"state": "progressing", "wanted": 3, "pods": 3, "updated": 2, "ready": 2, "available": 1, "unplaced": 1},
+            "status": {"observedRevision": 4, "state": "progressing", "wanted": 3, "pods": 3, "updated": 2, "ready": 2, "available": 1,
+                "unplaced": 1},
             "spec": {"name": "hello", "image": "localhost:5000/hello:1", "replicas": 3},
         })
     }

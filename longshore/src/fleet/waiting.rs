@@ -14,12 +14,25 @@ use tokio::{
 };
 
 use super::{connection::told, progress::Progress, shown::phase};
-use crate::{failure::Failure, prewarm::interrupt};
+use crate::{failure::Failure, output::printable, prewarm::interrupt};
 
 /// How often it is asked how things are.
 pub const PAUSE: Duration = Duration::from_millis(400);
 /// How many pods are told of while they start.
 const MOST_TOLD: usize = 3;
+
+/// Until when somebody waits, for one thing or for several.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    end: Instant,
+    period: Period,
+}
+
+impl From<Period> for Patience {
+    fn from(period: Period) -> Self {
+        Self { end: Instant::now() + period.get(), period }
+    }
+}
 
 /// Waits for a deployment to be as it is wanted; shows how far it is.
 pub async fn until_available(client: &FleetClient, id: DeploymentId, timeout: Period) -> Result<DeploymentView, Failure> {
@@ -45,19 +58,21 @@ pub async fn until_available(client: &FleetClient, id: DeploymentId, timeout: Pe
     waited
 }
 
-/// Waits until something is gone that `look` looks at.
-pub async fn until_gone<F, T>(what: &str, timeout: Period, look: impl Fn() -> F) -> Result<(), Failure>
-where
-    F: Future<Output = Result<T, FleetError>>,
-{
+/// Waits until something is gone that `look` looks at. `then` is what becomes of all that is asked for where nobody waits any more.
+pub async fn until_gone(
+    what: &str,
+    patience: Patience,
+    then: &str,
+    look: impl AsyncFn() -> Result<(), FleetError>,
+) -> Result<(), Failure> {
     let mut progress = Progress::begin();
     progress.show(&format!("{what} ends"));
-    let waited = within(timeout, &format!("{what} is not gone"), GOES_ON, async {
+    let waited = within(patience, &format!("{what} is not gone"), then, async {
         loop {
             match look().await {
                 Err(error) if error.code() == Some(Code::NotFound) => return Ok(()),
                 Err(error) => return Err(told(&error)),
-                Ok(_) => sleep(PAUSE).await,
+                Ok(()) => sleep(PAUSE).await,
             }
         }
     })
@@ -69,33 +84,42 @@ where
 /// What becomes of most things that are waited for no longer.
 pub const GOES_ON: &str = "the orchestrator goes on with it";
 
-/// Waits for something, for so long, or until whoever waits has enough of it. `then` is what becomes of it after that.
+/// Waits for something, until then, or until whoever waits has enough of it. `then` is what becomes of it after that.
 pub async fn within<T>(
-    timeout: Period,
+    patience: impl Into<Patience>,
     otherwise: &str,
     then: &str,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    let end = Instant::now() + timeout.get();
+    let Patience { end, period } = patience.into();
     let interruption = interrupt(signal(SignalKind::interrupt()));
     tokio::select! {
         () = interruption => Err(Failure::Interrupted(format!("interrupted; {then}"))),
         done = timeout_at(end, work) => {
-            done.unwrap_or_else(|_| Err(Failure::Failed(format!("{otherwise} after {timeout}; {then}"))))
+            done.unwrap_or_else(|_| Err(Failure::Failed(format!("{otherwise} after {period}; {then}"))))
         }
     }
+}
+
+/// Whether the orchestrator has looked since it was changed last: until then the status is that of before.
+fn is_looked_at(deployment: &DeploymentView) -> bool {
+    deployment.status.observed_revision >= deployment.revision
 }
 
 /// Whether all that is wanted is there, and nothing else.
 pub fn is_done(deployment: &DeploymentView) -> bool {
     let status = &deployment.status;
-    status.state == WorkloadState::Available && status.updated >= status.wanted && status.pods <= status.wanted
+    is_looked_at(deployment)
+        && status.state == WorkloadState::Available
+        && status.updated >= status.wanted
+        && status.pods <= status.wanted
 }
 
 /// How a deployment is, in a line.
 pub fn summary(deployment: &DeploymentView) -> String {
     let status = &deployment.status;
-    let why = status.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+    // What registries and runtimes say is told on.
+    let why = status.message.as_ref().map(|message| format!(": {}", printable(message))).unwrap_or_default();
     let name = &deployment.spec.upkeep.name;
     format!("{name}: {}, {} of {} ready, revision {}{why}", status.state, status.ready, status.wanted, deployment.revision)
 }
@@ -104,7 +128,7 @@ fn stuck(deployment: &DeploymentView) -> Option<Failure> {
     let name = &deployment.spec.upkeep.name;
     let why = deployment.status.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
     match deployment.status.state {
-        WorkloadState::Stuck => Some(Failure::Failed(format!(
+        WorkloadState::Stuck if is_looked_at(deployment) => Some(Failure::Failed(format!(
             "{name} does not get on{why}; `longshore describe deployment {name} -n {}` tells more",
             deployment.spec.upkeep.namespace
         ))),
@@ -154,6 +178,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_found_out_of_an_earlier_revision_tells_nothing_of_this_one() {
+        let of_before = |state: &str| {
+            deployment(|status| {
+                (status["state"], status["updated"], status["observedRevision"]) = (state.into(), 3.into(), 3.into());
+            })
+        };
+        assert!(!is_done(&of_before("available")), "it was applied just now, and nobody has looked since");
+        assert!(stuck(&of_before("stuck")).is_none());
+    }
+
+    #[test]
     fn what_stands_still_is_not_waited_for() {
         let failure = stuck(&deployment(|status| {
             (status["state"], status["message"]) = ("stuck".into(), "nothing was ready for 600 s".into());
@@ -174,6 +209,12 @@ mod tests {
             "{line}"
         );
         assert!(line.ends_with("; hello-7f9c-a1 Pulling on n1"), "{line}");
+    }
+
+    #[test]
+    fn what_a_runtime_says_moves_no_cursor() {
+        let text = summary(&deployment(|status| status["message"] = "\u{1b}[2Jno such image\nx".into()));
+        assert!(text.ends_with(": \u{fffd}[2Jno such image\u{fffd}x"), "{text:?}");
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeSet,
-    io::{BufWriter, Write as _, stdout},
+    io::{BufWriter, Write, stdout},
 };
 
 use clap::Args;
@@ -9,12 +9,14 @@ use longshore_fleet::{
     Name,
     api::{Change, Code, Event},
 };
+use serde::Serialize;
 
 use super::{
     connection::{FleetConnection, told},
     kind::Kind,
     output::{FleetFormat, OutputArguments, write_next},
     shown::{Breadth, Listing, Named},
+    unless_empty::UnlessEmpty,
 };
 use crate::failure::Failure;
 
@@ -26,7 +28,7 @@ pub struct WatchArguments {
     kinds: Vec<Kind>,
     /// The namespace; without it, all of them, and what is in none
     #[arg(short, long, value_name = "NAMESPACE", env = "LONGSHORE_NAMESPACE", hide_env_values = true)]
-    namespace: Option<Name>,
+    namespace: Option<UnlessEmpty<Name>>,
     /// What came after this position, too, as far as it is kept
     #[arg(long, value_name = "POSITION")]
     since: Option<u64>,
@@ -46,8 +48,9 @@ impl WatchArguments {
         }
         let client = self.connection.client()?;
         let format = self.output.output;
-        let breadth = Breadth { all_namespaces: self.namespace.is_none(), wide: format == FleetFormat::Wide };
-        let filter = WatchFilter { kinds, namespace: self.namespace };
+        let namespace = self.namespace.and_then(UnlessEmpty::get);
+        let breadth = Breadth { all_namespaces: namespace.is_none(), wide: format == FleetFormat::Wide };
+        let filter = WatchFilter { kinds, namespace };
         print_events(&client, filter, |_| true, self.since, format, breadth).await
     }
 }
@@ -131,18 +134,37 @@ pub async fn changing<T: Named>(
     }
 }
 
-struct Printer {
-    out: BufWriter<std::io::Stdout>,
+/// What has changed, for programs: all of it as it is then, or what it was where no more is told of what is gone.
+#[derive(Serialize)]
+struct Told<'a, T> {
+    change: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<&'a T>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    gone: Option<Gone<'a>>,
+}
+
+/// By what something is known that is gone.
+#[derive(Serialize)]
+struct Gone<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a Name>,
+    name: &'a str,
+}
+
+struct Printer<W> {
+    out: W,
     listing: Listing,
     format: FleetFormat,
 }
 
-impl Printer {
+impl<W: Write> Printer<W> {
     fn print<T: Named>(&mut self, change: &str, item: &T) -> Result<(), Failure> {
         if self.format.is_for_people() {
             return Ok(self.listing.write_after(&mut self.out, vec![change.to_owned()], item)?);
         }
-        write_next(&mut self.out, self.format, item)
+        write_next(&mut self.out, self.format, &Told { change, object: Some(item), gone: None })
     }
 
     fn print_event<T: Named>(&mut self, event: Event) -> Result<(), Failure> {
@@ -158,8 +180,45 @@ impl Printer {
             Some(item) => self.print(change, &item)?,
             // What is gone may be told of without what it was.
             None if self.format.is_for_people() => writeln!(self.out, "{change}  {}", crate::output::printable(&event.name))?,
-            None => {}
+            None => {
+                let gone = Gone { id: &event.id, namespace: event.namespace.as_ref(), name: &event.name };
+                write_next(&mut self.out, self.format, &Told::<T> { change, object: None, gone: Some(gone) })?;
+            }
         }
         Ok(self.out.flush()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_fleet::api::PodView;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::fleet::shown::samples;
+
+    #[test]
+    fn programs_are_told_what_has_become_of_each() {
+        let listing = Listing::after::<PodView>(&["CHANGE "], Breadth::default());
+        let mut printer = Printer { out: Vec::new(), listing, format: FleetFormat::Json };
+        let pod: PodView = serde_json::from_value(samples::pod()).expect("a pod");
+        printer.print("listed", &pod).expect("memory takes it");
+        let event = |change: &str, object: Option<Value>| -> Event {
+            let mut event = json!({"position": 7, "at": "2026-06-01T12:00:00Z", "kind": "pod", "change": change, "id": "pod_7",
+                "namespace": "team", "name": "hello-7", "reason": "x"});
+            if let Some(object) = object {
+                event["object"] = object;
+            }
+            serde_json::from_value(event).expect("an event")
+        };
+        for event in [event("changed", Some(samples::pod())), event("noted", None), event("deleted", None)] {
+            printer.print_event::<PodView>(event).expect("memory takes it");
+        }
+        let text = String::from_utf8(printer.out).expect("text");
+        let told: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+        assert_eq!(told.len(), 3, "{text}");
+        assert_eq!((&told[0]["change"], &told[0]["object"]["name"]), (&json!("listed"), &json!(pod.name)));
+        assert_eq!((&told[1]["change"], &told[1]["object"]["name"]), (&json!("changed"), &json!(pod.name)));
+        assert_eq!(told[2], json!({"change": "deleted", "id": "pod_7", "namespace": "team", "name": "hello-7"}));
     }
 }

@@ -28,6 +28,11 @@ pub fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
+/// The same of a text of several lines.
+pub fn printable_lines(text: &str) -> String {
+    text.replace(|sign: char| sign.is_control() && !matches!(sign, '\n' | '\t'), "\u{fffd}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +50,11 @@ mod tests {
             "a\u{fffd}[2J       1       -             0 B",
         ];
         assert_eq!(String::from_utf8(out).expect("text"), lines.join("\n") + "\n");
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(printable_lines("a\r\x1b]0;b\x07\n\tc\u{9b}2J"), "a\u{fffd}\u{fffd}]0;b\u{fffd}\n\tc\u{fffd}2J");
     }
 
     #[test]

@@ -9,4 +9,4 @@ mod sending;
 
 pub use files::{remove, remove_before, remove_others};
 pub use rotation::{Limits, rotate};
-pub use sending::Desk;
+pub use sending::{Desk, LogParts};

@@ -26,12 +26,15 @@ impl Controller {
         self.unwritten.statuses.iter().filter_map(due).min()
     }
 
-    /// Has those statuses written that were not for a while, and those whose state is another.
+    /// Has those statuses written that were not for a while, and those whose state is another, or that are of another revision.
     pub(crate) fn write_statuses(&mut self) {
         let (now, period) = (self.now, self.settings.status_period_ms);
         let is_due = |id: &WorkloadId| {
             self.workloads.get(id).is_none_or(|workload| {
-                workload.status.state != workload.row.status.state || workload.status_written + period <= now
+                let (status, written) = (&workload.status, &workload.row.status);
+                // Somebody may wait for what he has just asked for.
+                let is_told_at_once = (status.state, status.observed_revision) != (written.state, written.observed_revision);
+                is_told_at_once || workload.status_written + period <= now
             })
         };
         let due: Vec<WorkloadId> = self.unwritten.statuses.iter().copied().filter(is_due).collect();
@@ -52,7 +55,10 @@ impl Controller {
     pub(crate) fn status_of(&self, id: WorkloadId) -> Option<WorkloadStatus> {
         let workload = self.workloads.get(&id)?;
         let min_ready = workload.asked.min_ready_seconds();
+        // What pods are to be made from comes with the workload; without that nothing was decided.
+        let is_decided = workload.current().is_some() || workload.row.deleted.is_some();
         let mut status = WorkloadStatus {
+            observed_revision: if is_decided { workload.row.revision } else { workload.status.observed_revision },
             state: workload.status.state,
             message: workload.status.message.clone(),
             wanted: workload.asked.wanted(),

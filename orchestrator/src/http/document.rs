@@ -1,6 +1,6 @@
 //! A workload's document as it comes: whose namespace it is for is known before it is looked at any further.
 
-use longshore_fleet::{Faults, Name, Place};
+use longshore_fleet::{Faults, Name, NamespaceSpec, Place};
 use serde_json::{Map, Value};
 
 use super::{Call, wanted::Wanted};
@@ -14,9 +14,14 @@ pub fn admit<B>(orchestrator: &Orchestrator, call: &Call<B>, fields: &Map<String
 }
 
 /// That the namespace of a workload is there, and allows what its pods would do.
-pub async fn check_allowed(orchestrator: &Orchestrator, wanted: &Wanted, mut faults: Faults) -> Result<(), Error> {
+pub async fn check_allowed(orchestrator: &Orchestrator, wanted: &Wanted, faults: Faults) -> Result<(), Error> {
     let name = wanted.namespace();
     let namespace = orchestrator.state.namespace(name).await?.ok_or_else(|| Error::no_namespace(name))?;
-    namespace.spec.allow.check(wanted.template(), &Place::root(), &mut faults);
+    check_allowances(&namespace.spec, wanted, faults)
+}
+
+/// That a namespace allows what a workload's pods would do.
+pub fn check_allowances(namespace: &NamespaceSpec, wanted: &Wanted, mut faults: Faults) -> Result<(), Error> {
+    namespace.allow.check(wanted.template(), &Place::root(), &mut faults);
     Ok(faults.or(())?)
 }

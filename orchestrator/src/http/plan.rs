@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use longshore_fleet::{
-    Faults, WorkloadId, WorkloadKind,
+    Faults, NamespaceSpec, Place, WorkloadId, WorkloadKind,
     api::{Nearest, Plan},
 };
 use serde_json::Value;
@@ -21,6 +21,9 @@ use crate::{
     schedule::{Demand, ImageLayers},
 };
 
+/// Beside a spec, its namespace as it is yet to be: so that all documents of a file can be planned before any is applied.
+const NAMESPACE_SPEC: &str = "namespaceSpec";
+
 /// What a spec would come to.
 pub async fn of_spec<B: Incoming>(orchestrator: &Arc<Orchestrator>, kind: WorkloadKind, mut call: Call<B>) -> Outcome {
     acting::no_parameters(&call)?;
@@ -28,14 +31,38 @@ pub async fn of_spec<B: Incoming>(orchestrator: &Arc<Orchestrator>, kind: Worklo
     let mut fields = body::object(&bytes)?;
     fields.remove("revision");
     fields.remove("operationId");
+    let namespace = fields.remove(NAMESPACE_SPEC);
     document::admit(orchestrator, &call, &fields, Right::View)?;
     let wanted = Wanted::read(kind, Value::Object(fields))?;
+    let namespace = namespace.map(|value| namespace_of(value, &wanted)).transpose()?;
     let row = orchestrator.state.workload_named(kind, wanted.namespace(), wanted.name()).await?;
     let found = match row {
         Some(row) => Some(Found::of(orchestrator, row).await?),
         None => None,
     };
-    answer(orchestrator, found, wanted).await
+    answer(orchestrator, found, wanted, namespace.as_ref()).await
+}
+
+/// The namespace of a workload as it is yet to be.
+fn namespace_of(value: Value, wanted: &Wanted) -> Result<NamespaceSpec, Error> {
+    let root = Place::root();
+    let place = root.field(NAMESPACE_SPEC);
+    let spec = NamespaceSpec::read(value).map_err(|faults| {
+        let mut within = Faults::default();
+        for fault in faults.iter() {
+            let of_field = place.field(&fault.field);
+            within.add(if fault.field.is_empty() { &place } else { &of_field }, fault.message.clone());
+        }
+        within
+    })?;
+    let name = wanted.namespace();
+    if spec.name != *name {
+        return Err(body::fault(
+            &format!("{NAMESPACE_SPEC}.name"),
+            format!("is {}, and the workload's namespace is {name}", spec.name),
+        ));
+    }
+    Ok(spec)
 }
 
 /// What a patch of a workload would come to.
@@ -49,16 +76,19 @@ pub async fn of_patch<B: Incoming>(orchestrator: &Arc<Orchestrator>, id: Workloa
     let mut value = found.wanted()?.value();
     merge::merge(&mut value, Value::Object(fields));
     let wanted = Wanted::read(id.kind, value)?;
-    answer(orchestrator, Some(found), wanted).await
+    answer(orchestrator, Some(found), wanted, None).await
 }
 
-async fn answer(orchestrator: &Orchestrator, found: Option<Found>, wanted: Wanted) -> Outcome {
+async fn answer(orchestrator: &Orchestrator, found: Option<Found>, wanted: Wanted, namespace: Option<&NamespaceSpec>) -> Outcome {
     let before = found.as_ref().map(Found::wanted).transpose()?;
     let mut faults = Faults::default();
     if let Some(before) = &before {
         wanted.check_against(before, &mut faults);
     }
-    document::check_allowed(orchestrator, &wanted, faults).await?;
+    match namespace {
+        Some(namespace) => document::check_allowances(namespace, &wanted, faults)?,
+        None => document::check_allowed(orchestrator, &wanted, faults).await?,
+    }
     let is_same = before.as_ref().is_some_and(|before| before.template() == wanted.template());
     let (image, layers) = if let Some(found) = found.as_ref().filter(|_| is_same) {
         (found.revision.template.image.clone(), found.revision.layers.clone())

@@ -58,10 +58,11 @@ pub fn answer(answer: &Answer) -> Response<Body> {
     response
 }
 
-/// A body that goes on.
-pub fn stream<S>(content_type: &'static str, stream: S) -> Response<Body>
+/// A body that goes on; an error breaks it off.
+pub fn stream<S, E>(content_type: &'static str, stream: S) -> Response<Body>
 where
-    S: futures_util::Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + 'static,
+    S: futures_util::Stream<Item = Result<Bytes, E>> + Send + 'static,
+    E: std::error::Error + Send + Sync + 'static,
 {
     let mut response = Response::new(Body::from_stream(stream));
     let headers = response.headers_mut();

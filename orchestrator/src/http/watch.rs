@@ -80,8 +80,9 @@ impl Stream {
             return None;
         }
         if std::mem::take(&mut self.is_new) {
-            // At once, so that it is seen to have begun.
-            return Some((Ok(":\n\n".into()), self));
+            // At once, so that it is seen to have begun, and from where: whoever comes again has missed nothing since.
+            let text = format!(":\nid: {}\n\n", self.told_at);
+            return Some((Ok(text.into()), self));
         }
         let text = self.next().await;
         Some((Ok(text.into()), self))

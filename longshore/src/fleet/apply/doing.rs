@@ -2,12 +2,12 @@
 
 use longshore_client::{FleetClient, FleetError, Terms, Workload};
 use longshore_fleet::{
-    Name, NamespaceSpec, Upkeep,
+    Name, NamespaceSpec,
     api::{Applied, Code, DeploymentView, JobView, Plan},
 };
 use serde::Serialize;
 
-use crate::fleet::manifest::Wish;
+use crate::fleet::manifest::{Manifest, Wish};
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -71,35 +71,55 @@ async fn namespace(client: &FleetClient, spec: &NamespaceSpec) -> Result<Done, F
     Ok(Done { came, revision: None, plan: None })
 }
 
-/// What that would come to; nothing is changed.
-pub async fn plan_of(client: &FleetClient, wish: &Wish) -> Result<Done, FleetError> {
+/// What that would come to where these were done before it; nothing is changed.
+pub async fn plan_of(client: &FleetClient, before: &[Manifest], wish: &Wish) -> Result<Done, FleetError> {
     let plan = match wish {
         Wish::Deployment(spec) => {
-            let Upkeep { namespace, name, .. } = &spec.upkeep;
-            Some(workload_plan::<DeploymentView>(client, spec, namespace, name).await?)
+            let there = namespace_of(before, &spec.upkeep.namespace);
+            client.plan_workload::<DeploymentView>(spec, there).await?
         }
-        Wish::Job(spec) => Some(workload_plan::<JobView>(client, spec, &spec.work.namespace, &spec.work.name).await?),
-        // A namespace has no pods to place; that it can be asked for is all there is to find out.
-        Wish::Namespace(spec) => match client.namespace(&spec.name).await {
-            Ok(seen) if seen.spec == **spec => {
-                return Ok(Done { came: Came::Unchanged, revision: Some(seen.revision), plan: None });
-            }
-            Ok(seen) => return Ok(Done { came: Came::Planned, revision: Some(seen.revision), plan: None }),
-            Err(error) if error.code() == Some(Code::NotFound) => None,
-            Err(error) => return Err(error),
-        },
+        Wish::Job(spec) => client.plan_workload::<JobView>(spec, namespace_of(before, &spec.work.namespace)).await?,
+        Wish::Namespace(spec) => return plan_of_namespace(client, spec).await,
     };
-    Ok(Done { came: Came::Planned, revision: plan.as_ref().and_then(|plan| plan.revision), plan })
+    Ok(Done { came: Came::Planned, revision: plan.revision, plan: Some(plan) })
 }
 
-async fn workload_plan<W: Workload>(
-    client: &FleetClient,
-    spec: &W::Spec,
-    namespace: &Name,
-    name: &Name,
-) -> Result<Plan, FleetError> {
-    match client.workload_named::<W>(namespace, name.as_str()).await? {
-        Some(seen) => client.plan_change::<W>(seen.id(), spec).await,
-        None => client.plan_new::<W>(spec).await,
+/// A namespace as the last of these documents wants it that is about it.
+fn namespace_of<'a>(before: &'a [Manifest], name: &Name) -> Option<&'a NamespaceSpec> {
+    before.iter().rev().find_map(|manifest| match &manifest.wish {
+        Wish::Namespace(spec) if spec.name == *name => Some(&**spec),
+        _ => None,
+    })
+}
+
+/// A namespace has no pods to place; that it can be asked for is all there is to find out.
+async fn plan_of_namespace(client: &FleetClient, spec: &NamespaceSpec) -> Result<Done, FleetError> {
+    match client.namespace(&spec.name).await {
+        Ok(seen) => {
+            let came = if seen.spec == *spec { Came::Unchanged } else { Came::Planned };
+            Ok(Done { came, revision: Some(seen.revision), plan: None })
+        }
+        Err(error) if error.code() == Some(Code::NotFound) => Ok(Done { came: Came::Planned, revision: None, plan: None }),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::manifest::{self, Source};
+
+    #[test]
+    fn a_plan_is_made_in_the_namespace_that_the_documents_before_make() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("a.yaml");
+        let text = "{kind: Namespace, name: team}\n---\n{kind: Namespace, name: team, quota: {pods: 9}}\n---\n{kind: Namespace, name: other}\n";
+        std::fs::write(&file, text).expect("it can be written");
+        let manifests = manifest::read(&[Source::Path(file)], None).expect("they are right");
+        let team = "team".parse().expect("a name");
+        let pods = |before: &[Manifest]| namespace_of(before, &team).map(|spec| spec.quota.pods);
+        assert_eq!(pods(&manifests), Some(Some(9)), "the last one counts");
+        assert_eq!(pods(&manifests[..1]), Some(None));
+        assert_eq!(pods(&manifests[2..]), None, "it is another");
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::doing::{Came, Done};
 use crate::{
-    failure::Failure,
+    failure::{Failure, tell},
     fleet::{
         manifest::{Manifest, Wish},
         output::{FleetFormat, Values},
@@ -62,7 +62,7 @@ impl Printer {
                 // What went wrong is for stderr, in its order among the rest.
                 Err(failure) if self.has_others => {
                     self.out.flush()?;
-                    eprintln!("longshore: {failure}");
+                    tell(failure);
                 }
                 // It is all there is to tell at the end.
                 Err(_) => {}

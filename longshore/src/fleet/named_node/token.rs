@@ -8,9 +8,10 @@ use longshore_service::config::Duration as Period;
 
 use crate::{
     exit_codes,
-    failure::Failure,
+    failure::{Failure, tell},
     fleet::{
         connection::{FleetConnection, told},
+        counted::counted,
         output::{FleetFormat, OutputArguments, print},
         shown::{Breadth, Listing},
     },
@@ -80,8 +81,8 @@ impl TokenCreateArguments {
         let issued = client.create_join_token(&wish).await.map_err(|error| told(&error))?;
         if self.output.output.is_for_people() {
             let uses = issued.view.uses_left;
-            let nodes = if uses == 1 { "one node".to_owned() } else { format!("{uses} nodes") };
-            eprintln!("longshore: it lets {nodes} join until {}", issued.view.expires_at);
+            let nodes = counted(uses, "node");
+            tell(&format_args!("it lets {nodes} join until {}", issued.view.expires_at));
         }
         print(self.output.output, &issued, |out| writeln!(out, "{}", issued.token))
     }
@@ -103,7 +104,7 @@ impl TokenRemoveArguments {
         let tokens = client.join_tokens().all(MOST_TOKENS).await.map_err(|error| told(&error))?;
         let token = meant(&tokens, &self.token)?;
         client.remove_join_token(&token.hash).await.map_err(|error| told(&error))?;
-        eprintln!("longshore: {}… lets nobody in any more", token.hint);
+        tell(&format_args!("{}… lets nobody in any more", token.hint));
         Ok(())
     }
 }

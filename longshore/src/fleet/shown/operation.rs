@@ -1,6 +1,6 @@
 use longshore_fleet::{
     FetchState,
-    api::{OperationState, OperationView},
+    api::{FetchView, OperationState, OperationView},
 };
 
 use super::{Column, Kind, Named, Shown, age, always, or_nothing, wide};
@@ -11,10 +11,7 @@ impl Shown for OperationView {
         always("OPERATION", |operation, _| operation.operation_id.to_string()),
         always("STATE", |operation, _| state(operation.state).to_owned()),
         always("IMAGES", |operation, _| operation.request.images.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
-        always("NODES", |operation, _| {
-            let done = operation.nodes.values().filter(|fetches| fetches.iter().all(|fetch| fetch.state == FetchState::Done));
-            format!("{}/{}", done.count(), operation.nodes.len())
-        }),
+        always("NODES", |operation, _| format!("{}/{}", nodes_done(operation), operation.nodes.len())),
         always("BYTES", |operation, _| format!("{} of {}", ByteCount(operation.bytes_done), ByteCount(operation.bytes_total))),
         always("AGE", |operation, now| age(now, operation.created_at)),
         wide("ENDED", |operation, now| or_nothing(operation.ended_at.map(|ended| age(now, ended)))),
@@ -23,6 +20,12 @@ impl Shown for OperationView {
 
 impl Named for OperationView {
     const KIND: Kind = Kind::Operation;
+}
+
+/// How many nodes have all of it.
+pub fn nodes_done(operation: &OperationView) -> usize {
+    let is_done = |fetches: &&Vec<FetchView>| fetches.iter().all(|fetch| fetch.state == FetchState::Done);
+    operation.nodes.values().filter(is_done).count()
 }
 
 /// How it is, in a word.

@@ -6,19 +6,18 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{StatusCode, header::LOCATION};
 use jiff::Timestamp;
 use longshore_fleet::{
-    Join, Joined, LogsId, NodeId, NodeName, Report,
+    Join, Joined, LogsId, LogsRefused, NodeId, NodeName, Report,
     api::{Code, Problem},
 };
 use longshore_service::config::Secret;
 use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
-use tokio::sync::mpsc;
 
 use super::{Identity, LinkError};
+use crate::agent::logs::LogParts;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -129,16 +128,19 @@ impl Caller {
     }
 
     /// Sends what a pod writes, as it comes.
-    pub async fn logs(&self, url: &str, node: NodeId, request: LogsId, parts: mpsc::Receiver<Bytes>) -> Result<(), LinkError> {
-        let parts = futures_util::stream::unfold(parts, async |mut parts: mpsc::Receiver<Bytes>| {
-            let part = parts.recv().await?;
-            Some((Ok::<_, std::convert::Infallible>(part), parts))
-        });
+    pub async fn logs(&self, url: &str, node: NodeId, request: LogsId, parts: LogParts) -> Result<(), LinkError> {
+        let parts = futures_util::stream::unfold(parts, async |mut parts: LogParts| Some((parts.recv().await?, parts)));
         // An empty part would be taken for a sign of something else.
-        let parts = parts.filter(|part| std::future::ready(part.as_ref().is_ok_and(|part| !part.is_empty())));
+        let parts = parts.filter(|part| std::future::ready(part.as_ref().map_or(true, |part| !part.is_empty())));
         let post = self.bulk.post(format!("{url}/agent/v1/logs/{request}"));
         let post = post.header(http::header::CONTENT_TYPE, "text/plain; charset=utf-8").body(reqwest::Body::wrap_stream(parts));
         send("sending logs", self.signed(post, node)).await.map(drop)
+    }
+
+    /// Says why what a pod writes can't be sent.
+    pub async fn refuse_logs(&self, url: &str, node: NodeId, request: LogsId, refused: &LogsRefused) -> Result<(), LinkError> {
+        let post = self.client.post(format!("{url}/agent/v1/logs/{request}")).json(refused).timeout(CALL);
+        send("refusing logs", self.signed(post, node)).await.map(drop)
     }
 
     fn signed(&self, request: RequestBuilder, node: NodeId) -> RequestBuilder {

@@ -124,8 +124,11 @@ impl Link {
     fn send_logs(&self, url: &str, node: NodeId, wanted: LogsWanted, readers: &mut JoinSet<()>) {
         let (caller, desk, url): (_, Arc<Desk>, _) = (self.caller.clone(), self.desk.clone(), url.to_owned());
         readers.spawn(async move {
-            let parts = desk.read(&wanted);
-            if let Err(error) = caller.logs(&url, node, wanted.request, parts).await {
+            let sent = match desk.read(&wanted).await {
+                Ok(parts) => caller.logs(&url, node, wanted.request, parts).await,
+                Err(refused) => caller.refuse_logs(&url, node, wanted.request, &refused).await,
+            };
+            if let Err(error) = sent {
                 // Most often who asked has heard enough.
                 tracing::debug!(pod = %wanted.pod, error = with_sources(&error), "logs are not taken any more");
             }

@@ -687,6 +687,7 @@ impl World {
         let at = self.leader().unwrap();
         for row in self.database.workloads.values().cloned().collect::<Vec<_>>() {
             assert!(row.deleted.is_none(), "seed {seed}: {} is still being deleted", row.name);
+            assert_eq!(row.status.observed_revision, row.revision, "seed {seed}: {} was changed, and nobody looked", row.name);
             let pods: Vec<_> = self.database.pods.values().filter(|pod| pod.workload == row.id).collect();
             match Asked::read(row.id.kind, &row.spec).unwrap() {
                 Asked::Deployment(upkeep) => {

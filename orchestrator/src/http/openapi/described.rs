@@ -57,6 +57,30 @@ struct JobRequest {
     revision: Option<u64>,
 }
 
+/// A deployment as it is planned.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is there for its schema")]
+struct DeploymentPlanRequest {
+    #[serde(flatten)]
+    request: DeploymentRequest,
+    /// Its namespace as it is yet to be; as it is now where there is none.
+    namespace_spec: Option<NamespaceSpec>,
+}
+
+/// A job as it is planned.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is there for its schema")]
+struct JobPlanRequest {
+    #[serde(flatten)]
+    request: JobRequest,
+    /// Its namespace as it is yet to be; as it is now where there is none.
+    namespace_spec: Option<NamespaceSpec>,
+}
+
 /// A namespace as it is sent.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -194,7 +218,7 @@ fn deployments(shape: Shape, method: &Method) -> Described {
             Described::lists::<DeploymentView>("Deployments, by id.", &[NAMESPACE, name])
         }
         (Shape::DeploymentsPlan, _) => {
-            Described::gives::<Plan>("What a deployment so would come to. Nothing is changed.").takes::<DeploymentRequest>()
+            Described::gives::<Plan>("What a deployment so would come to. Nothing is changed.").takes::<DeploymentPlanRequest>()
         }
         (Shape::DeploymentPlan, _) => Described::gives::<Plan>("What a patch would come to. Nothing is changed.").takes_patch(),
         (Shape::Deployment, &Method::PUT) => {
@@ -227,7 +251,7 @@ fn jobs(shape: Shape, method: &Method) -> Described {
             Described::lists::<JobView>("Jobs, by id.", &[NAMESPACE, name])
         }
         (Shape::JobsPlan, _) => {
-            Described::gives::<Plan>("What a job so would come to. Nothing is changed.").takes::<JobRequest>()
+            Described::gives::<Plan>("What a job so would come to. Nothing is changed.").takes::<JobPlanRequest>()
         }
         (Shape::JobPlan, _) => Described::gives::<Plan>("What a patch would come to. Nothing is changed.").takes_patch(),
         (Shape::Job, &Method::PUT) => {
@@ -282,7 +306,8 @@ fn nodes(shape: Shape, method: &Method) -> Described {
         }
         (Shape::Reports, _) => Described::gives::<Report>("How things are on a node.").nothing().takes::<Report>(),
         (Shape::AgentLogs, _) => {
-            let mut described = Described::new("What a pod has written, to whoever waits for it.", 204, None);
+            let mut described =
+                Described::new("What a pod has written, to whoever waits for it; or, as JSON, why it can't be sent.", 204, None);
             described.request = Some(("text/plain", text));
             described
         }

@@ -188,9 +188,93 @@ async fn logs_come_from_the_node_as_they_are_written() {
         assert_eq!(response.chunk().await.unwrap().unwrap(), line);
     }
     drop(pieces);
-    assert_eq!(response.chunk().await.unwrap(), None);
+    assert_eq!(response.chunk().await.unwrap(), None, "it ends as the node's own answer does");
     assert_eq!(sending.await.unwrap().unwrap().status(), 204);
     let late = served.request(Method::POST, &format!("/agent/v1/logs/{}", wanted.request)).bearer_auth(node.token());
     assert_eq!(served.send(late.body("x")).await.status, 404, "nobody waits for it");
+    served.stopped().await;
+}
+
+/// Somebody who reads a pod's log while its node sends it.
+struct Reading {
+    response: reqwest::Response,
+    pieces: tokio::sync::mpsc::Sender<Result<&'static str, std::io::Error>>,
+    sending: tokio::task::JoinHandle<Result<reqwest::Response, reqwest::Error>>,
+}
+
+/// Asks for a pod's log, as the node hears of it.
+async fn ask_for_logs(
+    served: &mut Served,
+    pod: longshore_fleet::PodId,
+) -> (tokio::task::JoinHandle<Result<reqwest::Response, reqwest::Error>>, longshore_fleet::LogsWanted) {
+    let reading = tokio::spawn(served.request(Method::GET, &format!("/api/v1/pods/{pod}/logs?follow")).send());
+    let questions = served.questions.as_mut().unwrap();
+    loop {
+        match tokio::time::timeout(Duration::from_secs(5), questions.recv()).await.unwrap().unwrap() {
+            Question::Logs(wanted, answer) => {
+                answer.send(true).unwrap();
+                return (reading, wanted);
+            }
+            other => assert!(matches!(other, Question::Changed), "{other:?}"),
+        }
+    }
+}
+
+impl Reading {
+    async fn begin(served: &mut Served, node: &Node, pod: longshore_fleet::PodId) -> Self {
+        let (reading, wanted) = ask_for_logs(served, pod).await;
+        let (pieces, body) = tokio::sync::mpsc::channel(4);
+        let body = futures_util::stream::unfold(body, |mut body| async move { Some((body.recv().await?, body)) });
+        let sent = served.request(Method::POST, &format!("/agent/v1/logs/{}", wanted.request)).bearer_auth(node.token());
+        let sending = tokio::spawn(sent.body(reqwest::Body::wrap_stream(body)).send());
+        let mut response = reading.await.unwrap().unwrap();
+        pieces.send(Ok("one\n")).await.unwrap();
+        assert_eq!(response.chunk().await.unwrap().unwrap(), "one\n");
+        Self { response, pieces, sending }
+    }
+}
+
+#[tokio::test]
+async fn logs_that_break_off_have_no_end() {
+    let mut served = Served::new().await;
+    let mut node = Node::new();
+    let token = join_token(&served, 1).await;
+    node.join(&served, &token, "n1").await;
+    let path = served.deploy("hello").await;
+    let pod = bind(&served, &path, node.id.parse().unwrap()).await;
+    let mut broken = Reading::begin(&mut served, &node, pod).await;
+    broken.pieces.send(Err(std::io::Error::other("the disk is gone"))).await.unwrap();
+    assert!(broken.response.chunk().await.is_err(), "the node sends no more");
+    let mut aborted = Reading::begin(&mut served, &node, pod).await;
+    aborted.sending.abort();
+    assert!(aborted.response.chunk().await.is_err(), "the node is gone");
+    let mut drained = Reading::begin(&mut served, &node, pod).await;
+    served.begin_to_stop();
+    assert!(drained.response.chunk().await.is_err(), "the replica stops");
+    served.stopped().await;
+}
+
+#[tokio::test]
+async fn a_node_s_refusal_to_send_logs_is_a_refusal() {
+    let mut served = Served::new().await;
+    let mut node = Node::new();
+    let token = join_token(&served, 1).await;
+    node.join(&served, &token, "n1").await;
+    let path = served.deploy("hello").await;
+    let pod = bind(&served, &path, node.id.parse().unwrap()).await;
+    for (reason, status, code) in [
+        ("notThere", 404, "404_NOT_FOUND"),
+        ("busy", 429, "429_TOO_MANY_REQUESTS"),
+        ("unreadable", 503, "503_CONTROL_PLANE_DEGRADED"),
+    ] {
+        let (reading, wanted) = ask_for_logs(&mut served, pod).await;
+        let told = served.request(Method::POST, &format!("/agent/v1/logs/{}", wanted.request)).bearer_auth(node.token());
+        assert_eq!(served.send(told.json(&json!({"reason": reason, "message": "it is so"}))).await.status, 204);
+        let response = reading.await.unwrap().unwrap();
+        assert_eq!(response.status(), status);
+        let body: serde_json::Value = response.json().await.unwrap();
+        assert_eq!(body["code"], code);
+        assert!(body["detail"].as_str().unwrap().contains("it is so"), "{body}");
+    }
     served.stopped().await;
 }

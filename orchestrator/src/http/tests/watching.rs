@@ -41,6 +41,8 @@ async fn changes_are_told_as_they_happen_and_none_is_missed() {
     let served = Served::new().await;
     served.deploy("a").await;
     let mut live = Stream::open(&served, "/api/v1/watch").await;
+    let first = live.response.chunk().await.unwrap().unwrap();
+    assert_eq!(first, ":\nid: 1\n\n", "whoever loses the connection now knows from where to go on");
     let mut all = Stream::open(&served, "/api/v1/watch?since=0").await;
     let path = served.deploy("b").await;
     served.post(&format!("{path}/scale"), json!({"replicas": 5})).await;

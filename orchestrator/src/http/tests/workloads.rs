@@ -272,6 +272,48 @@ async fn a_plan_says_what_would_be_other_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_plan_of_a_whole_spec_tells_what_it_takes_away() {
+    let mut served = Served::new().await;
+    served.registry.push("1", "one");
+    let mut spec = json!({"name": "hello", "image": served.image("1"), "env": [{"name": "A", "value": "b"}],
+        "resources": {"limits": {"memory": "1Gi"}}});
+    assert_eq!(served.post(DEPLOYMENTS, spec.clone()).await.status, 201);
+    served.plans(PlanOutcome { placements: Vec::new(), unplaced: 0, remedies: Vec::new(), makes: 1, ends: 1 });
+    spec.as_object_mut().unwrap().retain(|field, _| field == "name" || field == "image");
+    let planned = served.post(&format!("{DEPLOYMENTS}:plan"), spec).await;
+    let fields: Vec<&str> =
+        planned.body["changes"].as_array().unwrap().iter().map(|change| change["field"].as_str().unwrap()).collect();
+    assert!(fields.iter().any(|field| field.starts_with("env")), "{fields:?}");
+    assert!(fields.iter().any(|field| field.starts_with("resources")), "{fields:?}");
+    served.stopped().await;
+}
+
+#[tokio::test]
+async fn a_plan_may_be_for_a_namespace_that_is_yet_to_be() {
+    let mut served = Served::new().await;
+    served.registry.push("1", "one");
+    served.plans(PlanOutcome { placements: Vec::new(), unplaced: 0, remedies: Vec::new(), makes: 1, ends: 0 });
+    let plan = format!("{DEPLOYMENTS}:plan");
+    let mut spec = json!({"name": "hello", "namespace": "team", "image": served.image("1"), "hostNetwork": true});
+    assert_eq!(served.post(&plan, spec.clone()).await.status, 404, "there is none of that name");
+    spec["namespaceSpec"] = json!({"name": "team", "allow": {"hostNetwork": true}});
+    let planned = served.post(&plan, spec.clone()).await;
+    assert_eq!((planned.status, &planned.body["isNew"]), (200, &json!(true)), "{planned:?}");
+    spec["namespaceSpec"] = json!({"name": "team"});
+    let refused = served.post(&plan, spec.clone()).await;
+    assert_eq!((refused.status, refused.faults()), (422, vec!["hostNetwork"]), "what it will not allow is told");
+    for (wrong, field) in [(json!({"name": "other"}), "namespaceSpec.name"), (json!({"name": "team", "x": 1}), "namespaceSpec.x")]
+    {
+        spec["namespaceSpec"] = wrong;
+        let refused = served.post(&plan, spec.clone()).await;
+        assert_eq!((refused.status, refused.faults()), (422, vec![field]));
+    }
+    let there = served.get("/api/v1/namespaces/team").await;
+    assert_eq!(there.status, 404, "a plan makes none");
+    served.stopped().await;
+}
+
+#[tokio::test]
 async fn lists_go_on_where_they_ended() {
     let served = Served::new().await;
     for name in ["a", "b", "c"] {
