@@ -35,7 +35,7 @@ pub async fn of_spec<B: Incoming>(orchestrator: &Arc<Orchestrator>, kind: Worklo
         Some(row) => Some(Found::of(orchestrator, row).await?),
         None => None,
     };
-    answer(orchestrator, found, wanted).await
+    answer(orchestrator, &call, found, wanted).await
 }
 
 /// What a patch of a workload would come to.
@@ -49,10 +49,10 @@ pub async fn of_patch<B: Incoming>(orchestrator: &Arc<Orchestrator>, id: Workloa
     let mut value = found.wanted()?.value();
     merge::merge(&mut value, Value::Object(fields));
     let wanted = Wanted::read(id.kind, value)?;
-    answer(orchestrator, Some(found), wanted).await
+    answer(orchestrator, &call, Some(found), wanted).await
 }
 
-async fn answer(orchestrator: &Orchestrator, found: Option<Found>, wanted: Wanted) -> Outcome {
+async fn answer<B>(orchestrator: &Orchestrator, call: &Call<B>, found: Option<Found>, wanted: Wanted) -> Outcome {
     let before = found.as_ref().map(Found::wanted).transpose()?;
     let mut faults = Faults::default();
     if let Some(before) = &before {
@@ -63,6 +63,8 @@ async fn answer(orchestrator: &Orchestrator, found: Option<Found>, wanted: Wante
     let (image, layers) = if let Some(found) = found.as_ref().filter(|_| is_same) {
         (found.revision.template.image.clone(), found.revision.layers.clone())
     } else {
+        // A registry is asked with the orchestrator's account, which only those may have done who may run what it sees.
+        orchestrator.access.require(&call.caller, Right::Deploy, Some(wanted.namespace()))?;
         let resolved = Box::pin(orchestrator.resolver.resolve(&wanted.template().image)).await?;
         (resolved.image, resolved.layers)
     };
