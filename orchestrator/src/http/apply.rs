@@ -227,7 +227,7 @@ async fn finish<B>(
 
 /// That a workload can be changed by whoever saw what there is. What is wanted of it now.
 pub fn check(found: &Found, terms: &Terms) -> Result<Wanted, Error> {
-    let seen = terms.seen.ok_or(Error::PreconditionRequired)?;
+    let seen = terms.seen.ok_or(Error::PreconditionRequired(terms.field))?;
     if found.row.deleted.is_some() {
         return Err(Error::BeingDeleted(found.told()));
     }

@@ -61,7 +61,7 @@ pub async fn put<B: Incoming>(orchestrator: &Arc<Orchestrator>, name: Name, mut 
         (Some(_), None) if call.header(header::IF_NONE_MATCH).is_some() => {
             return Err(Error::Exists { what: "namespace", name: name.to_string() });
         }
-        (Some(_), None) => return Err(Error::PreconditionRequired),
+        (Some(_), None) => return Err(Error::PreconditionRequired(terms.field)),
         (None, Some(_)) => return Err(Error::Conflict(None)),
         (None, None) => (1, Expected::None, Charge::default()),
     };
