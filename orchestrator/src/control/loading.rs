@@ -37,7 +37,9 @@ impl Controller {
         workload.row = row;
         workload.asked = asked;
         for revision in revisions {
-            workload.revisions.entry(revision.number).or_insert_with(|| Revision::new(revision, &workload.row));
+            let wanted = revision.wanted;
+            let known = workload.revisions.entry(revision.number).or_insert_with(|| Revision::new(revision, &workload.row));
+            known.row.wanted = wanted;
         }
         if (workload.asked.class(), workload.asked.priority()) != was_bound {
             // What its pods want of a node is another thing now.

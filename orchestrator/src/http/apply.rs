@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     Call, Incoming, Outcome,
     acting::{self, Deed, Happening, Terms},
-    body, charge, document, merge, plan, reply,
+    body, charge, document, merge, plan, visible,
     wanted::{Found, Wanted, event_kind, noun},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     error::Error,
     image::Resolved,
     orchestrator::{Orchestrator, now},
-    state::{Answer, Charge, Expected, RevisionRow, WorkloadRow, Write},
+    state::{Answer, Charge, Expected, OperationKey, RevisionRow, WorkloadRow, Write},
 };
 
 /// Makes a workload; or changes the one of this name, where the caller says which revision of it it saw.
@@ -87,17 +87,7 @@ async fn begin<B>(
 
 /// A workload that a caller may do something with.
 pub async fn visible<B>(orchestrator: &Orchestrator, id: WorkloadId, call: &Call<B>, right: Right) -> Result<Found, Error> {
-    // Whoever may see nothing at all is not told whether it is there.
-    if !call.caller.has_token() {
-        orchestrator.access.require(&call.caller, right, None)?;
-    }
-    let found = Found::by_id(orchestrator, id).await;
-    let namespace = found.as_ref().ok().map(|found| found.row.namespace.clone());
-    orchestrator.access.require(&call.caller, right, namespace.as_ref()).or_else(|error| match &found {
-        Err(Error::NotFound { .. }) => Ok(()),
-        _ => Err(error),
-    })?;
-    found
+    visible::visible(orchestrator, call, right, Found::by_id(orchestrator, id), |found| Some(&found.row.namespace)).await
 }
 
 /// Makes a new workload.
@@ -136,7 +126,7 @@ async fn make<B>(orchestrator: &Orchestrator, call: &Call<B>, kind: WorkloadKind
 pub async fn change<B>(orchestrator: &Orchestrator, call: &Call<B>, found: Found, wanted: Wanted, terms: Terms) -> Outcome {
     let before = check(&found, &terms)?;
     if before == wanted {
-        return Ok(unchanged(&found));
+        return unchanged(orchestrator, call, &found, terms.operation).await;
     }
     let mut faults = Faults::default();
     wanted.check_against(&before, &mut faults);
@@ -144,8 +134,8 @@ pub async fn change<B>(orchestrator: &Orchestrator, call: &Call<B>, found: Found
     check_idle(orchestrator, &found, &terms).await?;
     let next = found.row.revision + 1;
     let is_same_template = before.template() == wanted.template();
-    let (revision, is_new) = if is_same_template {
-        (found.revision.clone(), false)
+    let revision = if is_same_template {
+        found.revision.clone()
     } else {
         let resolved = Box::pin(orchestrator.resolver.resolve(&wanted.template().image)).await?;
         of_before(orchestrator, revision_row(call, found.row.id, next, &wanted, resolved)).await?
@@ -158,7 +148,7 @@ pub async fn change<B>(orchestrator: &Orchestrator, call: &Call<B>, found: Found
     let fields: Vec<&str> = changed.iter().take(10).map(|change| change.field.as_str()).collect();
     let more = if changed.len() > fields.len() { " and more" } else { "" };
     let message = format!("{}{more} changed", fields.join(", "));
-    put(orchestrator, call, (found, &before), (&wanted, revision, is_new), terms, ("Changed", message)).await
+    put(orchestrator, call, (found, &before), (&wanted, revision), terms, ("Changed", message)).await
 }
 
 /// Writes a workload as it is wanted now, with what its pods are made from.
@@ -166,11 +156,12 @@ pub async fn put<B>(
     orchestrator: &Orchestrator,
     call: &Call<B>,
     (found, before): (Found, &Wanted),
-    (wanted, revision, is_new): (&Wanted, RevisionRow, bool),
+    (wanted, mut revision): (&Wanted, RevisionRow),
     terms: Terms,
     told: (&str, String),
 ) -> Outcome {
     let seen = found.row.revision;
+    let is_other = revision.number != found.row.template_revision;
     let row = WorkloadRow {
         revision: seen + 1,
         template_revision: revision.number,
@@ -184,7 +175,9 @@ pub async fn put<B>(
         writes.push(Write::Charge(row.namespace.clone(), more));
     }
     writes.push(Write::PutWorkload(Box::new(row.clone()), Expected::At(seen)));
-    if is_new {
+    if is_other {
+        // Also one that was there before: it is the last that was wanted now, and the leader may be forgetting it at this moment.
+        revision.wanted = seen + 1;
         writes.push(Write::PutRevision(Box::new(revision.clone())));
     }
     let found = Found { row, revision };
@@ -249,8 +242,14 @@ pub async fn check_idle(orchestrator: &Orchestrator, found: &Found, terms: &Term
 }
 
 /// Nothing is other than before.
-pub fn unchanged(found: &Found) -> http::Response<axum::body::Body> {
-    reply::answer(&Answer { status: StatusCode::OK.as_u16(), body: value(&applied(found, false)) })
+pub async fn unchanged<B>(
+    orchestrator: &Orchestrator,
+    call: &Call<B>,
+    found: &Found,
+    operation: Option<OperationKey>,
+) -> Outcome {
+    let answer = Answer { status: StatusCode::OK.as_u16(), body: value(&applied(found, false)) };
+    acting::nothing(orchestrator, call, operation, found.told(), answer).await
 }
 
 fn applied(found: &Found, changed: bool) -> Applied {
@@ -277,14 +276,15 @@ fn value(applied: &Applied) -> Value {
 fn revision_row<B>(call: &Call<B>, workload: WorkloadId, number: u64, wanted: &Wanted, resolved: Resolved) -> RevisionRow {
     let mut template = wanted.template().clone();
     let image: Image = std::mem::replace(&mut template.image, resolved.image);
-    RevisionRow { workload, number, template, image, layers: resolved.layers, created: now(), author: call.caller.author() }
+    let (created, author) = (now(), call.caller.author());
+    RevisionRow { workload, number, wanted: number, template, image, layers: resolved.layers, created, author }
 }
 
-/// A revision of before that is the same, so that its pods stay; or else this one, which is new.
-async fn of_before(orchestrator: &Orchestrator, row: RevisionRow) -> Result<(RevisionRow, bool), Error> {
+/// A revision of before that is the same, so that its pods stay; or else this one.
+async fn of_before(orchestrator: &Orchestrator, row: RevisionRow) -> Result<RevisionRow, Error> {
     let before = orchestrator.state.revisions(row.workload).await?;
     let same = before.into_iter().find(|known| known.template == row.template && known.image == row.image);
-    Ok(same.map_or((row, true), |known| (known, false)))
+    Ok(same.unwrap_or(row))
 }
 
 /// So many pods, in words.

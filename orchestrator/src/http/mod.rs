@@ -37,6 +37,7 @@ mod scale;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod visible;
 mod wanted;
 mod watch;
 mod workload_delete;
