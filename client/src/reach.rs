@@ -101,8 +101,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         // 6to4, with the IPv4 address after it (RFC 3056).
         (0x2002, _) => is_public_v4(embedded(second, address.segments()[2])),
         // Special purposes: tunnels, tests, documentation.
-        (0x2001, ..0x200 | 0xdb8) => false,
-        (0x3fff, ..0x1000) => false,
+        (0x2001, ..0x200 | 0xdb8) | (0x3fff, ..0x1000) => false,
         _ => (0x2000..0x4000).contains(&first),
     }
 }
