@@ -11,6 +11,9 @@ pub enum ClientError {
     /// The registry would be reached over plain HTTP across a network, which nobody asked for.
     #[error("{0} is plain HTTP to another machine, where anyone between can read and change what is sent")]
     PlainHttp(RegistryUrl),
+    /// The registry, or where it sends its callers, is within the own network, where nobody is to be led by others.
+    #[error("{0} is within a private network, where this does not connect to")]
+    Private(RegistryUrl),
     /// The file of certificate authorities can't be used.
     #[error("the certificate authorities in {path} can't be used")]
     Authorities {

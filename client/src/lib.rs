@@ -39,6 +39,7 @@ mod operation;
 mod page;
 mod policy;
 mod pull;
+mod reach;
 mod refusal;
 mod registry_url;
 mod retry_after;
@@ -76,6 +77,7 @@ pub use operation::{NewPrewarm, Operation, OperationBlob, OperationEvents, Opera
 pub use page::Pages;
 pub use policy::{AppliedPolicy, PolicySummary, PolicyTest, Seen, Standing, TestReason, TestSubjects, TestedImage, TestedPlace};
 pub use pull::{PullAnswer, PullClient, PullRequest, Shown, pseudonym};
+pub use reach::Reach;
 pub use refusal::Refusal;
 pub use registry_url::{InvalidRegistryUrl, RegistryUrl};
 pub use role::{Action, Grant, NewRole, Role};

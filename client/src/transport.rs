@@ -4,7 +4,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect::Policy};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use rustls::{RootCertStore, crypto::ring::default_provider, sign::CertifiedKey};
 
-use crate::{CertificateFolders, ClientError, Credentials, RegistryUrl};
+use crate::{CertificateFolders, ClientError, Credentials, Reach, RegistryUrl};
 
 /// How to reach a registry.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct ClientOptions {
     pub certificate_folders: CertificateFolders,
     /// Whether plain HTTP may leave this machine.
     pub allow_plain_http: bool,
+    /// Which machines are connected to.
+    pub reach: Reach,
     /// How long to wait for a connection.
     pub connect_timeout: Duration,
     /// How long to wait for the next bytes of an answer.
@@ -46,6 +48,7 @@ impl ClientOptions {
             certificate: None,
             certificate_folders: CertificateFolders::default(),
             allow_plain_http: false,
+            reach: Reach::Any,
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_mins(1),
         }
@@ -57,11 +60,17 @@ impl ClientOptions {
         if is_plain && !self.registry.is_loopback() && !self.allow_plain_http {
             return Err(ClientError::PlainHttp(self.registry.clone()));
         }
+        if self.reach.shuns(&self.registry) {
+            return Err(ClientError::Private(self.registry.clone()));
+        }
         let mut builder = Client::builder()
             .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.connect_timeout)
             .read_timeout(self.read_timeout)
             .redirect(Policy::none());
+        if let Some(resolver) = self.reach.resolver() {
+            builder = builder.dns_resolver(resolver);
+        }
         if self.registry.is_loopback() {
             // A proxy that the environment names is for the network, and could not reach this machine's loopback.
             builder = builder.no_proxy();

@@ -3,10 +3,11 @@
 mod caller;
 mod keys;
 mod nodes;
+mod page;
 
 use std::{net::IpAddr, sync::Arc};
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, Uri, header};
 use jiff::Timestamp;
 use longshore_fleet::Name;
 pub use longshore_oci::NamespaceRight as Right;
@@ -30,6 +31,8 @@ const MOST_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Access {
     tokens: Option<Tokens>,
+    /// The host by which nodes and other replicas reach this one, where it has such a name.
+    own_name: Option<String>,
 }
 
 /// Tokens of the registry are taken.
@@ -50,7 +53,15 @@ impl Access {
             service: config.auth.service.clone(),
             realm: token_url(),
         });
-        Arc::new(Self { tokens })
+        let own_name = config.listen.advertise_url.as_ref().and_then(|url| url.as_str().parse::<Uri>().ok());
+        let own_name = own_name.and_then(|url| url.host().map(str::to_owned));
+        Arc::new(Self { tokens, own_name })
+    }
+
+    /// That no page of the web stands behind a request, where that would be enough to do everything.
+    pub fn refuse_pages(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {
+        // A page has no token, and browsers add none by themselves.
+        if self.tokens.is_some() { Ok(()) } else { page::refuse(uri, headers, self.own_name.as_deref()) }
     }
 
     /// Who sends a request with these headers from an address.

@@ -56,22 +56,34 @@ impl AuditWriter {
             if came == 0 {
                 break;
             }
-            while let Err(error) = self.state.note(&lines).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "refusals can't be written to the audit log now");
-                tokio::select! {
-                    () = tokio::time::sleep(PAUSE) => {}
-                    () = stop.cancelled() => break,
-                }
+            if !self.write(&lines, &stop).await {
+                // With what is there yet, they are tried once more.
+                break;
             }
             lines.clear();
         }
         while let Ok(line) = self.lines.try_recv() {
             lines.push(line);
         }
+        if lines.is_empty() {
+            return;
+        }
         let written = tokio::time::timeout(SETTLE, self.state.note(&lines)).await;
-        if !lines.is_empty() && !matches!(written, Ok(Ok(()))) {
+        if !matches!(written, Ok(Ok(()))) {
             self.lost.inc_by(lines.len() as u64);
             tracing::warn!(lines = lines.len(), "refusals of the last moments are not in the audit log");
         }
+    }
+
+    /// Writes lines, as often as it takes; false where it was told to stop meanwhile.
+    async fn write(&self, lines: &[AuditLine], stop: &CancellationToken) -> bool {
+        while let Err(error) = self.state.note(lines).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "refusals can't be written to the audit log now");
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = stop.cancelled() => return false,
+            }
+        }
+        true
     }
 }

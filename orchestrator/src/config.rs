@@ -107,6 +107,15 @@ impl Config {
         self.log.to_settings(&self.telemetry)
     }
 
+    fn check_times(&self, problems: &mut Problems<'_>) {
+        if self.leader.timeout < self.registry.timeout {
+            problems.add(
+                &["leader.timeout", "registry.timeout"],
+                "the leader may have to ask the registry before it answers: leader.timeout must be registry.timeout or more",
+            );
+        }
+    }
+
     fn check_reach(&self, problems: &mut Problems<'_>) {
         let is_reachable = !self.listen.address.ip().to_canonical().is_loopback();
         if is_reachable && self.auth.mode == AuthMode::None && !self.listen.allow_anonymous {
@@ -136,6 +145,7 @@ impl Layout for Config {
         self.scheduler.check(problems);
         self.retention.check(problems);
         self.check_reach(problems);
+        self.check_times(problems);
     }
 
     fn check_files(&self, problems: &mut Problems<'_>) {

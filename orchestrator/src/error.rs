@@ -52,17 +52,20 @@ pub enum Error {
         /// What it is called.
         name: String,
     },
+    /// There is something where nothing was to be, and it can't be changed into what is asked.
+    #[error("{0}")]
+    Taken(String),
     /// It is no more as it was seen.
     #[error("{}", conflict(*.0))]
     Conflict(Option<u64>),
-    /// A change does not say what it saw.
-    #[error("say which revision you saw: send it as If-Match: \"N\", or as revision in the body")]
-    PreconditionRequired,
+    /// A change does not say what it saw, for which its body has this field.
+    #[error("say which revision you saw: send it as If-Match: \"N\", or as {0} in the body")]
+    PreconditionRequired(&'static str),
     /// A rollout goes on.
     #[error("a rollout goes on: revision {0} is on its way; wait for it, or ask without ifIdle")]
     RolloutInProgress(u64),
     /// It is being deleted.
-    #[error("{0} is being deleted")]
+    #[error("{0} is being deleted: it is gone once its last pod has ended, and can then be made anew")]
     BeingDeleted(String),
     /// It can't be while this is so.
     #[error("{0}")]
@@ -93,6 +96,9 @@ pub enum Error {
         /// The command that lets it.
         grant: String,
     },
+    /// A page of the web may be behind it, and nobody is asked who they are.
+    #[error("{0}")]
+    OfPage(String),
     /// It can't be told who asks: the registry's keys could not be had.
     #[error("tokens can't be checked now: the registry's keys could not be had")]
     KeysUnavailable,
@@ -102,7 +108,10 @@ pub enum Error {
     /// It took too long.
     #[error("it took longer than {0:?}; whether it was done, a GET tells")]
     TimedOut(Duration),
-    /// Nobody leads, or the leader does not answer.
+    /// The leader was asked, and the connection to it broke off.
+    #[error("the connection to the leader broke off; whether it was done, a GET tells")]
+    LeaderBrokeOff,
+    /// Nobody leads, or the leader can't be reached.
     #[error("no replica leads just now, and only the leader can tell; try again in a moment")]
     NoLeader,
     /// Another replica leads.

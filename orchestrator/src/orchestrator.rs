@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use prometheus::{IntCounter, IntGauge};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -14,6 +13,7 @@ use crate::{
     error::Error,
     feed::Feed,
     forwarding::Forwarder,
+    http::Turns,
     image::ImageResolver,
     lead::{Leader, Standing, Standings},
     logs::LogDesk,
@@ -34,7 +34,7 @@ pub(crate) struct Orchestrator {
     pub(crate) limits: Requests,
     /// How long a client may send nothing of a body.
     pub(crate) body_idle_timeout: Duration,
-    pub(crate) in_flight: Semaphore,
+    pub(crate) turns: Turns,
     /// Bytes of request bodies.
     pub(crate) received_bytes: IntCounter,
     /// Nodes whose instructions are sent by this process.

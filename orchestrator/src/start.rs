@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use longshore_client::ClientError;
-use longshore_fleet::{Allowances, NamespaceSpec, Quota};
 use longshore_service::{
     admin::{Admin, Readiness},
     descriptor_limit,
@@ -12,8 +11,7 @@ use longshore_service::{
     metrics::{HttpMetrics, Metrics},
     private_files,
 };
-use serde_json::Value;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -24,12 +22,12 @@ use crate::{
     control::ControlSettings,
     feed::Feed,
     forwarding::{Forwarder, ForwarderError},
-    http::Shape,
+    http::{Shape, Turns},
     image::ImageResolver,
     lead::{Lead, LeadMetrics, Standing},
     logs::LogDesk,
-    orchestrator::{Orchestrator, now},
-    state::{Act, Answer, AuditLine, Charge, Expected, NamespaceRow, PostgresState, SharedState, SqliteState, StateError, Write},
+    orchestrator::Orchestrator,
+    state::{PostgresState, SharedState, SqliteState, StateError},
     sweeper::Sweeper,
 };
 
@@ -100,7 +98,6 @@ pub(crate) async fn assemble(config: Config, state: SharedState) -> Result<App, 
     let doors = Doors::open(&config.listen, certificates).await?;
     let metrics = Metrics::new();
     let http_metrics = Arc::new(HttpMetrics::new(&metrics, Shape::LABELS));
-    ensure_default_namespace(&state).await?;
     let resolver = ImageResolver::new(&config.registry)?;
     let (standing, standings) = watch::channel(Standing::Following(None));
     let lost = metrics.counter("longshore_orchestrator_audit_lost_total", "Refusals that the audit log does not have.");
@@ -118,7 +115,7 @@ pub(crate) async fn assemble(config: Config, state: SharedState) -> Result<App, 
         audit: notes,
         limits: config.requests.clone(),
         body_idle_timeout: config.listen.body_idle_timeout.get(),
-        in_flight: Semaphore::new(config.requests.max_in_flight),
+        turns: Turns::new(&config.requests, config.auth.mode),
         received_bytes: http_metrics.received_bytes.clone(),
         agents: metrics.gauge("longshore_orchestrator_agents", "Nodes whose instructions are sent from here now."),
         draining: draining.clone(),
@@ -162,39 +159,6 @@ fn control_settings(config: &Config) -> ControlSettings {
         fetches_from_outside: leader.fetches_from_outside,
         fetches_at_once: leader.fetches_at_once,
         ..ControlSettings::default()
-    }
-}
-
-/// Those who name no namespace are in this one.
-async fn ensure_default_namespace(state: &SharedState) -> Result<(), StateError> {
-    let name = "default".parse().unwrap_or_else(|_| unreachable!("it is a name"));
-    if state.namespace(&name).await?.is_some() {
-        return Ok(());
-    }
-    let now = now();
-    let spec = NamespaceSpec { name, quota: Quota::default(), allow: Allowances::default() };
-    let row = NamespaceRow { spec, revision: 1, asked: Charge::default() };
-    let audit = AuditLine {
-        at: now,
-        account: "longshore".to_owned(),
-        address: None,
-        request: "start".to_owned(),
-        subject: "namespace default".to_owned(),
-        outcome: "201".to_owned(),
-        request_id: None,
-    };
-    let act = Act {
-        operation: None,
-        writes: vec![Write::PutNamespace(row, Expected::None)],
-        events: Vec::new(),
-        audit,
-        answer: Answer { status: 201, body: Value::Null },
-        now,
-    };
-    match state.act(&act).await {
-        // Another replica was quicker.
-        Ok(_) | Err(StateError::Exists) => Ok(()),
-        Err(error) => Err(error),
     }
 }
 

@@ -109,6 +109,7 @@ pub(crate) fn node(row: &NodeRow) -> NodeView {
     NodeView {
         node_id: row.id,
         name: row.name.clone(),
+        revision: row.revision,
         zone: facts.labels.get("topology.kubernetes.io/zone").map(ToString::to_string),
         labels: facts.labels,
         taints: facts.taints,

@@ -120,7 +120,7 @@ impl UpstreamError {
                 Self::Elsewhere { upstream, status, reason: error.to_string(), retry_after: heeded(retry_after) }
             }
             ClientError::Malformed { reason, .. } => Self::Malformed { upstream, reason },
-            ClientError::Astray { .. } | ClientError::PlainHttp(_) | ClientError::Redirected { .. } => {
+            ClientError::Astray { .. } | ClientError::PlainHttp(_) | ClientError::Private(_) | ClientError::Redirected { .. } => {
                 Self::Malformed { upstream, reason: error.to_string() }
             }
             _ => Self::Setup { upstream, source: Arc::new(error) },

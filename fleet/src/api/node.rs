@@ -18,6 +18,9 @@ pub struct NodeView {
     pub node_id: NodeId,
     /// What it is called.
     pub name: NodeName,
+    /// Counts what callers change of it: what a change says that it saw.
+    #[serde(default)]
+    pub revision: u64,
     /// Its labels.
     pub labels: Labels,
     /// What keeps pods off it.

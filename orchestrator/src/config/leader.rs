@@ -25,7 +25,7 @@ pub struct Leader {
     pub fetches_at_once: usize,
     /// Certificate authorities, PEM, by which other replicas are known, beside the machine's.
     pub ca_file: Option<PathBuf>,
-    /// How long the leader may take to answer what is passed on to it.
+    /// How long the leader may take to begin its answer to what is passed on to it: it may have to ask the registry, or a node.
     pub timeout: Duration,
 }
 
@@ -41,7 +41,7 @@ impl Default for Leader {
             fetches_from_outside: 8,
             fetches_at_once: 256,
             ca_file: None,
-            timeout: Duration::seconds(10),
+            timeout: Duration::seconds(30),
         }
     }
 }
@@ -73,6 +73,9 @@ impl Leader {
                 &["leader.node_lost_after", "leader.heartbeat"],
                 "must be two heartbeats or more, so that one that is late loses no node",
             );
+        }
+        if self.node_lost_after > Duration::days(7) {
+            problems.add(&["leader.node_lost_after"], "must be 7 days or less");
         }
         if self.replaced_per_second == 0 {
             problems.add(&["leader.replaced_per_second"], "must be at least 1");

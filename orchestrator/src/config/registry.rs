@@ -1,6 +1,6 @@
 //! `[registry]`: where images are asked for.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use longshore_service::{
     choice,
@@ -34,6 +34,9 @@ pub struct Registry {
     pub password: Secret,
     /// What becomes of images of other registries.
     pub others: OtherRegistries,
+    /// Other registries, and proxies, that are asked although they are on this machine or in a private network: hosts, without a port. None
+    /// else there is, whatever an image's name or a registry's answer says: who may deploy need not be one who may reach them.
+    pub private_hosts: Vec<String>,
     /// How long a registry may take to say all about an image.
     pub timeout: Duration,
     /// How many images are asked for at once.
@@ -50,13 +53,25 @@ impl Default for Registry {
             username: String::new(),
             password: Secret::default(),
             others: OtherRegistries::Anonymous,
+            private_hosts: Vec::new(),
             timeout: Duration::seconds(20),
             max_asked: 64,
         }
     }
 }
 
-longshore_service::settings!(Registry { url, hosts, ca_file, allow_plain_http, username, password, others, timeout, max_asked });
+longshore_service::settings!(Registry {
+    url,
+    hosts,
+    ca_file,
+    allow_plain_http,
+    username,
+    password,
+    others,
+    private_hosts,
+    timeout,
+    max_asked
+});
 
 impl Registry {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
@@ -72,6 +87,14 @@ impl Registry {
         }
         if let Some(host) = self.hosts.iter().find(|host| host.is_empty() || host.contains('/')) {
             problems.add(&["registry.hosts"], format!("{host:?} is no host, with or without a port"));
+        }
+        let is_host = |host: &String| {
+            let is_name = !host.contains([':', '/']) && longshore_client::RegistryUrl::parse(host, false).is_ok();
+            is_name || host.parse::<IpAddr>().is_ok()
+        };
+        if let Some(host) = self.private_hosts.iter().find(|host| !is_host(host)) {
+            problems
+                .add(&["registry.private_hosts"], format!("{host:?} is no host; one is a name or an address, without a port"));
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Retention {
     pub operations: Duration,
     /// Lines of the audit log.
     pub audit: Duration,
+    /// How many lines of it are kept at most, whatever their age: anybody who is refused writes one.
+    pub max_audit: u64,
 }
 
 impl Default for Retention {
@@ -31,11 +33,12 @@ impl Default for Retention {
             answers: Duration::hours(24),
             operations: Duration::days(7),
             audit: Duration::days(90),
+            max_audit: 10_000_000,
         }
     }
 }
 
-longshore_service::settings!(Retention { interval, events, max_events, answers, operations, audit });
+longshore_service::settings!(Retention { interval, events, max_events, answers, operations, audit, max_audit });
 
 impl Retention {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
@@ -43,8 +46,10 @@ impl Retention {
         if self.answers < LEAST_ANSWERS {
             problems.add(&["retention.answers"], format!("must be {LEAST_ANSWERS} or more"));
         }
-        if self.max_events < 1000 {
-            problems.add(&["retention.max_events"], "must be at least 1000");
+        for (key, most) in [("retention.max_events", self.max_events), ("retention.max_audit", self.max_audit)] {
+            if most < 1000 {
+                problems.add(&[key], "must be at least 1000");
+            }
         }
     }
 }

@@ -51,3 +51,23 @@ fn the_environment_names_what_the_file_does() {
     let loaded = Config::load(None, environment.into_iter(), Vec::new()).unwrap();
     assert_eq!(loaded.config.leader.lease.to_string(), "3s");
 }
+
+#[test]
+fn what_would_be_no_bound_is_none() {
+    let told = mistakes(
+        "[leader]\nnode_lost_after = \"99999d\"\ntimeout = \"1s\"\n[requests]\nmax_from_nodes = 0\nmax_from_strangers = 0\n\
+         report_memory = \"1MiB\"\n[retention]\nmax_audit = 1\n[registry]\nprivate_hosts = [\"10.0.0.5\", \"hub:5000\"]\n",
+    );
+    for key in [
+        "leader.node_lost_after",
+        "leader.timeout",
+        "requests.max_from_nodes",
+        "requests.max_from_strangers",
+        "requests.report_memory",
+        "retention.max_audit",
+        "hub:5000",
+    ] {
+        assert!(told.contains(key), "{key} is missing in\n{told}");
+    }
+    assert!(!told.contains("10.0.0.5"), "{told}");
+}

@@ -1,7 +1,7 @@
 //! What the leader is asked.
 
 use longshore_fleet::{
-    NodeName, PodId, WorkloadId,
+    NodeId, NodeName, PodId, WorkloadId,
     api::{ExplanationView, FitView, NodeHealth, NodeView, RefusalView},
 };
 use rustc_hash::FxHashMap as HashMap;
@@ -70,12 +70,9 @@ impl Controller {
         }
     }
 
-    /// All nodes as they are, by name, or the one of this name.
-    pub fn nodes(&self, name: Option<&NodeName>) -> Vec<NodeView> {
-        let ids = self.nodes.values().filter(|node| name.is_none_or(|name| node.row.name == *name)).map(|node| node.row.id);
-        let mut shown: Vec<NodeView> = ids.filter_map(|id| self.node_view(id)).collect();
-        shown.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        shown
+    /// Nodes as they are; those of these that there are.
+    pub fn nodes(&self, ids: &[NodeId]) -> Vec<NodeView> {
+        ids.iter().filter_map(|id| self.node_view(*id)).collect()
     }
 
     /// How nodes are, all together, or those of a zone.

@@ -138,8 +138,7 @@ impl Controller {
         let Asked::Deployment(upkeep) = &workload.asked else { return };
         let used: std::collections::BTreeSet<u64> =
             workload.pods.iter().filter_map(|pod| self.pods.get(pod)).map(|pod| pod.row.revision).collect();
-        let current = workload.row.template_revision;
-        let others: Vec<u64> = workload.revisions.keys().rev().copied().filter(|number| *number != current).collect();
+        let others = workload.revisions_before();
         let kept = usize::try_from(upkeep.revision_history_limit).unwrap_or(usize::MAX);
         for number in others.into_iter().skip(kept).filter(|number| !used.contains(number)) {
             workload.revisions.remove(&number);

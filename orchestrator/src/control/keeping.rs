@@ -17,9 +17,8 @@ impl Controller {
     /// The last revisions of a workload but for the one that runs, and what nodes must have for each.
     fn revisions_to_keep(&mut self, id: WorkloadId) -> Vec<(u64, DemandIndex)> {
         let Some(workload) = self.workloads.get(&id).filter(|workload| workload.row.deleted.is_none()) else { return Vec::new() };
-        let current = workload.row.template_revision;
-        let others = workload.revisions.keys().rev().copied().filter(|number| *number != current);
-        let kept: Vec<u64> = others.take(self.settings.revisions_kept.saturating_sub(1)).collect();
+        let mut kept = workload.revisions_before();
+        kept.truncate(self.settings.revisions_kept.saturating_sub(1));
         kept.into_iter().filter_map(|number| Some((number, self.demand_of(id, number)?))).collect()
     }
 

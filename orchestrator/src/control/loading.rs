@@ -41,7 +41,9 @@ impl Controller {
                 // Somebody has gone back to it. What has it removed may still be on its way, and come after somebody has gone on from it.
                 self.unwritten.writes.push(Write::PutRevision(Box::new(revision.clone())));
             }
-            workload.revisions.entry(revision.number).or_insert_with(|| Revision::new(revision, &workload.row));
+            let wanted = revision.wanted;
+            let known = workload.revisions.entry(revision.number).or_insert_with(|| Revision::new(revision, &workload.row));
+            known.row.wanted = wanted;
         }
         if (workload.asked.class(), workload.asked.priority()) != was_bound {
             // What its pods want of a node is another thing now.

@@ -152,6 +152,14 @@ impl Workload {
         self.revisions.get(&self.row.template_revision)
     }
 
+    /// Revisions that its pods are not to be made from now, what was wanted last before the others.
+    pub(crate) fn revisions_before(&self) -> Vec<u64> {
+        let others = self.revisions.values().map(|revision| &revision.row);
+        let mut others: Vec<&RevisionRow> = others.filter(|row| row.number != self.row.template_revision).collect();
+        others.sort_unstable_by_key(|row| std::cmp::Reverse((row.wanted, row.number)));
+        others.into_iter().map(|row| row.number).collect()
+    }
+
     /// All that the scheduler was asked about for it.
     pub(crate) fn demands(&self) -> Vec<DemandIndex> {
         self.revisions.values().filter_map(|revision| revision.demand).collect()
@@ -189,4 +197,41 @@ fn mark(row: &RevisionRow) -> String {
     let digest = Digest::of(Algorithm::Sha256, &serde_json::to_vec(&row.template).unwrap_or_default());
     let number = digest.hex().get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
     letters(number.unwrap_or_default(), 5)
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_fleet::{WorkloadId, api::WorkloadStatus};
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn what_was_wanted_last_comes_before_what_has_a_greater_number() {
+        let id = WorkloadId { kind: WorkloadKind::Deployment, uuid: Uuid::nil() };
+        let spec = json!({"namespace": "default", "name": "web"});
+        let row = WorkloadRow {
+            id,
+            namespace: "default".parse().unwrap(),
+            name: "web".parse().unwrap(),
+            revision: 13,
+            template_revision: 13,
+            spec: spec.clone(),
+            created: 0,
+            updated: 0,
+            deleted: None,
+            status: WorkloadStatus::default(),
+        };
+        let mut workload = Workload::new(row.clone(), Asked::read(id.kind, &spec).unwrap(), 0);
+        // Eleven of them, back to the first, and then another.
+        for (number, wanted) in (2..=11).map(|number| (number, number)).chain([(1, 12), (13, 13)]) {
+            let template = serde_json::from_value(json!({"image": "hub.test/app:1"})).unwrap();
+            let image = "hub.test/app:1".parse().unwrap();
+            let revision =
+                RevisionRow { workload: id, number, wanted, template, image, layers: vec![], created: 0, author: None };
+            workload.revisions.insert(number, Revision::new(revision, &row));
+        }
+        assert_eq!(workload.revisions_before()[..3], [1, 11, 10]);
+    }
 }

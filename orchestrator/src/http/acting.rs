@@ -35,6 +35,8 @@ pub struct Terms {
     pub operation: Option<OperationKey>,
     /// The revision that the caller saw.
     pub seen: Option<u64>,
+    /// The field that says so in a body.
+    pub field: &'static str,
     /// Whether no rollout may go on.
     pub if_idle: bool,
     /// Whether all pods must fit.
@@ -42,24 +44,29 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// Takes them out of a body, its headers and its query. `revision` names the field that says what was seen.
-    pub fn take<B>(call: &Call<B>, bytes: &[u8], fields: &mut Map<String, Value>, revision: &str) -> Result<Self, Error> {
+    /// Takes them out of a body, its headers and its query. `field` says in the body what was seen.
+    pub fn take<B>(call: &Call<B>, bytes: &[u8], fields: &mut Map<String, Value>, field: &'static str) -> Result<Self, Error> {
         let mut parameters = call.parameters(&[IF_IDLE, IF_FITS]);
         let (if_idle, if_fits) = (parameters.flag(IF_IDLE), parameters.flag(IF_FITS));
-        let (operation, seen) = said(call, bytes, fields, revision)?;
-        parameters.done(Self { operation, seen, if_idle, if_fits })
+        let (operation, seen) = said(call, bytes, fields, field)?;
+        parameters.done(Self { operation, seen, field, if_idle, if_fits })
     }
 
     /// The same of a change that can't wait for anything.
-    pub fn plain<B>(call: &Call<B>, bytes: &[u8], fields: &mut Map<String, Value>, revision: &str) -> Result<Self, Error> {
-        let (operation, seen) = said(call, bytes, fields, revision)?;
-        call.parameters(&[]).done(Self { operation, seen, if_idle: false, if_fits: false })
+    pub fn plain<B>(call: &Call<B>, bytes: &[u8], fields: &mut Map<String, Value>, field: &'static str) -> Result<Self, Error> {
+        let (operation, seen) = said(call, bytes, fields, field)?;
+        call.parameters(&[]).done(Self { operation, seen, field, if_idle: false, if_fits: false })
     }
 }
 
 /// What makes a retry of a change without a body the same act, where its `X-Operation-Id` says so.
 pub fn operation<B>(call: &Call<B>) -> Result<Option<OperationKey>, Error> {
-    Ok(said(call, &[], &mut Map::new(), "revision")?.0)
+    Ok(headers(call)?.0)
+}
+
+/// The same, and the revision that was seen, where its `If-Match` says so.
+pub fn headers<B>(call: &Call<B>) -> Result<(Option<OperationKey>, Option<u64>), Error> {
+    said(call, &[], &mut Map::new(), "revision")
 }
 
 /// What makes a retry of a change the same act, taken out of its body and its headers, of what has no revision.
@@ -195,7 +202,7 @@ pub async fn act_as<B>(
     let audit = AuditLine {
         at: now,
         account: account.to_owned(),
-        address: Some(call.caller.address().to_string()),
+        address: Some(call.told_address()),
         request: call.line(),
         subject: deed.subject,
         outcome: deed.answer.status.to_string(),
@@ -209,6 +216,22 @@ pub async fn act_as<B>(
         }
         Acted::Before(answer) => Ok(reply::answer(&answer)),
     }
+}
+
+/// All is as it is to be: nothing is changed. Where the caller has named the operation, the answer is kept all the same, so that a retry is
+/// still the same act once others have changed something.
+pub async fn nothing<B>(
+    orchestrator: &Orchestrator,
+    call: &Call<B>,
+    operation: Option<OperationKey>,
+    subject: String,
+    answer: Answer,
+) -> Result<Response<Body>, Error> {
+    if operation.is_none() {
+        return Ok(reply::answer(&answer));
+    }
+    let deed = Deed { writes: Vec::new(), events: Vec::new(), subject, answer };
+    act(orchestrator, call, operation, deed).await
 }
 
 /// Parameters of a change that has none.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use longshore_fleet::api::{AdviceView, Page};
 
-use super::{Call, Outcome, reply};
+use super::{Call, Outcome, page, reply};
 use crate::{access::Right, error::Error, orchestrator::Orchestrator};
 
 /// How many nodes would be emptied, where the caller does not say.
@@ -14,7 +14,7 @@ const MOST: u32 = 1_000;
 
 pub async fn advice<B>(orchestrator: &Arc<Orchestrator>, call: &Call<B>) -> Outcome {
     let mut parameters = call.parameters(&["limit"]);
-    let most = parameters.optional::<u32>("limit").unwrap_or(USUAL).clamp(1, MOST);
+    let most = page::limit(&mut parameters, USUAL, MOST);
     let most = parameters.done(most)?;
     orchestrator.access.require(&call.caller, Right::View, None)?;
     let moves = orchestrator.leader()?.advice(most).await.map_err(|_| Error::NoLeader)?;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     Call, Incoming, Outcome,
     acting::{self, Deed, Happening, Terms},
-    body, document, merge, plan, reply,
+    body, document, merge, plan, visible,
     wanted::{Found, Wanted, event_kind, noun},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     error::Error,
     image::Resolved,
     orchestrator::{Orchestrator, now},
-    state::{Answer, Charge, Expected, RevisionRow, WorkloadRow, Write},
+    state::{Answer, Charge, Expected, OperationKey, RevisionRow, WorkloadRow, Write},
 };
 
 /// Makes a workload; or changes the one of this name, where the caller says which revision of it it saw.
@@ -88,17 +88,7 @@ async fn begin<B>(
 
 /// A workload that a caller may do something with.
 pub async fn visible<B>(orchestrator: &Orchestrator, id: WorkloadId, call: &Call<B>, right: Right) -> Result<Found, Error> {
-    // Whoever may see nothing at all is not told whether it is there.
-    if !call.caller.has_token() {
-        orchestrator.access.require(&call.caller, right, None)?;
-    }
-    let found = Found::by_id(orchestrator, id).await;
-    let namespace = found.as_ref().ok().map(|found| found.row.namespace.clone());
-    orchestrator.access.require(&call.caller, right, namespace.as_ref()).or_else(|error| match &found {
-        Err(Error::NotFound { .. }) => Ok(()),
-        _ => Err(error),
-    })?;
-    found
+    visible::visible(orchestrator, call, right, Found::by_id(orchestrator, id), |found| Some(&found.row.namespace)).await
 }
 
 /// Makes a new workload.
@@ -137,7 +127,7 @@ async fn make<B>(orchestrator: &Orchestrator, call: &Call<B>, kind: WorkloadKind
 pub async fn change<B>(orchestrator: &Orchestrator, call: &Call<B>, found: Found, wanted: Wanted, terms: Terms) -> Outcome {
     let before = check(&found, &terms)?;
     if before == wanted {
-        return Ok(unchanged(&found));
+        return unchanged(orchestrator, call, &found, terms.operation).await;
     }
     let mut faults = Faults::default();
     wanted.check_against(&before, &mut faults);
@@ -167,7 +157,7 @@ pub async fn put<B>(
     orchestrator: &Orchestrator,
     call: &Call<B>,
     (found, before): (Found, &Wanted),
-    (wanted, revision): (&Wanted, RevisionRow),
+    (wanted, mut revision): (&Wanted, RevisionRow),
     terms: Terms,
     told: (&str, String),
 ) -> Outcome {
@@ -187,7 +177,8 @@ pub async fn put<B>(
     }
     writes.push(Write::PutWorkload(Box::new(row.clone()), Expected::At(seen)));
     if is_other {
-        // Also one that was there before: the leader may be forgetting it just now.
+        // Also one that was there before: it is the last that was wanted now, and the leader may be forgetting it at this moment.
+        revision.wanted = seen + 1;
         writes.push(Write::PutRevision(Box::new(revision.clone())));
     }
     let found = Found { row, revision };
@@ -230,7 +221,7 @@ async fn finish<B>(
 
 /// That a workload can be changed by whoever saw what there is. What is wanted of it now.
 pub fn check(found: &Found, terms: &Terms) -> Result<Wanted, Error> {
-    let seen = terms.seen.ok_or(Error::PreconditionRequired)?;
+    let seen = terms.seen.ok_or(Error::PreconditionRequired(terms.field))?;
     if found.row.deleted.is_some() {
         return Err(Error::BeingDeleted(found.told()));
     }
@@ -252,8 +243,14 @@ pub async fn check_idle(orchestrator: &Orchestrator, found: &Found, terms: &Term
 }
 
 /// Nothing is other than before.
-pub fn unchanged(found: &Found) -> http::Response<axum::body::Body> {
-    reply::answer(&Answer { status: StatusCode::OK.as_u16(), body: value(&applied(found, false)) })
+pub async fn unchanged<B>(
+    orchestrator: &Orchestrator,
+    call: &Call<B>,
+    found: &Found,
+    operation: Option<OperationKey>,
+) -> Outcome {
+    let answer = Answer { status: StatusCode::OK.as_u16(), body: value(&applied(found, false)) };
+    acting::nothing(orchestrator, call, operation, found.told(), answer).await
 }
 
 fn applied(found: &Found, changed: bool) -> Applied {
@@ -280,7 +277,8 @@ fn value(applied: &Applied) -> Value {
 fn revision_row<B>(call: &Call<B>, workload: WorkloadId, number: u64, wanted: &Wanted, resolved: Resolved) -> RevisionRow {
     let mut template = wanted.template().clone();
     let image: Image = std::mem::replace(&mut template.image, resolved.image);
-    RevisionRow { workload, number, template, image, layers: resolved.layers, created: now(), author: call.caller.author() }
+    let (created, author) = (now(), call.caller.author());
+    RevisionRow { workload, number, wanted: number, template, image, layers: resolved.layers, created, author }
 }
 
 /// A revision of before that is the same, so that its pods stay; or else this one.

@@ -10,12 +10,18 @@ use serde_json::{Map, Value};
 use super::{Call, Incoming};
 use crate::{error::Error, orchestrator::Orchestrator};
 
+/// How long a request's body is at most: as long as it says, or as is taken where it does not say.
+pub fn most_bytes<B>(call: &Call<B>, limit_bytes: u64) -> Result<u64, Error> {
+    let announced = call.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    match announced {
+        Some(length) if length > limit_bytes => Err(Error::BodyTooLarge { limit_bytes }),
+        announced => Ok(announced.unwrap_or(limit_bytes)),
+    }
+}
+
 /// A request's body, of so many bytes at most.
 pub async fn read<B: Incoming>(orchestrator: &Orchestrator, call: &mut Call<B>, limit_bytes: u64) -> Result<Bytes, Error> {
-    let announced = call.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit_bytes) {
-        return Err(Error::BodyTooLarge { limit_bytes });
-    }
+    most_bytes(call, limit_bytes)?;
     let mut content = BytesMut::new();
     let idle = orchestrator.body_idle_timeout;
     loop {

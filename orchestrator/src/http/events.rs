@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use longshore_fleet::{Name, api::Page};
 
-use super::{Call, Outcome, reply};
+use super::{Call, Outcome, page, reply};
 use crate::{access::Right, orchestrator::Orchestrator};
 
 /// How many there are where the caller does not say.
@@ -13,7 +13,7 @@ const USUAL: u32 = 100;
 pub async fn events<B>(orchestrator: &Arc<Orchestrator>, call: &Call<B>) -> Outcome {
     let mut parameters = call.parameters(&["namespace", "id", "limit"]);
     let (namespace, id): (Option<Name>, Option<String>) = (parameters.optional("namespace"), parameters.optional("id"));
-    let most = parameters.optional::<u32>("limit").unwrap_or(USUAL).clamp(1, orchestrator.limits.max_page);
+    let most = page::limit(&mut parameters, USUAL, orchestrator.limits.max_page);
     let (namespace, id, most) = parameters.done((namespace, id, most))?;
     orchestrator.access.require(&call.caller, Right::View, namespace.as_ref())?;
     let position = orchestrator.state.position().await?;

@@ -21,17 +21,27 @@ use crate::{
     state::{Answer, Expected, NodeRow, StateError, Write},
 };
 
+/// What stands among nodes' names in paths and is none.
+const OTHERS: [&str; 2] = ["health", "tokens"];
+
 pub async fn join<B: Incoming>(orchestrator: &Arc<Orchestrator>, mut call: Call<B>) -> Outcome {
     let bytes = body::read_short(orchestrator, &mut call).await?;
     let Join { token, name, public_key } = body::typed(body::object(&bytes)?)?;
     let key: PublicKeyText = public_key.parse().map_err(|error: InvalidPublicKey| body::fault("publicKey", error.to_string()))?;
+    if OTHERS.contains(&name.as_str()) {
+        return Err(body::fault("name", format!("can't be {name}: under /api/v1/nodes that is something else")));
+    }
     let public_key = key.to_string();
     // The same node again: it was not told that it is in.
     let known = |row: NodeRow| {
         if row.public_key == public_key {
             return Ok(reply::ok(&Joined { node_id: row.id }));
         }
-        Err(Error::Exists { what: "node with another key", name: format!("{}: remove it first", row.name) })
+        let told = format!(
+            "there is a node {} with another key: remove that one first, or have this one join by another name",
+            row.name
+        );
+        Err(Error::Taken(told))
     };
     if let Some(row) = orchestrator.state.node_named(&name).await? {
         return known(row);

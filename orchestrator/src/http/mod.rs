@@ -35,6 +35,8 @@ mod route;
 mod scale;
 #[cfg(test)]
 mod tests;
+mod turns;
+mod visible;
 mod wanted;
 mod watch;
 mod workload_delete;
@@ -49,12 +51,18 @@ use bytes::Bytes;
 use http::{HeaderName, Method, Request, Response, request::Parts};
 use longshore_service::request_id::RequestId;
 
-use crate::{access::Caller, error::Error, forwarding::PASSED_ON, orchestrator::Orchestrator};
+use crate::{
+    access::Caller,
+    error::Error,
+    forwarding::{PASSED_ON, told_address},
+    orchestrator::Orchestrator,
+};
 
 use query::Parameters;
 pub use refusal::refuse;
 use route::Route;
 pub use route::Shape;
+pub use turns::Turns;
 
 /// What an operation comes to.
 type Outcome = Result<Response<Body>, Error>;
@@ -80,6 +88,11 @@ impl<B> Call<B> {
     /// The parameters, of which these are known.
     fn parameters(&self, known: &[&str]) -> Parameters<'_> {
         Parameters::new(self.parts.uri.query().unwrap_or_default(), known)
+    }
+
+    /// From where it comes, as the audit log has it.
+    fn told_address(&self) -> String {
+        told_address(&self.parts.headers, self.caller.address())
     }
 
     /// What was asked, in a line.
@@ -108,12 +121,18 @@ pub async fn handle<B: Incoming>(
     if !route.shape().has(&parts.method) {
         return (label, Err(Error::Method { method: parts.method, allowed: route.shape().allowed() }));
     }
-    let Ok(in_flight) = orchestrator.in_flight.try_acquire() else { return (label, Err(Error::Overloaded)) };
+    let turn = match orchestrator.turns.take(&route, &parts) {
+        Ok(turn) => turn,
+        Err(error) => return (label, Err(error)),
+    };
     let asked = noting::Asked::new(&parts, client, id);
     // What a pod writes is sent for as long as somebody reads it, who alone counts.
-    let (limit, _in_flight) = match route {
-        Route::AgentLogs(_) => (Duration::MAX, None),
-        _ => (orchestrator.limits.timeout.get(), Some(in_flight)),
+    let (limit, _turn) = match route {
+        Route::AgentLogs(_) => {
+            drop(turn);
+            (Duration::MAX, None)
+        }
+        _ => (orchestrator.limits.timeout.get(), Some(turn)),
     };
     // It is large, and is moved a few times before it runs.
     let work: Pin<Box<dyn Future<Output = (Option<String>, Outcome)> + Send + '_>> =
@@ -138,7 +157,10 @@ async fn attempt<B: Incoming>(
     let caller = if is_of_nodes || route == Route::OpenApi {
         Ok(Caller::nobody(client))
     } else {
-        orchestrator.access.identify(&parts.headers, client).await
+        match orchestrator.access.refuse_pages(&parts.uri, &parts.headers) {
+            Ok(()) => orchestrator.access.identify(&parts.headers, client).await,
+            Err(error) => Err(error),
+        }
     };
     let caller = match caller {
         Ok(caller) => caller,
@@ -169,7 +191,8 @@ async fn pass_on<B: Incoming>(orchestrator: &Orchestrator, address: String, mut 
         return Err(Error::NotLeader(Some(address)));
     }
     let content = body::read_short(orchestrator, &mut call).await?;
-    orchestrator.forwarder.clone().pass_on(address, call.parts, content).await
+    let caller = call.caller.address();
+    orchestrator.forwarder.clone().pass_on(address, call.parts, content, caller).await
 }
 
 /// What people and their tools ask. A method is one that the path has.

@@ -55,13 +55,16 @@ pub async fn put<B: Incoming>(orchestrator: &Arc<Orchestrator>, name: Name, mut 
     }
     let before = orchestrator.state.namespace(&name).await?;
     let (revision, expected, asked) = match (&before, terms.seen) {
-        (Some(row), _) if row.spec == spec => return Ok(reply::ok_at(row.revision, &view(row.clone()))),
+        (Some(row), _) if row.spec == spec => {
+            let answer = Answer { status: StatusCode::OK.as_u16(), body: value(&view(row.clone())) };
+            return acting::nothing(orchestrator, &call, terms.operation, format!("namespace {name}"), answer).await;
+        }
         (Some(row), Some(seen)) if row.revision == seen => (seen + 1, Expected::At(seen), row.asked),
         (Some(row), Some(_)) => return Err(Error::Conflict(Some(row.revision))),
         (Some(_), None) if call.header(header::IF_NONE_MATCH).is_some() => {
             return Err(Error::Exists { what: "namespace", name: name.to_string() });
         }
-        (Some(_), None) => return Err(Error::PreconditionRequired),
+        (Some(_), None) => return Err(Error::PreconditionRequired(terms.field)),
         (None, Some(_)) => return Err(Error::Conflict(None)),
         (None, None) => (1, Expected::None, Charge::default()),
     };

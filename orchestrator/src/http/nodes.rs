@@ -1,10 +1,10 @@
 //! Nodes: as the leader sees them, and what is asked of them.
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use http::StatusCode;
 use longshore_fleet::{
-    NodeName, PodId,
+    NodeId, NodeName, PodId,
     api::{Change as Became, DrainRequest, EventKind, NodeView},
 };
 use serde_json::Value;
@@ -24,7 +24,7 @@ use crate::{
 
 /// How often it is tried again where somebody else has changed the node in between.
 const ATTEMPTS: usize = 5;
-/// How many pods of a node are looked at to see whether one of them runs.
+/// How many pods of a node are looked at at once to see whether one of them runs.
 const LOOKED_AT: u32 = 1_000;
 
 /// What is asked of a node.
@@ -80,9 +80,8 @@ pub async fn list<B>(orchestrator: &Arc<Orchestrator>, call: &Call<B>) -> Outcom
     let slice = parameters.done(slice)?;
     orchestrator.access.require(&call.caller, Right::View, None)?;
     let position = orchestrator.state.position().await?;
-    let all = orchestrator.leader()?.nodes(None).await.map_err(|_| Error::NoLeader)?;
-    let is_after = |view: &NodeView| slice.after.as_ref().is_none_or(|after| view.name > *after);
-    let views: Vec<NodeView> = all.into_iter().filter(is_after).take(slice.most as usize).collect();
+    let rows = orchestrator.state.nodes(slice.clone()).await?;
+    let views = views(orchestrator, &rows).await?;
     Ok(reply::ok(&page::page(views, &slice, |view: &NodeView| view.name.to_string(), position)))
 }
 
@@ -121,11 +120,13 @@ pub async fn change<B: Incoming>(orchestrator: &Arc<Orchestrator>, key: NodeKey,
         let before = (row.is_cordoned, row.is_draining);
         let after = change.flags(before);
         if before == after {
-            return Ok(reply::ok_at(seen_revision, &view));
+            let body = serde_json::to_value(&view).unwrap_or_else(|_| unreachable!("what we answer is always JSON"));
+            let answer = Answer { status: StatusCode::OK.as_u16(), body };
+            return acting::nothing(orchestrator, &call, terms.operation, format!("node {}", row.name), answer).await;
         }
         (row.is_cordoned, row.is_draining) = after;
         row.revision += 1;
-        let view = NodeView { cordoned: after.0, draining: after.1, ..view };
+        let view = NodeView { revision: row.revision, cordoned: after.0, draining: after.1, ..view };
         let object = serde_json::to_value(&view).unwrap_or_else(|_| unreachable!("what we answer is always JSON"));
         let happening = happening(&row, Became::Changed, (change.reason(), change.told()), Some(object.clone()));
         let deed = Deed {
@@ -148,11 +149,14 @@ pub async fn remove<B: Incoming>(orchestrator: &Arc<Orchestrator>, key: NodeKey,
     let force = parameters.flag("force");
     let force = parameters.done(force)?;
     orchestrator.access.require(&call.caller, Right::Admin, None)?;
-    let operation = acting::operation(&call)?;
+    let (operation, seen) = acting::headers(&call)?;
     if let Some(first) = acting::replay(orchestrator, operation.as_ref()).await? {
         return Ok(first);
     }
     let row = find(orchestrator, &key).await?;
+    if seen.is_some_and(|seen| seen != row.revision) {
+        return Err(Error::Conflict(Some(row.revision)));
+    }
     if !force && has_pods(orchestrator, &row).await? {
         let told = format!(
             "the node {} has pods that run: drain it first, or say force=true, and they are made anew elsewhere",
@@ -171,10 +175,20 @@ pub async fn remove<B: Incoming>(orchestrator: &Arc<Orchestrator>, key: NodeKey,
     Ok(done)
 }
 
+/// Whether a node has pods that have not ended, as those of jobs do.
 async fn has_pods(orchestrator: &Orchestrator, row: &NodeRow) -> Result<bool, Error> {
     let filter = PodFilter { node: Some(row.id), ..PodFilter::default() };
-    let pods = orchestrator.state.pods(&filter, Slice::<PodId> { after: None, most: LOOKED_AT }).await?;
-    Ok(pods.len() == LOOKED_AT as usize || pods.iter().any(|pod| !pod.state.phase.has_ended()))
+    let mut after: Option<PodId> = None;
+    loop {
+        let pods = orchestrator.state.pods(&filter, Slice { after, most: LOOKED_AT }).await?;
+        if pods.iter().any(|pod| !pod.state.phase.has_ended()) {
+            return Ok(true);
+        }
+        match pods.last() {
+            Some(last) if pods.len() == LOOKED_AT as usize => after = Some(last.id),
+            _ => return Ok(false),
+        }
+    }
 }
 
 async fn find(orchestrator: &Orchestrator, key: &NodeKey) -> Result<NodeRow, Error> {
@@ -185,10 +199,23 @@ async fn find(orchestrator: &Orchestrator, key: &NodeKey) -> Result<NodeRow, Err
     row.ok_or_else(|| Error::not_found("node", key))
 }
 
-/// A node as the leader sees it; one that it has not heard of yet as the database has it.
+/// A node as the leader sees it.
 async fn seen(orchestrator: &Orchestrator, row: &NodeRow) -> Result<NodeView, Error> {
-    let views = orchestrator.leader()?.nodes(Some(row.name.clone())).await.map_err(|_| Error::NoLeader)?;
-    Ok(views.into_iter().next().unwrap_or_else(|| crate::view::node(row)))
+    let views = views(orchestrator, std::slice::from_ref(row)).await?;
+    views.into_iter().next().ok_or_else(|| Error::not_found("node", &row.name))
+}
+
+/// Nodes as the leader sees them; those that it has not heard of yet as the database has them. What callers have asked of them is as the
+/// database has it in any case: the leader looks there now and then, and whoever has cordoned a node sees at once that it is.
+async fn views(orchestrator: &Orchestrator, rows: &[NodeRow]) -> Result<Vec<NodeView>, Error> {
+    let ids = rows.iter().map(|row| row.id).collect();
+    let known = orchestrator.leader()?.nodes(ids).await.map_err(|_| Error::NoLeader)?;
+    let mut known: HashMap<NodeId, NodeView> = known.into_iter().map(|view| (view.node_id, view)).collect();
+    let view = |row: &NodeRow| {
+        let view = known.remove(&row.id).unwrap_or_else(|| crate::view::node(row));
+        NodeView { revision: row.revision, cordoned: row.is_cordoned, draining: row.is_draining, ..view }
+    };
+    Ok(rows.iter().map(view).collect())
 }
 
 fn happening<'a>(row: &'a NodeRow, change: Became, (reason, message): (&'a str, &str), object: Option<Value>) -> Happening<'a> {

@@ -8,6 +8,7 @@ use longshore_service::request_id::RequestId;
 use super::refusal;
 use crate::{
     error::Error,
+    forwarding::told_address,
     orchestrator::{Orchestrator, now},
     state::AuditLine,
 };
@@ -16,14 +17,19 @@ use crate::{
 pub(super) struct Asked {
     request: String,
     is_read: bool,
-    client: IpAddr,
+    address: String,
     id: RequestId,
 }
 
 impl Asked {
     pub(super) fn new(parts: &Parts, client: IpAddr, id: &RequestId) -> Self {
         let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
-        Self { request: format!("{} {}", parts.method, parts.uri.path()), is_read, client, id: id.clone() }
+        Self {
+            request: format!("{} {}", parts.method, parts.uri.path()),
+            is_read,
+            address: told_address(&parts.headers, client),
+            id: id.clone(),
+        }
     }
 
     /// It was refused.
@@ -37,7 +43,7 @@ impl Asked {
         orchestrator.audit.note(AuditLine {
             at: now(),
             account: account.unwrap_or("anonymous").to_owned(),
-            address: Some(self.client.to_string()),
+            address: Some(self.address),
             subject: self.request.split(' ').nth(1).unwrap_or_default().to_owned(),
             request: self.request,
             outcome: code.as_str().to_owned(),

@@ -11,13 +11,13 @@ use longshore_fleet::{
 use super::{
     Call, Incoming, Outcome,
     acting::{self, Deed, Happening, Terms},
-    body, page, reply,
+    body, page, reply, visible,
 };
 use crate::{
     access::Right,
     error::Error,
     orchestrator::{Orchestrator, now},
-    state::{Answer, OperationRow, Slice, Write},
+    state::{Answer, OperationKey, OperationRow, Slice, Write},
     view,
 };
 
@@ -51,12 +51,12 @@ pub async fn cancel<B: Incoming>(orchestrator: &Arc<Orchestrator>, id: Operation
         return Ok(first);
     }
     if row.view.state.has_ended() {
-        return Ok(reply::ok(&row.view));
+        return ended(orchestrator, &call, terms.operation, &row.view).await;
     }
-    let ended = now();
+    let at = now();
     row.view.state = OperationState::Cancelled;
-    row.view.ended_at = Some(view::timestamp(ended));
-    row.ended = Some(ended);
+    row.view.ended_at = Some(view::timestamp(at));
+    row.ended = Some(at);
     let object = serde_json::to_value(&row.view).unwrap_or_else(|_| unreachable!("what we answer is always JSON"));
     let namespace = row.view.request.namespace.clone();
     let happening = Happening {
@@ -72,18 +72,27 @@ pub async fn cancel<B: Incoming>(orchestrator: &Arc<Orchestrator>, id: Operation
     let deed = Deed {
         events: vec![happening.by(&call)],
         subject: format!("operation {id}"),
-        writes: vec![Write::PutOperation(Box::new(row))],
+        writes: vec![Write::CancelOperation(Box::new(row))],
         answer: Answer { status: StatusCode::OK.as_u16(), body: object },
     };
-    acting::act(orchestrator, &call, terms.operation, deed).await
+    match acting::act(orchestrator, &call, terms.operation.clone(), deed).await {
+        // The leader has ended it between the look and the act.
+        Err(Error::Conflict(_)) => {
+            let row = find(orchestrator, id, &call, Right::Deploy).await?;
+            ended(orchestrator, &call, terms.operation, &row.view).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// It has ended, and stays as it is.
+async fn ended<B>(orchestrator: &Orchestrator, call: &Call<B>, operation: Option<OperationKey>, view: &OperationView) -> Outcome {
+    let body = serde_json::to_value(view).unwrap_or_else(|_| unreachable!("what we answer is always JSON"));
+    let answer = Answer { status: StatusCode::OK.as_u16(), body };
+    acting::nothing(orchestrator, call, operation, format!("operation {}", view.operation_id), answer).await
 }
 
 async fn find<B>(orchestrator: &Orchestrator, id: OperationId, call: &Call<B>, right: Right) -> Result<OperationRow, Error> {
-    // Whoever may see nothing at all is not told whether it is there.
-    if !call.caller.has_token() {
-        orchestrator.access.require(&call.caller, right, None)?;
-    }
-    let row = orchestrator.state.operation(id).await?.ok_or_else(|| Error::not_found("operation", id))?;
-    orchestrator.access.require(&call.caller, right, row.view.request.namespace.as_ref())?;
-    Ok(row)
+    let look_up = async { orchestrator.state.operation(id).await?.ok_or_else(|| Error::not_found("operation", id)) };
+    visible::visible(orchestrator, call, right, look_up, |row| row.view.request.namespace.as_ref()).await
 }

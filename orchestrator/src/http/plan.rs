@@ -40,7 +40,7 @@ pub async fn of_spec<B: Incoming>(orchestrator: &Arc<Orchestrator>, kind: Worklo
         Some(row) => Some(Found::of(orchestrator, row).await?),
         None => None,
     };
-    answer(orchestrator, found, wanted, namespace.as_ref()).await
+    answer(orchestrator, &call, found, wanted, namespace.as_ref()).await
 }
 
 /// The namespace of a workload as it is yet to be.
@@ -76,10 +76,16 @@ pub async fn of_patch<B: Incoming>(orchestrator: &Arc<Orchestrator>, id: Workloa
     let mut value = found.wanted()?.value();
     merge::merge(&mut value, Value::Object(fields));
     let wanted = Wanted::read(id.kind, value)?;
-    answer(orchestrator, Some(found), wanted, None).await
+    answer(orchestrator, &call, Some(found), wanted, None).await
 }
 
-async fn answer(orchestrator: &Orchestrator, found: Option<Found>, wanted: Wanted, namespace: Option<&NamespaceSpec>) -> Outcome {
+async fn answer<B>(
+    orchestrator: &Orchestrator,
+    call: &Call<B>,
+    found: Option<Found>,
+    wanted: Wanted,
+    namespace: Option<&NamespaceSpec>,
+) -> Outcome {
     let before = found.as_ref().map(Found::wanted).transpose()?;
     let mut faults = Faults::default();
     if let Some(before) = &before {
@@ -93,6 +99,8 @@ async fn answer(orchestrator: &Orchestrator, found: Option<Found>, wanted: Wante
     let (image, layers) = if let Some(found) = found.as_ref().filter(|_| is_same) {
         (found.revision.template.image.clone(), found.revision.layers.clone())
     } else {
+        // A registry is asked with the orchestrator's account, which only those may have done who may run what it sees.
+        orchestrator.access.require(&call.caller, Right::Deploy, Some(wanted.namespace()))?;
         let resolved = Box::pin(orchestrator.resolver.resolve(&wanted.template().image)).await?;
         (resolved.image, resolved.layers)
     };

@@ -1,19 +1,15 @@
 //! `GET` of pods.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    str::FromStr,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, str::FromStr, sync::Arc};
 
 use longshore_fleet::{
-    Image, Name, NodeId, NodeName, OwnerReference, Phase, PodId, WorkloadId,
+    Name, NodeName, OwnerReference, Phase, PodId,
     api::{Page, PodView},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Call, Outcome, acting, page, reply};
+use super::{Call, Outcome, acting, page, reply, visible};
 use crate::{
     access::Right,
     error::Error,
@@ -53,11 +49,7 @@ pub async fn list<B>(orchestrator: &Arc<Orchestrator>, call: &Call<B>) -> Outcom
     let position = orchestrator.state.position().await?;
     let rows = orchestrator.state.pods(&filter, slice.clone()).await?;
     let page = page::page(rows, &slice, |row: &PodRow| row.id.to_string(), position);
-    let mut names = Names::default();
-    let mut items = Vec::with_capacity(page.items.len());
-    for row in page.items {
-        items.extend(names.view(orchestrator, &row).await?);
-    }
+    let items = views(orchestrator, &page.items).await?;
     Ok(reply::ok(&Page { items, next: page.next, position: page.position }))
 }
 
@@ -69,59 +61,26 @@ pub async fn one<B>(orchestrator: &Arc<Orchestrator>, id: PodId, call: &Call<B>)
 
 /// A pod as callers see it.
 pub async fn seen(orchestrator: &Orchestrator, row: &PodRow) -> Result<PodView, Error> {
-    let view = Names::default().view(orchestrator, row).await?;
-    view.ok_or_else(|| Error::not_found("pod", row.id))
+    let views = views(orchestrator, std::slice::from_ref(row)).await?;
+    views.into_iter().next().ok_or_else(|| Error::not_found("pod", row.id))
 }
 
 /// A pod that a caller may do something with.
 pub async fn visible<B>(orchestrator: &Orchestrator, id: PodId, call: &Call<B>, right: Right) -> Result<PodRow, Error> {
-    // Whoever may see nothing at all is not told whether it is there.
-    if !call.caller.has_token() {
-        orchestrator.access.require(&call.caller, right, None)?;
-    }
-    let row = orchestrator.state.pod(id).await?.ok_or_else(|| Error::not_found("pod", id))?;
-    orchestrator.access.require(&call.caller, right, Some(&row.namespace))?;
-    Ok(row)
+    let look_up = async { orchestrator.state.pod(id).await?.ok_or_else(|| Error::not_found("pod", id)) };
+    visible::visible(orchestrator, call, right, look_up, |row| Some(&row.namespace)).await
 }
 
-/// What pods of one list name again and again.
-#[derive(Default)]
-struct Names {
-    /// None where it has gone meanwhile.
-    owners: BTreeMap<(WorkloadId, u64), Option<(OwnerReference, Image)>>,
-    nodes: BTreeMap<NodeId, Option<NodeName>>,
-}
-
-impl Names {
-    async fn view(&mut self, orchestrator: &Orchestrator, row: &PodRow) -> Result<Option<PodView>, Error> {
-        let node = match row.node {
-            Some(node) => self.node(orchestrator, node).await?,
-            None => None,
-        };
-        let owner = self.owner(orchestrator, row).await?;
-        Ok(owner.map(|(owner, image)| view::pod(row, owner, image, node)))
-    }
-
-    async fn owner(&mut self, orchestrator: &Orchestrator, row: &PodRow) -> Result<Option<(OwnerReference, Image)>, Error> {
-        let vacant = match self.owners.entry((row.workload, row.revision)) {
-            Entry::Occupied(known) => return Ok(known.get().clone()),
-            Entry::Vacant(vacant) => vacant,
-        };
-        let workload = orchestrator.state.workload(row.workload).await?;
-        let revision = orchestrator.state.revision(row.workload, row.revision).await?;
-        let owner = workload.zip(revision).map(|(workload, revision)| {
-            let owner = OwnerReference { kind: row.workload.kind, name: workload.name, revision: row.revision };
-            (owner, revision.template.image)
-        });
-        Ok(vacant.insert(owner).clone())
-    }
-
-    async fn node(&mut self, orchestrator: &Orchestrator, id: NodeId) -> Result<Option<NodeName>, Error> {
-        let vacant = match self.nodes.entry(id) {
-            Entry::Occupied(known) => return Ok(known.get().clone()),
-            Entry::Vacant(vacant) => vacant,
-        };
-        let row = orchestrator.state.node(id).await?;
-        Ok(vacant.insert(row.map(|row| row.name)).clone())
-    }
+/// Pods as callers see them, but for those whose workload has gone meanwhile. What they name is looked up at once for all of them.
+async fn views(orchestrator: &Orchestrator, rows: &[PodRow]) -> Result<Vec<PodView>, Error> {
+    let of: BTreeSet<_> = rows.iter().map(|row| (row.workload, row.revision)).collect();
+    let on: BTreeSet<_> = rows.iter().filter_map(|row| row.node).collect();
+    let owners = orchestrator.state.owners(&of).await?;
+    let nodes = orchestrator.state.node_names(&on).await?;
+    let view = |row: &PodRow| {
+        let (name, image) = owners.get(&(row.workload, row.revision))?.clone();
+        let owner = OwnerReference { kind: row.workload.kind, name, revision: row.revision };
+        Some(view::pod(row, owner, image, row.node.and_then(|node| nodes.get(&node)).cloned()))
+    };
+    Ok(rows.iter().filter_map(view).collect())
 }

@@ -69,13 +69,13 @@ fn judge(error: &Error, request_id: &str) -> Refusal {
             refusal
         }
         Error::BodyTooLarge { .. } => of(Code::TooLarge),
-        Error::Exists { .. } => of(Code::AlreadyExists),
+        Error::Exists { .. } | Error::Taken(_) => of(Code::AlreadyExists),
         Error::Conflict(revision) => {
             let mut refusal = of(Code::WorkloadVersionConflict);
             refusal.problem.revision = *revision;
             refusal
         }
-        Error::PreconditionRequired => of(Code::PreconditionRequired),
+        Error::PreconditionRequired(_) => of(Code::PreconditionRequired),
         Error::RolloutInProgress(revision) => {
             let mut refusal = of(Code::RolloutInProgress);
             refusal.problem.revision = Some(*revision);
@@ -89,9 +89,9 @@ fn judge(error: &Error, request_id: &str) -> Refusal {
             refusal
         }
         Error::Unauthorized { challenge, .. } => of(Code::Unauthorized).with(header::WWW_AUTHENTICATE, challenge),
-        Error::Forbidden { .. } => of(Code::Forbidden),
+        Error::Forbidden { .. } | Error::OfPage(_) => of(Code::Forbidden),
         Error::KeysUnavailable => of(Code::RegistryUnavailable).later(SOON),
-        Error::Overloaded | Error::TimedOut(_) | Error::NoLeader | Error::NodeAway(_) => {
+        Error::Overloaded | Error::TimedOut(_) | Error::LeaderBrokeOff | Error::NoLeader | Error::NodeAway(_) => {
             of(Code::ControlPlaneDegraded).later(SOON)
         }
         Error::NotLeader(address) => {

@@ -13,7 +13,9 @@ pub async fn reports<B: Incoming>(orchestrator: &Arc<Orchestrator>, mut call: Ca
     let node = orchestrator.nodes.identify(&orchestrator.state, &call.parts.headers).await?;
     // Before its body is read: it may be long.
     let leader = orchestrator.leader()?;
-    let bytes = body::read(orchestrator, &mut call, orchestrator.limits.max_report.as_bytes()).await?;
+    let most_bytes = body::most_bytes(&call, orchestrator.limits.max_report.as_bytes())?;
+    let _memory = orchestrator.turns.report(most_bytes).await?;
+    let bytes = body::read(orchestrator, &mut call, most_bytes).await?;
     let report: Report =
         serde_json::from_slice(&bytes).map_err(|error| Error::Request(format!("the report can't be read: {error}")))?;
     match leader.report(node, report).await.map_err(|_| Error::NotLeader(None))? {

@@ -31,7 +31,7 @@ pub async fn rollback<B: Incoming>(orchestrator: &Arc<Orchestrator>, id: Workloa
         let before = apply::check(&found, &terms)?;
         let target = target(orchestrator, &found, to).await?;
         if target.number == found.row.template_revision {
-            return Ok(apply::unchanged(&found));
+            return apply::unchanged(orchestrator, &call, &found, terms.operation).await;
         }
         apply::check_idle(orchestrator, &found, &terms).await?;
         let Wanted::Deployment(mut spec) = before.clone() else { return Err(Error::PathUnknown) };
@@ -53,7 +53,7 @@ pub async fn rollback<B: Incoming>(orchestrator: &Arc<Orchestrator>, id: Workloa
     unreachable!("the last attempt returns")
 }
 
-/// The revision to go back to: the one of a number, or the last before the one that is wanted now.
+/// The revision to go back to: the one of a number, or the one that was wanted before the one that is wanted now.
 async fn target(orchestrator: &Orchestrator, found: &Found, to: Option<u64>) -> Result<RevisionRow, Error> {
     let current = found.row.template_revision;
     if to == Some(current) {
@@ -61,13 +61,10 @@ async fn target(orchestrator: &Orchestrator, found: &Found, to: Option<u64>) -> 
     }
     let kept = orchestrator.state.revisions(found.row.id).await?;
     let numbers: Vec<String> = kept.iter().map(|revision| revision.number.to_string()).collect();
-    let is_meant = |revision: &RevisionRow| to.map_or(revision.number < current, |number| revision.number == number);
-    let target = kept.into_iter().filter(is_meant).max_by_key(|revision| revision.number);
+    let is_meant = |revision: &RevisionRow| to.map_or(revision.number != current, |number| revision.number == number);
+    let target = kept.into_iter().filter(is_meant).max_by_key(|revision| revision.wanted);
     target.ok_or_else(|| match to {
         Some(number) => body::fault("revision", format!("is {number}, and there are {}", numbers.join(", "))),
-        None => body::fault(
-            "revision",
-            format!("can't be left out: there is none before {current}; there are {}", numbers.join(", ")),
-        ),
+        None => body::fault("revision", format!("can't be left out: there is none but {}", numbers.join(", "))),
     })
 }

@@ -34,7 +34,7 @@ pub async fn scale<B: Incoming>(orchestrator: &Arc<Orchestrator>, id: WorkloadId
         let before = apply::check(&found, &terms)?;
         let Wanted::Deployment(mut spec) = before.clone() else { return Err(Error::PathUnknown) };
         if spec.upkeep.replicas == replicas {
-            return Ok(apply::unchanged(&found));
+            return apply::unchanged(orchestrator, &call, &found, terms.operation).await;
         }
         apply::check_idle(orchestrator, &found, &terms).await?;
         let was = std::mem::replace(&mut spec.upkeep.replicas, replicas);

@@ -11,7 +11,7 @@ use longshore_fleet::{
 use super::{
     Call, Incoming, Outcome,
     acting::{self, Deed, Happening, Terms},
-    apply, body, reply,
+    apply, body,
     wanted::event_kind,
 };
 use crate::{
@@ -42,7 +42,8 @@ pub async fn delete<B: Incoming>(orchestrator: &Arc<Orchestrator>, id: WorkloadI
             return Err(Error::Conflict(Some(seen)));
         }
         if found.row.deleted.is_some() {
-            return Ok(reply::json(StatusCode::ACCEPTED, &found.view()?));
+            let answer = Answer { status: StatusCode::ACCEPTED.as_u16(), body: found.view()? };
+            return acting::nothing(orchestrator, &call, terms.operation, found.told(), answer).await;
         }
         let before = found.wanted()?;
         let mut status = found.row.status.clone();

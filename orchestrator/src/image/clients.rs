@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use longshore_client::{ClientError, ClientOptions, Credentials, PullClient, RegistryUrl, is_same_port_here};
+use longshore_client::{ClientError, ClientOptions, Credentials, PullClient, Reach, RegistryUrl, is_same_port_here};
 use longshore_fleet::Image;
 
 use super::ImageError;
@@ -23,6 +23,8 @@ pub(super) struct Clients {
     own: PullClient,
     hosts: Vec<String>,
     others: OtherRegistries,
+    /// Where images of others are asked for: strangers name them.
+    reach: Reach,
     known: Mutex<HashMap<String, PullClient>>,
 }
 
@@ -32,7 +34,8 @@ impl Clients {
         let own = PullClient::new(own_options(config), Vec::new())?;
         let url = own.registry().clone();
         let hosts = if config.hosts.is_empty() { vec![url.authority().to_owned()] } else { config.hosts.clone() };
-        Ok(Self { own, hosts, others: config.others, known: Mutex::default() })
+        let reach = Reach::Public { besides: config.private_hosts.clone().into() };
+        Ok(Self { own, hosts, others: config.others, reach, known: Mutex::default() })
     }
 
     /// Our registry's.
@@ -55,7 +58,7 @@ impl Clients {
         }
         let unusable = |reason: String| ImageError::Unusable { image: image.clone(), reason };
         let url = RegistryUrl::parse(host, false).map_err(|error| unusable(error.to_string()))?.api();
-        let options = ClientOptions { connect_timeout: CONNECT_TIMEOUT, ..ClientOptions::new(url) };
+        let options = ClientOptions { connect_timeout: CONNECT_TIMEOUT, reach: self.reach.clone(), ..ClientOptions::new(url) };
         let built = tokio::task::spawn_blocking(move || PullClient::new(options, Vec::new())).await;
         let client = built.map_err(|error| unusable(error.to_string()))?.map_err(|error| ImageError::of(image, &error))?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

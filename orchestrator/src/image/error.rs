@@ -60,6 +60,10 @@ impl ImageError {
     pub(super) fn of(image: &Image, error: &ClientError) -> Self {
         let image = image.clone();
         let reason = told(error);
+        if let ClientError::Private(_) = error {
+            let reason = format!("{reason}, but for the hosts in registry.private_hosts");
+            return Self::NotAllowed { image, reason };
+        }
         let (status, wait) = match error {
             ClientError::Refused { status, retry_after, .. } | ClientError::Elsewhere { status, retry_after, .. } => {
                 (status.as_u16(), retry_after.unwrap_or(USUAL_WAIT))

@@ -40,7 +40,7 @@ pub(crate) enum Question {
     ExplainPod(PodId, oneshot::Sender<Option<ExplanationView>>),
     ExplainWorkload(WorkloadId, oneshot::Sender<Option<ExplanationView>>),
     Plan(Box<PlanQuestion>, oneshot::Sender<PlanOutcome>),
-    Nodes(Option<NodeName>, oneshot::Sender<Vec<NodeView>>),
+    Nodes(Vec<NodeId>, oneshot::Sender<Vec<NodeView>>),
     Health(Option<String>, oneshot::Sender<NodeHealth>),
     Holders(Digest, Slice<NodeName>, oneshot::Sender<Vec<Holder>>),
     Evict(PodId, Option<String>, oneshot::Sender<Evicted>),
@@ -145,9 +145,9 @@ impl Leader {
         self.ask(|answer| Question::Plan(Box::new(question), answer)).await
     }
 
-    /// All nodes as they are, by name, or the one of this name.
-    pub async fn nodes(&self, name: Option<NodeName>) -> Result<Vec<NodeView>, LeadsNoMore> {
-        self.ask(|answer| Question::Nodes(name, answer)).await
+    /// Nodes as they are; those of these that there are.
+    pub async fn nodes(&self, ids: Vec<NodeId>) -> Result<Vec<NodeView>, LeadsNoMore> {
+        self.ask(|answer| Question::Nodes(ids, answer)).await
     }
 
     /// How nodes are, all together, or those of a zone.

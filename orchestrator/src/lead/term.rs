@@ -247,7 +247,7 @@ impl Term {
             Question::ExplainPod(pod, answer) => drop(answer.send(controller.explain_pod(pod))),
             Question::ExplainWorkload(workload, answer) => drop(answer.send(controller.explain_workload(workload))),
             Question::Plan(question, answer) => drop(answer.send(controller.plan(&question))),
-            Question::Nodes(name, answer) => drop(answer.send(controller.nodes(name.as_ref()))),
+            Question::Nodes(ids, answer) => drop(answer.send(controller.nodes(&ids))),
             Question::Health(zone, answer) => drop(answer.send(controller.health(zone.as_deref()))),
             Question::Holders(digest, slice, answer) => drop(answer.send(controller.holders(&digest, &slice))),
             Question::Advice(most, answer) => drop(answer.send(controller.advice(most))),

@@ -75,8 +75,10 @@ pub enum Write {
     RemoveNode(NodeId),
     /// All layers of a node; the leader's. Nothing where it is gone.
     PutLayers(NodeId, Vec<LayerRow>),
-    /// Long work. A caller puts a new one, or cancels one; the leader the rest. One that has ended stays as it is.
+    /// Long work. A caller puts a new one; the leader the rest. One that has ended stays as it is.
     PutOperation(Box<OperationRow>),
+    /// Long work that a caller cancels: fails with [`super::StateError::Changed`] where it has ended, or is gone.
+    CancelOperation(Box<OperationRow>),
     /// A token that lets nodes in.
     PutJoinToken(JoinTokenRow),
     /// A token is used once: fails with [`super::StateError::NoSuchToken`] where it is not known, has run out, or was used up.

@@ -34,7 +34,11 @@ macro_rules! implement_state {
                 write!(self, |connection| statements::audit::add(connection, lines))
             }
             async fn sweep(&self, sweep: &Sweep) -> Result<u64, StateError> {
-                let unnamed = read!(self, |connection| statements::layers::unnamed(connection, sweep.most))?;
+                let unnamed = if sweep.unnamed_layers {
+                    read!(self, |connection| statements::layers::unnamed(connection, sweep.most))?
+                } else {
+                    statements::layers::Unnamed::default()
+                };
                 write!(self, |connection| statements::sweep::drop_all(connection, sweep, &unnamed))
             }
             async fn position(&self) -> Result<u64, StateError> {
@@ -83,6 +87,12 @@ macro_rules! implement_state {
             async fn count_pods(&self, workload: WorkloadId) -> Result<std::collections::BTreeMap<u64, u32>, StateError> {
                 read!(self, |connection| statements::pods::count(connection, workload))
             }
+            async fn owners(
+                &self,
+                of: &BTreeSet<(WorkloadId, u64)>,
+            ) -> Result<BTreeMap<(WorkloadId, u64), (Name, Image)>, StateError> {
+                read!(self, |connection| statements::revisions::owners(connection, of))
+            }
             async fn rollouts(&self, workload: WorkloadId, most: u32) -> Result<Vec<RolloutRow>, StateError> {
                 read!(self, |connection| statements::rollouts::list(connection, workload, most))
             }
@@ -97,6 +107,9 @@ macro_rules! implement_state {
             }
             async fn node(&self, id: NodeId) -> Result<Option<NodeRow>, StateError> {
                 read!(self, |connection| statements::nodes::find(connection, id))
+            }
+            async fn node_names(&self, ids: &BTreeSet<NodeId>) -> Result<BTreeMap<NodeId, NodeName>, StateError> {
+                read!(self, |connection| statements::nodes::names(connection, ids))
             }
             async fn node_named(&self, name: &NodeName) -> Result<Option<NodeRow>, StateError> {
                 read!(self, |connection| statements::nodes::find_named(connection, name))

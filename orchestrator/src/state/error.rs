@@ -38,10 +38,10 @@ pub enum StateError {
     #[error("there is no namespace {0}")]
     NoNamespace(Name),
     /// The namespace still has workloads; nothing was done.
-    #[error("the namespace {0} still has workloads")]
+    #[error("the namespace {0} still has workloads: delete them first; each is gone once its last pod has ended")]
     NotEmpty(Name),
     /// The namespace may not ask for so much; nothing was done.
-    #[error("the quota of the namespace {namespace} has no room for so much {what}")]
+    #[error("the quota of the namespace {namespace} has no room for so much {what}: ask for less, or have the quota raised")]
     OverQuota {
         /// The namespace.
         namespace: Name,

@@ -28,10 +28,10 @@ mod sqlite;
 #[cfg(test)]
 mod suite;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use longshore_fleet::{Name, NodeId, NodeName, OperationId, PodId, WorkloadId, WorkloadKind, api::Event};
+use longshore_fleet::{Image, Name, NodeId, NodeName, OperationId, PodId, WorkloadId, WorkloadKind, api::Event};
 use uuid::Uuid;
 
 pub use act::{Act, Acted, Answer, AuditLine, Batch, Expected, NewEvent, OperationKey, Write};
@@ -112,6 +112,8 @@ pub trait State: Send + Sync + 'static {
     async fn revision(&self, workload: WorkloadId, number: u64) -> Result<Option<RevisionRow>, StateError> {
         Ok(self.revisions(workload).await?.into_iter().find(|revision| revision.number == number))
     }
+    /// Whose pods of these workloads and revisions are: the workload's name, and the revision's image, of those that there are.
+    async fn owners(&self, of: &BTreeSet<(WorkloadId, u64)>) -> Result<BTreeMap<(WorkloadId, u64), (Name, Image)>, StateError>;
     /// The rollouts of a workload, the newest first.
     async fn rollouts(&self, workload: WorkloadId, most: u32) -> Result<Vec<RolloutRow>, StateError>;
     /// Pods, by id.
@@ -122,6 +124,8 @@ pub trait State: Send + Sync + 'static {
     async fn nodes(&self, slice: Slice<NodeName>) -> Result<Vec<NodeRow>, StateError>;
     /// One node.
     async fn node(&self, id: NodeId) -> Result<Option<NodeRow>, StateError>;
+    /// What these nodes are called, of those that there are.
+    async fn node_names(&self, ids: &BTreeSet<NodeId>) -> Result<BTreeMap<NodeId, NodeName>, StateError>;
     /// The node of this name.
     async fn node_named(&self, name: &NodeName) -> Result<Option<NodeRow>, StateError>;
     /// The layers of a node, as they were written last.
@@ -132,7 +136,8 @@ pub trait State: Send + Sync + 'static {
     async fn operations(&self, running_only: bool, slice: Slice<OperationId>) -> Result<Vec<OperationRow>, StateError>;
     /// One operation.
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRow>, StateError>;
-    /// Tokens that let nodes in: those that have neither run out, by the database's clock, nor been used up.
+    /// Tokens that let nodes in: those that have neither run out, by the database's clock, nor been used up. Where one is used, the time of that
+    /// act counts.
     async fn join_tokens(&self) -> Result<Vec<JoinTokenRow>, StateError>;
 }
 
@@ -145,10 +150,14 @@ pub struct Sweep {
     pub events_kept: u64,
     /// Answers of operations, and join tokens that have run out, before this.
     pub answers_before: Micros,
-    /// Operations that ended before this.
+    /// Operations, and rollouts but for each workload's last, that ended before this.
     pub operations_before: Micros,
     /// Audit lines before this.
     pub audit_before: Micros,
+    /// How many audit lines are kept at most, whatever their age.
+    pub audit_kept: u64,
+    /// Whether layers are looked for that no node has: every node's are read for that.
+    pub unnamed_layers: bool,
     /// How many rows of each are dropped at once.
     pub most: u32,
 }

@@ -8,9 +8,13 @@
 #[allow(clippy::duplicate_mod, reason = "the statements are compiled once for each database")]
 mod statements;
 
-use std::{str::FromStr as _, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr as _,
+    time::Duration,
+};
 
-use longshore_fleet::{Name, NodeId, NodeName, OperationId, PodId, WorkloadId, WorkloadKind, api::Event};
+use longshore_fleet::{Image, Name, NodeId, NodeName, OperationId, PodId, WorkloadId, WorkloadKind, api::Event};
 use sqlx::{
     ConnectOptions as _, Connection as _,
     pool::PoolConnection,

@@ -66,6 +66,8 @@ pub struct RevisionRow {
     pub workload: WorkloadId,
     /// The workload's revision that it came with.
     pub number: u64,
+    /// The workload's revision at which it was wanted last: later than its number where somebody went back to it.
+    pub wanted: u64,
     /// It; its image names a digest.
     pub template: Template,
     /// The image as it was written.

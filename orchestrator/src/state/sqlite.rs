@@ -7,10 +7,15 @@
 #[allow(clippy::duplicate_mod, reason = "the statements are compiled once for each database")]
 mod statements;
 
-use std::{path::Path, str::FromStr as _, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    str::FromStr as _,
+    time::Duration,
+};
 
 use jiff::Timestamp;
-use longshore_fleet::{Name, NodeId, NodeName, OperationId, PodId, WorkloadId, WorkloadKind, api::Event};
+use longshore_fleet::{Image, Name, NodeId, NodeName, OperationId, PodId, WorkloadId, WorkloadKind, api::Event};
 use longshore_service::private_files;
 use sqlx::{
     ConnectOptions as _, Connection as _,

@@ -757,5 +757,5 @@ fn revision(id: WorkloadId, number: u64, template: longshore_fleet::Template, cr
     let layer = Digest::of(Algorithm::Sha256, image.to_string().as_bytes());
     let layers = vec![ImageLayers { os: "linux".to_owned(), architecture: "amd64".to_owned(), layers: vec![(layer, 1 << 20)] }];
     let template = longshore_fleet::Template { image: image.clone(), ..template };
-    RevisionRow { workload: id, number, template, image, layers, created, author: None }
+    RevisionRow { workload: id, number, wanted: number, template, image, layers, created, author: None }
 }

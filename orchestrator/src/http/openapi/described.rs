@@ -279,9 +279,7 @@ fn nodes(shape: Shape, method: &Method) -> Described {
         }
         (Shape::Node, &Method::DELETE) => {
             let force = ("force", "boolean", "Even where it has pods that run: they are made anew elsewhere.");
-            let mut described = Described::gives::<NodeView>("Removes a node.").nothing().by(&[force]);
-            described.headers = vec![OPERATION];
-            described
+            Described::gives::<NodeView>("Removes a node.").nothing().by(&[force]).change()
         }
         (Shape::Cordon, _) => Described::gives::<NodeView>("It gets no more pods.").takes::<DrainRequest>().change(),
         (Shape::Uncordon, _) => Described::gives::<NodeView>("It gets pods again.").takes::<DrainRequest>().change(),
@@ -338,7 +336,9 @@ fn others(shape: Shape, method: &Method) -> Described {
         }
         (Shape::Pod, &Method::DELETE) => {
             let summary = "Has it leave its node, as far as its workload's disruption budget lets it; another takes its place.";
-            Described::gives::<PodView>(summary).status(202)
+            let mut described = Described::gives::<PodView>(summary).status(202);
+            described.headers = vec![OPERATION];
+            described
         }
         (Shape::Pod, _) => Described::gives::<PodView>("A pod."),
         (Shape::PodExplain, _) => Described::gives::<ExplanationView>("Why it is where it is, or nowhere: every node's verdict."),

@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use http::Method;
 use serde_json::json;
 
@@ -78,5 +80,73 @@ async fn each_right_lets_do_what_it_says() {
     let accounts: Vec<&str> =
         lines.body["items"].as_array().unwrap().iter().map(|line| line["account"].as_str().unwrap()).collect();
     assert!(accounts.contains(&"alice"), "{lines:?}");
+    served.stopped().await;
+}
+
+#[tokio::test]
+async fn no_page_of_the_web_starts_anything_where_nobody_is_asked() {
+    let served = Served::new().await;
+    served.registry.push("1", "one");
+    let spec = json!({"name": "hello", "image": served.image("1")}).to_string();
+    // What a page sends without asking first: a "simple" request.
+    let simple = || served.request(Method::POST, DEPLOYMENTS).header("content-type", "text/plain").body(spec.clone());
+    for (name, value) in [("origin", "http://evil.example"), ("sec-fetch-site", "cross-site"), ("host", "evil.example:5300")] {
+        let refused = served.send(simple().header(name, value)).await;
+        assert_eq!((refused.status, refused.code()), (403, "403_FORBIDDEN"), "{name}: {refused:?}");
+    }
+    let read = served.send(served.request(Method::GET, "/api/v1/pods").header("host", "evil.example")).await;
+    assert_eq!(read.status, 403, "{read:?}");
+    assert_eq!(served.send(simple()).await.status, 201);
+    served.stopped().await;
+}
+
+#[tokio::test]
+async fn who_may_only_look_has_no_registry_asked() {
+    let served = Served::guarded().await;
+    served.registry.push("1", "one");
+    let plan = |scope: &str| {
+        let token = served.token("alice", scope, |_| {});
+        let spec = json!({"name": "hello", "image": served.image("1")});
+        served.send(served.request(Method::POST, &format!("{DEPLOYMENTS}:plan")).bearer_auth(token).json(&spec))
+    };
+    let refused = plan("namespace:default:view").await;
+    assert_eq!((refused.status, refused.code()), (403, "403_FORBIDDEN"), "{refused:?}");
+    assert_eq!(served.registry.asked.load(Ordering::Relaxed), 0);
+    served.stopped().await;
+}
+
+#[tokio::test]
+async fn an_image_s_name_leads_into_no_private_network() {
+    let served = Served::new().await;
+    for host in ["127.0.0.1:1", "10.0.0.5:2379", "localhost:1", "[::1]:1", "169.254.169.254"] {
+        let refused = served.post(DEPLOYMENTS, json!({"name": "hello", "image": format!("{host}/a/b:1")})).await;
+        assert_eq!((refused.status, refused.code()), (422, "422_IMAGE_NOT_ALLOWED"), "{host}: {refused:?}");
+        assert!(refused.text("detail").contains("registry.private_hosts"), "{refused:?}");
+    }
+    served.stopped().await;
+    let served = Served::with(|config| config.registry.private_hosts = vec!["127.0.0.1".into()], true).await;
+    let asked = served.post(DEPLOYMENTS, json!({"name": "hello", "image": "127.0.0.1:1/a/b:1"})).await;
+    assert_eq!(asked.code(), "503_REGISTRY_UNAVAILABLE", "it is asked, and nobody answers there: {asked:?}");
+    served.stopped().await;
+}
+
+#[tokio::test]
+async fn those_who_send_bodies_that_never_end_keep_nobody_else_out() {
+    let few = |config: &mut crate::config::Config| {
+        config.auth.mode = crate::config::AuthMode::Registry;
+        config.requests.max_from_strangers = 1;
+        config.requests.max_in_flight = 1;
+    };
+    let served = Served::guarded_with(few).await;
+    let endless = reqwest::Body::wrap_stream(futures_util::stream::pending::<Result<&'static str, std::io::Error>>());
+    let slow = tokio::spawn(served.request(Method::POST, DEPLOYMENTS).body(endless).send());
+    // Until it has its turn.
+    while served.post(DEPLOYMENTS, json!({})).await.status != 503 {}
+    let token = served.token("alice", "namespace:*:view", |_| {});
+    let known = served.send(served.request(Method::GET, "/api/v1/pods").bearer_auth(token)).await;
+    assert_eq!(known.status, 200, "{known:?}");
+    let node = served.send(served.request(Method::POST, "/agent/v1/reports").bearer_auth("a.b.c")).await;
+    assert_eq!(node.status, 401, "nodes have turns of their own: {node:?}");
+    slow.abort();
     served.stopped().await;
 }

@@ -94,6 +94,7 @@ async fn a_token_lets_so_many_nodes_in_and_a_node_in_again() {
     assert_eq!(other.join(&served, &token, "n2").await.status, 401, "it was used up");
     let wrong = served.post("/agent/v1/join", json!({"token": token, "name": "n3", "publicKey": "no key"})).await;
     assert_eq!(wrong.faults(), ["publicKey"]);
+    assert_eq!(other.join(&served, &token, "health").await.faults(), ["name"], "its path would be another's");
     served.stopped().await;
 }
 

@@ -148,7 +148,11 @@ impl Served {
 
     /// One that takes whoever is at this address for the leader.
     pub(super) async fn following(leader: &str) -> Self {
-        Self::standing(|_| {}, false, Some(leader.to_owned())).await
+        Self::following_with(|_| {}, leader).await
+    }
+
+    pub(super) async fn following_with(change: impl FnOnce(&mut Config), leader: &str) -> Self {
+        Self::standing(change, false, Some(leader.to_owned())).await
     }
 
     async fn standing(change: impl FnOnce(&mut Config), leads: bool, leader: Option<String>) -> Self {
@@ -194,7 +198,11 @@ impl Served {
 
     /// One that asks its callers for tokens, and the key that signs them.
     pub(super) async fn guarded() -> Self {
-        let served = Self::with(|config| config.auth.mode = AuthMode::Registry, true).await;
+        Self::guarded_with(|config| config.auth.mode = AuthMode::Registry).await
+    }
+
+    pub(super) async fn guarded_with(change: impl FnOnce(&mut Config)) -> Self {
+        let served = Self::with(change, true).await;
         *served.registry.key.lock().unwrap() = Some(SigningKey::generate().0);
         served
     }

@@ -38,6 +38,16 @@ async fn bind(served: &Served, path: &str, node: NodeId) -> PodId {
     id
 }
 
+/// Writes that a pod is to end, as the leader does.
+async fn end(served: &Served, id: PodId) {
+    let row = served.state.pod(id).await.unwrap().unwrap();
+    let lease = LeaseWish { holder: Uuid::from_u128(1), address: String::new(), length_ms: 60_000 };
+    let term = served.state.lead(lease).await.unwrap().term;
+    let pod = PodRow { end_within_seconds: Some(1), ..row };
+    let batch = Batch { number: 2, writes: vec![Write::PutPod(Box::new(pod))], events: Vec::new(), now: 4 };
+    served.state.commit(term, &batch).await.unwrap();
+}
+
 async fn join(served: &Served, name: &str) -> NodeId {
     let token = served.post("/api/v1/nodes/tokens", json!({})).await.text("token");
     let pem =
@@ -99,11 +109,22 @@ async fn pods_are_listed_with_what_they_are_of_and_evicted_within_budgets() {
             }
         }
     });
-    let evict = || served.send(served.request(Method::DELETE, &format!("/api/v1/pods/{pod}")));
+    let evict =
+        || served.send(served.request(Method::DELETE, &format!("/api/v1/pods/{pod}")).header("x-operation-id", "evict-7"));
     let kept = evict().await;
     assert_eq!((kept.status, kept.code(), kept.header("retry-after")), (429, "429_TOO_MANY_REQUESTS", "1"));
-    let ends = evict().await;
+    let mut ending = Box::pin(evict());
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut ending).await;
+    assert!(early.is_err(), "it is decided and not written: {early:?}");
+    end(&served, pod).await;
+    let ends = ending.await;
     assert_eq!((ends.status, &ends.body["ending"]), (202, &json!(true)));
+    assert_eq!(evict().await.body, ends.body, "a retry is the same act");
+    let lines = served.get("/api/v1/audit?limit=1").await;
+    assert_eq!(
+        (&lines.body["items"][0]["outcome"], lines.body["items"][0]["subject"].as_str()),
+        (&json!("202"), Some("pod default/hello-7"))
+    );
     served.stopped().await;
 }
 
@@ -277,4 +298,55 @@ async fn a_node_s_refusal_to_send_logs_is_a_refusal() {
         assert!(body["detail"].as_str().unwrap().contains("it is so"), "{body}");
     }
     served.stopped().await;
+}
+
+#[tokio::test]
+async fn nodes_are_listed_as_callers_have_asked_although_the_leader_has_not_looked_yet() {
+    let mut served = Served::new().await;
+    let node = join(&served, "n1").await;
+    let mut questions = served.questions.take().unwrap();
+    let stale = crate::view::node(&served.state.node(node).await.unwrap().unwrap());
+    tokio::spawn(async move {
+        while let Some(question) = questions.recv().await {
+            if let Question::Nodes(ids, answer) = question {
+                let known = ids.into_iter().map(|id| longshore_fleet::api::NodeView { node_id: id, layers: 7, ..stale.clone() });
+                answer.send(known.collect()).unwrap();
+            }
+        }
+    });
+    let cordoned = served.post("/api/v1/nodes/n1/cordon", json!({})).await;
+    assert_eq!((cordoned.header("etag"), &cordoned.body["revision"]), ("\"2\"", &json!(2)), "{cordoned:?}");
+    let listed = served.get("/api/v1/nodes").await;
+    let seen = &listed.body["items"][0];
+    assert_eq!((&seen["cordoned"], &seen["revision"], &seen["layers"]), (&json!(true), &json!(2), &json!(7)), "{listed:?}");
+    assert!(listed.body["position"].as_u64() >= Some(served.state.position().await.unwrap()));
+    let one = served.get("/api/v1/nodes/n1").await;
+    assert_eq!((one.header("etag"), &one.body["cordoned"]), ("\"2\"", &json!(true)));
+    let remove = |seen: &str| served.send(served.request(Method::DELETE, "/api/v1/nodes/n1").header("if-match", seen));
+    assert_eq!(remove("\"1\"").await.code(), "409_WORKLOAD_VERSION_CONFLICT", "it was cordoned since");
+    assert_eq!(remove("\"2\"").await.status, 204);
+    served.stopped().await;
+}
+
+#[tokio::test]
+async fn a_leader_that_takes_its_time_may_have_done_it() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let holding = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((connection, _)) = silent.accept().await {
+            held.push(connection);
+        }
+    });
+    let change = |config: &mut crate::config::Config| {
+        config.leader.timeout = longshore_service::config::Duration::milliseconds(200);
+    };
+    let following = Served::following_with(change, &address).await;
+    let late = following.get("/api/v1/nodes").await;
+    assert_eq!((late.status, late.code()), (503, "503_CONTROL_PLANE_DEGRADED"));
+    assert!(late.text("detail").contains("whether it was done, a GET tells"), "{late:?}");
+    holding.abort();
+    let _ = holding.await;
+    let gone = following.get("/api/v1/nodes").await;
+    assert!(gone.text("detail").contains("a GET tells") || gone.text("detail").contains("no replica leads"), "{gone:?}");
 }

@@ -331,3 +331,68 @@ async fn lists_go_on_where_they_ended() {
     assert_eq!(served.get(&format!("{DEPLOYMENTS}?name=b")).await.faults(), ["?namespace"]);
     served.stopped().await;
 }
+
+#[tokio::test]
+async fn an_act_that_changed_nothing_is_the_same_act_when_it_is_asked_again() {
+    let served = Served::new().await;
+    let path = served.deploy("hello").await;
+    let scale = |replicas: u32, operation: &'static str| {
+        let body = json!({"replicas": replicas, "operationId": operation});
+        let request = served.request(Method::POST, &format!("{path}/scale"));
+        served.send(request.json(&body))
+    };
+    let first = scale(2, "x").await;
+    assert_eq!((first.status, &first.body["changed"]), (200, &json!(false)), "there are two already: {first:?}");
+    assert_eq!(scale(5, "y").await.body["changed"], true);
+    let again = scale(2, "x").await;
+    assert_eq!((again.status, &again.body), (200, &first.body), "its answer was lost, and it is asked again");
+    assert_eq!(served.get(&path).await.body["spec"]["replicas"], 5, "what another has asked for since stays");
+
+    let same = |operation: &'static str| {
+        let request = served.request(Method::PATCH, &path).header("if-match", "\"2\"").header("x-operation-id", operation);
+        served.send(request.json(&json!({"replicas": 5})))
+    };
+    let first = same("p").await;
+    assert_eq!((first.status, &first.body["changed"]), (200, &json!(false)), "{first:?}");
+    assert_eq!(scale(6, "z").await.body["revision"], 3);
+    assert_eq!(same("p").await.body, first.body, "the same answer, though it is at another revision");
+
+    let put = |operation: &'static str, pods: u32, revision: u64| {
+        let request = served.request(Method::PUT, "/api/v1/namespaces/team").header("x-operation-id", operation);
+        let request = if revision > 0 { request.header("if-match", format!("\"{revision}\"")) } else { request };
+        served.send(request.json(&json!({"quota": {"pods": pods}})))
+    };
+    assert_eq!(put("a", 1, 0).await.status, 201);
+    let first = put("b", 1, 1).await;
+    assert_eq!(put("c", 9, 1).await.status, 200);
+    assert_eq!((first.status, first.body), (200, put("b", 1, 1).await.body));
+    served.stopped().await;
+}
+
+#[tokio::test]
+async fn going_back_leads_to_what_was_wanted_before_whatever_its_number() {
+    let served = Served::new().await;
+    let path = served.deploy("hello").await;
+    for layer in ["two", "three"] {
+        served.registry.push(layer, layer);
+    }
+    let apply = |tag: &str, revision: u64| served.change(Method::PATCH, &path, revision, json!({"image": served.image(tag)}));
+    assert_eq!(apply("two", 1).await.body["revision"], 2);
+    assert_eq!(apply("1", 2).await.body["revision"], 3, "the template of revision 1 again");
+    let back_path = format!("{path}/rollback");
+    let back = |revision: u64| served.change(Method::POST, &back_path, revision, json!({}));
+    let two = served.image("two");
+    assert_eq!(back(3).await.body["revision"], 4);
+    assert_eq!(served.get(&path).await.body["spec"]["image"], json!(two), "what ran before 1 came again");
+    assert_eq!(back(4).await.body["revision"], 5, "and from there to 1 again");
+    assert_eq!(apply("three", 5).await.body["revision"], 6);
+    assert_eq!(back(6).await.body["revision"], 7);
+    assert_eq!(
+        served.get(&path).await.body["spec"]["image"],
+        json!(served.image("1")),
+        "which ran last, though 2 is the greater"
+    );
+    let unsaid = served.post(&format!("{path}/rollback"), json!({})).await;
+    assert!(unsaid.status == 428 && unsaid.text("detail").contains("ifRevision"), "{unsaid:?}");
+    served.stopped().await;
+}

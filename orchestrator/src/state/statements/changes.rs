@@ -64,6 +64,7 @@ async fn apply_one(connection: &mut Connection, write: &Write, now: i64) -> Resu
         Write::PutNode(row, expected) => nodes::put(connection, row, *expected).await,
         Write::RemoveNode(id) => nodes::remove(connection, *id).await,
         Write::PutOperation(row) => operations::put(connection, row).await,
+        Write::CancelOperation(row) => operations::cancel(connection, row).await,
         Write::PutJoinToken(row) => join_tokens::put(connection, row).await,
         Write::UseJoinToken { hash } => join_tokens::take(connection, hash, now).await,
         Write::RemoveJoinToken { hash } => join_tokens::remove(connection, hash).await,

@@ -126,6 +126,7 @@ fn read_numbers(row: &Row) -> Result<Vec<u32>> {
 }
 
 /// Layers that no list of a version or before names.
+#[derive(Default)]
 pub struct Unnamed {
     version: u64,
     numbers: FxHashSet<u32>,

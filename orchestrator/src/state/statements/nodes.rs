@@ -1,12 +1,15 @@
 //! Nodes.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use longshore_fleet::{NodeId, NodeName};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::super::super::{Expected, NodeRow, Slice};
+use super::super::EACH_TEXT;
 use super::bulk::Bulk;
-use super::column::{json, optional_json, parse, signed, unsigned};
+use super::column::{array, json, optional_json, parse, signed, unsigned};
 use super::{Connection, Query, Result, Row, seen};
 
 /// Puts one as callers want it. One that is there keeps what it said of itself, and when it joined.
@@ -69,6 +72,13 @@ pub async fn find(connection: &mut Connection, id: NodeId) -> Result<Option<Node
     let sql = format!("{SELECT} WHERE id = $1");
     let row = sqlx::query(AssertSqlSafe(sql)).bind(id.to_string()).fetch_optional(&mut *connection).await?;
     row.as_ref().map(read).transpose()
+}
+
+/// What these are called.
+pub async fn names(connection: &mut Connection, ids: &BTreeSet<NodeId>) -> Result<BTreeMap<NodeId, NodeName>> {
+    let sql = format!("SELECT id, name FROM nodes WHERE id IN {EACH_TEXT}");
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(array(ids)).fetch_all(&mut *connection).await?;
+    rows.iter().map(|row| Ok((parse(row, "id")?, parse(row, "name")?))).collect()
 }
 
 /// The node of a name.

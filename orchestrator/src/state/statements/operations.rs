@@ -3,7 +3,7 @@
 use longshore_fleet::OperationId;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::super::super::{OperationRow, Slice};
+use super::super::super::{OperationRow, Slice, StateError};
 use super::column::{json, parse, read_json};
 use super::{Connection, Result, Row};
 
@@ -20,6 +20,14 @@ pub async fn put(connection: &mut Connection, row: &OperationRow) -> Result<()> 
     .execute(&mut *connection)
     .await?;
     Ok(())
+}
+
+/// Ends one that has not ended yet.
+pub async fn cancel(connection: &mut Connection, row: &OperationRow) -> Result<()> {
+    let update = sqlx::query("UPDATE operations SET content = $2, ended = $3 WHERE id = $1 AND ended IS NULL");
+    let update = update.bind(row.id.to_string()).bind(json(&row.view)?).bind(row.ended);
+    let cancelled = update.execute(&mut *connection).await?;
+    if cancelled.rows_affected() == 1 { Ok(()) } else { Err(StateError::Changed(None)) }
 }
 
 const SELECT: &str = "SELECT id, content, created, ended FROM operations";

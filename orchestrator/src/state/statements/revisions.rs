@@ -1,11 +1,13 @@
 //! What pods were made from.
 
-use longshore_fleet::{Template, WorkloadId};
+use std::collections::{BTreeMap, BTreeSet};
+
+use longshore_fleet::{Image, Name, Template, WorkloadId};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::super::super::{RevisionRow, StateError};
-use super::super::FOR_UPDATE;
-use super::column::{clean, json, parse, read_json, signed, unsigned};
+use super::super::{EACH_TEXT, FOR_UPDATE};
+use super::column::{array, clean, json, parse, read_json, signed, unsigned};
 use super::{Connection, Result, Row};
 use crate::schedule::ImageLayers;
 
@@ -16,9 +18,10 @@ type StoredLayers = (String, String, Vec<(longshore_oci::Digest, u64)>);
 pub async fn put(connection: &mut Connection, row: &RevisionRow) -> Result<()> {
     let layers: Vec<_> = row.layers.iter().map(|image| (&image.os, &image.architecture, &image.layers)).collect();
     sqlx::query(
-        "INSERT INTO revisions (workload, number, template, image, layers, created, author) VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO revisions (workload, number, template, image, layers, created, author, wanted)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (workload, number) DO UPDATE SET template = excluded.template, image = excluded.image,
-             layers = excluded.layers, created = excluded.created, author = excluded.author",
+             layers = excluded.layers, created = excluded.created, author = excluded.author, wanted = excluded.wanted",
     )
     .bind(row.workload.to_string())
     .bind(signed(row.number))
@@ -27,6 +30,7 @@ pub async fn put(connection: &mut Connection, row: &RevisionRow) -> Result<()> {
     .bind(json(&layers)?)
     .bind(row.created)
     .bind(row.author.as_deref().map(clean))
+    .bind(signed(row.wanted))
     .execute(&mut *connection)
     .await?;
     Ok(())
@@ -61,7 +65,7 @@ pub async fn list(connection: &mut Connection, workload: WorkloadId) -> Result<V
 /// Those whose number is below one, the newest first.
 pub async fn page(connection: &mut Connection, workload: WorkloadId, below: Option<u64>, most: u32) -> Result<Vec<RevisionRow>> {
     let rows = sqlx::query(
-        "SELECT workload, number, template, image, layers, created, author FROM revisions
+        "SELECT workload, number, template, image, layers, created, author, wanted FROM revisions
          WHERE workload = $1 AND number < $2 ORDER BY number DESC LIMIT $3",
     )
     .bind(workload.to_string())
@@ -72,6 +76,28 @@ pub async fn page(connection: &mut Connection, workload: WorkloadId, below: Opti
     rows.iter().map(read).collect()
 }
 
+/// The names of workloads, and the images of these revisions of theirs.
+pub async fn owners(
+    connection: &mut Connection,
+    of: &BTreeSet<(WorkloadId, u64)>,
+) -> Result<BTreeMap<(WorkloadId, u64), (Name, Image)>> {
+    let workloads: BTreeSet<WorkloadId> = of.iter().map(|(workload, _)| *workload).collect();
+    let sql = format!(
+        "SELECT revisions.workload, revisions.number, revisions.template, workloads.name
+         FROM revisions JOIN workloads ON workloads.id = revisions.workload WHERE revisions.workload IN {EACH_TEXT}"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(array(workloads)).fetch_all(&mut *connection).await?;
+    let mut owners = BTreeMap::new();
+    for row in &rows {
+        let key = (parse(row, "workload")?, unsigned(row, "number")?);
+        if of.contains(&key) {
+            let Template { image, .. } = read_json(row, "template")?;
+            owners.insert(key, (parse(row, "name")?, image));
+        }
+    }
+    Ok(owners)
+}
+
 fn read(row: &Row) -> Result<RevisionRow> {
     let layers: Vec<StoredLayers> = read_json(row, "layers")?;
     let layers = layers.into_iter().map(|(os, architecture, layers)| ImageLayers { os, architecture, layers }).collect();
@@ -79,6 +105,7 @@ fn read(row: &Row) -> Result<RevisionRow> {
     Ok(RevisionRow {
         workload: parse(row, "workload")?,
         number: unsigned(row, "number")?,
+        wanted: unsigned(row, "wanted")?,
         template: read_json(row, "template")?,
         image: image.parse().map_err(|_| StateError::Unreadable { column: "image", value: image })?,
         layers,

@@ -10,7 +10,7 @@ use super::{Connection, Result, layers};
 type ByTime = (&'static str, fn(&Sweep) -> i64);
 
 /// What goes by a time alone.
-const BY_TIME: [ByTime; 4] = [
+const BY_TIME: [ByTime; 5] = [
     ("DELETE FROM answers WHERE (caller, id) IN (SELECT caller, id FROM answers WHERE at < $1 ORDER BY at LIMIT $2)", |sweep| {
         sweep.answers_before
     }),
@@ -21,6 +21,13 @@ const BY_TIME: [ByTime; 4] = [
     ("DELETE FROM operations WHERE id IN (SELECT id FROM operations WHERE ended < $1 ORDER BY ended LIMIT $2)", |sweep| {
         sweep.operations_before
     }),
+    (
+        "DELETE FROM rollouts WHERE (workload, revision) IN (
+             SELECT workload, revision FROM rollouts WHERE ended < $1
+                 AND EXISTS (SELECT 1 FROM rollouts AS later WHERE later.workload = rollouts.workload AND later.revision > rollouts.revision)
+             ORDER BY ended LIMIT $2)",
+        |sweep| sweep.operations_before,
+    ),
     ("DELETE FROM audit WHERE number IN (SELECT number FROM audit WHERE at < $1 ORDER BY at LIMIT $2)", |sweep| {
         sweep.audit_before
     }),
@@ -33,7 +40,18 @@ pub async fn drop_all(connection: &mut Connection, sweep: &Sweep, unnamed: &laye
         let query = sqlx::query(sql).bind(before(sweep)).bind(i64::from(sweep.most));
         dropped += query.execute(&mut *connection).await?.rows_affected();
     }
+    dropped += drop_audit(connection, sweep).await?;
     Ok(dropped + drop_events(connection, sweep).await?)
+}
+
+/// Drops the oldest lines of the audit log, as long as they are too many. Their numbers follow one another, but for what was never written.
+async fn drop_audit(connection: &mut Connection, sweep: &Sweep) -> Result<u64> {
+    let query = sqlx::query(
+        "DELETE FROM audit WHERE number IN (
+             SELECT number FROM audit WHERE number <= (SELECT MAX(number) FROM audit) - $1 ORDER BY number LIMIT $2)",
+    );
+    let query = query.bind(signed(sweep.audit_kept)).bind(i64::from(sweep.most));
+    Ok(query.execute(&mut *connection).await?.rows_affected())
 }
 
 /// Drops events from the beginning on, as long as they are too old or too many.

@@ -168,6 +168,16 @@ async fn an_operation_that_ended_stays_so(subject: Subject) {
     assert_eq!(state.operation(first.id).await.unwrap().as_ref(), Some(&first));
     let second = operation_row(2, OperationState::Running);
     assert_eq!(state.operations(true, super::samples::all()).await.unwrap(), std::slice::from_ref(&second));
+    assert_eq!(state.operations(false, super::samples::all()).await.unwrap(), [first.clone(), second]);
+    // Whoever cancels is told that there was nothing to cancel, and nothing is told of it.
+    let cancel = |number| Write::CancelOperation(Box::new(operation_row(number, OperationState::Cancelled)));
+    let position = state.position().await.unwrap();
+    for number in [1, 3] {
+        assert!(matches!(does(state, vec![cancel(number)]).await, Err(StateError::Changed(None))), "{number}");
+    }
+    assert_eq!(state.position().await.unwrap(), position);
+    does(state, vec![cancel(2)]).await.unwrap();
+    let second = operation_row(2, OperationState::Cancelled);
     assert_eq!(state.operations(false, super::samples::all()).await.unwrap(), [first, second]);
 }
 

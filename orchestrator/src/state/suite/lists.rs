@@ -1,15 +1,20 @@
 //! Lists: by their keys, in slices, filtered.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use longshore_fleet::{JobId, Phase, WorkloadKind};
 use uuid::Uuid;
 
 use super::{
     Subject, on_every_database,
-    samples::{all, deployment, lead, name, namespace_row, new_node, new_workload, node, pod_row, puts, running, workload_row},
+    samples::{
+        all, deployment, lead, name, namespace_row, new_node, new_workload, node, pod_row, puts, revision_row, running,
+        workload_row,
+    },
 };
 use crate::state::{Batch, Expected, PodFilter, PodRow, Slice, WorkloadFilter, Write};
 
-on_every_database!(pods_are_filtered, workloads_are_filtered, slices_follow_one_another);
+on_every_database!(pods_are_filtered, workloads_are_filtered, slices_follow_one_another, what_pods_name_is_looked_up_at_once);
 
 async fn pods_are_filtered(subject: Subject) {
     let state = &subject.state;
@@ -88,4 +93,20 @@ async fn slices_follow_one_another(subject: Subject) {
     let slice = state.namespaces(Slice { after: Some(name("team-5")), most: 9 }).await.unwrap();
     assert_eq!(slice, [namespace_row("team-6", 1, None), namespace_row("team-7", 1, None)]);
     assert_eq!(state.namespaces(Slice { after: None, most: 1 }).await.unwrap()[0].spec.name, name("default"));
+}
+
+async fn what_pods_name_is_looked_up_at_once(subject: Subject) {
+    let state = &subject.state;
+    let revisions =
+        [(1, 1), (1, 2), (2, 1)].map(|(workload, number)| Write::PutRevision(Box::new(revision_row(workload, number))));
+    puts(state, vec![new_workload(1), new_workload(2), new_node(1), new_node(2)]).await;
+    puts(state, revisions.to_vec()).await;
+    let of = BTreeSet::from([(deployment(1), 2), (deployment(2), 1), (deployment(2), 9), (deployment(3), 1)]);
+    let owners = state.owners(&of).await.unwrap();
+    let image = revision_row(1, 1).template.image;
+    let expected = [((deployment(1), 2), (name("web-1"), image.clone())), ((deployment(2), 1), (name("web-2"), image))];
+    assert_eq!(owners, BTreeMap::from(expected), "those that there are, and no others");
+    let names = state.node_names(&BTreeSet::from([node(2), node(7)])).await.unwrap();
+    assert_eq!(names.into_keys().collect::<Vec<_>>(), [node(2)]);
+    assert!(state.owners(&BTreeSet::new()).await.unwrap().is_empty());
 }

@@ -61,6 +61,7 @@ pub fn revision_row(workload: u128, number: u64) -> RevisionRow {
     RevisionRow {
         workload: deployment(workload),
         number,
+        wanted: number,
         template: serde_json::from_value(json!({ "image": image })).unwrap(),
         image: "registry.local/team/app:1".parse().unwrap(),
         layers: vec![ImageLayers {
@@ -220,5 +221,14 @@ pub async fn lead(state: &Shared) -> u64 {
 
 /// A sweep that drops nothing.
 pub fn sweep() -> Sweep {
-    Sweep { events_before: 0, events_kept: u64::MAX, answers_before: 0, operations_before: 0, audit_before: 0, most: 1000 }
+    Sweep {
+        events_before: 0,
+        events_kept: u64::MAX,
+        answers_before: 0,
+        operations_before: 0,
+        audit_before: 0,
+        audit_kept: u64::MAX,
+        unnamed_layers: true,
+        most: 1000,
+    }
 }

@@ -4,11 +4,11 @@ use longshore_fleet::api::OperationState;
 
 use super::{
     Subject, on_every_database,
-    samples::{NOW, act, operation_key, operation_row, puts, sweep},
+    samples::{NOW, act, deployment, lead, new_workload, operation_key, operation_row, puts, rollout_row, sweep},
 };
-use crate::state::{Act, JoinTokenRow, Sweep, Write};
+use crate::state::{Act, Batch, JoinTokenRow, RolloutRow, Sweep, Write};
 
-on_every_database!(what_is_old_goes_and_the_rest_stays, so_many_go_at_once);
+on_every_database!(what_is_old_goes_and_the_rest_stays, so_many_go_at_once, the_audit_log_and_rollouts_are_bounded);
 
 async fn what_is_old_goes_and_the_rest_stays(subject: Subject) {
     let state = &subject.state;
@@ -47,4 +47,29 @@ async fn so_many_go_at_once(subject: Subject) {
         dropped.push(state.sweep(&all).await.unwrap());
     }
     assert_eq!(dropped, [6, 6, 3, 0]);
+}
+
+async fn the_audit_log_and_rollouts_are_bounded(subject: Subject) {
+    let state = &subject.state;
+    for number in 0..5 {
+        state.act(&Act { operation: Some(operation_key(&number.to_string(), "r")), ..act(vec![]) }).await.unwrap();
+    }
+    let newest: Vec<u64> = state.audit(None, 2).await.unwrap().into_iter().map(|(number, _)| number).collect();
+    let few = Sweep { audit_kept: 2, ..sweep() };
+    assert_eq!(state.sweep(&Sweep { most: 2, ..few }).await.unwrap(), 2, "the oldest, so many at once");
+    assert_eq!((state.sweep(&few).await.unwrap(), state.sweep(&few).await.unwrap()), (1, 0));
+    let kept: Vec<u64> = state.audit(None, 10).await.unwrap().into_iter().map(|(number, _)| number).collect();
+    assert_eq!(kept, newest);
+
+    puts(state, (1..=2).map(new_workload).collect()).await;
+    let term = lead(state).await;
+    let done = |number, revision| Write::PutRollout(RolloutRow { ended: Some(NOW), ..rollout_row(number, revision, "done") });
+    let going = Write::PutRollout(RolloutRow { ended: None, ..rollout_row(2, 2, "progressing") });
+    let writes = vec![done(1, 1), done(1, 2), done(2, 1), going];
+    state.commit(term, &Batch { number: 1, writes, ..Batch::default() }).await.unwrap();
+    assert_eq!(state.sweep(&Sweep { operations_before: NOW + 1, ..sweep() }).await.unwrap(), 2, "but for each one's last");
+    for number in 1..=2 {
+        let left = state.rollouts(deployment(number), 10).await.unwrap();
+        assert_eq!(left.iter().map(|rollout| rollout.revision).collect::<Vec<_>>(), [2]);
+    }
 }
