@@ -16,7 +16,6 @@ impl Controller {
             for pod in self.pods_to_run(node) {
                 is_more |= !self.evict(pod, "Drained", "its node is being drained");
             }
-            is_more |= self.nodes.get(&node).is_some_and(|node| !node.pods.is_empty());
         }
         if is_more {
             self.timers.set(Timer::Drains, self.now + PERIOD_MS);
@@ -53,9 +52,13 @@ impl Controller {
 
     /// How many pods of a workload do their work.
     pub(crate) fn ready_of(&self, id: WorkloadId) -> u32 {
-        let Some(workload) = self.workloads.get(&id) else { return 0 };
-        let ready =
-            workload.pods.iter().filter_map(|pod| self.pods.get(pod)).filter(|pod| pod.row.state.ready && !pod.is_ending());
-        u32::try_from(ready.count()).unwrap_or(u32::MAX)
+        self.workloads.get(&id).map_or(0, |workload| workload.ready)
+    }
+
+    /// A pod of a workload does its work that did not, or the other way round.
+    pub(crate) fn count_ready(&mut self, id: WorkloadId, did: bool, does: bool) {
+        if let Some(workload) = self.workloads.get_mut(&id) {
+            workload.ready = (workload.ready + u32::from(does)).saturating_sub(u32::from(did));
+        }
     }
 }

@@ -277,7 +277,8 @@ fn value(applied: &Applied) -> Value {
 fn revision_row<B>(call: &Call<B>, workload: WorkloadId, number: u64, wanted: &Wanted, resolved: Resolved) -> RevisionRow {
     let mut template = wanted.template().clone();
     let image: Image = std::mem::replace(&mut template.image, resolved.image);
-    RevisionRow { workload, number, template, image, layers: resolved.layers, created: now(), author: call.caller.author() }
+    let author = call.caller.author();
+    RevisionRow { workload, number, template, image, layers: resolved.layers, created: now(), author, refused: None }
 }
 
 /// A revision of before that is the same, so that its pods stay; or else this one, which is new.

@@ -90,7 +90,11 @@ impl Term {
     /// Leads until the lease is lost, the database fails it, or this process stops.
     pub(crate) async fn run(mut self) -> TermEnd {
         loop {
-            self.controller.decide(self.clock.now());
+            let now = self.clock.now();
+            if let Some(pause) = self.clock.pause() {
+                self.controller.note_pause(pause, now);
+            }
+            self.controller.decide(now);
             self.write_next();
             if let Err(ended) = self.wait().await {
                 if matches!(ended, TermEnd::Stopped) {

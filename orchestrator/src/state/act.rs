@@ -60,6 +60,8 @@ pub enum Write {
     PutRevision(Box<RevisionRow>),
     /// A revision that nobody goes back to any more.
     RemoveRevision(WorkloadId, u64),
+    /// Why the image of a revision may not run, or that it may; the leader's. Nothing where it is gone.
+    PutRefusal(WorkloadId, u64, Option<String>),
     /// A rollout.
     PutRollout(RolloutRow),
     /// A pod; the leader's.

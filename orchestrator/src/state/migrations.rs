@@ -9,12 +9,18 @@ use sqlx::{
 
 /// SQLite's steps.
 pub fn sqlite() -> Migrator {
-    migrator(&[("initial", include_str!("../../migrations/sqlite/1_initial.sql"))])
+    migrator(&[
+        ("initial", include_str!("../../migrations/sqlite/1_initial.sql")),
+        ("refusals", include_str!("../../migrations/sqlite/2_refusals.sql")),
+    ])
 }
 
 /// PostgreSQL's steps.
 pub fn postgres() -> Migrator {
-    migrator(&[("initial", include_str!("../../migrations/postgres/1_initial.sql"))])
+    migrator(&[
+        ("initial", include_str!("../../migrations/postgres/1_initial.sql")),
+        ("refusals", include_str!("../../migrations/postgres/2_refusals.sql")),
+    ])
 }
 
 fn migrator(steps: &[(&'static str, &'static str)]) -> Migrator {

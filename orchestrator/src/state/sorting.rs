@@ -93,7 +93,11 @@ impl<'w> Sorting<'w> {
                 self.finish_nodes();
                 self.steps.push(Step::One(write));
             }
-            Write::PutOperation(_) | Write::PutJoinToken(_) | Write::UseJoinToken { .. } | Write::RemoveJoinToken { .. } => {
+            Write::PutRefusal(..)
+            | Write::PutOperation(_)
+            | Write::PutJoinToken(_)
+            | Write::UseJoinToken { .. }
+            | Write::RemoveJoinToken { .. } => {
                 self.steps.push(Step::One(write));
             }
         }

@@ -73,6 +73,11 @@ impl Database {
                     self.revisions.remove(&(id, number));
                 }
             }
+            Write::PutRefusal(id, number, why) => {
+                if let Some(row) = self.revisions.get_mut(&(id, number)) {
+                    row.refused = why;
+                }
+            }
             Write::PutRollout(row) => {
                 self.rollouts.insert((row.workload, row.revision), row);
             }

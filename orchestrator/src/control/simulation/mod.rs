@@ -5,6 +5,7 @@
 //! once nothing happens any more, what is asked for and fits runs.
 
 mod agent;
+mod cases;
 mod database;
 mod world;
 

@@ -277,6 +277,7 @@ impl World {
         let now = self.now;
         let leader = &mut self.leaders[at];
         leader.controller.decide(now);
+        leader.controller.assert_counts();
         if leader.in_flight.is_none() {
             let output = leader.controller.take();
             let asked = output.verdicts.clone();
@@ -311,7 +312,7 @@ impl World {
             match *changed {
                 Changed::Workload(id) => match self.database.workloads.get(&id) {
                     Some(row) => leader.controller.put_workload(row.clone(), self.database.revisions_of(id)).unwrap(),
-                    None => leader.controller.remove_workload(id),
+                    None => {}
                 },
                 Changed::Node(id) => match self.database.nodes.get(&id) {
                     Some(row) => leader.controller.put_node(row.clone()),
@@ -665,7 +666,7 @@ impl World {
     }
 }
 
-fn revision(id: WorkloadId, number: u64, template: longshore_fleet::Template, created: i64) -> RevisionRow {
+pub(super) fn revision(id: WorkloadId, number: u64, template: longshore_fleet::Template, created: i64) -> RevisionRow {
     let name = format!("hub.test/app{}-{number}", id.uuid.as_u128());
     let digest = Digest::of(Algorithm::Sha256, name.as_bytes());
     let image: longshore_fleet::Image = name.parse().unwrap();
@@ -673,5 +674,5 @@ fn revision(id: WorkloadId, number: u64, template: longshore_fleet::Template, cr
     let layer = Digest::of(Algorithm::Sha256, image.to_string().as_bytes());
     let layers = vec![ImageLayers { os: "linux".to_owned(), architecture: "amd64".to_owned(), layers: vec![(layer, 1 << 20)] }];
     let template = longshore_fleet::Template { image: image.clone(), ..template };
-    RevisionRow { workload: id, number, template, image, layers, created, author: None }
+    RevisionRow { workload: id, number, template, image, layers, created, author: None, refused: None }
 }

@@ -31,6 +31,13 @@ pub async fn put(connection: &mut Connection, row: &RevisionRow) -> Result<()> {
     Ok(())
 }
 
+/// Notes why the image of one may not run, or that it may.
+pub async fn refuse(connection: &mut Connection, workload: WorkloadId, number: u64, why: Option<&str>) -> Result<()> {
+    let noted = sqlx::query("UPDATE revisions SET refused = $3 WHERE workload = $1 AND number = $2");
+    let noted = noted.bind(workload.to_string()).bind(signed(number)).bind(why.map(clean));
+    Ok(noted.execute(&mut *connection).await.map(drop)?)
+}
+
 /// Removes one.
 pub async fn remove(connection: &mut Connection, workload: WorkloadId, number: u64) -> Result<()> {
     let removed = sqlx::query("DELETE FROM revisions WHERE workload = $1 AND number = $2");
@@ -40,7 +47,8 @@ pub async fn remove(connection: &mut Connection, workload: WorkloadId, number: u
 /// The revisions of a workload, the newest first.
 pub async fn list(connection: &mut Connection, workload: WorkloadId) -> Result<Vec<RevisionRow>> {
     let rows = sqlx::query(
-        "SELECT workload, number, template, image, layers, created, author FROM revisions WHERE workload = $1 ORDER BY number DESC",
+        "SELECT workload, number, template, image, layers, created, author, refused FROM revisions
+         WHERE workload = $1 ORDER BY number DESC",
     )
     .bind(workload.to_string())
     .fetch_all(&mut *connection)
@@ -60,5 +68,6 @@ fn read(row: &Row) -> Result<RevisionRow> {
         layers,
         created: row.try_get("created")?,
         author: row.try_get("author")?,
+        refused: row.try_get("refused")?,
     })
 }
