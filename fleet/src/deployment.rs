@@ -84,6 +84,16 @@ pub(crate) fn default_namespace() -> Name {
 /// The most pods that one workload can want.
 pub const MOST_REPLICAS: u32 = 1_000_000;
 
+/// The highest priority, and less nothing the lowest (Kubernetes' bound for those that users define).
+pub const MOST_PRIORITY: i32 = 1_000_000_000;
+
+/// Finds a priority that is none.
+pub(crate) fn check_priority(priority: i32, root: &Place<'_>, faults: &mut Faults) {
+    if !(-MOST_PRIORITY..=MOST_PRIORITY).contains(&priority) {
+        faults.add(&root.field("priority"), format!("is {priority}, and must be from -{MOST_PRIORITY} to {MOST_PRIORITY}"));
+    }
+}
+
 impl<'de> Deserialize<'de> for DeploymentSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::read(Value::deserialize(deserializer)?).map_err(de::Error::custom)
@@ -104,6 +114,7 @@ impl Upkeep {
         if self.replicas > MOST_REPLICAS {
             faults.add(&root.field("replicas"), format!("is {}, more than {MOST_REPLICAS}", self.replicas));
         }
+        check_priority(self.priority, &root, faults);
         self.strategy.check(&root.field("strategy"), faults);
         self.disruption.check(&root.field("disruption"), faults);
         if self.min_ready_seconds >= self.progress_deadline_seconds {
@@ -184,11 +195,12 @@ mod tests {
             "name": "hello",
             "image": "hello",
             "replicas": 2_000_000,
+            "priority": i32::MIN,
             "disruption": {"minAvailable": "150%", "maxUnavailable": 1},
             "minReadySeconds": 600
         }))
         .unwrap_err();
         let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
-        assert_eq!(fields, ["replicas", "disruption", "disruption.minAvailable", "progressDeadlineSeconds"]);
+        assert_eq!(fields, ["replicas", "priority", "disruption", "disruption.minAvailable", "progressDeadlineSeconds"]);
     }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
-use crate::{Class, Faults, MOST_REPLICAS, Name, Place, Template, deployment::default_namespace, template};
+use crate::{Class, Faults, MOST_REPLICAS, Name, Place, Template, deployment::{check_priority, default_namespace}, template};
 
 /// What is wanted: so many pods of a template that end well.
 #[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
@@ -87,6 +87,7 @@ impl Work {
                 faults.add(&root.field(name), format!("must be from 1 to {MOST_REPLICAS}"));
             }
         }
+        check_priority(self.priority, &root, faults);
         if self.active_deadline_seconds == Some(0) {
             faults.add(&root.field("activeDeadlineSeconds"), "must be at least 1");
         }
@@ -118,9 +119,10 @@ mod tests {
         assert_eq!(fields, ["image", "replicas"], "form before sense: {faults}");
         let faults = JobSpec::read(json!({
             "name": "sum", "image": "sum", "completions": 0, "parallelism": 2_000_000, "activeDeadlineSeconds": 0, "env": [{"name": "="}],
+            "priority": 1_000_000_001,
         }))
         .unwrap_err();
         let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
-        assert_eq!(fields, ["completions", "parallelism", "activeDeadlineSeconds", "env[0].name"]);
+        assert_eq!(fields, ["completions", "parallelism", "priority", "activeDeadlineSeconds", "env[0].name"]);
     }
 }

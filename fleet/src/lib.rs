@@ -33,7 +33,7 @@ pub use agent::{
     AgentFacts, Assignment, Fetch, FetchKey, FetchReport, FetchState, Instruction, Join, Joined, Load, LogsRefusal,
     LogsRefused, LogsWanted, PodReport, Report, RestartPolicy,
 };
-pub use deployment::{Class, DeploymentSpec, MOST_REPLICAS, Upkeep};
+pub use deployment::{Class, DeploymentSpec, MOST_PRIORITY, MOST_REPLICAS, Upkeep};
 pub use fault::{Fault, Faults, Place};
 pub use id::{DeploymentId, InvalidId, JobId, LogsId, NodeId, OperationId, PodId, StreamId};
 pub use image::{Image, InvalidImage};

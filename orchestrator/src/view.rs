@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use longshore_fleet::{
     AgentFacts, Bytes, Cpu, DeploymentId, DeploymentSpec, Image, JobId, JobSpec, NodeName, OwnerReference, Template,
     WorkloadKind,
-    api::{DeploymentView, FreeAndAll, JobView, NodeView, PodView, WorkloadState, WorkloadStatus},
+    api::{DeploymentView, EventKind, FreeAndAll, JobView, NodeView, PodView, WorkloadState, WorkloadStatus},
 };
 use serde_json::Value;
 
@@ -110,7 +110,7 @@ pub(crate) fn node(row: &NodeRow) -> NodeView {
         node_id: row.id,
         name: row.name.clone(),
         revision: row.revision,
-        zone: facts.labels.get("topology.kubernetes.io/zone").map(ToString::to_string),
+        zone: facts.labels.get(crate::schedule::ZONE).map(ToString::to_string),
         labels: facts.labels,
         taints: facts.taints,
         platform: facts.platform,
@@ -128,5 +128,13 @@ pub(crate) fn node(row: &NodeRow) -> NodeView {
         address: facts.address,
         heard_at: None,
         joined_at: timestamp(row.joined),
+    }
+}
+
+/// What events call workloads of a kind.
+pub const fn event_kind(kind: WorkloadKind) -> EventKind {
+    match kind {
+        WorkloadKind::Deployment => EventKind::Deployment,
+        WorkloadKind::Job => EventKind::Job,
     }
 }

@@ -98,6 +98,9 @@ pub struct WorkloadStatus {
     /// How many have failed; of jobs.
     #[serde(default)]
     pub failed: u32,
+    /// When it got further last: a rollout, or a job by a pod that has ended; of a job that has ended, when that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progressed_at: Option<Timestamp>,
 }
 
 /// How a workload is, in one word.

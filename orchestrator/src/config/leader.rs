@@ -74,8 +74,8 @@ impl Leader {
                 "must be two heartbeats or more, so that one that is late loses no node",
             );
         }
-        if self.node_lost_after > Duration::days(7) {
-            problems.add(&["leader.node_lost_after"], "must be 7 days or less");
+        if self.node_lost_after > Duration::seconds(24 * 3_600) {
+            problems.add(&["leader.node_lost_after"], "must be 24h or less");
         }
         if self.replaced_per_second == 0 {
             problems.add(&["leader.replaced_per_second"], "must be at least 1");

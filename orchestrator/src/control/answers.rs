@@ -29,7 +29,8 @@ impl Controller {
         shown.node = pod.row.node.and_then(|node| self.nodes.get(&node)).map(|node| node.row.name.clone());
         shown.placed_at = pod.cost.map(|cost| cost_view(&cost, pod.row.missing_bytes.unwrap_or_default()));
         let name = &pod.row.name;
-        let refused = self.workloads.get(&workload).and_then(|workload| workload.refused.as_ref());
+        let revision = self.workloads.get(&workload).and_then(|workload| workload.revisions.get(&revision));
+        let refused = revision.and_then(|revision| revision.row.refused.as_ref());
         shown.summary = match (&shown.node, refused) {
             (Some(node), _) => format!("{name} is on {node}"),
             (None, Some(why)) => format!("{name} is not placed: its image may not run: {why}"),
@@ -78,14 +79,19 @@ impl Controller {
     /// How nodes are, all together, or those of a zone.
     pub fn health(&self, zone: Option<&str>) -> NodeHealth {
         let mut health = NodeHealth::default();
-        let mut lost: HashMap<String, u32> = HashMap::default();
+        let mut lost: HashMap<String, (u32, u32)> = HashMap::default();
         for node in self.nodes.values() {
             let name = node.zone().unwrap_or_default();
             if zone.is_some_and(|zone| zone != name) {
                 continue;
             }
             let why = node.not_ready();
-            *lost.entry(name.to_owned()).or_default() += u32::from(node.is_lost);
+            if node.facts.is_some() {
+                // One that has never said what it is has no zone yet that it could be lost in.
+                let (nodes, lost) = lost.entry(name.to_owned()).or_default();
+                *nodes += 1;
+                *lost += u32::from(node.is_lost);
+            }
             let counts = health.zones.entry(name.to_owned()).or_default();
             for counts in [counts, &mut health.all] {
                 counts.nodes += 1;
@@ -100,7 +106,8 @@ impl Controller {
             }
         }
         for (name, counts) in &mut health.zones {
-            counts.partitioned = self.is_partitioned(counts.nodes, lost.get(name).copied().unwrap_or_default());
+            let (nodes, lost) = lost.get(name).copied().unwrap_or_default();
+            counts.partitioned = self.is_partitioned(nodes, lost);
             health.all.partitioned |= counts.partitioned;
         }
         health
@@ -127,9 +134,32 @@ impl Controller {
 
 #[cfg(test)]
 impl Controller {
-    /// Whether one more pod of a workload would fit.
+    /// What is counted as it changes is what counting it anew comes to.
+    pub(crate) fn assert_counts(&self) {
+        for workload in self.workloads.values() {
+            let ready = workload.pods.iter().filter(|pod| self.pods.get(pod).is_some_and(super::pod::Pod::serves)).count();
+            assert_eq!(workload.ready as usize, ready, "{}", workload.row.name);
+        }
+        self.assert_keeping();
+    }
+
+    /// What a pod hopes for that waits.
+    pub(crate) fn hopes_of(&self, id: PodId) -> Option<crate::schedule::Hopes> {
+        self.queue.hopes(id)
+    }
+
+    /// How many kinds of pods are known, and how many are to be known until it is looked which of them are wanted.
+    pub(crate) fn demands_known(&self) -> (usize, usize) {
+        (self.cluster.known_demands(), self.tidied.max(2 * self.settings.demands_kept))
+    }
+
+    /// Whether one more pod of a workload would fit, and none of those that wait is about to be looked at.
     pub(crate) fn fits(&mut self, id: WorkloadId) -> bool {
-        let Some(revision) = self.workloads.get(&id).map(|workload| workload.row.template_revision) else { return false };
+        let Some(workload) = self.workloads.get(&id) else { return false };
+        let revision = workload.row.template_revision;
+        if workload.pods.iter().any(|pod| self.queue.waits(*pod) && self.queue.hopes(*pod).is_none()) {
+            return false;
+        }
         self.demand_of(id, revision).is_some_and(|demand| !self.cluster.explain(demand).fits.is_empty())
     }
 }

@@ -50,8 +50,8 @@ impl Controller {
         }
         self.clear_ended(id);
         self.follow_rollout(id, &wanted, &pods, &decided);
-        if decided.is_done {
-            self.forget_revisions(id);
+        if decided.is_done && self.forget_revisions(id) {
+            self.note_keeping(id);
         }
     }
 
@@ -80,10 +80,18 @@ impl Controller {
             updated: count(updated),
             old: count(alive.filter(|pod| pod.revision != wanted.revision)),
         };
-        if workload.progress.0 != progress {
-            workload.progress = (progress, now);
+        let is_further = match workload.progress.replace(progress) {
+            Some(before) => before != progress,
+            // A leader before has seen how far it was, unless other things are wanted since.
+            None => {
+                workload.row.status.wanted != wanted.replicas
+                    || workload.rollout.as_ref().is_none_or(|rollout| rollout.template_revision != wanted.revision)
+            }
+        };
+        if is_further {
+            workload.progressed = now;
         }
-        let deadline = workload.progress.1.saturating_add(i64::from(upkeep.progress_deadline_seconds) * 1_000);
+        let deadline = workload.progressed.saturating_add(i64::from(upkeep.progress_deadline_seconds) * 1_000);
         let is_stuck = !decided.is_done && now >= deadline;
         if !decided.is_done && !is_stuck {
             self.timers.set(Timer::Workload(id), deadline);
@@ -132,10 +140,11 @@ impl Controller {
         }
     }
 
-    /// Revisions that nobody goes back to any more: more than are to be kept, and without pods.
-    fn forget_revisions(&mut self, id: WorkloadId) {
-        let Some(workload) = self.workloads.get_mut(&id) else { return };
-        let Asked::Deployment(upkeep) = &workload.asked else { return };
+    /// Revisions that nobody goes back to any more: more than are to be kept, and without pods. Whether there were any.
+    fn forget_revisions(&mut self, id: WorkloadId) -> bool {
+        let Some(workload) = self.workloads.get_mut(&id) else { return false };
+        let Asked::Deployment(upkeep) = &workload.asked else { return false };
+        let known = workload.revisions.len();
         let used: std::collections::BTreeSet<u64> =
             workload.pods.iter().filter_map(|pod| self.pods.get(pod)).map(|pod| pod.row.revision).collect();
         let others = workload.revisions_before();
@@ -148,6 +157,7 @@ impl Controller {
             }
             self.unwritten.writes.push(Write::RemoveRevision(id, number));
         }
+        workload.revisions.len() < known
     }
 }
 

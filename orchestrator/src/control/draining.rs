@@ -1,8 +1,9 @@
 //! Nodes that are drained, or have a taint that pods must leave them for: their pods are taken off them, as fast as budgets let them.
 
-use longshore_fleet::{Effect, NodeId, Phase, PodId, Taint, WorkloadId, api::Change};
+use longshore_fleet::{NodeId, Phase, PodId, WorkloadId, api::Change};
 
 use super::{Controller, Timer};
+use crate::schedule::Millis;
 
 /// How often nodes that are drained are looked at, in milliseconds.
 const PERIOD_MS: i64 = 500;
@@ -20,38 +21,30 @@ impl Controller {
             for pod in self.pods_to_run(node) {
                 is_more |= !self.evict(pod, "Drained", "its node is being drained");
             }
-            is_more |= self.nodes.get(&node).is_some_and(|node| !node.pods.is_empty());
         }
         if is_more {
             self.timers.set(Timer::Drains, self.now + PERIOD_MS);
         }
     }
 
-    /// Pods that don't tolerate a taint of their node go, those that are missed as their workloads' budgets let them.
+    /// Pods that don't tolerate a taint of their node go, those that do for a while once that is over, and those that are missed as their
+    /// workloads' budgets let them.
     pub(crate) fn expel(&mut self, id: NodeId) {
+        if !self.nodes.get(&id).is_some_and(super::node::Node::expels) {
+            return;
+        }
         let mut is_more = false;
-        for pod in self.pods_expelled(id) {
-            is_more |= !self.evict(pod, "Tainted", "it does not tolerate a taint of its node");
+        for pod in self.pods_to_run(id) {
+            let until = self.stays_until(id, pod);
+            if until <= self.now {
+                is_more |= !self.evict(pod, "Tainted", "it does not tolerate a taint of its node");
+            } else if until < Millis::MAX {
+                self.timers.set(Timer::Taints(id), until);
+            }
         }
         if is_more {
             self.timers.set(Timer::Drains, self.now + PERIOD_MS);
         }
-    }
-
-    /// The pods that are to run on a node and don't tolerate a taint that it has.
-    fn pods_expelled(&self, id: NodeId) -> Vec<PodId> {
-        let Some(node) = self.nodes.get(&id).filter(|node| node.expels()) else { return Vec::new() };
-        let taints = node.facts.iter().flat_map(|facts| &facts.taints);
-        let taints: Vec<&Taint> = taints.filter(|taint| taint.effect == Effect::NoExecute).collect();
-        let stays = |pod: &PodId| {
-            let pod = self.pods.get(pod);
-            let revision = pod.and_then(|pod| self.workloads.get(&pod.row.workload)?.revisions.get(&pod.row.revision));
-            revision.is_none_or(|revision| {
-                let tolerations = &revision.row.template.tolerations;
-                taints.iter().all(|taint| tolerations.iter().any(|toleration| toleration.tolerates(taint)))
-            })
-        };
-        self.pods_to_run(id).into_iter().filter(|pod| !stays(pod)).collect()
     }
 
     /// Has a pod end if its workload's budget lets it: at once where it is not ready, since nobody misses it then. False where it may not.
@@ -85,9 +78,13 @@ impl Controller {
 
     /// How many pods of a workload do their work.
     pub(crate) fn ready_of(&self, id: WorkloadId) -> u32 {
-        let Some(workload) = self.workloads.get(&id) else { return 0 };
-        let ready =
-            workload.pods.iter().filter_map(|pod| self.pods.get(pod)).filter(|pod| pod.row.state.ready && !pod.is_ending());
-        u32::try_from(ready.count()).unwrap_or(u32::MAX)
+        self.workloads.get(&id).map_or(0, |workload| workload.ready)
+    }
+
+    /// A pod of a workload does its work that did not, or the other way round.
+    pub(crate) fn count_ready(&mut self, id: WorkloadId, did: bool, does: bool) {
+        if let Some(workload) = self.workloads.get_mut(&id) {
+            workload.ready = (workload.ready + u32::from(does)).saturating_sub(u32::from(did));
+        }
     }
 }

@@ -1,8 +1,11 @@
 //! Pods come to an end.
 
-use longshore_fleet::{Instruction, PodId, WorkloadId, api::Change};
+use longshore_fleet::{
+    Instruction, Phase, PodId, WorkloadId,
+    api::{Change, WorkloadState},
+};
 
-use super::Controller;
+use super::{Controller, workload::Workload};
 use crate::schedule::Hopes;
 
 impl Controller {
@@ -21,9 +24,10 @@ impl Controller {
         let template = self.workloads.get(&pod.row.workload).and_then(|workload| workload.revisions.get(&pod.row.revision));
         let seconds = template.map_or(30, |revision| revision.row.template.termination_grace_period_seconds);
         let Some(pod) = self.pods.get_mut(&id) else { return };
+        let (did, workload, node) = (pod.serves(), pod.row.workload, pod.row.node);
         pod.row.end_within_seconds = Some(seconds);
         pod.row.state.ready = false;
-        let (workload, node) = (pod.row.workload, pod.row.node);
+        self.count_ready(workload, did, false);
         self.save(id);
         self.tell_of_pod(id, Change::Changed, reason, message);
         self.touch(workload);
@@ -32,9 +36,32 @@ impl Controller {
         }
     }
 
+    /// Whether what a pod came to counts though nothing of it is left: it has ended, and is not to go. So does one of a job that has ended
+    /// well while it was taken off its node, or no other would have to do its work again.
+    pub(crate) fn counts_on(&self, id: PodId) -> bool {
+        let Some(pod) = self.pods.get(&id) else { return false };
+        if !pod.is_ending() {
+            return pod.row.state.phase.has_ended();
+        }
+        let goes_on = |workload: &Workload| {
+            let has_ended = matches!(workload.status.state, WorkloadState::Succeeded | WorkloadState::Failed);
+            !workload.is_deployment() && workload.row.deleted.is_none() && !has_ended
+        };
+        pod.row.state.phase == Phase::Succeeded && self.workloads.get(&pod.row.workload).is_some_and(goes_on)
+    }
+
+    /// Nothing of a pod is left but what it came to: there is nothing to end any more.
+    pub(crate) fn keep_ended(&mut self, id: PodId) {
+        let Some(pod) = self.pods.get_mut(&id) else { return };
+        if pod.row.end_within_seconds.take().is_some() {
+            self.save(id);
+        }
+    }
+
     /// Nothing of a pod is left.
     pub(crate) fn remove_pod(&mut self, id: PodId) {
         let Some(pod) = self.pods.remove(&id) else { return };
+        self.count_ready(pod.row.workload, pod.serves(), false);
         self.unqueue(id);
         self.unwritten.pods.remove(&id);
         self.unwritten.removed_pods.push(id);

@@ -6,6 +6,7 @@ use longshore_fleet::{
 };
 
 use super::{Controller, Timer, workload::Asked};
+use crate::schedule::Millis;
 
 /// How a job's pods are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,6 +31,7 @@ impl Controller {
             self.expire_job(id, work.ttl_seconds_after_finished);
             return;
         }
+        self.note_progress(id, count);
         if count.succeeded >= work.completions {
             self.finish_job(
                 id,
@@ -65,8 +67,23 @@ impl Controller {
         count
     }
 
+    /// A job gets further with each pod that ends.
+    fn note_progress(&mut self, id: WorkloadId, count: Count) {
+        let Some(workload) = self.workloads.get_mut(&id) else { return };
+        if (workload.status.succeeded, workload.status.failed) != (count.succeeded, count.failed) {
+            workload.progressed = self.now;
+        }
+    }
+
+    /// How long after so many failures no pod is made, in milliseconds.
+    pub(crate) fn retry_pause(&self, failures: u32) -> Millis {
+        let doublings = failures.saturating_sub(1).min(30);
+        self.settings.first_retry_ms.saturating_mul(1 << doublings).min(self.settings.longest_retry_ms)
+    }
+
     /// Makes pods until as many run as may; after a failure not at once.
     fn make_active(&mut self, id: WorkloadId, work: &longshore_fleet::Work, count: Count) {
+        let pause = self.retry_pause(count.failed);
         let Some(workload) = self.workloads.get_mut(&id) else { return };
         workload.status.state = WorkloadState::Progressing;
         let wanted = work.parallelism.min(work.completions.saturating_sub(count.succeeded));
@@ -75,8 +92,6 @@ impl Controller {
             return;
         }
         if count.failed > workload.failures {
-            let doublings = count.failed.saturating_sub(1).min(30);
-            let pause = self.settings.first_retry_ms.saturating_mul(1 << doublings).min(self.settings.longest_retry_ms);
             workload.failures = count.failed;
             workload.retry_at = self.now.saturating_add(pause);
         }
@@ -130,7 +145,7 @@ impl Controller {
         let Some(workload) = self.workloads.get_mut(&id) else { return };
         workload.status.state = state;
         workload.status.message = Some(message.clone());
-        workload.progress.1 = self.now;
+        workload.progressed = self.now;
         self.end_active(id);
         let reason = if state == WorkloadState::Succeeded { "Succeeded" } else { "Failed" };
         self.tell_of_workload(id, Change::Changed, reason, message);
@@ -149,7 +164,7 @@ impl Controller {
     /// A job that has ended goes after a while, where that was asked for.
     fn expire_job(&mut self, id: WorkloadId, ttl_seconds: Option<u32>) {
         let (Some(seconds), Some(workload)) = (ttl_seconds, self.workloads.get(&id)) else { return };
-        let at = workload.progress.1.saturating_add(i64::from(seconds) * 1_000);
+        let at = workload.progressed.saturating_add(i64::from(seconds) * 1_000);
         if self.now < at {
             self.timers.set(Timer::Workload(id), at);
             return;

@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 
 use longshore_fleet::{Image, Instruction, NodeId, WorkloadId};
+use longshore_oci::Digest;
+use rustc_hash::FxHashMap as HashMap;
 
 use super::Controller;
 use crate::schedule::DemandIndex;
@@ -13,18 +15,68 @@ use crate::schedule::DemandIndex;
 /// What a node keeps: a revision's image.
 pub(crate) type Kept = (WorkloadId, u64);
 
+/// What is to be kept, to be found by what nodes have.
+#[derive(Debug, Default)]
+pub(crate) struct Keeping {
+    /// By the last layer of each image: nobody has that but who has a good part of the image, and it is hardly ever two images'.
+    by_layer: HashMap<Digest, BTreeSet<Kept>>,
+    /// The last layers of a workload's images, on every platform.
+    layers: HashMap<WorkloadId, BTreeSet<(Digest, Kept)>>,
+}
+
+impl Keeping {
+    /// Of a workload this is to be kept, and nothing else.
+    fn put(&mut self, id: WorkloadId, layers: BTreeSet<(Digest, Kept)>) {
+        let before = self.layers.remove(&id).unwrap_or_default();
+        for (layer, kept) in before.difference(&layers) {
+            if let Some(others) = self.by_layer.get_mut(layer) {
+                others.remove(kept);
+                if others.is_empty() {
+                    self.by_layer.remove(layer);
+                }
+            }
+        }
+        for (layer, kept) in layers.difference(&before) {
+            self.by_layer.entry(layer.clone()).or_default().insert(*kept);
+        }
+        if !layers.is_empty() {
+            self.layers.insert(id, layers);
+        }
+    }
+}
+
 impl Controller {
-    /// The last revisions of a workload but for the one that runs, and what nodes must have for each.
-    fn revisions_to_keep(&mut self, id: WorkloadId) -> Vec<(u64, DemandIndex)> {
+    /// Notes what is to be kept of a workload, so that it is found by what a node has.
+    pub(crate) fn note_keeping(&mut self, id: WorkloadId) {
+        let mut layers = BTreeSet::new();
+        if let Some(workload) = self.workloads.get(&id) {
+            for number in self.numbers_to_keep(id) {
+                let images = workload.revisions.get(&number).into_iter().flat_map(|revision| &revision.row.layers);
+                let last = images.filter_map(|image| image.layers.last());
+                layers.extend(last.map(|(layer, _)| (layer.clone(), (id, number))));
+            }
+        }
+        self.keeping.put(id, layers);
+    }
+
+    /// The last revisions of a workload but for the one that runs.
+    fn numbers_to_keep(&self, id: WorkloadId) -> Vec<u64> {
         let Some(workload) = self.workloads.get(&id).filter(|workload| workload.row.deleted.is_none()) else { return Vec::new() };
         let mut kept = workload.revisions_before();
         kept.truncate(self.settings.revisions_kept.saturating_sub(1));
+        kept
+    }
+
+    /// The last revisions of a workload but for the one that runs, and what nodes must have for each.
+    fn revisions_to_keep(&mut self, id: WorkloadId) -> Vec<(u64, DemandIndex)> {
+        let kept = self.numbers_to_keep(id);
         kept.into_iter().filter_map(|number| Some((number, self.demand_of(id, number)?))).collect()
     }
 
     /// Pods of a workload are made from something else from now on: nodes that have what they were made from before keep it. Of a workload
     /// that is gone nothing is kept.
     pub(crate) fn keep_images(&mut self, id: WorkloadId) {
+        self.note_keeping(id);
         let revisions = self.revisions_to_keep(id);
         let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
         for node in nodes {
@@ -41,11 +93,15 @@ impl Controller {
 
     /// Finds out what a node is to keep, where it opens a stream.
     pub(crate) fn keep_images_on(&mut self, id: NodeId) {
-        let workloads: Vec<WorkloadId> = self.workloads.keys().copied().collect();
+        let Some(index) = self.nodes.get(&id).and_then(|node| node.index) else { return };
+        let found = self.cluster.layers_here(index).filter_map(|(layer, _)| self.keeping.by_layer.get(layer));
+        let found: BTreeSet<Kept> = found.flatten().copied().collect();
         let mut kept = BTreeSet::new();
-        for workload in workloads {
-            let revisions = self.revisions_to_keep(workload);
-            kept.extend(self.kept_of(id, workload, &revisions));
+        for (workload, number) in found {
+            let demand = self.demand_of(workload, number);
+            if demand.is_some_and(|demand| self.cluster.has_all(demand, index)) {
+                kept.insert((workload, number));
+            }
         }
         if let Some(node) = self.nodes.get_mut(&id) {
             node.kept = kept;
@@ -71,5 +127,21 @@ impl Controller {
     fn tell_what_to_keep(&mut self, id: NodeId) {
         let images = self.images_kept(id);
         self.tell(id, Instruction::Keep { images });
+    }
+}
+
+#[cfg(test)]
+impl Controller {
+    /// What is to be kept is found by what nodes have, and nothing else is.
+    pub(crate) fn assert_keeping(&self) {
+        let last = |id: WorkloadId, number: u64| {
+            let revision = &self.workloads[&id].revisions[&number];
+            let layers = revision.row.layers.iter().filter_map(|image| image.layers.last());
+            layers.map(move |(layer, _)| (layer.clone(), (id, number))).collect::<Vec<_>>()
+        };
+        let wanted = self.workloads.keys().flat_map(|id| self.numbers_to_keep(*id).into_iter().map(|number| (*id, number)));
+        let wanted: BTreeSet<(Digest, Kept)> = wanted.flat_map(|(id, number)| last(id, number)).collect();
+        let known = self.keeping.by_layer.iter().flat_map(|(layer, kept)| kept.iter().map(|kept| (layer.clone(), *kept)));
+        assert_eq!(known.collect::<BTreeSet<_>>(), wanted);
     }
 }

@@ -52,6 +52,8 @@ impl Controller {
         }
         if is_other {
             self.keep_images(id);
+        } else {
+            self.note_keeping(id);
         }
         self.touch(id);
         Ok(())
@@ -71,11 +73,12 @@ impl Controller {
             workload.pods.insert(id);
         }
         self.touch(row.workload);
-        let pod = Pod::new(row);
+        let pod = Pod::new(row, self.now);
         if let Some(node) = pod.row.node.and_then(|node| self.nodes.get_mut(&node)) {
             node.pods.insert(id);
         }
         let (takes_room, is_unplaced) = (pod.takes_room(), pod.is_unplaced());
+        self.count_ready(pod.row.workload, false, pod.serves());
         self.pods.insert(id, pod);
         if takes_room {
             self.occupy(id);
@@ -113,6 +116,9 @@ impl Controller {
         if is_draining {
             self.timers.set(Timer::Drains, now);
         }
+        if is_new {
+            self.timers.set(Timer::Taints(id), now);
+        }
         self.reschedule(id);
     }
 
@@ -120,9 +126,15 @@ impl Controller {
     pub(crate) fn reschedule(&mut self, id: NodeId) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let Some(facts) = node.schedulable() else { return };
-        let index = self.cluster.put_node(facts);
-        node.index = Some(index);
-        self.queue.happened(Hopes::NODES | Hopes::ROOM);
+        if node.scheduled.as_ref() == Some(&facts) {
+            return;
+        }
+        let hopes = Hopes::of_change(node.scheduled.as_ref(), &facts);
+        node.index = Some(self.cluster.put_node(facts.clone()));
+        node.scheduled = Some(facts);
+        if let Some(hopes) = hopes {
+            self.queue.happened(hopes);
+        }
     }
 
     /// Takes in the layers of a node, as they were written last.
@@ -147,8 +159,8 @@ impl Controller {
         let Some(node) = self.nodes.remove(&id) else { return };
         self.nodes_by_name.remove(&node.row.name);
         for pod in node.pods {
-            if self.has_ended(pod) {
-                // What it came to counts on.
+            if self.counts_on(pod) {
+                self.keep_ended(pod);
                 continue;
             }
             self.tell_of_pod(pod, Change::Deleted, "NodeRemoved", format!("its node {} was removed", node.row.name));
@@ -156,11 +168,7 @@ impl Controller {
         }
         self.cluster.remove_node(&node.row.name);
         self.queue.happened(Hopes::NODES);
-    }
-
-    /// Whether a pod has ended, and is not to go.
-    fn has_ended(&self, id: PodId) -> bool {
-        self.pods.get(&id).is_some_and(|pod| pod.row.state.phase.has_ended() && !pod.is_ending())
+        self.give_up_fetches(id, &node.row.name);
     }
 
     /// Takes in long work.
@@ -174,10 +182,6 @@ impl Controller {
         if self.prewarmings.contains_key(&id) {
             return;
         }
-        if let Some(deadline) = row.view.request.deadline_seconds {
-            let at = (row.created / 1_000).saturating_add(i64::try_from(deadline).unwrap_or(i64::MAX).saturating_mul(1_000));
-            self.timers.set(Timer::Operation(id), at.max(self.now));
-        }
         self.prewarmings.insert(id, Prewarming::new(row));
         self.timers.set(Timer::Operation(id), self.now);
     }
@@ -190,11 +194,12 @@ impl Controller {
             node.heard = self.now;
         }
         // Pods of a node that was removed while nobody led.
-        let stray = |pod: &&Pod| {
-            let has_ended = pod.row.state.phase.has_ended() && !pod.is_ending();
-            !has_ended && pod.row.node.is_some_and(|node| !self.nodes.contains_key(&node))
-        };
-        let stray: Vec<PodId> = self.pods.values().filter(stray).map(|pod| pod.row.id).collect();
+        let is_stray = |pod: &&Pod| pod.row.node.is_some_and(|node| !self.nodes.contains_key(&node));
+        let (kept, stray): (Vec<PodId>, Vec<PodId>) =
+            self.pods.values().filter(is_stray).map(|pod| pod.row.id).partition(|id| self.counts_on(*id));
+        for id in kept {
+            self.keep_ended(id);
+        }
         for id in stray {
             self.tell_of_pod(id, Change::Deleted, "NodeRemoved", "its node was removed");
             self.remove_pod(id);
@@ -216,17 +221,6 @@ impl Controller {
         self.unwritten.statuses.remove(&id);
         self.workloads.remove(&id);
         self.keep_images(id);
-    }
-
-    /// A workload is no more in the database: somebody else has removed it.
-    pub fn remove_workload(&mut self, id: WorkloadId) {
-        let Some(workload) = self.workloads.get(&id) else { return };
-        for pod in workload.pods.clone() {
-            self.end_pod(pod, "Deleted", "its workload is gone");
-        }
-        if self.workloads.get(&id).is_some_and(|workload| workload.pods.is_empty()) {
-            self.workloads.remove(&id);
-        }
     }
 
     /// What a node is told first on a stream: how things are to be there.

@@ -3,11 +3,15 @@
 //! Where most of a zone's nodes are lost at once it is likelier that the network between them and here is: then replacing slows down, and
 //! stops where nearly all are, for their pods may well run on, and there may be no room for as many again.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use longshore_fleet::{NodeId, PodId, api::Change};
 
 use super::{Controller, Timer};
+use crate::schedule::Millis;
+
+/// The second that so many pods may be replaced in, in milliseconds.
+const REPLACING_PERIOD_MS: i64 = 1_000;
 
 /// How lost a zone is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,30 +29,39 @@ impl Controller {
             if !pod.row.state.ready {
                 continue;
             }
+            let (did, workload) = (pod.serves(), pod.row.workload);
             pod.row.state.ready = false;
             pod.row.state.ready_since = None;
-            let workload = pod.row.workload;
+            self.count_ready(workload, did, false);
             self.save(pod_id);
             self.tell_of_pod(pod_id, Change::Changed, "NodeLost", "its node is not heard of");
             self.touch(workload);
         }
     }
 
-    /// Has pods of lost nodes replaced, as many as may be in a second, and comes again while there are more.
+    /// Has pods of lost nodes replaced, as many as may be in a second, and comes again while there are more. A zone where some have just
+    /// been replaced has its next turn once that second is over, however many nodes are lost meanwhile.
     pub(crate) fn replace_lost(&mut self) {
+        let now = self.now;
+        self.replaced.retain(|_, at| *at + REPLACING_PERIOD_MS > now);
         let zones = self.zones();
         let is_all_lost = zones.values().all(|zone| zone.lost == zone.nodes);
-        let mut is_more = false;
-        for (name, zone) in &zones {
-            let allowed = if is_all_lost { 0 } else { self.allowance(*zone) };
-            let waiting = self.pods_of_lost(name);
-            is_more |= waiting.len() > allowed;
+        for (name, zone) in zones {
+            if let Some(at) = self.replaced.get(&name) {
+                self.timers.set(Timer::Losses, at + REPLACING_PERIOD_MS);
+                continue;
+            }
+            let allowed = if is_all_lost { 0 } else { self.allowance(zone) };
+            let waiting = self.pods_of_lost(&name);
+            if waiting.len() > allowed {
+                self.timers.set(Timer::Losses, now + REPLACING_PERIOD_MS);
+            }
+            if !waiting.is_empty() && allowed > 0 {
+                self.replaced.insert(name, now);
+            }
             for pod in waiting.into_iter().take(allowed) {
                 self.end_pod(pod, "NodeLost", "its node is not heard of, and another takes its place");
             }
-        }
-        if is_more {
-            self.timers.set(Timer::Losses, self.now + 1_000);
         }
     }
 
@@ -88,7 +101,7 @@ impl Controller {
             .filter(|pod| !pod.is_ending() && !pod.row.state.phase.has_ended())
             .map(|pod| {
                 let asked = self.workloads.get(&pod.row.workload).map(|workload| &workload.asked);
-                (asked.map(|asked| (asked.class(), -asked.priority())), pod.row.id)
+                (asked.map(|asked| (asked.class(), Reverse(asked.priority()))), pod.row.id)
             })
             .collect();
         pods.sort_unstable();

@@ -35,7 +35,7 @@ impl Controller {
             end_within_seconds: None,
         };
         workload.pods.insert(pod_id);
-        self.pods.insert(pod_id, Pod::new(row));
+        self.pods.insert(pod_id, Pod::new(row, self.now));
         self.save(pod_id);
         self.tell_of_pod(pod_id, Change::Added, "Created", "");
         Some(pod_id)

@@ -14,6 +14,7 @@ mod census;
 mod deployments;
 mod draining;
 mod ending;
+mod fetching;
 mod holding;
 mod jobs;
 mod keeping;
@@ -34,6 +35,7 @@ mod simulation;
 mod statuses;
 mod streams;
 mod timers;
+mod tolerating;
 mod verdicts;
 mod views;
 mod workload;
@@ -44,11 +46,12 @@ use longshore_fleet::{Name, NamespaceSpec, NodeId, NodeName, OperationId, PodId,
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use crate::{
-    schedule::{Cluster, Millis, Queue},
+    schedule::{Cluster, DemandIndex, Millis, Queue},
     state::OperationRow,
 };
 
 pub use census::{Census, Tally};
+use keeping::Keeping;
 use node::Node;
 use output::Unwritten;
 pub use output::{Output, Told};
@@ -70,6 +73,8 @@ pub struct Controller {
     /// Which turn of leading it is.
     term: u64,
     cluster: Cluster,
+    /// How many demands the cluster is to know until it is looked again whether most of them are idle.
+    tidied: usize,
     queue: Queue,
     namespaces: HashMap<Name, NamespaceSpec>,
     workloads: BTreeMap<WorkloadId, Workload>,
@@ -77,10 +82,13 @@ pub struct Controller {
     nodes: BTreeMap<NodeId, Node>,
     nodes_by_name: HashMap<NodeName, NodeId>,
     prewarmings: BTreeMap<OperationId, Prewarming>,
+    keeping: Keeping,
     /// Workloads that something has happened to since they were looked at.
     touched: BTreeSet<WorkloadId>,
     /// Pods that others are to make room for, and those that were told to.
     awaited: HashMap<PodId, HashSet<PodId>>,
+    /// Zones where pods of lost nodes have just been replaced, and when.
+    replaced: BTreeMap<String, Millis>,
     timers: Timers,
     unwritten: Unwritten,
 }
@@ -93,6 +101,7 @@ impl Controller {
             now,
             term,
             cluster: Cluster::new(settings.weights),
+            tidied: 0,
             queue: Queue::new(settings.queue),
             settings,
             namespaces: HashMap::default(),
@@ -101,8 +110,10 @@ impl Controller {
             nodes: BTreeMap::new(),
             nodes_by_name: HashMap::default(),
             prewarmings: BTreeMap::new(),
+            keeping: Keeping::default(),
             touched: BTreeSet::new(),
             awaited: HashMap::default(),
+            replaced: BTreeMap::new(),
             timers: Timers::default(),
             unwritten: Unwritten::default(),
         }
@@ -143,12 +154,23 @@ impl Controller {
         self.note_status(id);
     }
 
-    /// A cluster remembers whatever it was asked about; once most of that is idle it is made anew.
+    /// A cluster remembers whatever it was asked about; once most of that is idle it is made anew. To find that out takes long, so it is
+    /// looked at again only when a quarter more is known.
     fn tidy(&mut self) {
-        if self.cluster.known_demands() < 2 * self.settings.demands_kept.max(self.workloads.len()) {
+        let known = self.cluster.known_demands();
+        if known < self.tidied.max(2 * self.settings.demands_kept) {
             return;
         }
         let wanted: Vec<_> = self.workloads.values().flat_map(Workload::demands).collect();
+        let bound = known - self.cluster.idle_demands();
+        if known >= 2 * (wanted.len() + bound) {
+            self.compact(wanted);
+        }
+        let kept = self.cluster.known_demands();
+        self.tidied = kept + kept / 4;
+    }
+
+    fn compact(&mut self, wanted: Vec<DemandIndex>) {
         let (cluster, renamed) = self.cluster.compacted(wanted);
         self.cluster = cluster;
         self.queue.renamed(&renamed);

@@ -1,12 +1,12 @@
 //! A node as the leader knows it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use longshore_fleet::{AgentFacts, Effect, Load, Name, PodId, StreamId};
+use longshore_fleet::{AgentFacts, Load, Name, PodId, StreamId, Taint};
 
 use super::keeping::Kept;
 use crate::{
-    schedule::{Millis, NodeFacts, NodeIndex, Paths},
+    schedule::{Millis, NodeFacts, NodeIndex, Paths, ZONE},
     state::NodeRow,
 };
 
@@ -41,6 +41,10 @@ pub(crate) struct Node {
     pub(crate) pods: BTreeSet<PodId>,
     /// What has failed here lately.
     pub(crate) failures: f32,
+    /// Taints that pods have to go for, and since when this leader knows of each.
+    pub(crate) tainted: BTreeMap<Taint, Millis>,
+    /// How the scheduler has it.
+    pub(crate) scheduled: Option<NodeFacts>,
     /// Revisions whose images it is to keep.
     pub(crate) kept: BTreeSet<Kept>,
 }
@@ -48,7 +52,7 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn new(row: NodeRow, now: Millis) -> Self {
         let facts = row.facts.clone().and_then(|facts| serde_json::from_value(facts).ok());
-        Self {
+        let mut node = Self {
             row,
             index: None,
             facts,
@@ -60,8 +64,12 @@ impl Node {
             is_lost: false,
             pods: BTreeSet::new(),
             failures: 0.0,
+            tainted: BTreeMap::new(),
+            scheduled: None,
             kept: BTreeSet::new(),
-        }
+        };
+        node.note_taints(now);
+        node
     }
 
     /// Why it can start nothing now.
@@ -78,7 +86,7 @@ impl Node {
 
     /// Its zone, where it has one.
     pub(crate) fn zone(&self) -> Option<&str> {
-        self.facts.as_ref()?.labels.get("topology.kubernetes.io/zone").map(longshore_fleet::LabelValue::as_str)
+        self.facts.as_ref()?.labels.get(ZONE).map(longshore_fleet::LabelValue::as_str)
     }
 
     /// It as the scheduler wants it.
@@ -109,7 +117,7 @@ impl Node {
 
     /// Whether pods that don't tolerate it have to go.
     pub(crate) fn expels(&self) -> bool {
-        self.facts.as_ref().is_some_and(|facts| facts.taints.iter().any(|taint| taint.effect == Effect::NoExecute))
+        !self.tainted.is_empty()
     }
 }
 
@@ -125,7 +133,8 @@ pub(crate) fn must_not_be_root(
     namespaces: &rustc_hash::FxHashMap<Name, longshore_fleet::NamespaceSpec>,
     namespace: &Name,
 ) -> bool {
-    namespaces.get(namespace).is_some_and(|spec| !spec.allow.root)
+    // What is not known is not allowed.
+    namespaces.get(namespace).is_none_or(|spec| !spec.allow.root)
 }
 
 #[cfg(test)]

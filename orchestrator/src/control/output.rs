@@ -9,7 +9,10 @@ use longshore_fleet::{
 use rustc_hash::FxHashSet as HashSet;
 
 use super::{Controller, Tally};
-use crate::state::{NewEvent, Write};
+use crate::{
+    state::{NewEvent, Write},
+    view::event_kind,
+};
 
 /// What came of deciding. The writes and events are one transaction; what is told is told once that is written, in this order.
 #[derive(Debug, Default)]
@@ -117,7 +120,7 @@ impl Controller {
     /// Tells of a workload.
     pub(crate) fn tell_of_workload(&mut self, id: WorkloadId, change: Change, reason: &str, message: impl Into<String>) {
         let Some(workload) = self.workloads.get(&id) else { return };
-        let kind = if workload.is_deployment() { EventKind::Deployment } else { EventKind::Job };
+        let kind = event_kind(id.kind);
         self.unwritten.events.push(NewEvent {
             kind,
             change,

@@ -3,7 +3,7 @@
 use longshore_fleet::{Instruction, PodId, WorkloadId, api::Change};
 use rustc_hash::FxHashSet as HashSet;
 
-use super::Controller;
+use super::{Controller, Timer};
 use crate::schedule::{Budget, DemandIndex, Hopes, NodeIndex, Placed, Unit, Verdict};
 
 impl Controller {
@@ -33,11 +33,7 @@ impl Controller {
         let pods: Vec<PodId> = pods.iter().filter(unplaced).copied().collect();
         let Some(first) = pods.first().and_then(|pod| self.pods.get(pod)) else { return };
         let (workload, number, since) = (first.row.workload, first.row.revision, first.row.created / 1_000);
-        if !self.may_run(workload, number) {
-            let revision = self.workloads.get_mut(&workload).and_then(|workload| workload.revisions.get_mut(&number));
-            if let Some(revision) = revision {
-                revision.waiting.extend(pods);
-            }
+        if !self.runs_or_waits(workload, number, &pods) {
             return;
         }
         let Some(demand) = self.demand_of(workload, number) else { return };
@@ -74,8 +70,30 @@ impl Controller {
                 return;
             }
             left = left.saturating_sub(units.iter().map(|unit| unit.pods.len()).sum());
+            let units = self.those_that_may_run(units);
             self.place_units(units);
         }
+    }
+
+    /// Those of units whose images may still run: they may have waited for longer than that was said for. The others wait until it is said
+    /// again.
+    fn those_that_may_run(&mut self, mut units: Vec<Unit>) -> Vec<Unit> {
+        units.retain(|unit| {
+            let pod = unit.pods.first().and_then(|pod| self.pods.get(pod));
+            pod.map(|pod| (pod.row.workload, pod.row.revision))
+                .is_some_and(|(workload, revision)| self.runs_or_waits(workload, revision, &unit.pods))
+        });
+        units
+    }
+
+    /// Whether pods of a revision may be placed now; where not, they wait for that.
+    fn runs_or_waits(&mut self, workload: WorkloadId, number: u64, pods: &[PodId]) -> bool {
+        let may_run = self.may_run(workload, number);
+        let revision = self.workloads.get_mut(&workload).and_then(|workload| workload.revisions.get_mut(&number));
+        if let Some(revision) = revision.filter(|_| !may_run) {
+            revision.waiting.extend(pods);
+        }
+        may_run
     }
 
     /// Places units that are alike, in their order.
@@ -114,8 +132,11 @@ impl Controller {
 
     fn bind_one(&mut self, id: PodId, placed: &Placed) {
         let node = self.cluster.facts(placed.node).and_then(|facts| self.nodes_by_name.get(&facts.name)).copied();
-        let Some(node) = node else { return };
-        let Some(pod) = self.pods.get_mut(&id) else { return };
+        let (Some(node), Some(pod)) = (node, self.pods.get_mut(&id)) else {
+            // Nobody is told of it, so it has no room there either.
+            self.cluster.unbind(id);
+            return;
+        };
         pod.row.node = Some(node);
         pod.row.bound = Some(self.now.saturating_mul(1_000));
         pod.row.missing_bytes = Some(placed.missing_bytes);
@@ -124,8 +145,11 @@ impl Controller {
         pod.is_known_unplaceable = false;
         (pod.row.state.reason, pod.row.state.message) = (None, None);
         let workload = pod.row.workload;
-        if let Some(node) = self.nodes.get_mut(&node) {
-            node.pods.insert(id);
+        if let Some(known) = self.nodes.get_mut(&node) {
+            known.pods.insert(id);
+            if known.expels() {
+                self.timers.set(Timer::Taints(node), self.now);
+            }
         }
         self.forget_victim(id);
         self.awaited.remove(&id);
@@ -148,10 +172,11 @@ impl Controller {
                 hopes |= Hopes::ROOM;
             }
         }
+        let mut explained = None;
         for unit in units {
             self.unwritten.tally.fits_nowhere += unit.pods.len() as u64;
             for id in &unit.pods {
-                self.tell_of_no_room(*id, demand);
+                self.tell_of_no_room(*id, demand, &mut explained);
             }
             self.queue.shut(unit, hopes, self.now);
         }
@@ -161,19 +186,24 @@ impl Controller {
         self.cluster.verdicts(demand).map(|(_, verdict)| verdict).collect()
     }
 
-    /// Says once of a pod that it fits nowhere.
-    fn tell_of_no_room(&mut self, id: PodId, demand: DemandIndex) {
+    /// What is said of pods that want this and fit nowhere.
+    fn no_room_for(&self, demand: DemandIndex) -> String {
+        let remedies: Vec<String> = self.cluster.explain(demand).remedies.iter().take(3).map(ToString::to_string).collect();
+        if remedies.is_empty() {
+            "it fits on no node, and no one change would make it fit".to_owned()
+        } else {
+            format!("it fits on no node; to make it fit: {}", remedies.join(", or "))
+        }
+    }
+
+    /// Says once of a pod that it fits nowhere. Why is found out once for all that are alike.
+    fn tell_of_no_room(&mut self, id: PodId, demand: DemandIndex, explained: &mut Option<String>) {
         let Some(pod) = self.pods.get_mut(&id) else { return };
         if std::mem::replace(&mut pod.is_known_unplaceable, true) {
             return;
         }
         let workload = pod.row.workload;
-        let remedies: Vec<String> = self.cluster.explain(demand).remedies.iter().take(3).map(ToString::to_string).collect();
-        let message = if remedies.is_empty() {
-            "it fits on no node, and no one change would make it fit".to_owned()
-        } else {
-            format!("it fits on no node; to make it fit: {}", remedies.join(", or "))
-        };
+        let message = explained.get_or_insert_with(|| self.no_room_for(demand)).clone();
         if let Some(pod) = self.pods.get_mut(&id) {
             pod.row.state.reason = Some("FitsNowhere".to_owned());
             pod.row.state.message = Some(message.clone());

@@ -16,16 +16,25 @@ pub(crate) struct Pod {
     pub(crate) cost: Option<Cost>,
     /// Whether it was said that it fits nowhere.
     pub(crate) is_known_unplaceable: bool,
+    /// Since when a leader knows that it is ready, where it is: by the clock here, whatever its node's clock says.
+    pub(crate) ready_heard: Millis,
 }
 
 impl Pod {
-    pub(crate) const fn new(row: PodRow) -> Self {
-        Self { row, cost: None, is_known_unplaceable: false }
+    /// One that is new, or that a leader before has written down: that it is ready was known by now, and not before it was.
+    pub(crate) fn new(row: PodRow, now: Millis) -> Self {
+        let ready_heard = row.state.ready_since.map_or(now, |since| since.as_millisecond().min(now));
+        Self { row, cost: None, is_known_unplaceable: false, ready_heard }
     }
 
     /// Whether it is to end.
     pub(crate) const fn is_ending(&self) -> bool {
         self.row.end_within_seconds.is_some()
+    }
+
+    /// Whether it does its work, and is to go on with that.
+    pub(crate) const fn serves(&self) -> bool {
+        self.row.state.ready && !self.is_ending()
     }
 
     /// Whether it takes room on its node.
@@ -40,8 +49,8 @@ impl Pod {
 
     /// When it counts as available, where it is ready.
     pub(crate) fn available_at(&self, min_ready_seconds: u32) -> Option<Millis> {
-        let since = self.row.state.ready_since.filter(|_| self.row.state.ready)?;
-        Some(since.as_millisecond().saturating_add(i64::from(min_ready_seconds) * 1_000))
+        let wait = i64::from(min_ready_seconds) * 1_000;
+        self.row.state.ready.then(|| self.ready_heard.saturating_add(wait))
     }
 
     /// How far it has come.
@@ -55,7 +64,6 @@ impl Pod {
         match self.available_at(min_ready_seconds) {
             _ if !self.row.state.ready => Stage::Unready,
             Some(at) if at > now => Stage::Ready,
-            // Where its node does not say since when, it counts from when it is heard of.
             _ => Stage::Available,
         }
     }

@@ -1,46 +1,76 @@
 //! Images are fetched by nodes before they are needed: an operation, and how far each node is.
 //!
-//! What many nodes fetch at once from outside their zone is bounded: an image that no node of a zone has is fetched by a few first; what
-//! is in a zone goes on from neighbour to neighbour, for as many as may fetch at all.
+//! Who fetches when is decided in `fetching.rs`.
 
 use std::collections::BTreeMap;
 
 use longshore_fleet::{
-    Fetch, FetchReport, FetchState, Image, Instruction, NodeId, OperationId,
+    Fetch, FetchState, Image, Instruction, NodeId, NodeName, OperationId,
     api::{Change, EventKind, FetchView, OperationState, PrewarmRequest},
 };
 
 use super::{Controller, Timer};
-use crate::state::{NewEvent, OperationRow, Write};
-
-/// How often an operation that goes on is written, in milliseconds.
-const WRITE_PERIOD_MS: i64 = 500;
+use crate::{
+    schedule::Millis,
+    state::{NewEvent, OperationRow, Write},
+};
 
 /// An operation that goes on.
 #[derive(Debug)]
 pub(crate) struct Prewarming {
-    row: OperationRow,
+    pub(crate) row: OperationRow,
     /// How far each node is with each image; empty until the nodes are chosen.
-    nodes: BTreeMap<NodeId, Vec<FetchView>>,
+    pub(crate) nodes: BTreeMap<NodeId, Vec<FetchView>>,
+    /// How far those had come that were removed since.
+    removed: BTreeMap<NodeName, Vec<FetchView>>,
     is_chosen: bool,
 }
 
 impl Prewarming {
     pub(crate) const fn new(row: OperationRow) -> Self {
-        Self { row, nodes: BTreeMap::new(), is_chosen: false }
+        Self { row, nodes: BTreeMap::new(), removed: BTreeMap::new(), is_chosen: false }
     }
 
-    fn fetch(&self, image: &Image) -> Fetch {
+    /// When what is not there has failed.
+    pub(crate) fn deadline(&self) -> Option<Millis> {
+        let seconds = i64::try_from(self.row.view.request.deadline_seconds?).unwrap_or(i64::MAX);
+        Some((self.row.created / 1_000).saturating_add(seconds.saturating_mul(1_000)))
+    }
+
+    fn views(&self) -> impl Iterator<Item = &FetchView> {
+        self.nodes.values().chain(self.removed.values()).flatten()
+    }
+
+    /// Whether nothing more comes of it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.views().all(has_ended)
+    }
+
+    /// What is not there of a node that was removed does not come any more.
+    pub(crate) fn remove_node(&mut self, id: NodeId, name: NodeName) {
+        if let Some(mut views) = self.nodes.remove(&id) {
+            give_up(&mut views, "its node was removed");
+            self.removed.insert(name, views);
+        }
+    }
+
+    pub(crate) fn fetch(&self, image: &Image) -> Fetch {
         let pinned = self.row.view.request.pin_seconds.and_then(|seconds| i64::try_from(seconds).ok());
         let until = pinned.map(|seconds| (self.row.created / 1_000_000).saturating_add(seconds));
         let pinned_until = until.and_then(|second| jiff::Timestamp::from_second(second).ok());
         Fetch { operation: self.row.id, image: image.clone(), pinned_until }
     }
+}
 
-    /// How many fetch an image now.
-    fn fetching(&self, image: &Image) -> usize {
-        let is_fetching = |view: &&FetchView| view.image == *image && view.state == FetchState::Fetching;
-        self.nodes.values().flatten().filter(is_fetching).count()
+/// Whether it is there, or does not come any more.
+pub(crate) const fn has_ended(view: &FetchView) -> bool {
+    matches!(view.state, FetchState::Done | FetchState::Failed)
+}
+
+fn give_up(views: &mut [FetchView], why: &str) {
+    for view in views.iter_mut().filter(|view| !has_ended(view)) {
+        view.state = FetchState::Failed;
+        view.message = Some(why.to_owned());
     }
 }
 
@@ -48,9 +78,7 @@ impl Controller {
     /// Long work goes on: nodes are chosen, told, and its deadline looked at.
     pub(crate) fn continue_prewarming(&mut self, id: OperationId) {
         let Some(prewarming) = self.prewarmings.get(&id) else { return };
-        let deadline = prewarming.row.view.request.deadline_seconds.map(|seconds| {
-            (prewarming.row.created / 1_000).saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000))
-        });
+        let deadline = prewarming.deadline();
         if !prewarming.is_chosen {
             self.choose_nodes(id);
         }
@@ -86,7 +114,11 @@ impl Controller {
         }
         // A leader before has chosen them. What it had told to be fetched is told again: nodes know it already.
         for (name, mut views) in known {
-            let Some(node) = self.nodes_by_name.get(&name) else { continue };
+            let Some(node) = self.nodes_by_name.get(&name) else {
+                give_up(&mut views, "its node was removed");
+                prewarming.removed.insert(name, views);
+                continue;
+            };
             for view in views.iter_mut().filter(|view| view.state == FetchState::Fetching) {
                 view.state = FetchState::Waiting;
             }
@@ -122,100 +154,11 @@ impl Controller {
         nodes
     }
 
-    /// Tells nodes to fetch, as many as may at once.
-    fn tell_to_fetch(&mut self, id: OperationId) {
-        let Some(prewarming) = self.prewarmings.get(&id) else { return };
-        let mut told = Vec::new();
-        for image in &prewarming.row.view.request.images {
-            let fetching = prewarming.fetching(image);
-            let mut by_zone: BTreeMap<&str, bool> = BTreeMap::new();
-            for (node, views) in &prewarming.nodes {
-                let zone = self.nodes.get(node).and_then(super::node::Node::zone).unwrap_or_default();
-                let is_done = views.iter().any(|view| view.image == *image && view.state == FetchState::Done);
-                *by_zone.entry(zone).or_default() |= is_done;
-            }
-            let mut outside = prewarming
-                .nodes
-                .iter()
-                .filter(|(node, views)| {
-                    let zone = self.nodes.get(node).and_then(super::node::Node::zone).unwrap_or_default();
-                    !by_zone.get(zone).copied().unwrap_or_default()
-                        && views.iter().any(|view| view.image == *image && view.state == FetchState::Fetching)
-                })
-                .count();
-            let mut room = self.settings.fetches_at_once.saturating_sub(fetching);
-            for (node, views) in &prewarming.nodes {
-                let is_waiting = views.iter().any(|view| view.image == *image && view.state == FetchState::Waiting);
-                let known = self.nodes.get(node);
-                let is_listening = known.is_some_and(|node| node.stream.is_some());
-                if !is_waiting || !is_listening || room == 0 {
-                    continue;
-                }
-                let zone = known.and_then(super::node::Node::zone).unwrap_or_default();
-                if !by_zone.get(zone).copied().unwrap_or_default() {
-                    if outside >= self.settings.fetches_from_outside {
-                        continue;
-                    }
-                    outside += 1;
-                }
-                room -= 1;
-                told.push((*node, prewarming.fetch(image)));
-            }
-        }
-        for (node, fetch) in told {
-            let views = self.prewarmings.get_mut(&id).and_then(|prewarming| prewarming.nodes.get_mut(&node));
-            for view in views.into_iter().flatten().filter(|view| view.image == fetch.image) {
-                view.state = FetchState::Fetching;
-            }
-            self.tell(node, Instruction::Fetch(fetch));
-        }
-    }
-
-    /// What a node is to fetch: what it was told, and has not done.
-    pub(crate) fn fetches_of(&self, id: NodeId) -> Vec<Fetch> {
-        let mut fetches = Vec::new();
-        for prewarming in self.prewarmings.values() {
-            for view in prewarming.nodes.get(&id).into_iter().flatten() {
-                if view.state == FetchState::Fetching {
-                    fetches.push(prewarming.fetch(&view.image));
-                }
-            }
-        }
-        fetches
-    }
-
-    /// A node says how far an image is.
-    pub(crate) fn hear_of_fetch(&mut self, node: NodeId, report: &FetchReport) {
-        let id = report.operation;
-        let Some(prewarming) = self.prewarmings.get_mut(&id) else {
-            // What has come may be pinned still.
-            if matches!(report.state, FetchState::Waiting | FetchState::Fetching) {
-                self.tell(node, Instruction::StopFetch { operation: id });
-            }
-            return;
-        };
-        for view in prewarming.nodes.get_mut(&node).into_iter().flatten().filter(|view| view.image == report.image) {
-            if matches!(view.state, FetchState::Done | FetchState::Failed) {
-                continue;
-            }
-            // That it waits there is the node's own affair: it was told to fetch.
-            view.state = if report.state == FetchState::Waiting { FetchState::Fetching } else { report.state };
-            (view.bytes_done, view.bytes_total) = (report.bytes_done, report.bytes_total);
-            view.message.clone_from(&report.message);
-        }
-        let is_over = prewarming.nodes.values().flatten().all(|view| matches!(view.state, FetchState::Done | FetchState::Failed));
-        let at = if is_over { self.now } else { self.now + WRITE_PERIOD_MS };
-        self.timers.set(Timer::Operation(id), at);
-    }
-
     /// The time is over: what is not there has failed.
     fn fail_late(&mut self, id: OperationId) {
         let Some(prewarming) = self.prewarmings.get_mut(&id) else { return };
-        for view in prewarming.nodes.values_mut().flatten() {
-            if !matches!(view.state, FetchState::Done | FetchState::Failed) {
-                view.state = FetchState::Failed;
-                view.message = Some("it was not there in time".to_owned());
-            }
+        for views in prewarming.nodes.values_mut() {
+            give_up(views, "it was not there in time");
         }
         self.tell_to_stop(id);
     }
@@ -234,37 +177,42 @@ impl Controller {
         self.prewarmings.remove(&id);
     }
 
-    /// Has an operation written as it is; it is forgotten once it is over.
+    /// Has an operation written as it is, where that is other than it was; it is forgotten once it is over.
     fn write_prewarming(&mut self, id: OperationId) {
         let Some(prewarming) = self.prewarmings.get_mut(&id) else { return };
+        let mut view = prewarming.row.view.clone();
         let names = |node: &NodeId| self.nodes.get(node).map(|node| node.row.name.clone());
-        let view = &mut prewarming.row.view;
-        view.nodes = prewarming.nodes.iter().filter_map(|(node, views)| Some((names(node)?, views.clone()))).collect();
-        let all = || prewarming.nodes.values().flatten();
-        view.bytes_done = all().map(|view| view.bytes_done).sum();
-        view.bytes_total = all().map(|view| view.bytes_total).sum();
-        let is_over = all().all(|view| matches!(view.state, FetchState::Done | FetchState::Failed));
-        let has_failed = all().any(|view| view.state == FetchState::Failed) || prewarming.nodes.is_empty();
+        view.nodes.clone_from(&prewarming.removed);
+        view.nodes.extend(prewarming.nodes.iter().filter_map(|(node, views)| Some((names(node)?, views.clone()))));
+        // What nodes say may be any number.
+        view.bytes_done = prewarming.views().fold(0, |sum, view| sum.saturating_add(view.bytes_done));
+        view.bytes_total = prewarming.views().fold(0, |sum, view| sum.saturating_add(view.bytes_total));
+        let is_over = prewarming.is_over();
         if is_over {
+            let has_failed = view.nodes.is_empty() || prewarming.views().any(|view| view.state == FetchState::Failed);
             view.state = if has_failed { OperationState::Failed } else { OperationState::Succeeded };
             view.ended_at = jiff::Timestamp::from_millisecond(self.now).ok();
             prewarming.row.ended = Some(self.now.saturating_mul(1_000));
         }
+        if view == prewarming.row.view {
+            return;
+        }
+        prewarming.row.view = view;
         let row = prewarming.row.clone();
+        if is_over {
+            self.prewarmings.remove(&id);
+        }
         self.unwritten.events.push(NewEvent {
             kind: EventKind::Operation,
             change: Change::Changed,
             id: id.to_string(),
-            namespace: None,
-            name: id.to_string(),
+            namespace: row.view.request.namespace.clone(),
+            name: "prewarm".to_owned(),
             reason: format!("{:?}", row.view.state),
             message: format!("{} of {} bytes", row.view.bytes_done, row.view.bytes_total),
             author: None,
             object: serde_json::to_value(&row.view).ok(),
         });
         self.unwritten.writes.push(Write::PutOperation(Box::new(row)));
-        if is_over {
-            self.prewarmings.remove(&id);
-        }
     }
 }

@@ -62,6 +62,7 @@ impl Controller {
             && node.facts.as_ref() != Some(facts)
         {
             node.facts = Some(facts.clone());
+            node.note_taints(self.now);
             (is_other, has_facts) = (true, true);
             if let Ok(facts) = serde_json::to_value(facts) {
                 self.unwritten.writes.push(Write::PutFacts(id, facts));
@@ -116,13 +117,18 @@ impl Controller {
             // What has ended stays so, whatever a node that has lost its memory says.
             return;
         }
+        let did = pod.serves();
         let before = std::mem::replace(&mut pod.row.state, state);
         let is_ending = pod.is_ending();
         pod.row.state.ready &= !is_ending;
         if pod.row.state == before {
             return;
         }
-        let (now, workload) = (pod.row.state.clone(), pod.row.workload);
+        if !before.ready || pod.row.state.ready_since != before.ready_since {
+            pod.ready_heard = self.now;
+        }
+        let (now, workload, does) = (pod.row.state.clone(), pod.row.workload, pod.serves());
+        self.count_ready(workload, did, does);
         if before.started_at.is_none() && now.started_at.is_some() {
             self.cluster.started(pod_id);
             self.queue.happened(Hopes::PULLS);
@@ -163,12 +169,12 @@ impl Controller {
             self.tell(id, Instruction::Forget { pod: pod_id });
             return;
         };
-        if pod.is_ending() {
+        if self.counts_on(pod_id) {
+            self.keep_ended(pod_id);
+            self.tell(id, Instruction::Forget { pod: pod_id });
+        } else if pod.is_ending() {
             self.tell_of_pod(pod_id, Change::Deleted, "Ended", "nothing of it is left");
             self.remove_pod(pod_id);
-            self.tell(id, Instruction::Forget { pod: pod_id });
-        } else if pod.row.state.phase.has_ended() {
-            // What it came to is known, and nothing is left to be read.
             self.tell(id, Instruction::Forget { pod: pod_id });
         } else if let Some(assignment) = self.assignment(pod_id) {
             // It is still wanted.

@@ -62,6 +62,7 @@ impl Controller {
             state: workload.status.state,
             message: workload.status.message.clone(),
             wanted: workload.asked.wanted(),
+            progressed_at: jiff::Timestamp::from_millisecond(workload.progressed).ok(),
             ..WorkloadStatus::default()
         };
         if workload.is_deployment() {
@@ -90,16 +91,21 @@ impl Controller {
         if workload.row.deleted.is_some() {
             status.state = WorkloadState::Deleting;
         } else if status.state != WorkloadState::Available && status.message.is_none() {
-            status.message = workload.refused.as_ref().map(|why| format!("its image may not run: {why}")).or(trouble);
+            let refused = workload.current().and_then(|revision| revision.row.refused.as_ref());
+            status.message = refused.map(|why| format!("its image may not run: {why}")).or(trouble);
         }
         Some(status)
     }
 
     /// Counts, at the beginning of a term, what is not in rows.
     pub(crate) fn recount(&mut self, id: WorkloadId) {
+        let Some(failures) = self.workloads.get(&id).map(|workload| workload.status.failed) else { return };
+        let pause = if failures > 0 { self.retry_pause(failures) } else { 0 };
         let Some(workload) = self.workloads.get_mut(&id) else { return };
         if let Asked::Job(_) = workload.asked {
-            workload.failures = workload.status.failed;
+            // Who led before paused from the last failure on.
+            workload.failures = failures;
+            workload.retry_at = workload.progressed.saturating_add(pause);
         }
     }
 }

@@ -21,6 +21,7 @@ impl Controller {
         if was_away {
             self.reschedule(id);
         }
+        self.offer_fetches(id);
         Some(stream)
     }
 
@@ -32,6 +33,14 @@ impl Controller {
         self.reschedule(id);
         let at = self.nodes.get(&id).map_or(self.now, |node| node.heard + self.settings.lost_after_ms);
         self.timers.set(Timer::Node(id), at.max(self.now));
+    }
+
+    /// For so long nobody could be heard, because this machine slept or its clock was set: no node was silent for that.
+    pub fn note_pause(&mut self, pause: Millis, now: Millis) {
+        self.now = self.now.max(now);
+        for node in self.nodes.values_mut() {
+            node.heard = node.heard.saturating_add(pause).min(self.now);
+        }
     }
 
     /// Has a pod's node send what the pod writes. False where it is on no node that listens.
@@ -59,6 +68,7 @@ impl Controller {
         self.reschedule(id);
         self.tell_of_node(id, Change::Changed, "NotReady", "it is not heard of");
         self.disown(id);
+        self.withdraw_fetches(id);
         self.timers.set(Timer::Losses, self.now);
     }
 }

@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     Workload(WorkloadId),
     /// A node: it may be lost.
     Node(NodeId),
+    /// A node's taints: there are pods that tolerate them for so long and no longer.
+    Taints(NodeId),
     /// Pods of lost nodes that are not replaced yet.
     Losses,
     /// Nodes that are drained.
@@ -74,6 +76,7 @@ impl Controller {
             match timer {
                 Timer::Workload(id) => self.touch(id),
                 Timer::Node(id) => self.look_after(id),
+                Timer::Taints(id) => self.expel(id),
                 Timer::Losses => self.replace_lost(),
                 Timer::Drains => self.drain_nodes(),
                 Timer::Operation(id) => self.continue_prewarming(id),

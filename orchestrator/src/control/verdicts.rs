@@ -3,7 +3,7 @@
 use longshore_fleet::{WorkloadId, api::Change};
 
 use super::{Controller, Timer};
-use crate::schedule::Millis;
+use crate::{schedule::Millis, state::Write};
 
 /// What the registry says of an image.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -12,7 +12,7 @@ pub enum Verdict {
     Allowed(Millis),
     /// It may not, and why.
     Refused(String),
-    /// The registry can't be asked. What it said last counts on: an image that it has refused stays refused.
+    /// The registry can't be asked. What it said last counts on: an image that it has refused stays refused, whoever leads.
     Unknown,
 }
 
@@ -51,24 +51,25 @@ impl Controller {
     pub fn judge(&mut self, id: WorkloadId, number: u64, verdict: Verdict, now: Millis) {
         self.now = self.now.max(now);
         let retry = self.now + self.settings.verdict_retry_ms;
-        let Some(workload) = self.workloads.get_mut(&id) else { return };
-        let was_refused = workload.refused.is_some();
-        let Some(revision) = workload.revisions.get_mut(&number) else { return };
+        let Some(revision) = self.workloads.get_mut(&id).and_then(|workload| workload.revisions.get_mut(&number)) else { return };
         match verdict {
             Verdict::Refused(reason) => {
                 revision.known = Known::Refused;
                 self.timers.set(Timer::Verdict(id), retry);
-                if workload.refused.as_ref() != Some(&reason) {
-                    workload.refused = Some(reason.clone());
+                if revision.row.refused.as_ref() != Some(&reason) {
+                    self.note_refusal(id, number, Some(reason.clone()));
                     self.tell_of_workload(id, Change::Noted, "ImageNotAllowed", reason);
                 }
             }
-            Verdict::Unknown if was_refused => {
+            Verdict::Unknown if revision.row.refused.is_some() => {
                 revision.known = Known::Refused;
                 self.timers.set(Timer::Verdict(id), retry);
             }
             Verdict::Unknown => self.allow(id, number, retry),
             Verdict::Allowed(until) => {
+                if revision.row.refused.is_some() {
+                    self.note_refusal(id, number, None);
+                }
                 // Asked again at once it would be asked for ever.
                 self.allow(id, number, until.max(self.now + 1_000));
             }
@@ -76,12 +77,19 @@ impl Controller {
         self.touch(id);
     }
 
+    /// That an image was refused is written down, so that a later leader knows it where the registry can't be asked.
+    fn note_refusal(&mut self, id: WorkloadId, number: u64, refused: Option<String>) {
+        let revision = self.workloads.get_mut(&id).and_then(|workload| workload.revisions.get_mut(&number));
+        if let Some(revision) = revision {
+            revision.row.refused.clone_from(&refused);
+            self.unwritten.writes.push(Write::PutRefusal(id, number, refused));
+        }
+    }
+
     fn allow(&mut self, id: WorkloadId, number: u64, until: Millis) {
-        let Some(workload) = self.workloads.get_mut(&id) else { return };
-        let Some(revision) = workload.revisions.get_mut(&number) else { return };
+        let Some(revision) = self.workloads.get_mut(&id).and_then(|workload| workload.revisions.get_mut(&number)) else { return };
         revision.known = Known::Allowed(until);
         let waiting = std::mem::take(&mut revision.waiting);
-        workload.refused = None;
         self.enqueue_all(&waiting.into_iter().collect::<Vec<_>>());
     }
 

@@ -21,10 +21,14 @@ pub(crate) struct Workload {
     pub(crate) asked: Asked,
     pub(crate) revisions: BTreeMap<u64, Revision>,
     pub(crate) pods: BTreeSet<PodId>,
+    /// How many of them do their work.
+    pub(crate) ready: u32,
     /// The rollout that goes on, or went on last.
     pub(crate) rollout: Option<RolloutRow>,
-    /// How far it is, and since when it is no further.
-    pub(crate) progress: (Progress, Millis),
+    /// How far it is, once this leader has seen that.
+    pub(crate) progress: Option<Progress>,
+    /// Since when it is no further; of a job that has ended, since when.
+    pub(crate) progressed: Millis,
     /// How it is.
     pub(crate) status: WorkloadStatus,
     /// When its status was written last.
@@ -34,8 +38,6 @@ pub(crate) struct Workload {
     pub(crate) retry_at: Millis,
     /// Revisions that this leader has forgotten.
     pub(crate) forgotten: BTreeSet<u64>,
-    /// Whether its image may not run, and why.
-    pub(crate) refused: Option<String>,
 }
 
 /// What is asked for.
@@ -127,19 +129,22 @@ impl Asked {
 
 impl Workload {
     pub(crate) fn new(row: WorkloadRow, asked: Asked, now: Millis) -> Self {
+        // Leaders before have written it down.
+        let progressed = row.status.progressed_at.map_or(now, |at| at.as_millisecond().min(now));
         Self {
             status: row.status.clone(),
             row,
             asked,
             revisions: BTreeMap::new(),
             pods: BTreeSet::new(),
+            ready: 0,
             rollout: None,
-            progress: (Progress::default(), now),
+            progress: None,
+            progressed,
             status_written: 0,
             failures: 0,
             retry_at: 0,
             forgotten: BTreeSet::new(),
-            refused: None,
         }
     }
 

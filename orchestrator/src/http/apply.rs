@@ -278,7 +278,7 @@ fn revision_row<B>(call: &Call<B>, workload: WorkloadId, number: u64, wanted: &W
     let mut template = wanted.template().clone();
     let image: Image = std::mem::replace(&mut template.image, resolved.image);
     let (created, author) = (now(), call.caller.author());
-    RevisionRow { workload, number, wanted: number, template, image, layers: resolved.layers, created, author }
+    RevisionRow { workload, number, wanted: number, template, image, layers: resolved.layers, created, author, refused: None }
 }
 
 /// A revision of before that is the same, so that its pods stay; or else this one.

@@ -1,6 +1,6 @@
 //! What is wanted of a workload, of either kind.
 
-use longshore_fleet::{DeploymentSpec, Faults, JobSpec, Name, Place, Template, WorkloadId, WorkloadKind, api::EventKind};
+use longshore_fleet::{DeploymentSpec, Faults, JobSpec, Name, Place, Template, WorkloadId, WorkloadKind};
 use serde_json::Value;
 
 use crate::{
@@ -11,6 +11,8 @@ use crate::{
     state::{Charge, RevisionRow, WorkloadRow},
     view,
 };
+
+pub use crate::view::event_kind;
 
 /// What is wanted of a workload.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,14 +121,6 @@ impl Wanted {
 
 fn value_of(template: &Template) -> Value {
     serde_json::to_value(template).unwrap_or_else(|_| unreachable!("what was read from JSON is JSON"))
-}
-
-/// What events call workloads of a kind.
-pub const fn event_kind(kind: WorkloadKind) -> EventKind {
-    match kind {
-        WorkloadKind::Deployment => EventKind::Deployment,
-        WorkloadKind::Job => EventKind::Job,
-    }
 }
 
 /// What people call workloads of a kind.

@@ -94,7 +94,8 @@ pub(crate) async fn reload(
                 let revisions = state.revisions(*id).await?;
                 controller.put_workload(row, revisions)?;
             }
-            None => controller.remove_workload(*id),
+            // It has gone by this leader's own doing: nobody else removes one.
+            None => {}
         },
         Changed::Node(id) => match state.node(*id).await? {
             Some(row) => controller.put_node(row),

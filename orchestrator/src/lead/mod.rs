@@ -16,7 +16,14 @@ mod term;
 mod verdicts;
 mod writing;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
@@ -158,23 +165,62 @@ impl Lead {
     }
 }
 
-/// The clock of a term: the machine's at its beginning, and steady from there.
-#[derive(Clone, Copy, Debug)]
+/// The clock of a term. It goes on steadily, and is never set back; where the machine's own clock is ahead of it, because that was set or
+/// because the machine slept, it follows.
+#[derive(Debug)]
 pub(crate) struct Clock {
     began: std::time::Instant,
-    began_ms: i64,
+    /// What it is ahead of the time since it began, in milliseconds.
+    ahead_ms: AtomicI64,
+    /// What of that was there when it was last asked for a pause.
+    known_ms: AtomicI64,
 }
+
+/// By how much a clock is ahead before that counts as a pause, in milliseconds.
+const PAUSE_MS: i64 = 1_000;
 
 impl Clock {
     fn start() -> Self {
-        Self { began: std::time::Instant::now(), began_ms: jiff::Timestamp::now().as_millisecond() }
+        let ahead = jiff::Timestamp::now().as_millisecond();
+        Self { began: std::time::Instant::now(), ahead_ms: AtomicI64::new(ahead), known_ms: AtomicI64::new(ahead) }
     }
 
     /// Milliseconds since 1970.
-    fn now(&self) -> i64 {
-        self.began_ms.saturating_add(i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX))
+    pub(crate) fn now(&self) -> i64 {
+        let steady = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.at(steady, jiff::Timestamp::now().as_millisecond())
+    }
+
+    fn at(&self, steady_ms: i64, wall_ms: i64) -> i64 {
+        let ahead = self.ahead_ms.fetch_max(wall_ms.saturating_sub(steady_ms), Relaxed);
+        steady_ms.saturating_add(ahead.max(wall_ms.saturating_sub(steady_ms)))
+    }
+
+    /// How long nothing could be heard though the time went on, in milliseconds, since this was asked last; `None` where that is not
+    /// worth a word.
+    pub(crate) fn pause(&self) -> Option<i64> {
+        let ahead = self.ahead_ms.load(Relaxed);
+        let pause = ahead - self.known_ms.swap(ahead, Relaxed);
+        (pause > PAUSE_MS).then_some(pause)
     }
 }
 
 /// The state of a leader's database, for its tasks.
 type State = Arc<dyn crate::state::State>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_follows_the_machines_ahead_and_never_back() {
+        let clock = Clock { began: std::time::Instant::now(), ahead_ms: AtomicI64::new(0), known_ms: AtomicI64::new(0) };
+        assert_eq!((clock.at(10, 10), clock.pause()), (10, None));
+        // It slept for eight hours: then time has passed, and nobody was heard.
+        let slept = 8 * 3_600_000;
+        assert_eq!((clock.at(20, 20 + slept), clock.pause()), (20 + slept, Some(slept)));
+        assert_eq!((clock.at(30, 30 + slept), clock.pause()), (30 + slept, None));
+        // The machine's clock is set back: time goes on all the same.
+        assert_eq!((clock.at(40, 40), clock.pause()), (40 + slept, None));
+    }
+}

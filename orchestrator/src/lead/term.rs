@@ -98,7 +98,11 @@ impl Term {
     pub(crate) async fn run(mut self) -> TermEnd {
         loop {
             let began = std::time::Instant::now();
-            self.controller.decide(self.clock.now());
+            let now = self.clock.now();
+            if let Some(pause) = self.clock.pause() {
+                self.controller.note_pause(pause, now);
+            }
+            self.controller.decide(now);
             self.write_next(began);
             self.count();
             let (lost, stop) = (self.lost.clone(), self.stop.clone());

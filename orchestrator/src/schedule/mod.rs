@@ -49,4 +49,5 @@ pub use nodes::{NodeFacts, Paths};
 pub use preemption::{Budget, Preemption};
 pub use queue::{Hopes, Millis, Queue, QueueSettings, Unit};
 pub use refusal::Refusal;
+pub(crate) use topology::ZONE;
 pub use verdict::Verdict;

@@ -219,9 +219,12 @@ impl Nodes {
     }
 }
 
-/// As a signed number: quantities are below 2^63.
+/// What is more counts as a PiB, or as much of another kind: so that sums of what nodes and callers say stay numbers.
+const MOST: i64 = 1 << 50;
+
+/// As a signed number.
 pub(crate) fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+    i64::try_from(count).unwrap_or(i64::MAX).min(MOST)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share of a whole; the 24 bits of it are enough")]

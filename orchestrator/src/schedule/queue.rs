@@ -14,7 +14,7 @@ use std::{
 
 use longshore_fleet::{Class, PodId};
 
-use super::{DemandIndex, Refusal, Verdict};
+use super::{DemandIndex, NodeFacts, Refusal, Verdict};
 
 /// A moment, in milliseconds since one that its giver chose.
 pub type Millis = i64;
@@ -59,6 +59,8 @@ impl Hopes {
     pub const COMPANY: Self = Self(4);
     /// An image that has come to a node.
     pub const PULLS: Self = Self(8);
+    /// Room for images on a node's disk.
+    pub const DISK: Self = Self(16);
 
     /// What could help where a node refuses so.
     pub fn of(refusal: &Refusal) -> Self {
@@ -70,7 +72,8 @@ impl Hopes {
             | Refusal::Tainted(_)
             | Refusal::NoLabel(_) => Self::NODES,
             Refusal::Cpu(_) | Refusal::Memory(_) | Refusal::Pods | Refusal::Port(..) | Refusal::Near(..) => Self::ROOM,
-            Refusal::Disk(_) | Refusal::Pulls => Self::PULLS | Self::ROOM,
+            Refusal::Disk(_) => Self::PULLS | Self::ROOM | Self::DISK,
+            Refusal::Pulls => Self::PULLS | Self::ROOM,
             Refusal::NotNear(..) | Refusal::Skew(..) => Self::COMPANY | Self::ROOM,
         }
     }
@@ -85,6 +88,16 @@ impl Hopes {
             }
         }
         hopes
+    }
+
+    /// What could be helped by a node that is so now, and was so before; `None` where nothing could. How busy it is helps nobody in.
+    pub fn of_change(before: Option<&NodeFacts>, now: &NodeFacts) -> Option<Self> {
+        let Some(before) = before else { return Some(Self::NODES | Self::ROOM) };
+        let is_other = (before.is_ready, before.is_cordoned) != (now.is_ready, now.is_cordoned)
+            || (&before.labels, &before.taints, &before.platform) != (&now.labels, &now.taints, &now.platform);
+        let has_grown = now.cpu > before.cpu || now.memory > before.memory || now.pods > before.pods;
+        let hopes = [(is_other, Self::NODES), (has_grown, Self::ROOM), (now.disk > before.disk, Self::DISK)];
+        hopes.into_iter().filter(|(is_so, _)| *is_so).map(|(_, hopes)| hopes).reduce(|one, other| one | other)
     }
 
     const fn meets(self, other: Self) -> bool {

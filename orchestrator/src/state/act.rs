@@ -61,6 +61,8 @@ pub enum Write {
     PutRevision(Box<RevisionRow>),
     /// A revision that nobody goes back to any more; nothing where its workload's pods are to be made from it again.
     RemoveRevision(WorkloadId, u64),
+    /// Why the image of a revision may not run, or that it may; the leader's. Nothing where it is gone.
+    PutRefusal(WorkloadId, u64, Option<String>),
     /// A rollout.
     PutRollout(RolloutRow),
     /// A pod; the leader's.

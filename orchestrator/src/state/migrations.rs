@@ -12,6 +12,7 @@ pub fn sqlite() -> Migrator {
     migrator(&[
         ("initial", include_str!("../../migrations/sqlite/1_initial.sql")),
         ("order of revisions", include_str!("../../migrations/sqlite/2_order_of_revisions.sql")),
+        ("refusals", include_str!("../../migrations/sqlite/3_refusals.sql")),
     ])
 }
 
@@ -20,6 +21,7 @@ pub fn postgres() -> Migrator {
     migrator(&[
         ("initial", include_str!("../../migrations/postgres/1_initial.sql")),
         ("order of revisions", include_str!("../../migrations/postgres/2_order_of_revisions.sql")),
+        ("refusals", include_str!("../../migrations/postgres/3_refusals.sql")),
     ])
 }
 

@@ -78,6 +78,8 @@ pub struct RevisionRow {
     pub created: Micros,
     /// By whom, where that is known.
     pub author: Option<String>,
+    /// Why its image may not run, where the registry said so last; the leader's, and none where a caller puts it.
+    pub refused: Option<String>,
 }
 
 /// From one revision to another.

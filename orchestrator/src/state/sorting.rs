@@ -93,7 +93,8 @@ impl<'w> Sorting<'w> {
                 self.finish_nodes();
                 self.steps.push(Step::One(write));
             }
-            Write::PutOperation(_)
+            Write::PutRefusal(..)
+            | Write::PutOperation(_)
             | Write::CancelOperation(_)
             | Write::PutJoinToken(_)
             | Write::UseJoinToken { .. }

@@ -76,6 +76,11 @@ impl Database {
             Write::PutRevision(row) => {
                 self.revisions.insert((row.workload, row.number), *row);
             }
+            Write::PutRefusal(id, number, why) => {
+                if let Some(row) = self.revisions.get_mut(&(id, number)) {
+                    row.refused = why;
+                }
+            }
             Write::PutRollout(row) => {
                 self.rollouts.insert((row.workload, row.revision), row);
             }

@@ -6,6 +6,7 @@
 //! what is asked for and fits runs.
 
 mod agent;
+mod cases;
 mod database;
 mod witness;
 mod world;

@@ -290,6 +290,7 @@ impl World {
         let witness = Witness::of(&leader.controller, self.seed, now);
         leader.controller.decide(now);
         witness.check(&leader.controller, &mut self.counts);
+        leader.controller.assert_counts();
         if leader.in_flight.is_none() {
             let output = leader.controller.take();
             let asked = output.verdicts.clone();
@@ -324,7 +325,7 @@ impl World {
             match *changed {
                 Changed::Workload(id) => match self.database.workloads.get(&id) {
                     Some(row) => leader.controller.put_workload(row.clone(), self.database.revisions_of(id)).unwrap(),
-                    None => leader.controller.remove_workload(id),
+                    None => {}
                 },
                 Changed::Node(id) => match self.database.nodes.get(&id) {
                     Some(row) => leader.controller.put_node(row.clone()),
@@ -749,7 +750,7 @@ fn count_rollouts(batch: &Batch, goals: &mut BTreeMap<WorkloadId, (u64, bool)>, 
     }
 }
 
-fn revision(id: WorkloadId, number: u64, template: longshore_fleet::Template, created: i64) -> RevisionRow {
+pub(super) fn revision(id: WorkloadId, number: u64, template: longshore_fleet::Template, created: i64) -> RevisionRow {
     let name = format!("hub.test/app{}-{number}", id.uuid.as_u128());
     let digest = Digest::of(Algorithm::Sha256, name.as_bytes());
     let image: longshore_fleet::Image = name.parse().unwrap();
@@ -757,5 +758,5 @@ fn revision(id: WorkloadId, number: u64, template: longshore_fleet::Template, cr
     let layer = Digest::of(Algorithm::Sha256, image.to_string().as_bytes());
     let layers = vec![ImageLayers { os: "linux".to_owned(), architecture: "amd64".to_owned(), layers: vec![(layer, 1 << 20)] }];
     let template = longshore_fleet::Template { image: image.clone(), ..template };
-    RevisionRow { workload: id, number, wanted: number, template, image, layers, created, author: None }
+    RevisionRow { workload: id, number, wanted: number, template, image, layers, created, author: None, refused: None }
 }

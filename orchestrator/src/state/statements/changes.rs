@@ -61,6 +61,7 @@ async fn apply_one(connection: &mut Connection, write: &Write, now: i64) -> Resu
         Write::PutWorkload(row, expected) => workloads::put(connection, row, *expected).await,
         Write::PutRevision(row) => revisions::put(connection, row).await,
         Write::RemoveRevision(workload, number) => revisions::remove(connection, *workload, *number).await,
+        Write::PutRefusal(workload, number, why) => revisions::refuse(connection, *workload, *number, why.as_deref()).await,
         Write::PutNode(row, expected) => nodes::put(connection, row, *expected).await,
         Write::RemoveNode(id) => nodes::remove(connection, *id).await,
         Write::PutOperation(row) => operations::put(connection, row).await,

@@ -36,6 +36,13 @@ pub async fn put(connection: &mut Connection, row: &RevisionRow) -> Result<()> {
     Ok(())
 }
 
+/// Notes why the image of one may not run, or that it may.
+pub async fn refuse(connection: &mut Connection, workload: WorkloadId, number: u64, why: Option<&str>) -> Result<()> {
+    let noted = sqlx::query("UPDATE revisions SET refused = $3 WHERE workload = $1 AND number = $2");
+    let noted = noted.bind(workload.to_string()).bind(signed(number)).bind(why.map(clean));
+    Ok(noted.execute(&mut *connection).await.map(drop)?)
+}
+
 /// Removes one, unless its workload's pods are to be made from it. Whoever goes back to it at this moment has the workload's row, and is
 /// waited for; whoever does so later waits here, and puts the revision again.
 pub async fn remove(connection: &mut Connection, workload: WorkloadId, number: u64) -> Result<()> {
@@ -65,7 +72,7 @@ pub async fn list(connection: &mut Connection, workload: WorkloadId) -> Result<V
 /// Those whose number is below one, the newest first.
 pub async fn page(connection: &mut Connection, workload: WorkloadId, below: Option<u64>, most: u32) -> Result<Vec<RevisionRow>> {
     let rows = sqlx::query(
-        "SELECT workload, number, template, image, layers, created, author, wanted FROM revisions
+        "SELECT workload, number, template, image, layers, created, author, wanted, refused FROM revisions
          WHERE workload = $1 AND number < $2 ORDER BY number DESC LIMIT $3",
     )
     .bind(workload.to_string())
@@ -111,5 +118,6 @@ fn read(row: &Row) -> Result<RevisionRow> {
         layers,
         created: row.try_get("created")?,
         author: row.try_get("author")?,
+        refused: row.try_get("refused")?,
     })
 }

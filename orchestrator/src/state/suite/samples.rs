@@ -71,6 +71,7 @@ pub fn revision_row(workload: u128, number: u64) -> RevisionRow {
         }],
         created: NOW,
         author: Some("ann".to_owned()),
+        refused: None,
     }
 }
 
