@@ -74,6 +74,7 @@ mod notation;
 mod old_keyless;
 mod operator;
 mod orchestrator;
+mod orchestrator_faults;
 mod overwrites;
 mod part_ends;
 mod policies;

@@ -2,14 +2,20 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use http::{StatusCode, header::LOCATION};
-use jiff::Timestamp;
+use http::{
+    HeaderMap, StatusCode,
+    header::{DATE, LOCATION},
+};
+use jiff::{SignedDuration, Timestamp};
 use longshore_fleet::{
     Join, Joined, LogsId, NodeId, NodeName, Report,
     api::{Code, Problem},
@@ -26,6 +32,11 @@ const CONNECT: Duration = Duration::from_secs(5);
 const CALL: Duration = Duration::from_secs(10);
 /// The longest answer that is read of what is no stream.
 const MOST_ANSWER_BYTES: usize = 64 << 10;
+/// Up to so many seconds clocks may be apart without a token being signed by the other's: less than what an orchestrator bears.
+const CLOSE: i64 = 5;
+/// So many seconds an orchestrator's clock may be from this node's for tokens to go by it. Further on it is no clock to be believed: a token
+/// that is signed for later could be shown by whoever has overheard it.
+const MOST_APART: i64 = 900;
 
 /// What a caller is made of.
 #[derive(Debug)]
@@ -66,6 +77,8 @@ pub struct Caller {
     identity: Arc<Identity>,
     token: Secret,
     name: NodeName,
+    /// By how many seconds the orchestrator's clock is ahead of this node's, where it has refused what was signed by this node's.
+    apart: Arc<AtomicI64>,
 }
 
 impl Caller {
@@ -90,7 +103,7 @@ impl Caller {
             builder.build().map_err(CallerError::Setup)
         };
         let (client, bulk) = (build()?, build()?);
-        Ok(Self { client, bulk, identity: Arc::new(identity), token: settings.token, name: settings.name })
+        Ok(Self { client, bulk, identity: Arc::new(identity), token: settings.token, name: settings.name, apart: Arc::default() })
     }
 
     /// Joins the fleet: what names the node from now on.
@@ -114,9 +127,9 @@ impl Caller {
     /// The stream of what is to be.
     pub async fn instructions(&self, url: &str, node: NodeId) -> Result<Response, LinkError> {
         let what = "asking for instructions";
-        let request = self.signed(self.client.get(format!("{url}/agent/v1/instructions")), node);
+        let request = self.client.get(format!("{url}/agent/v1/instructions"));
         // Its head comes at once; what follows has no end.
-        match tokio::time::timeout(CALL, send(what, request)).await {
+        match tokio::time::timeout(CALL, self.call(what, request, node)).await {
             Ok(answer) => answer,
             Err(_) => Err(LinkError::Silent(CALL)),
         }
@@ -125,7 +138,7 @@ impl Caller {
     /// Tells how things are.
     pub async fn report(&self, url: &str, node: NodeId, report: &Report) -> Result<(), LinkError> {
         let request = self.client.post(format!("{url}/agent/v1/reports")).json(report).timeout(CALL);
-        send("reporting", self.signed(request, node)).await.map(drop)
+        self.call("reporting", request, node).await.map(drop)
     }
 
     /// Sends what a pod writes, as it comes.
@@ -141,8 +154,40 @@ impl Caller {
         send("sending logs", self.signed(post, node)).await.map(drop)
     }
 
+    /// Sends what the node signs; once more by the orchestrator's clock, where that it is another's was what was wrong.
+    async fn call(&self, what: &'static str, request: RequestBuilder, node: NodeId) -> Result<Response, LinkError> {
+        let again = request.try_clone();
+        match send(what, self.signed(request, node)).await {
+            Err(LinkError::Refused { status: StatusCode::UNAUTHORIZED, date: Some(date), .. })
+                if let Some(again) = again
+                    && self.goes_by(date) =>
+            {
+                send(what, self.signed(again, node)).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Goes by the orchestrator's clock from now on, where it is another than it was taken for.
+    fn goes_by(&self, date: Timestamp) -> bool {
+        let off = date.as_second() - Timestamp::now().as_second();
+        let before = self.apart.load(Relaxed);
+        if off.abs() > MOST_APART || (off - before).abs() <= CLOSE {
+            return false;
+        }
+        let apart = if off.abs() <= CLOSE { 0 } else { off };
+        tracing::warn!(
+            seconds = apart,
+            "the orchestrator's clock is ahead of this machine's by so much; what is shown to it goes by its own"
+        );
+        self.apart.store(apart, Relaxed);
+        true
+    }
+
     fn signed(&self, request: RequestBuilder, node: NodeId) -> RequestBuilder {
-        request.bearer_auth(self.identity.token(node, Timestamp::now()))
+        let now = Timestamp::now();
+        let there = now.checked_add(SignedDuration::from_secs(self.apart.load(Relaxed))).unwrap_or(now);
+        request.bearer_auth(self.identity.token(node, there))
     }
 }
 
@@ -164,11 +209,18 @@ async fn send(what: &'static str, request: RequestBuilder) -> Result<Response, L
     if status == StatusCode::MISDIRECTED_REQUEST {
         return Err(LinkError::NotLeader { leader: leader.and_then(|url| Some(url.to_str().ok()?.to_owned())) });
     }
+    let date = date_of(answer.headers());
     let body = read(what, answer).await.unwrap_or_default();
     let problem: Option<Problem> = serde_json::from_slice(&body).ok();
     let code = problem.as_ref().map(|problem| problem.code).filter(|code| *code != Code::Unknown);
     let detail = problem.map_or_else(|| "it does not say why".to_owned(), |problem| problem.to_string());
-    Err(LinkError::Refused { what, status, code, detail })
+    Err(LinkError::Refused { what, status, code, detail, date })
+}
+
+/// When an answer was made, by the clock of whoever made it.
+fn date_of(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    jiff::fmt::rfc2822::parse(date).ok().map(|date| date.timestamp())
 }
 
 /// All of an answer, up to so much.
