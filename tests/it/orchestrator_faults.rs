@@ -138,7 +138,7 @@ async fn a_control_plane_that_is_killed_at_any_moment_loses_no_pod_and_doubles_n
     let url = vec![orchestrator.url().to_owned()];
     for (method, replicas) in [(Method::POST, REPLICAS), (Method::PUT, REPLICAS / 4), (Method::PUT, REPLICAS)] {
         let asking = ask(url.clone(), method, replicas);
-        for _ in 0..scaled(3, 30) {
+        for _ in 0..scaled(2, 30) {
             tokio::time::sleep(Duration::from_millis(random.between(0, 900))).await;
             orchestrator.crash().await;
         }
@@ -156,7 +156,7 @@ async fn a_database_that_is_restarted_at_any_moment_loses_no_pod_and_doubles_non
     let url = vec![orchestrator.url().to_owned()];
     for (method, replicas) in [(Method::POST, REPLICAS), (Method::PUT, REPLICAS / 4)] {
         let asking = ask(url.clone(), method, replicas);
-        for _ in 0..scaled(3, 30) {
+        for _ in 0..scaled(2, 30) {
             tokio::time::sleep(Duration::from_millis(random.between(0, 900))).await;
             postgres.restart_immediately().await;
         }
@@ -202,7 +202,7 @@ fn last_term(orchestrator: &Orchestrator) -> u64 {
 async fn a_leader_that_is_suspended_past_its_lease_binds_nothing_twice() {
     let ground = Ground::new(Some(Postgres::shared().await)).await;
     let replicas = [ground.orchestrator().await, ground.orchestrator().await];
-    suspensions(&replicas).await;
+    suspensions(&replicas, scaled(2, 10)).await;
 }
 
 async fn leaders_whose_clocks_are_apart_bind_nothing_twice() {
@@ -222,17 +222,17 @@ async fn leaders_whose_clocks_are_apart_bind_nothing_twice() {
         let off = date.as_second() - jiff::Timestamp::now().as_second();
         assert!((off - apart).abs() < 30, "{off} s instead of {apart}");
     }
-    suspensions(&replicas).await;
+    suspensions(&replicas, scaled(1, 10)).await;
 }
 
 /// Suspends whoever leads while pods are placed, until the other has placed more; then lets it go on, and does the same with the other.
-async fn suspensions(replicas: &[Orchestrator; 2]) {
+async fn suspensions(replicas: &[Orchestrator; 2], rounds: usize) {
     let nodes = nodes(&[&replicas[0], &replicas[1]]).await;
     let urls: Vec<String> = replicas.iter().map(|replica| replica.url().to_owned()).collect();
     let mut random = random();
     let (mut leader, _) = leader_of(replicas, 0).await;
     let (mut replicas_wanted, mut method) = (REPLICAS, Method::POST);
-    for round in 0..scaled(2, 10) {
+    for round in 0..rounds {
         let terms_before = replicas.iter().map(terms).sum();
         let asking = ask(urls.clone(), method, replicas_wanted);
         tokio::time::sleep(Duration::from_millis(random.between(0, 1_000))).await;

@@ -140,6 +140,9 @@ impl Controller {
         let kept = usize::try_from(upkeep.revision_history_limit).unwrap_or(usize::MAX);
         for number in others.into_iter().skip(kept).filter(|number| !used.contains(number)) {
             workload.revisions.remove(&number);
+            if workload.revisions.len() < 2 {
+                self.with_history.remove(&id);
+            }
             self.unwritten.writes.push(Write::RemoveRevision(id, number));
         }
     }

@@ -26,6 +26,9 @@ impl Controller {
     /// Pods of a workload are made from something else from now on: nodes that have what they were made from before keep it. Of a workload
     /// that is gone nothing is kept.
     pub(crate) fn keep_images(&mut self, id: WorkloadId) {
+        if !self.with_history.contains(&id) {
+            return;
+        }
         let revisions = self.revisions_to_keep(id);
         let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
         for node in nodes {
@@ -42,7 +45,7 @@ impl Controller {
 
     /// Finds out what a node is to keep, where it opens a stream.
     pub(crate) fn keep_images_on(&mut self, id: NodeId) {
-        let workloads: Vec<WorkloadId> = self.workloads.keys().copied().collect();
+        let workloads: Vec<WorkloadId> = self.with_history.iter().copied().collect();
         let mut kept = BTreeSet::new();
         for workload in workloads {
             let revisions = self.revisions_to_keep(workload);

@@ -39,6 +39,9 @@ impl Controller {
         for revision in revisions {
             workload.revisions.entry(revision.number).or_insert_with(|| Revision::new(revision, &workload.row));
         }
+        if workload.revisions.len() > 1 {
+            self.with_history.insert(id);
+        }
         if (workload.asked.class(), workload.asked.priority()) != was_bound {
             // What its pods want of a node is another thing now.
             workload.revisions.values_mut().for_each(|revision| revision.demand = None);
@@ -206,6 +209,7 @@ impl Controller {
         self.unwritten.statuses.remove(&id);
         self.workloads.remove(&id);
         self.keep_images(id);
+        self.with_history.remove(&id);
     }
 
     /// A workload is no more in the database: somebody else has removed it.
@@ -216,6 +220,7 @@ impl Controller {
         }
         if self.workloads.get(&id).is_some_and(|workload| workload.pods.is_empty()) {
             self.workloads.remove(&id);
+            self.with_history.remove(&id);
         }
     }
 

@@ -70,6 +70,8 @@ pub struct Controller {
     queue: Queue,
     namespaces: HashMap<Name, NamespaceSpec>,
     workloads: BTreeMap<WorkloadId, Workload>,
+    /// Those of them that have more than one revision: most have not, and each node that connects is looked up in all of these.
+    with_history: BTreeSet<WorkloadId>,
     pods: HashMap<PodId, Pod>,
     nodes: BTreeMap<NodeId, Node>,
     nodes_by_name: HashMap<NodeName, NodeId>,
@@ -94,6 +96,7 @@ impl Controller {
             settings,
             namespaces: HashMap::default(),
             workloads: BTreeMap::new(),
+            with_history: BTreeSet::new(),
             pods: HashMap::default(),
             nodes: BTreeMap::new(),
             nodes_by_name: HashMap::default(),

@@ -235,3 +235,37 @@ async fn read(what: &'static str, mut answer: Response) -> Result<Vec<u8>, LinkE
     }
     Ok(body)
 }
+
+#[cfg(test)]
+mod tests {
+    use libp2p_identity::Keypair;
+    use longshore_p2p::plane::NodeKey;
+
+    use super::*;
+
+    #[test]
+    fn tokens_go_by_the_clock_of_whoever_takes_them() {
+        let settings = CallerSettings {
+            ca_file: None,
+            is_plain: true,
+            token: Secret::default(),
+            name: "n1".parse().unwrap(),
+        };
+        let caller = Caller::new(settings, Identity::new(&NodeKey::from(Keypair::generate_ed25519())).unwrap()).unwrap();
+        let after = |seconds| Timestamp::now().checked_add(SignedDuration::from_secs(seconds)).unwrap();
+        assert!(!caller.goes_by(after(2)), "that is close enough");
+        assert!(caller.goes_by(after(300)) && caller.apart.load(Relaxed) >= 299);
+        assert!(!caller.goes_by(after(301)), "it goes by that already");
+        assert!(!caller.goes_by(after(7_200)), "that is no clock to be believed");
+        assert!(caller.goes_by(after(-300)), "another leads, whose clock is behind");
+        assert!(caller.goes_by(after(0)) && caller.apart.load(Relaxed) == 0);
+    }
+
+    #[test]
+    fn answers_are_dated_as_http_does() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(date_of(&headers), None);
+        headers.insert(DATE, "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap());
+        assert_eq!(date_of(&headers).map(Timestamp::as_second), Some(784_111_777));
+    }
+}
