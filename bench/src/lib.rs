@@ -15,6 +15,7 @@ pub mod content;
 pub mod durability;
 pub mod edge;
 pub mod error;
+pub mod fleet;
 pub mod floor;
 pub mod image;
 pub mod load;

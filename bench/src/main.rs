@@ -7,7 +7,7 @@ use longshore_bench::cases::CASES;
 use longshore_bench::edge::case::EDGE_CASES;
 use longshore_bench::error::BenchError;
 use longshore_bench::options::{Options, Other, STORAGE_CALLS, TRUST};
-use longshore_bench::{report, rollouts, run, schedule, simulate, transfer};
+use longshore_bench::{fleet, report, rollouts, run, schedule, simulate, transfer};
 
 /// Exit codes: 0 the run is complete, 1 it failed, 2 the command line is wrong, 130 interrupted.
 fn main() -> ExitCode {
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let done = match &options.other {
+        Some(Other::Fleet(options)) => fleet::fleet(options).map(|()| true),
         Some(Other::Rollouts(options)) => rollouts::rollouts(options).map(|()| true),
         Some(Other::Schedule(options)) => schedule::schedule(options).map(|()| true),
         Some(Other::Simulate(options)) => simulate::simulate(options).map(|()| true),

@@ -9,6 +9,7 @@ use crate::candidate::entrant::BUILT_IN;
 use crate::cases::{CASES, Case};
 use crate::edge::case::{EDGE_CASES, EdgeCase};
 use crate::error::BenchError;
+use crate::fleet::FleetOptions;
 use crate::rollouts::RolloutsOptions;
 use crate::schedule::ScheduleOptions;
 use crate::simulate::SimulateOptions;
@@ -71,6 +72,8 @@ pub struct Options {
 /// What else there is.
 #[derive(Debug, Subcommand)]
 pub enum Other {
+    /// Measure the orchestrator with thousands of nodes that are played, and its leader killed
+    Fleet(FleetOptions),
     /// Measure what successive rollouts make nodes fetch, against how evenly nodes are used
     Rollouts(RolloutsOptions),
     /// Measure how many pods the scheduler places in a second

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 longshore_tests::once!(crates_depend_on_each_other_as_drawn, the_nouns_are_pure,);
 
-/// Who may depend on whom. `tests` and `bench` may use any crate, and none may use them.
+/// Who may depend on whom. `tests` and `bench` may use any crate, and none may use them, but that `bench` uses what `tests` plays and starts.
 const ARROWS: &[(&str, &[&str])] = &[
     (
         "longshore",

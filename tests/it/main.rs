@@ -76,6 +76,7 @@ mod old_keyless;
 mod operator;
 mod orchestrator;
 mod orchestrator_care;
+mod orchestrator_faults;
 mod overwrites;
 mod part_ends;
 mod policies;

@@ -2,7 +2,8 @@
 //!
 //! Nothing here stands in for a part of the registry or of a client. [`Registry`] is the `longshore` binary, [`Postgres`] a
 //! cluster of its own, [`S3`] an S3 server over a folder, [`Docker`] and [`Containerd`] daemons of their own, [`Sigstore`] the servers
-//! that signatures without keys take. [`ControlPlane`] is what a node's agent hears of an orchestrator. [`TokenIssuer`] says who workloads are, right or wrong. [`Edge`] is the
+//! that signatures without keys take. [`ControlPlane`] is what a node's agent hears of an orchestrator, and [`PlayedNodes`] are
+//! what an orchestrator hears of nodes. [`TokenIssuer`] says who workloads are, right or wrong. [`Edge`] is the
 //! binary again, as an edge cache, and [`Upstream`] a registry that lies to it. [`Wire`] goes between two of them, counts
 //! what passes and, when told to, loses, delays, cuts or refuses it. [`Lab`] is a fleet: a registry and nodes, each on a machine of its
 //! own, with links of known bandwidth between them.
@@ -37,6 +38,7 @@ mod layout;
 mod namespace;
 mod old_sigstore;
 mod orchestrator;
+mod played_nodes;
 mod podman;
 mod postgres;
 mod process;
@@ -80,6 +82,7 @@ pub use layout::{Layout, ROOT_FILE_SYSTEM_WORDS};
 pub use namespace::Namespace;
 pub use old_sigstore::{OldSignature, OldSigstore};
 pub use orchestrator::Orchestrator;
+pub use played_nodes::{Heard, NodeLedger, PlayedFleet, PlayedNodes};
 pub use podman::Podman;
 pub use postgres::{Database, Postgres};
 pub use process::Process;

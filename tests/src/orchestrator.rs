@@ -6,8 +6,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Account, Answer, Client, Process, Registry, Settings, longshore, registry::address_after, run, run_ok, temporary_folder,
-    until,
+    Account, Answer, Client, Clock, Process, Registry, Settings, longshore, postgres::free_port, registry::address_after, run,
+    run_ok, temporary_folder, until,
 };
 
 /// How long anything may take that is waited for.
@@ -19,11 +19,21 @@ pub struct Orchestrator {
     url: String,
     settings: Settings,
     config: TempDir,
+    environment: Vec<String>,
 }
 
 impl Orchestrator {
     /// One with an empty database, for the images of a registry, by these names.
     pub async fn start(registry: &Registry, hosts: &[&str], values: &[(&str, Value)]) -> Self {
+        Self::in_environment(registry, hosts, values, Vec::new()).await
+    }
+
+    /// The same, which goes by a clock of its own.
+    pub async fn by_clock(registry: &Registry, hosts: &[&str], values: &[(&str, Value)], clock: &Clock) -> Self {
+        Self::in_environment(registry, hosts, values, clock.environment().into()).await
+    }
+
+    async fn in_environment(registry: &Registry, hosts: &[&str], values: &[(&str, Value)], environment: Vec<String>) -> Self {
         let config = temporary_folder("orchestrator");
         let mut settings = Settings::default();
         settings.set("listen.address", "127.0.0.1:0");
@@ -32,8 +42,14 @@ impl Orchestrator {
         settings.set("registry.url", registry.url());
         settings.set("registry.hosts", hosts.to_vec());
         settings.extend(values);
-        let process = spawn(&settings, &config);
-        let mut orchestrator = Self { process, url: String::new(), settings, config };
+        if values.iter().any(|(name, value)| *name == "database.kind" && value == "postgres") {
+            // The others must know where it is before it has a port.
+            let address = format!("127.0.0.1:{}", free_port());
+            settings.set("listen.advertise_url", format!("http://{address}"));
+            settings.set("listen.address", address);
+        }
+        let process = spawn(&settings, &config, &environment);
+        let mut orchestrator = Self { process, url: String::new(), settings, config, environment };
         orchestrator.wait_until_ready().await;
         orchestrator
     }
@@ -57,7 +73,7 @@ impl Orchestrator {
     /// Kills it as a power failure would the process, and starts it again.
     pub async fn crash(&mut self) {
         self.process.kill9();
-        self.process = spawn(&self.settings, &self.config);
+        self.process = spawn(&self.settings, &self.config, &self.environment);
         self.wait_until_ready().await;
     }
 
@@ -71,6 +87,22 @@ impl Orchestrator {
     /// Kills it, and leaves it so.
     pub fn kill(&mut self) {
         self.process.kill9();
+    }
+
+    /// Starts one again that was killed, and waits until it answers.
+    pub async fn start_again(&mut self) {
+        self.process = spawn(&self.settings, &self.config, &self.environment);
+        self.wait_until_ready().await;
+    }
+
+    /// Has it stand still, as a machine that is suspended, until it is told to go on.
+    pub fn pause(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Has it go on.
+    pub fn go_on(&self) {
+        self.process.signal(Signal::CONT);
     }
 
     /// Where it is reached.
@@ -137,17 +169,29 @@ impl Orchestrator {
         serde_json::from_slice(&answer.body).expect("it answers JSON")
     }
 
-    /// Its pods, as JSON.
+    /// Its pods, as JSON: a thousand of them at most.
     pub async fn pods(&self) -> Vec<Value> {
         self.get("/api/v1/pods?limit=1000").await["items"].as_array().cloned().unwrap_or_default()
     }
+
+    /// Its pods, as JSON, however many they are.
+    pub async fn every_pod(&self) -> Vec<Value> {
+        let (mut pods, mut path) = (Vec::new(), "/api/v1/pods?limit=1000".to_owned());
+        loop {
+            let page = self.get(&path).await;
+            pods.extend(page["items"].as_array().cloned().unwrap_or_default());
+            let Some(next) = page["next"].as_str() else { return pods };
+            path = format!("/api/v1/pods?limit=1000&after={next}");
+        }
+    }
 }
 
-fn spawn(settings: &Settings, config: &TempDir) -> Process {
+fn spawn(settings: &Settings, config: &TempDir, environment: &[String]) -> Process {
     let path = config.path().join("orchestrator.toml");
     let mut file = File::create(&path).expect("the folder is ours");
     file.write_all(settings.to_toml().as_bytes()).expect("the folder is ours");
     Process::start("orchestrator", longshore(), |command| {
         command.args(["orchestrator", "serve", "--config"]).arg(&path).current_dir(config.path());
+        command.envs(environment.iter().filter_map(|pair| pair.split_once('=')));
     })
 }

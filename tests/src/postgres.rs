@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::Signal;
 use sqlx::{Connection, Executor, PgConnection, postgres::PgConnectOptions};
 use tokio::sync::OnceCell;
 
@@ -15,7 +16,8 @@ use crate::{Process, run_folder, run_ok, until};
 /// A PostgreSQL cluster of this test process: private, on loopback, durable as by default.
 pub struct Postgres {
     port: u16,
-    _process: Process,
+    process: Process,
+    folder: PathBuf,
 }
 
 /// A database of one test.
@@ -32,33 +34,51 @@ impl Postgres {
         SHARED.get_or_init(Self::start).await
     }
 
+    /// A cluster of one test, which that may do anything to.
+    pub async fn own() -> Self {
+        Self::start().await
+    }
+
     async fn start() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
         let programs = newest_programs();
-        let folder = run_folder().join("postgres");
+        let folder = run_folder().join(format!("postgres-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
         std::fs::create_dir(&folder).expect("the run's folder is new");
         let owner = Owner::find().await;
         chown(&folder, Some(owner.user), Some(owner.group)).expect("the tests run as root");
-        let data = folder.join("data");
         let mut initdb = owner.command(&programs.join("initdb"));
         // The files need no flush before there is anything in them; the server's own fsync stays on.
-        initdb.args(["--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "--pgdata"]).arg(&data);
+        initdb.args(["--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "--pgdata"]);
+        initdb.arg(folder.join("data"));
         let output = tokio::process::Command::from(initdb).output().await.expect("setpriv runs");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
         let port = free_port();
-        let mut process = Process::start("postgres", "setpriv", |command| {
-            owner.arguments(command);
-            // Setting the user id forgets the parent-death signal, so it is asked for once more.
-            command.args(["--pdeathsig", "KILL"]).arg(programs.join("postgres"));
-            command.arg("-D").arg(&data).arg("-k").arg(&folder).args(["-h", "127.0.0.1", "-p", &port.to_string()]);
-            command.args(["-c", "max_connections=500", "-c", "shared_buffers=256MB", "-c", "autovacuum_naptime=5s"]);
-        });
+        let process = serve(&folder, port, &owner);
+        let mut postgres = Self { port, process, folder };
+        postgres.until_it_serves().await;
+        postgres
+    }
+
+    /// Ends it as `pg_ctl restart -m immediate` does, with no word to anybody who is connected and nothing tidied up, and starts it again.
+    pub async fn restart_immediately(&mut self) {
+        self.process.signal(Signal::QUIT);
+        self.process.ended(Duration::from_secs(60)).await;
+        self.process = serve(&self.folder, self.port, &Owner::find().await);
+        self.until_it_serves().await;
+    }
+
+    async fn until_it_serves(&mut self) {
         until("postgres to take connections", Duration::from_secs(60), async || {
-            let exit = process.exit_status();
-            assert!(exit.is_none(), "postgres ended ({exit:?}):\n{}", process.output());
-            PgConnection::connect_with(&options(port, "postgres")).await.ok()
+            let exit = self.process.exit_status();
+            assert!(exit.is_none(), "postgres ended ({exit:?}):\n{}", self.process.output());
+            PgConnection::connect_with(&options(self.port, "postgres")).await.ok()
         })
         .await;
-        Self { port, _process: process }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// Where it listens, host and port.
@@ -109,6 +129,16 @@ fn options(port: u16, database: &str) -> PgConnectOptions {
         .username("postgres")
         .database(database)
         .ssl_mode(sqlx::postgres::PgSslMode::Disable)
+}
+
+fn serve(folder: &Path, port: u16, owner: &Owner) -> Process {
+    Process::start("postgres", "setpriv", |command| {
+        owner.arguments(command);
+        // Setting the user id forgets the parent-death signal, so it is asked for once more.
+        command.args(["--pdeathsig", "KILL"]).arg(newest_programs().join("postgres"));
+        command.arg("-D").arg(folder.join("data")).arg("-k").arg(folder).args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+        command.args(["-c", "max_connections=500", "-c", "shared_buffers=256MB", "-c", "autovacuum_naptime=5s"]);
+    })
 }
 
 /// Who owns the cluster: the tests run as root, and PostgreSQL refuses to.

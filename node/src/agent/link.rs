@@ -26,9 +26,10 @@ pub use identity::Identity;
 pub use membership::Membership;
 use targets::Targets;
 
-/// How soon a lost connection is made again, doubled with each in vain, up to the longest.
+/// How soon a lost connection is made again, doubled with each in vain, up to the longest: a fleet that has lost its leader is with the next
+/// soon after there is one.
 const PAUSE: Duration = Duration::from_millis(100);
-const MOST_PAUSE: Duration = Duration::from_secs(10);
+const MOST_PAUSE: Duration = Duration::from_secs(3);
 /// A connection that lasted so long was a good one.
 const STEADY_AFTER: Duration = Duration::from_secs(10);
 /// How many replicas in a row may send on to another without a pause.

@@ -25,9 +25,10 @@ pub(crate) struct Keeping {
 }
 
 impl Keeping {
-    /// Of a workload this is to be kept, and nothing else.
-    fn put(&mut self, id: WorkloadId, layers: BTreeSet<(Digest, Kept)>) {
+    /// Of a workload this is to be kept, and nothing else; whether anything is, or was.
+    fn put(&mut self, id: WorkloadId, layers: BTreeSet<(Digest, Kept)>) -> bool {
         let before = self.layers.remove(&id).unwrap_or_default();
+        let is_any = !before.is_empty() || !layers.is_empty();
         for (layer, kept) in before.difference(&layers) {
             if let Some(others) = self.by_layer.get_mut(layer) {
                 others.remove(kept);
@@ -42,12 +43,13 @@ impl Keeping {
         if !layers.is_empty() {
             self.layers.insert(id, layers);
         }
+        is_any
     }
 }
 
 impl Controller {
-    /// Notes what is to be kept of a workload, so that it is found by what a node has.
-    pub(crate) fn note_keeping(&mut self, id: WorkloadId) {
+    /// Notes what is to be kept of a workload, so that it is found by what a node has; whether anything is, or was.
+    pub(crate) fn note_keeping(&mut self, id: WorkloadId) -> bool {
         let mut layers = BTreeSet::new();
         if let Some(workload) = self.workloads.get(&id) {
             for number in self.numbers_to_keep(id) {
@@ -56,7 +58,7 @@ impl Controller {
                 layers.extend(last.map(|(layer, _)| (layer.clone(), (id, number))));
             }
         }
-        self.keeping.put(id, layers);
+        self.keeping.put(id, layers)
     }
 
     /// The last revisions of a workload but for the one that runs.
@@ -76,7 +78,9 @@ impl Controller {
     /// Pods of a workload are made from something else from now on: nodes that have what they were made from before keep it. Of a workload
     /// that is gone nothing is kept.
     pub(crate) fn keep_images(&mut self, id: WorkloadId) {
-        self.note_keeping(id);
+        if !self.note_keeping(id) {
+            return;
+        }
         let revisions = self.revisions_to_keep(id);
         let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
         for node in nodes {

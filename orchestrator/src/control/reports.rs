@@ -1,5 +1,6 @@
 //! What nodes say.
 
+use jiff::Timestamp;
 use longshore_fleet::{Instruction, NodeId, Phase, PodId, PodReport, PodState, Report, api::Change};
 
 use super::{Controller, Timer};
@@ -112,6 +113,7 @@ impl Controller {
 
     fn hear_of_pod(&mut self, id: NodeId, report: PodReport) {
         let PodReport { id: pod_id, state } = report;
+        let now = self.now;
         let Some(pod) = self.pods.get_mut(&pod_id).filter(|pod| pod.row.node == Some(id)) else { return };
         if pod.row.state.phase.has_ended() {
             // What has ended stays so, whatever a node that has lost its memory says.
@@ -121,6 +123,11 @@ impl Controller {
         let before = std::mem::replace(&mut pod.row.state, state);
         let is_ending = pod.is_ending();
         pod.row.state.ready &= !is_ending;
+        if pod.row.state.ready_since.is_some_and(|since| since.as_millisecond() > now) {
+            // The node's clock is ahead of this one: it counts from when it is heard of, and is not waited for until this one is there.
+            let known = before.ready_since.filter(|_| before.ready);
+            pod.row.state.ready_since = known.or_else(|| Timestamp::from_millisecond(now).ok());
+        }
         if pod.row.state == before {
             return;
         }

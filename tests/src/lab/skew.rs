@@ -10,8 +10,15 @@ pub struct Clock {
     folder: TempDir,
 }
 
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Clock {
-    pub(super) fn new() -> Self {
+    /// One that goes as the machine's does.
+    pub fn new() -> Self {
         let clock = Self { folder: temporary_folder("clock") };
         clock.set_ahead(0);
         clock
@@ -27,7 +34,7 @@ impl Clock {
 
     /// What a process has in its environment that goes by it: the library looks into the file once a second, leaves alone what tells spans
     /// and files' times, and keeps nothing in shared memory, which a killed process would leave behind.
-    pub(super) fn environment(&self) -> [String; 6] {
+    pub(crate) fn environment(&self) -> [String; 6] {
         [
             format!("LD_PRELOAD={}", library().display()),
             format!("FAKETIME_TIMESTAMP_FILE={}", self.file().display()),

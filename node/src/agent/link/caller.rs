@@ -2,13 +2,19 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use futures_util::StreamExt as _;
-use http::{StatusCode, header::LOCATION};
-use jiff::Timestamp;
+use http::{
+    HeaderMap, StatusCode,
+    header::{DATE, LOCATION},
+};
+use jiff::{SignedDuration, Timestamp};
 use longshore_fleet::{
     Join, Joined, LogsId, LogsRefused, NodeId, NodeName, Report,
     api::{Code, Problem},
@@ -25,6 +31,11 @@ const CONNECT: Duration = Duration::from_secs(5);
 const CALL: Duration = Duration::from_secs(10);
 /// The longest answer that is read of what is no stream.
 const MOST_ANSWER_BYTES: usize = 64 << 10;
+/// Up to so many seconds clocks may be apart without a token being signed by the other's: less than what an orchestrator bears.
+const CLOSE: i64 = 5;
+/// So many seconds an orchestrator's clock may be from this node's for tokens to go by it. Further on it is no clock to be believed: a token
+/// that is signed for later could be shown by whoever has overheard it.
+const MOST_APART: i64 = 900;
 
 /// What a caller is made of.
 #[derive(Debug)]
@@ -65,6 +76,8 @@ pub struct Caller {
     identity: Arc<Identity>,
     token: Secret,
     name: NodeName,
+    /// By how many seconds the orchestrator's clock is ahead of this node's, where it has refused what was signed by this node's.
+    apart: Arc<AtomicI64>,
 }
 
 impl Caller {
@@ -89,7 +102,7 @@ impl Caller {
             builder.build().map_err(CallerError::Setup)
         };
         let (client, bulk) = (build()?, build()?);
-        Ok(Self { client, bulk, identity: Arc::new(identity), token: settings.token, name: settings.name })
+        Ok(Self { client, bulk, identity: Arc::new(identity), token: settings.token, name: settings.name, apart: Arc::default() })
     }
 
     /// Joins the fleet: what names the node from now on.
@@ -113,9 +126,9 @@ impl Caller {
     /// The stream of what is to be.
     pub async fn instructions(&self, url: &str, node: NodeId) -> Result<Response, LinkError> {
         let what = "asking for instructions";
-        let request = self.signed(self.client.get(format!("{url}/agent/v1/instructions")), node);
+        let request = self.client.get(format!("{url}/agent/v1/instructions"));
         // Its head comes at once; what follows has no end.
-        match tokio::time::timeout(CALL, send(what, request)).await {
+        match tokio::time::timeout(CALL, self.call(what, request, node)).await {
             Ok(answer) => answer,
             Err(_) => Err(LinkError::Silent(CALL)),
         }
@@ -124,7 +137,7 @@ impl Caller {
     /// Tells how things are.
     pub async fn report(&self, url: &str, node: NodeId, report: &Report) -> Result<(), LinkError> {
         let request = self.client.post(format!("{url}/agent/v1/reports")).json(report).timeout(CALL);
-        send("reporting", self.signed(request, node)).await.map(drop)
+        self.call("reporting", request, node).await.map(drop)
     }
 
     /// Sends what a pod writes, as it comes.
@@ -140,11 +153,43 @@ impl Caller {
     /// Says why what a pod writes can't be sent.
     pub async fn refuse_logs(&self, url: &str, node: NodeId, request: LogsId, refused: &LogsRefused) -> Result<(), LinkError> {
         let post = self.client.post(format!("{url}/agent/v1/logs/{request}")).json(refused).timeout(CALL);
-        send("refusing logs", self.signed(post, node)).await.map(drop)
+        self.call("refusing logs", post, node).await.map(drop)
+    }
+
+    /// Sends what the node signs; once more by the orchestrator's clock, where that it is another's was what was wrong.
+    async fn call(&self, what: &'static str, request: RequestBuilder, node: NodeId) -> Result<Response, LinkError> {
+        let again = request.try_clone();
+        match send(what, self.signed(request, node)).await {
+            Err(LinkError::Refused { status: StatusCode::UNAUTHORIZED, date: Some(date), .. })
+                if let Some(again) = again
+                    && self.goes_by(date) =>
+            {
+                send(what, self.signed(again, node)).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Goes by the orchestrator's clock from now on, where it is another than it was taken for.
+    fn goes_by(&self, date: Timestamp) -> bool {
+        let off = date.as_second() - Timestamp::now().as_second();
+        let before = self.apart.load(Relaxed);
+        if off.abs() > MOST_APART || (off - before).abs() <= CLOSE {
+            return false;
+        }
+        let apart = if off.abs() <= CLOSE { 0 } else { off };
+        tracing::warn!(
+            seconds = apart,
+            "the orchestrator's clock is ahead of this machine's by so much; what is shown to it goes by its own"
+        );
+        self.apart.store(apart, Relaxed);
+        true
     }
 
     fn signed(&self, request: RequestBuilder, node: NodeId) -> RequestBuilder {
-        request.bearer_auth(self.identity.token(node, Timestamp::now()))
+        let now = Timestamp::now();
+        let there = now.checked_add(SignedDuration::from_secs(self.apart.load(Relaxed))).unwrap_or(now);
+        request.bearer_auth(self.identity.token(node, there))
     }
 }
 
@@ -166,11 +211,18 @@ async fn send(what: &'static str, request: RequestBuilder) -> Result<Response, L
     if status == StatusCode::MISDIRECTED_REQUEST {
         return Err(LinkError::NotLeader { leader: leader.and_then(|url| Some(url.to_str().ok()?.to_owned())) });
     }
+    let date = date_of(answer.headers());
     let body = read(what, answer).await.unwrap_or_default();
     let problem: Option<Problem> = serde_json::from_slice(&body).ok();
     let code = problem.as_ref().map(|problem| problem.code).filter(|code| *code != Code::Unknown);
     let detail = problem.map_or_else(|| "it does not say why".to_owned(), |problem| problem.to_string());
-    Err(LinkError::Refused { what, status, code, detail })
+    Err(LinkError::Refused { what, status, code, detail, date })
+}
+
+/// When an answer was made, by the clock of whoever made it.
+fn date_of(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    jiff::fmt::rfc2822::parse(date).ok().map(|date| date.timestamp())
 }
 
 /// All of an answer, up to so much.
@@ -184,4 +236,38 @@ async fn read(what: &'static str, mut answer: Response) -> Result<Vec<u8>, LinkE
         body.extend_from_slice(&part);
     }
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p_identity::Keypair;
+    use longshore_p2p::plane::NodeKey;
+
+    use super::*;
+
+    #[test]
+    fn tokens_go_by_the_clock_of_whoever_takes_them() {
+        let settings = CallerSettings {
+            ca_file: None,
+            is_plain: true,
+            token: Secret::default(),
+            name: "n1".parse().unwrap(),
+        };
+        let caller = Caller::new(settings, Identity::new(&NodeKey::from(Keypair::generate_ed25519())).unwrap()).unwrap();
+        let after = |seconds| Timestamp::now().checked_add(SignedDuration::from_secs(seconds)).unwrap();
+        assert!(!caller.goes_by(after(2)), "that is close enough");
+        assert!(caller.goes_by(after(300)) && caller.apart.load(Relaxed) >= 299);
+        assert!(!caller.goes_by(after(301)), "it goes by that already");
+        assert!(!caller.goes_by(after(7_200)), "that is no clock to be believed");
+        assert!(caller.goes_by(after(-300)), "another leads, whose clock is behind");
+        assert!(caller.goes_by(after(0)) && caller.apart.load(Relaxed) == 0);
+    }
+
+    #[test]
+    fn answers_are_dated_as_http_does() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(date_of(&headers), None);
+        headers.insert(DATE, "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap());
+        assert_eq!(date_of(&headers).map(Timestamp::as_second), Some(784_111_777));
+    }
 }

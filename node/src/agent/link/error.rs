@@ -32,6 +32,8 @@ pub enum LinkError {
         code: Option<Code>,
         /// What it says.
         detail: String,
+        /// When it said so, by its own clock.
+        date: Option<jiff::Timestamp>,
     },
     /// It ended the stream.
     #[error("the stream of instructions has ended")]

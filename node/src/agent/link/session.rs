@@ -14,8 +14,9 @@ use tokio::{
 use super::{Link, LinkError, lines::Lines};
 use crate::agent::{logs::Desk, roster::Order};
 
-/// After so long without a word a stream is broken.
-const SILENCE: Duration = Duration::from_secs(30);
+/// After so long without a word a stream is broken: an orchestrator says every five seconds that it is there, and whoever leads after one that
+/// stands still must hear of this node before it counts as lost.
+const SILENCE: Duration = Duration::from_secs(12);
 /// How long the first report may wait until it is known what the runtime has.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 /// How soon that is asked again.
