@@ -17,6 +17,7 @@ pub mod edge;
 pub mod error;
 pub mod floor;
 pub mod image;
+pub mod kubernetes;
 pub mod load;
 pub mod options;
 pub mod played;

@@ -9,6 +9,7 @@ use crate::candidate::entrant::BUILT_IN;
 use crate::cases::{CASES, Case};
 use crate::edge::case::{EDGE_CASES, EdgeCase};
 use crate::error::BenchError;
+use crate::kubernetes::KubernetesOptions;
 use crate::rollouts::RolloutsOptions;
 use crate::schedule::ScheduleOptions;
 use crate::simulate::SimulateOptions;
@@ -71,6 +72,8 @@ pub struct Options {
 /// What else there is.
 #[derive(Debug, Subcommand)]
 pub enum Other {
+    /// Compare the scheduler with the real kube-scheduler, on the same fleet and rollouts
+    Kubernetes(KubernetesOptions),
     /// Measure what successive rollouts make nodes fetch, against how evenly nodes are used
     Rollouts(RolloutsOptions),
     /// Measure how many pods the scheduler places in a second
