@@ -75,8 +75,9 @@ pub async fn kubernetes(options: &KubernetesOptions) -> Result<(), BenchError> {
         let folder = tempfile::Builder::new().prefix("kubernetes-").tempdir_in(&options.disk);
         let folder = folder.map_err(BenchError::io(format!("make a folder in {}", options.disk.display())))?;
         let path = fs::canonicalize(folder.path()).map_err(BenchError::io("find a folder's whole path"))?;
-        eprintln!("bench: kube-scheduler, {}", setting.name());
+        eprintln!("bench: kube-scheduler, {}, which takes minutes", setting.name());
         let (measured, placer) = play(&story, Kubernetes::start(&programs, &path, &story, *setting).await?).await?;
+        report::tell(*setting, &measured);
         theirs.push(Theirs { setting: *setting, decision_seconds: placer.decision_seconds(), measured });
     }
     let curve = Curve::of(&story).await?;

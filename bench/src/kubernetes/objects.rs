@@ -103,3 +103,28 @@ pub(super) fn pod(name: &str, workload: &Workload, revision: u64, owner_uid: &st
 fn labels(workload: &Workload, revision: u64) -> Value {
     json!({"app": workload.name, "revision": revision.to_string()})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollouts::{RolloutsOptions, story::Story};
+
+    #[test]
+    fn a_node_reports_the_largest_of_its_images_as_a_kubelet_does() {
+        let options = RolloutsOptions { nodes: 10, pods_per_node: 7.8, rollouts: 60, results: "unused".into() };
+        let story = Story::new(&options);
+        let images = images((0..60).map(|revision| (&story.workloads[0], revision)));
+        let sizes: Vec<u64> = images.as_array().unwrap().iter().map(|image| image["sizeBytes"].as_u64().unwrap()).collect();
+        assert_eq!(sizes.len(), MOST_IMAGES);
+        assert!(sizes.is_sorted_by(|one, other| one >= other), "{sizes:?}");
+        let name = images[0]["names"][0].as_str().unwrap();
+        let pods = (0..60).map(|revision| pod("p", &story.workloads[0], revision, "u", Some(1)));
+        assert!(pods.into_iter().any(|pod| pod["spec"]["containers"][0]["image"] == name), "{name} is what pods run");
+    }
+
+    #[test]
+    fn nodes_are_known_by_their_numbers() {
+        assert_eq!(node_number(&node_name(17)), Some(17));
+        assert_eq!(node_number("minikube"), None);
+    }
+}

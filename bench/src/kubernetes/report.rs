@@ -90,6 +90,13 @@ fn name(point: &Point) -> String {
     format!("{class}, {balance_seconds} s and {spread_seconds} s, {alike} alike")
 }
 
+/// Says what one setting came to, for those who wait for the rest.
+pub(super) fn tell(setting: Setting, measured: &Measured) {
+    let said: Vec<String> = HEAD.iter().zip(cells(measured)).map(|(head, cell)| format!("{head} {cell}")).collect();
+    let rate = significant(measured.first_per_second);
+    eprintln!("bench: kube-scheduler, {}: {rate} pods/s, {}", setting.name(), said.join(", "));
+}
+
 /// Prints tables, and writes the figures and a chart.
 pub(super) fn report(compared: &Compared, curve: &Curve, folder: &Path) -> Result<(), BenchError> {
     let head = ["kube-scheduler", "pods/s", "decides, µs"].into_iter().chain(HEAD);
@@ -141,4 +148,50 @@ fn chart(compared: &Compared) -> Chart {
 #[expect(clippy::cast_precision_loss, reason = "a part of a whole")]
 fn ratio(ours: u64, theirs: u64) -> f64 {
     ours as f64 / theirs.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(cold_bytes: u64, deviation: f64, most_alike: usize) -> Measured {
+        Measured {
+            first_per_second: 10_000.0,
+            cold_bytes,
+            cpu_deviation: deviation,
+            memory_deviation: deviation,
+            most_alike,
+            zone_skew: 0.1,
+            ..Measured::default()
+        }
+    }
+
+    #[test]
+    fn only_what_is_as_even_and_as_far_apart_stands_beside_it() {
+        let theirs = |setting, measured| Theirs { setting, decision_seconds: 0.001, measured };
+        let default = Measured { first_per_second: 100.0, ..measured(600, 0.1, 1) };
+        let theirs = [theirs(Setting::Default, default), theirs(Setting::Packing, measured(540, 0.4, 3))];
+        let point = |measured| Point {
+            class: Class::Online,
+            balance_seconds: 1.0,
+            spread_seconds: 1.0,
+            most_alike_allowed: None,
+            measured,
+        };
+        let points = vec![
+            point(measured(210, 0.105, 1)),
+            point(measured(150, 0.12, 1)),
+            point(measured(100, 0.1, 2)),
+            point(measured(80, 0.3, 3)),
+        ];
+        let goals = goals(&theirs, &Curve { points });
+        let told: Vec<(Setting, f64, bool)> = goals.iter().map(|goal| (goal.against, goal.measured, goal.met)).collect();
+        let expected = [
+            (Setting::Default, 100.0, true),
+            (Setting::Default, 210.0 / 600.0, false),
+            (Setting::Default, 100.0 / 600.0, true),
+            (Setting::Packing, 80.0 / 540.0, true),
+        ];
+        assert_eq!(told, expected);
+    }
 }

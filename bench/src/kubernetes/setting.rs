@@ -62,3 +62,21 @@ impl Setting {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_is_in_the_configuration() {
+        let configuration = |setting: Setting| setting.configuration(Path::new("kubeconfig"), 5_000);
+        let weight = |setting| configuration(setting)["profiles"][0]["plugins"]["score"]["enabled"][0]["weight"].clone();
+        assert_eq!((weight(Setting::Default), weight(Setting::Images10)), (1.into(), 10.into()));
+        let kind = |setting| {
+            let fit = configuration(setting)["profiles"][0]["pluginConfig"][0]["args"].clone();
+            fit["scoringStrategy"]["type"].clone()
+        };
+        assert_eq!((kind(Setting::Default), kind(Setting::Packing)), ("LeastAllocated".into(), "MostAllocated".into()));
+        assert_eq!(Setting::PackingImages10.name(), "packing-images10");
+    }
+}
