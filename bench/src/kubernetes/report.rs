@@ -25,9 +25,10 @@ pub(super) struct Goal {
     of: &'static str,
     against: Setting,
     bound: String,
-    measured: f64,
+    /// None where nothing of ours will do.
+    measured: Option<f64>,
     met: bool,
-    /// The exchange rate by which it was reached.
+    /// The exchange rate by which it came to that.
     by: String,
 }
 
@@ -44,35 +45,35 @@ pub(super) fn goals(theirs: &[Theirs], curve: &Curve) -> Vec<Goal> {
         of: "pods a second, the slowest of ours",
         against: default.setting,
         bound: "≥ 20".to_owned(),
-        measured: times,
+        measured: Some(times),
         met: times >= 20.0,
         by: "all".to_owned(),
     });
     for their in theirs.iter().filter(|their| !their.setting.packs()) {
         let is_even = |point: &Point| point.class == Class::Online && is_as_even(&point.measured, &their.measured);
-        goals.extend(least(curve, is_even, "cold bytes at its own balance and spread", their, 3));
+        goals.push(least(curve, is_even, "cold bytes at its own balance and spread", their, 3));
     }
     let pair = |point: &Point| point.measured.most_alike <= 2;
-    goals.extend(least(curve, pair, "cold bytes of at most two alike on a node", default, 6));
+    goals.push(least(curve, pair, "cold bytes of at most two alike on a node", default, 6));
     for their in theirs.iter().filter(|their| their.setting.packs()) {
         let is_as_spread = |point: &Point| point.measured.most_alike <= their.measured.most_alike;
-        goals.extend(least(curve, is_as_spread, "cold bytes, alike as it is", their, 6));
+        goals.push(least(curve, is_as_spread, "cold bytes, alike as it is", their, 6));
     }
     goals
 }
 
 /// Of ours that will do, the one with the fewest cold bytes, beside theirs.
-fn least(curve: &Curve, will_do: impl Fn(&Point) -> bool, of: &'static str, their: &Theirs, parts: u32) -> Option<Goal> {
-    let best = curve.points.iter().filter(|point| will_do(point)).min_by_key(|point| point.measured.cold_bytes)?;
-    let measured = ratio(best.measured.cold_bytes, their.measured.cold_bytes);
-    Some(Goal {
+fn least(curve: &Curve, will_do: impl Fn(&Point) -> bool, of: &'static str, their: &Theirs, parts: u32) -> Goal {
+    let best = curve.points.iter().filter(|point| will_do(point)).min_by_key(|point| point.measured.cold_bytes);
+    let measured = best.map(|best| ratio(best.measured.cold_bytes, their.measured.cold_bytes));
+    Goal {
         of,
         against: their.setting,
         bound: format!("≤ 1/{parts}"),
         measured,
-        met: measured * f64::from(parts) <= 1.0,
-        by: name(best),
-    })
+        met: measured.is_some_and(|measured| measured * f64::from(parts) <= 1.0),
+        by: best.map_or_else(|| "none of ours".to_owned(), name),
+    }
 }
 
 /// Whether nodes are used as evenly, and pods of a workload as far apart.
@@ -84,10 +85,10 @@ fn is_as_even(ours: &Measured, theirs: &Measured) -> bool {
 }
 
 fn name(point: &Point) -> String {
-    let Point { balance_seconds, spread_seconds, most_alike_allowed, .. } = point;
+    let Point { balance_seconds, evenness_seconds, spread_seconds, most_alike_allowed, .. } = point;
     let class = format!("{:?}", point.class).to_lowercase();
     let alike = most_alike_allowed.map_or("any".to_owned(), |most| most.to_string());
-    format!("{class}, {balance_seconds} s and {spread_seconds} s, {alike} alike")
+    format!("{class}, {balance_seconds}, {evenness_seconds} and {spread_seconds} s, {alike} alike")
 }
 
 /// Says what one setting came to, for those who wait for the rest.
@@ -110,7 +111,7 @@ pub(super) fn report(compared: &Compared, curve: &Curve, folder: &Path) -> Resul
     let mut shown = table(["goal", "against", "bound", "measured", "met", "by"].map(str::to_owned).to_vec());
     for goal in &compared.goals {
         let met = if goal.met { "yes" } else { "NO" };
-        let (against, measured) = (goal.against.name(), significant(goal.measured));
+        let (against, measured) = (goal.against.name(), goal.measured.map_or_else(String::new, significant));
         shown.add_row([goal.of.to_owned(), against, goal.bound.clone(), measured, met.to_owned(), goal.by.clone()]);
     }
     println!("{shown}");
@@ -174,6 +175,7 @@ mod tests {
         let point = |measured| Point {
             class: Class::Online,
             balance_seconds: 1.0,
+            evenness_seconds: 1.0,
             spread_seconds: 1.0,
             most_alike_allowed: None,
             measured,
@@ -185,13 +187,20 @@ mod tests {
             point(measured(80, 0.3, 3)),
         ];
         let goals = goals(&theirs, &Curve { points });
-        let told: Vec<(Setting, f64, bool)> = goals.iter().map(|goal| (goal.against, goal.measured, goal.met)).collect();
+        let told: Vec<(Setting, Option<f64>, bool)> = goals.iter().map(|goal| (goal.against, goal.measured, goal.met)).collect();
         let expected = [
-            (Setting::Default, 100.0, true),
-            (Setting::Default, 210.0 / 600.0, false),
-            (Setting::Default, 100.0 / 600.0, true),
-            (Setting::Packing, 80.0 / 540.0, true),
+            (Setting::Default, Some(100.0), true),
+            (Setting::Default, Some(210.0 / 600.0), false),
+            (Setting::Default, Some(100.0 / 600.0), true),
+            (Setting::Packing, Some(80.0 / 540.0), true),
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_goal_that_nothing_of_ours_comes_near_is_missed_and_not_left_out() {
+        let theirs = [Theirs { setting: Setting::Default, decision_seconds: 0.001, measured: measured(600, 0.01, 1) }];
+        let [_, balance, _] = &goals(&theirs, &Curve { points: Vec::new() })[..] else { unreachable!("there are three goals") };
+        assert_eq!((balance.measured, balance.met), (None, false));
     }
 }

@@ -16,9 +16,21 @@ use crate::{
     report::table::{significant, table},
 };
 
-/// The exchange rates that are measured: what a full node is worth against an empty one, and a pod of the same kind, in seconds.
-const RATES: &[(f32, f32)] =
-    &[(0.0, 0.0), (1.0, 0.1), (3.0, 0.1), (10.0, 0.1), (10.0, 0.3), (10.0, 1.0), (30.0, 1.0), (30.0, 3.0)];
+/// The exchange rates that are measured, in seconds: what a full node is worth against an empty one, one that is taken of one resource alone
+/// against one that is taken evenly, and a pod of the same kind.
+const RATES: &[(f32, f32, f32)] = &[
+    (0.0, 2.0, 0.0),
+    (1.0, 2.0, 0.1),
+    (3.0, 2.0, 0.1),
+    (10.0, 2.0, 0.1),
+    (10.0, 2.0, 0.3),
+    (10.0, 2.0, 1.0),
+    (10.0, 2.0, 10.0),
+    (30.0, 2.0, 1.0),
+    (30.0, 15.0, 1.0),
+    (30.0, 15.0, 10.0),
+    (60.0, 30.0, 10.0),
+];
 
 /// What one exchange rate came to.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -26,6 +38,7 @@ const RATES: &[(f32, f32)] =
 pub(crate) struct Point {
     pub(crate) class: Class,
     pub(crate) balance_seconds: f32,
+    pub(crate) evenness_seconds: f32,
     pub(crate) spread_seconds: f32,
     /// How many pods of a workload's revision a node may have.
     pub(crate) most_alike_allowed: Option<u32>,
@@ -45,11 +58,18 @@ impl Curve {
         let mut points = Vec::new();
         for class in [Class::Online, Class::Batch] {
             for most_alike in [None, Some(2), Some(1)] {
-                for &(balance_seconds, spread_seconds) in RATES {
-                    let weights = Weights { balance_seconds, spread_seconds, ..Weights::default() };
+                for &(balance_seconds, evenness_seconds, spread_seconds) in RATES {
+                    let weights = Weights { balance_seconds, evenness_seconds, spread_seconds, ..Weights::default() };
                     let manner = Manner { class, weights, most_alike };
                     let (measured, _) = play(story, Longshore::new(story, manner)).await?;
-                    points.push(Point { class, balance_seconds, spread_seconds, most_alike_allowed: most_alike, measured });
+                    points.push(Point {
+                        class,
+                        balance_seconds,
+                        evenness_seconds,
+                        spread_seconds,
+                        most_alike_allowed: most_alike,
+                        measured,
+                    });
                 }
             }
         }
@@ -58,12 +78,13 @@ impl Curve {
 
     /// For people.
     pub(crate) fn table(&self) -> Table {
-        let head = ["class", "a full node, s", "one alike, s", "alike allowed"].into_iter().chain(HEAD);
+        let head = ["class", "a full node, s", "uneven, s", "one alike, s", "alike allowed"].into_iter().chain(HEAD);
         let mut shown = table(head.map(str::to_owned).collect());
         for point in &self.points {
             let own = [
                 format!("{:?}", point.class).to_lowercase(),
                 point.balance_seconds.to_string(),
+                point.evenness_seconds.to_string(),
                 point.spread_seconds.to_string(),
                 point.most_alike_allowed.map_or("any".to_owned(), |most| most.to_string()),
             ];
@@ -74,14 +95,23 @@ impl Curve {
 }
 
 /// What is said of every scheduler.
-pub(crate) const HEAD: [&str; 7] =
-    ["cold GB", "MB a pod", "deviation of cpu", "of memory", "most alike on a node", "others alike beside a pod", "zone skew"];
+pub(crate) const HEAD: [&str; 8] = [
+    "first GB",
+    "cold GB",
+    "MB a pod",
+    "deviation of cpu",
+    "of memory",
+    "most alike on a node",
+    "others alike beside a pod",
+    "zone skew",
+];
 
 /// The same of one.
 #[expect(clippy::cast_precision_loss, reason = "for people to read")]
-pub(crate) fn cells(measured: &Measured) -> [String; 7] {
+pub(crate) fn cells(measured: &Measured) -> [String; 8] {
     let (bytes, pods) = (measured.cold_bytes as f64, measured.pods.max(1) as f64);
     [
+        significant(measured.first_cold_bytes as f64 / 1e9),
         significant(bytes / 1e9),
         significant(bytes / 1e6 / pods),
         format!("{:.3}", measured.cpu_deviation),

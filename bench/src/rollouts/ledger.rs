@@ -19,6 +19,8 @@ const ZONES: usize = 3;
 pub(crate) struct Measured {
     /// Pods of the fleet placed in a second, all of them at once.
     pub(crate) first_per_second: f64,
+    /// Bytes of layers that were not yet on the node, over the pods of the fleet before any rollout.
+    pub(crate) first_cold_bytes: u64,
     /// Pods that rollouts have placed.
     pub(crate) pods: u64,
     /// Pods that fitted nowhere.
@@ -91,7 +93,8 @@ impl Ledger {
 
     /// The fleet stands as it was meant to at first: from now on it is counted anew.
     pub(crate) fn begin(&mut self, first_per_second: f64) {
-        self.measured = Measured { first_per_second, unplaced: self.measured.unplaced, ..Measured::default() };
+        let Measured { unplaced, cold_bytes: first_cold_bytes, .. } = self.measured;
+        self.measured = Measured { first_per_second, first_cold_bytes, unplaced, ..Measured::default() };
     }
 
     /// What the rollouts came to, and how the fleet stands.
