@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use longshore_fleet::{Class, DisruptionBudget, Labels, PodId, Upkeep, Work, WorkloadKind, api::WorkloadStatus};
-use longshore_oci::{Algorithm, Digest};
 use rustc_hash::FxHashMap as HashMap;
 use serde_json::Value;
 
-use super::{random::letters, verdicts::Known};
+use super::verdicts::Known;
 use crate::{
     labels,
     schedule::{Demand, DemandIndex, Millis, Owner},
@@ -171,7 +170,7 @@ impl Workload {
 impl Revision {
     pub(crate) fn new(row: RevisionRow, workload: &WorkloadRow) -> Self {
         let labels = labels::of_pods(workload.id.kind, &workload.name, &row.template);
-        let mark = mark(&row);
+        let mark = labels::mark(&row.template);
         Self { row, labels, mark, demand: None, known: Known::default(), waiting: BTreeSet::new() }
     }
 
@@ -179,11 +178,4 @@ impl Revision {
     pub(crate) fn wants(&self, asked: &Asked) -> Demand {
         Demand::of(&asked.owner(), self.labels.clone(), &self.row.template, self.row.layers.clone())
     }
-}
-
-/// A few letters that follow from what pods are made from.
-fn mark(row: &RevisionRow) -> String {
-    let digest = Digest::of(Algorithm::Sha256, &serde_json::to_vec(&row.template).unwrap_or_default());
-    let number = digest.hex().get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
-    letters(number.unwrap_or_default(), 5)
 }
