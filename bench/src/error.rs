@@ -22,6 +22,25 @@ pub enum BenchError {
         /// The HTTP status received.
         status: u16,
     },
+    /// A server refused, and said why.
+    #[error("{asked}: status {status}: {said}")]
+    Refused {
+        /// The request, method and path.
+        asked: String,
+        /// The HTTP status received.
+        status: u16,
+        /// The beginning of what it said.
+        said: String,
+    },
+    /// A request was not answered.
+    #[error("{asked}")]
+    Http {
+        /// The request, method and path.
+        asked: String,
+        /// Why not.
+        #[source]
+        source: reqwest::Error,
+    },
     /// A server's bytes are not an HTTP/1.1 response this client understands.
     #[error("malformed response: {0}")]
     Malformed(&'static str),
@@ -84,5 +103,11 @@ impl BenchError {
     pub fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Io { doing, source }
+    }
+
+    /// The same for a request over HTTP.
+    pub fn http(asked: impl Into<String>) -> impl FnOnce(reqwest::Error) -> Self {
+        let asked = asked.into();
+        move |source| Self::Http { asked, source }
     }
 }

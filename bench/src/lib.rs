@@ -18,6 +18,7 @@ pub mod error;
 pub mod fleet;
 pub mod floor;
 pub mod image;
+pub mod kubernetes;
 pub mod load;
 pub mod options;
 pub mod played;

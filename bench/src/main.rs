@@ -7,7 +7,7 @@ use longshore_bench::cases::CASES;
 use longshore_bench::edge::case::EDGE_CASES;
 use longshore_bench::error::BenchError;
 use longshore_bench::options::{Options, Other, STORAGE_CALLS, TRUST};
-use longshore_bench::{fleet, report, rollouts, run, schedule, simulate, transfer};
+use longshore_bench::{fleet, kubernetes, report, rollouts, run, schedule, simulate, transfer};
 
 /// Exit codes: 0 the run is complete, 1 it failed, 2 the command line is wrong, 130 interrupted.
 fn main() -> ExitCode {
@@ -25,7 +25,8 @@ fn main() -> ExitCode {
     }
     let done = match &options.other {
         Some(Other::Fleet(options)) => fleet::fleet(options).map(|()| true),
-        Some(Other::Rollouts(options)) => rollouts::rollouts(options).map(|()| true),
+        Some(Other::Kubernetes(options)) => unless_interrupted(kubernetes::kubernetes(options)).map(|done| done.is_some()),
+        Some(Other::Rollouts(options)) => unless_interrupted(rollouts::rollouts(options)).map(|done| done.is_some()),
         Some(Other::Schedule(options)) => schedule::schedule(options).map(|()| true),
         Some(Other::Simulate(options)) => simulate::simulate(options).map(|()| true),
         Some(Other::Transfer(options)) => transfer::transfer(options).map(|()| true),
@@ -41,25 +42,28 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs everything on this thread: one thread of load is enough, and leaves the rest of the machine to the servers. False when
-/// interrupted; the servers are ended and their data removed either way.
+/// Compares servers. False when interrupted.
 fn compare(options: &Options) -> Result<bool, BenchError> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BenchError::io("start the runtime"))?;
-    let tasks = tokio::task::LocalSet::new();
-    let measured = tasks.block_on(&runtime, async {
-        tokio::select! {
-            measured = run::run(options) => measured.map(Some),
-            ended = interrupted() => ended.map(|()| None),
-        }
-    })?;
-    let Some(measured) = measured else {
+    let Some(measured) = unless_interrupted(run::run(options))? else {
         return Ok(false);
     };
     let files = report::write(&measured, &options.results)?;
     println!("{}", report::table::render(&measured));
     eprintln!("bench: wrote {} and {}", files.json.display(), files.chart.display());
     Ok(true)
+}
+
+/// Runs everything on this thread: one thread of load is enough, and leaves the rest of the machine to the servers. None when
+/// interrupted; the servers are ended and their data removed either way.
+fn unless_interrupted<T>(running: impl Future<Output = Result<T, BenchError>>) -> Result<Option<T>, BenchError> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BenchError::io("start the runtime"))?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        tokio::select! {
+            done = running => done.map(Some),
+            ended = interrupted() => ended.map(|()| None),
+        }
+    })
 }
 
 /// Waits for SIGINT or SIGTERM.

@@ -10,6 +10,7 @@ use crate::cases::{CASES, Case};
 use crate::edge::case::{EDGE_CASES, EdgeCase};
 use crate::error::BenchError;
 use crate::fleet::FleetOptions;
+use crate::kubernetes::KubernetesOptions;
 use crate::rollouts::RolloutsOptions;
 use crate::schedule::ScheduleOptions;
 use crate::simulate::SimulateOptions;
@@ -74,6 +75,8 @@ pub struct Options {
 pub enum Other {
     /// Measure the orchestrator with thousands of nodes that are played, and its leader killed
     Fleet(FleetOptions),
+    /// Compare the scheduler with the real kube-scheduler, on the same fleet and rollouts
+    Kubernetes(KubernetesOptions),
     /// Measure what successive rollouts make nodes fetch, against how evenly nodes are used
     Rollouts(RolloutsOptions),
     /// Measure how many pods the scheduler places in a second

@@ -99,7 +99,8 @@ pub struct Spread {
     /// What happens where that can't be.
     #[serde(default)]
     pub when_unsatisfiable: WhenUnsatisfiable,
-    /// Which pods are counted; those of the same workload where there is none.
+    /// Which pods are counted; those of the same workload and template where there is none, so that a rollout's new pods are spread
+    /// by themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<Selector>,
 }

@@ -58,6 +58,7 @@ pub use output::{Output, Told};
 use pod::Pod;
 use prewarming::Prewarming;
 use random::Random;
+pub(crate) use random::letters;
 pub use settings::ControlSettings;
 use timers::{Timer, Timers};
 pub use verdicts::Verdict;

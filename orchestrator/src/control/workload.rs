@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use longshore_fleet::{Class, DisruptionBudget, Labels, PodId, Upkeep, Work, WorkloadKind, api::WorkloadStatus};
-use longshore_oci::{Algorithm, Digest};
 use rustc_hash::FxHashMap as HashMap;
 use serde_json::Value;
 
-use super::{random::letters, verdicts::Known};
+use super::verdicts::Known;
 use crate::{
     labels,
     schedule::{Demand, DemandIndex, Millis, Owner},
@@ -187,7 +186,7 @@ impl Workload {
 impl Revision {
     pub(crate) fn new(row: RevisionRow, workload: &WorkloadRow) -> Self {
         let labels = labels::of_pods(workload.id.kind, &workload.name, &row.template);
-        let mark = mark(&row);
+        let mark = labels::mark(&row.template);
         Self { row, labels, mark, demand: None, known: Known::default(), waiting: BTreeSet::new() }
     }
 
@@ -195,13 +194,6 @@ impl Revision {
     pub(crate) fn wants(&self, asked: &Asked) -> Demand {
         Demand::of(&asked.owner(), self.labels.clone(), &self.row.template, self.row.layers.clone())
     }
-}
-
-/// A few letters that follow from what pods are made from.
-fn mark(row: &RevisionRow) -> String {
-    let digest = Digest::of(Algorithm::Sha256, &serde_json::to_vec(&row.template).unwrap_or_default());
-    let number = digest.hex().get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
-    letters(number.unwrap_or_default(), 5)
 }
 
 #[cfg(test)]
@@ -234,7 +226,7 @@ mod tests {
             let template = serde_json::from_value(json!({"image": "hub.test/app:1"})).unwrap();
             let image = "hub.test/app:1".parse().unwrap();
             let revision =
-                RevisionRow { workload: id, number, wanted, template, image, layers: vec![], created: 0, author: None };
+                RevisionRow { workload: id, number, wanted, template, image, layers: vec![], created: 0, author: None, refused: None };
             workload.revisions.insert(number, Revision::new(revision, &row));
         }
         assert_eq!(workload.revisions_before()[..3], [1, 11, 10]);

@@ -168,5 +168,13 @@ fn fewest(cluster: &Cluster, compiled: &Compiled, counter: CounterIndex) -> u32 
     let domains = cluster.topologies.domains(cluster.counters.counted(counter).topology);
     let costs = cluster.statics.costs(compiled.statics);
     let suiting = domains.iter().enumerate().filter(|(at, _)| cluster.nodes.is_open[*at] && costs[*at] != NEVER);
-    suiting.filter_map(|(_, domain)| domain.map(|domain| counts.at(domain))).min().unwrap_or(0)
+    let mut fewest = None;
+    for count in suiting.filter_map(|(_, domain)| domain.map(|domain| counts.at(domain))) {
+        if count == 0 {
+            // There can't be fewer, and by nodes themselves the first ones tell, most often.
+            return 0;
+        }
+        fewest = Some(fewest.map_or(count, |fewest: u32| fewest.min(count)));
+    }
+    fewest.unwrap_or(0)
 }
