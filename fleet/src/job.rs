@@ -4,7 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
-use crate::{Class, Faults, MOST_REPLICAS, Name, Place, Template, deployment::{check_priority, default_namespace}, template};
+use crate::{
+    Class, Faults, MOST_REPLICAS, Name, Place, Template,
+    deployment::{check_priority, default_namespace},
+    template,
+};
 
 /// What is wanted: so many pods of a template that end well.
 #[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]

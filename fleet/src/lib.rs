@@ -30,8 +30,8 @@ pub use affinity::{
     Affinity, NodeAffinity, NodeTerm, PodAffinity, PodTerm, PreferredNodeTerm, PreferredPodTerm, Spread, WhenUnsatisfiable,
 };
 pub use agent::{
-    AgentFacts, Assignment, Fetch, FetchKey, FetchReport, FetchState, Instruction, Join, Joined, Load, LogsRefusal,
-    LogsRefused, LogsWanted, PodReport, Report, RestartPolicy,
+    AgentFacts, Assignment, Fetch, FetchKey, FetchReport, FetchState, Instruction, Join, Joined, Load, LogsRefusal, LogsRefused,
+    LogsWanted, PodReport, Report, RestartPolicy,
 };
 pub use deployment::{Class, DeploymentSpec, MOST_PRIORITY, MOST_REPLICAS, Upkeep};
 pub use fault::{Fault, Faults, Place};

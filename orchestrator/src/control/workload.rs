@@ -225,8 +225,17 @@ mod tests {
         for (number, wanted) in (2..=11).map(|number| (number, number)).chain([(1, 12), (13, 13)]) {
             let template = serde_json::from_value(json!({"image": "hub.test/app:1"})).unwrap();
             let image = "hub.test/app:1".parse().unwrap();
-            let revision =
-                RevisionRow { workload: id, number, wanted, template, image, layers: vec![], created: 0, author: None, refused: None };
+            let revision = RevisionRow {
+                workload: id,
+                number,
+                wanted,
+                template,
+                image,
+                layers: vec![],
+                created: 0,
+                author: None,
+                refused: None,
+            };
             workload.revisions.insert(number, Revision::new(revision, &row));
         }
         assert_eq!(workload.revisions_before()[..3], [1, 11, 10]);

@@ -247,12 +247,7 @@ mod tests {
 
     #[test]
     fn tokens_go_by_the_clock_of_whoever_takes_them() {
-        let settings = CallerSettings {
-            ca_file: None,
-            is_plain: true,
-            token: Secret::default(),
-            name: "n1".parse().unwrap(),
-        };
+        let settings = CallerSettings { ca_file: None, is_plain: true, token: Secret::default(), name: "n1".parse().unwrap() };
         let caller = Caller::new(settings, Identity::new(&NodeKey::from(Keypair::generate_ed25519())).unwrap()).unwrap();
         let after = |seconds| Timestamp::now().checked_add(SignedDuration::from_secs(seconds)).unwrap();
         assert!(!caller.goes_by(after(2)), "that is close enough");

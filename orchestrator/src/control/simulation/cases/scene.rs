@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use longshore_fleet::{
-    DeploymentSpec, FetchReport, FetchState, Image, Instruction, JobSpec, Load, NodeId, OperationId, Phase, PodId, PodReport, PodState,
-    Report, StreamId, WorkloadId, WorkloadKind,
+    DeploymentSpec, FetchReport, FetchState, Image, Instruction, JobSpec, Load, NodeId, OperationId, Phase, PodId, PodReport,
+    PodState, Report, StreamId, WorkloadId, WorkloadKind,
     api::{OperationState, OperationView, PrewarmRequest, WorkloadStatus},
 };
 use serde_json::{Value, json};
@@ -185,8 +185,7 @@ impl Scene {
     pub(super) fn prewarm(&mut self, number: u128, images: &[&Image]) -> OperationId {
         let id = OperationId(Uuid::from_u128(number));
         let images: Vec<&Image> = images.to_vec();
-        let request: PrewarmRequest =
-            serde_json::from_value(json!({"images": images, "namespace": "default"})).unwrap();
+        let request: PrewarmRequest = serde_json::from_value(json!({"images": images, "namespace": "default"})).unwrap();
         let view = OperationView {
             operation_id: id,
             state: OperationState::Running,
@@ -265,9 +264,7 @@ impl Scene {
 
     /// The pods of a workload that are to run.
     pub(super) fn pods(&self, id: WorkloadId) -> Vec<PodId> {
-        let runs = |pod: &&PodRow| {
-            pod.workload == id && pod.end_within_seconds.is_none() && !pod.state.phase.has_ended()
-        };
+        let runs = |pod: &&PodRow| pod.workload == id && pod.end_within_seconds.is_none() && !pod.state.phase.has_ended();
         self.database.pods.values().filter(runs).map(|pod| pod.id).collect()
     }
 

@@ -31,7 +31,8 @@ fn a_cluster_forgets_what_nobody_wants_any_more() {
         for pod in scene.placed(id) {
             scene.run(pod);
         }
-        let ending: Vec<_> = scene.database.pods.values().filter(|pod| pod.end_within_seconds.is_some()).map(|pod| pod.id).collect();
+        let ending: Vec<_> =
+            scene.database.pods.values().filter(|pod| pod.end_within_seconds.is_some()).map(|pod| pod.id).collect();
         ending.into_iter().for_each(|pod| scene.gone(pod));
         scene.report(node, |_| {});
     }
