@@ -135,7 +135,7 @@ pub enum Command {
     #[command(after_help = exit_codes::FLEET)]
     Watch(WatchArguments),
     /// Make namespaces
-    #[command(after_help = exit_codes::FLEET)]
+    #[command(subcommand, after_help = exit_codes::FLEET)]
     Namespace(NamespaceVerb),
     /// Print what a shell needs to finish commands: `source <(longshore completion bash)`
     #[command(after_help = exit_codes::COMMAND)]

@@ -255,7 +255,9 @@ async fn a_leader_that_stood_still_leads_again_and_all_that_it_decides_is_writte
     for number in 0..6 {
         orchestrator.command(&["run", &image, "--name", &format!("before-{number}"), "--no-wait", "--", "write", "1"]).await;
     }
-    orchestrator.pause(Duration::from_secs(2)).await;
+    orchestrator.pause();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    orchestrator.go_on();
     orchestrator.command(&["run", &image, "--name", "after", "--replicas", "2", "--no-wait", "--", "write", "1"]).await;
     let ids = async |orchestrator: &Orchestrator| {
         let pods = orchestrator.pods().await;

@@ -77,13 +77,6 @@ impl Orchestrator {
         self.wait_until_ready().await;
     }
 
-    /// Lets it stand still for so long, as a machine does that sleeps.
-    pub async fn pause(&self, time: Duration) {
-        self.process.signal(Signal::STOP);
-        tokio::time::sleep(time).await;
-        self.process.signal(Signal::CONT);
-    }
-
     /// Kills it, and leaves it so.
     pub fn kill(&mut self) {
         self.process.kill9();

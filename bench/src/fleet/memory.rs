@@ -211,11 +211,13 @@ fn revision(number: u32, now: i64) -> RevisionRow {
     RevisionRow {
         workload: workload_id(number),
         number: 1,
+        wanted: 1,
         template: serde_json::from_value(template).unwrap_or_else(|error| unreachable!("it is a template: {error}")),
         image: format!("images.bench/app-{}:v1", number % 400).parse().unwrap_or_else(|_| unreachable!("it is an image")),
         layers: vec![ImageLayers { os: "linux".to_owned(), architecture: "amd64".to_owned(), layers }],
         created: now,
         author: None,
+        refused: None,
     }
 }
 

@@ -8,7 +8,6 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use longshore_fleet::{NodeId, PodId, api::Change};
 
 use super::{Controller, Timer};
-use crate::schedule::Millis;
 
 /// The second that so many pods may be replaced in, in milliseconds.
 const REPLACING_PERIOD_MS: i64 = 1_000;

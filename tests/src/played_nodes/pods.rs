@@ -214,7 +214,7 @@ impl Pods {
             number,
             is_whole,
             facts: is_whole.then(|| facts(self.node, fleet)),
-            load: Some(Load { disk_free_bytes: 1 << 40, upload_load: 0.0 }),
+            load: Some(Load { disk_free_bytes: 1 << 40, ..Load::default() }),
             pods: pods.map(|(id, pod)| PodReport { id: *id, state: pod.state.clone() }).collect(),
             gone: self.gone.iter().copied().filter(|id| is_whole || news.gone.contains(id)).collect(),
             layers,

@@ -82,7 +82,7 @@ impl Scene {
         let (stream, number) = self.streams.get_mut(&id).unwrap();
         *number += 1;
         let mut report: Report = serde_json::from_value(json!({"stream": stream, "number": number})).unwrap();
-        report.load = Some(Load { disk_free_bytes: 1 << 40, upload_load: 0.0 });
+        report.load = Some(Load { disk_free_bytes: 1 << 40, ..Load::default() });
         say(&mut report);
         self.controller.report(id, report, self.now);
     }

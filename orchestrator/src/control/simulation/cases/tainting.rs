@@ -52,7 +52,7 @@ fn a_node_that_says_how_busy_it_is_wakes_nobody() {
     let hopes = scene.controller.hopes_of(pod);
     assert!(hopes.is_some(), "it waits for something to happen");
     for disk_free_bytes in [1 << 39, 1 << 38, 1 << 41] {
-        scene.report(node, |report| report.load = Some(Load { disk_free_bytes, upload_load: 0.5 }));
+        scene.report(node, |report| report.load = Some(Load { disk_free_bytes, upload_load: 0.5, ..Load::default() }));
         assert_eq!(scene.controller.hopes_of(pod), hopes);
     }
     scene.report(node, |report| report.facts = Some(Agent::new("a", 4_000, 100).facts));
