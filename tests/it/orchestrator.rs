@@ -262,7 +262,7 @@ async fn a_leader_that_stood_still_leads_again_and_all_that_it_decides_is_writte
     let ids = async |orchestrator: &Orchestrator| {
         let pods = orchestrator.pods().await;
         let of_after = pods.iter().filter(|pod| pod["owner"]["name"] == "after");
-        of_after.map(|pod| pod["id"].to_string()).collect::<BTreeSet<_>>()
+        of_after.map(|pod| pod["podId"].to_string()).collect::<BTreeSet<_>>()
     };
     let before = until("its pods to be there", LIMIT, async || Some(ids(&orchestrator).await).filter(|ids| ids.len() == 2)).await;
     tokio::time::sleep(Duration::from_millis(500)).await;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Answer, Client, EdgeUpstream, Output, Process, Settings, longshore,
+    Answer, Client, EdgeUpstream, Output, Process, Settings, free_port, longshore,
     registry::{address_after, authority},
     run, run_ok, temporary_folder, until,
 };
@@ -303,7 +303,7 @@ impl Home {
         let folder = data.path().to_str().expect("our folders' names are ASCII");
         let mut settings = Settings::default();
         settings.extend(&[
-            ("listen.address", "127.0.0.1:0".into()),
+            ("listen.address", format!("127.0.0.1:{}", free_port()).into()),
             ("listen.admin_address", "127.0.0.1:0".into()),
             ("cache.folder", folder.into()),
         ]);

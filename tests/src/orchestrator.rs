@@ -6,8 +6,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Account, Answer, Client, Clock, Process, Registry, Settings, longshore, postgres::free_port, registry::address_after, run,
-    run_ok, temporary_folder, until,
+    Account, Answer, Client, Clock, Process, Registry, Settings, free_port, longshore, registry::address_after, run, run_ok,
+    temporary_folder, until,
 };
 
 /// How long anything may take that is waited for.
@@ -36,7 +36,7 @@ impl Orchestrator {
     async fn in_environment(registry: &Registry, hosts: &[&str], values: &[(&str, Value)], environment: Vec<String>) -> Self {
         let config = temporary_folder("orchestrator");
         let mut settings = Settings::default();
-        settings.set("listen.address", "127.0.0.1:0");
+        settings.set("listen.address", format!("127.0.0.1:{}", free_port()));
         settings.set("listen.admin_address", "127.0.0.1:0");
         settings.set("database.file", config.path().join("state/orchestrator.db").display().to_string());
         settings.set("registry.url", registry.url());
@@ -44,9 +44,8 @@ impl Orchestrator {
         settings.extend(values);
         if values.iter().any(|(name, value)| *name == "database.kind" && value == "postgres") {
             // The others must know where it is before it has a port.
-            let address = format!("127.0.0.1:{}", free_port());
-            settings.set("listen.advertise_url", format!("http://{address}"));
-            settings.set("listen.address", address);
+            let advertised = format!("http://{}", settings.text("listen.address"));
+            settings.set("listen.advertise_url", advertised);
         }
         let process = spawn(&settings, &config, &environment);
         let mut orchestrator = Self { process, url: String::new(), settings, config, environment };

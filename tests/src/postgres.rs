@@ -1,5 +1,4 @@
 use std::{
-    net::{Ipv4Addr, TcpListener},
     os::unix::fs::chown,
     path::{Path, PathBuf},
     process::Command,
@@ -11,7 +10,7 @@ use rustix::process::Signal;
 use sqlx::{Connection, Executor, PgConnection, postgres::PgConnectOptions};
 use tokio::sync::OnceCell;
 
-use crate::{Process, run_folder, run_ok, until};
+use crate::{Process, free_port, run_folder, run_ok, until};
 
 /// A PostgreSQL cluster of this test process: private, on loopback, durable as by default.
 pub struct Postgres {
@@ -177,10 +176,4 @@ fn newest_programs() -> PathBuf {
         name.to_str().and_then(|name| name.parse::<u32>().ok())
     });
     newest.expect("no PostgreSQL server is installed; tests/install.sh installs it").path().join("bin")
-}
-
-/// A port that nothing listens on. For programs that cannot be given port 0 and say what they got.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
 }

@@ -12,8 +12,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Account, Answer, Backend, Bucket, Client, Database, Index, Output, Postgres, Process, S3, Settings, longshore, run,
-    temporary_folder, until,
+    Account, Answer, Backend, Bucket, Client, Database, Index, Output, Postgres, Process, S3, Settings, free_port, longshore,
+    run, temporary_folder, until,
 };
 
 /// A running `longshore`: one process, and what it keeps its data in.
@@ -87,7 +87,10 @@ impl Registry {
     /// One more process on the same data.
     pub async fn replica(&self) -> Self {
         let mut settings = self.settings.clone();
-        settings.extend(&[("listen.address", "127.0.0.1:0".into()), ("listen.admin_address", "127.0.0.1:0".into())]);
+        settings.extend(&[
+            ("listen.address", format!("127.0.0.1:{}", free_port()).into()),
+            ("listen.admin_address", "127.0.0.1:0".into()),
+        ]);
         Self::launch(Arc::clone(&self.home), settings, self.is_embedded).await
     }
 
@@ -256,7 +259,10 @@ impl Home {
 
     fn settings(&self) -> Settings {
         let mut settings = Settings::default();
-        settings.extend(&[("listen.address", "127.0.0.1:0".into()), ("listen.admin_address", "127.0.0.1:0".into())]);
+        settings.extend(&[
+            ("listen.address", format!("127.0.0.1:{}", free_port()).into()),
+            ("listen.admin_address", "127.0.0.1:0".into()),
+        ]);
         if let Some((bucket, database)) = &self.scaled {
             settings.extend(&[
                 ("storage.kind", "s3".into()),

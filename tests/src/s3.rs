@@ -6,7 +6,7 @@ use std::{
 
 use tokio::{net::TcpStream, sync::OnceCell};
 
-use crate::{Process, postgres::free_port, run_folder, until};
+use crate::{Process, free_port, run_folder, until};
 
 /// An S3 server of this test process, which keeps its objects as plain files.
 pub struct S3 {

@@ -18,7 +18,7 @@ use crate::error::BenchError;
 /// How many requests are on their way at most.
 const AT_ONCE: usize = 64;
 /// How long the last pods may take.
-const LAST: Duration = Duration::from_secs(120);
+const LAST: Duration = Duration::from_mins(2);
 
 /// What was asked for, and when.
 pub(super) struct Asked {
@@ -29,6 +29,7 @@ pub(super) struct Asked {
 /// How long something took.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the unit is part of what the figures are called in the file")]
 pub(super) struct Waits {
     pub(super) p50_ms: f64,
     pub(super) p95_ms: f64,
@@ -61,7 +62,7 @@ impl Asked {
 
 /// Asks for deployments at the wanted rate, and waits until a node was told of each pod.
 pub(super) async fn ask(options: &FleetOptions, ground: &Ground, ledger: &NodeLedger) -> Result<Asked, BenchError> {
-    let every = Duration::from_secs(60) * options.replicas / options.pods_per_minute;
+    let every = Duration::from_mins(1) * options.replicas / options.pods_per_minute;
     let count = (options.minutes * options.pods_per_minute / options.replicas) as usize;
     let client = Client::new(ground.urls()[0]);
     let room = Arc::new(Semaphore::new(AT_ONCE));

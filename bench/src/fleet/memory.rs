@@ -25,7 +25,7 @@ const PART: u32 = 10_000;
 /// Pods of one deployment.
 const REPLICAS: u32 = 100;
 /// How long it may take to load.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_mins(10);
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -27,7 +27,7 @@ use load::Waits;
 use outage::Outage;
 
 /// How long nodes may take to join and to listen.
-const JOINING: Duration = Duration::from_secs(900);
+const JOINING: Duration = Duration::from_mins(15);
 
 /// Which database the orchestrator has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -90,14 +90,12 @@ struct Measured {
 pub fn fleet(options: &FleetOptions) -> Result<(), BenchError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(BenchError::io("start the runtime"))?;
-    match options.filled {
-        Some(pods) => runtime.block_on(memory::fill(options, pods)),
-        None => {
-            let measured = runtime.block_on(measure(options))?;
-            println!("{}", shown(&measured));
-            write_json(&options.results, "fleet", &measured)
-        }
+    if let Some(pods) = options.filled {
+        return runtime.block_on(memory::fill(options, pods));
     }
+    let measured = runtime.block_on(measure(options))?;
+    println!("{}", shown(&measured));
+    write_json(&options.results, "fleet", &measured)
 }
 
 async fn measure(options: &FleetOptions) -> Result<Measured, BenchError> {

@@ -10,7 +10,7 @@ use crate::error::BenchError;
 
 /// How many requests are on their way at once.
 const AT_ONCE: usize = 16;
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// How much of a refusal is shown.
 const SHOWN_BYTES: usize = 600;
 

@@ -21,7 +21,7 @@ use crate::{
     error::BenchError,
 };
 
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_mins(2);
 const ASK_EVERY: Duration = Duration::from_millis(100);
 const TOKEN: &str = "bench-only-on-loopback";
 /// What a client of the scheduler's may ask a second: by default it is 50, which would be all that is measured.

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A pod of which nothing is heard for so long after the one before fits nowhere.
-const STALL_LIMIT: Duration = Duration::from_secs(60);
+const STALL_LIMIT: Duration = Duration::from_mins(1);
 
 /// A scheduler with a fleet of nodes that nobody runs.
 #[derive(Debug)]

@@ -53,16 +53,16 @@ pub fn refusal(code: &str) -> (u16, Value) {
 
 async fn exchange(connection: TcpStream, heard: &Mutex<Vec<Asked>>, answer: &impl Fn(&str, usize) -> (u16, Value)) {
     let mut connection = BufReader::new(connection);
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
+    let mut lines = Vec::new();
+    while !lines.ends_with(b"\r\n\r\n") {
         let Ok(byte) = connection.read_u8().await else { return };
-        head.push(byte);
+        lines.push(byte);
     }
-    let head = String::from_utf8(head).expect("a head is text");
-    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+    let lines = String::from_utf8(lines).expect("a head is text");
+    let length = lines.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
     let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a length is a number"))];
     connection.read_exact(&mut body).await.expect("a body is as long as it says");
-    let line = head.lines().next().expect("a head has a line").trim_end_matches(" HTTP/1.1").to_owned();
+    let line = lines.lines().next().expect("a head has a line").trim_end_matches(" HTTP/1.1").to_owned();
     let before = {
         let mut heard = heard.lock().expect("nobody panics");
         let before = heard.iter().filter(|(other, _)| *other == line).count();

@@ -43,6 +43,7 @@ pub struct Order {
 pub type Listed = HashMap<PodId, Glimpse>;
 
 /// All pods of the node.
+#[expect(clippy::struct_excessive_bools, reason = "each is a state of its own")]
 pub struct Roster {
     hands: Arc<Hands>,
     file: PathBuf,

@@ -43,7 +43,7 @@ mod workload;
 use std::collections::{BTreeMap, BTreeSet};
 
 use longshore_fleet::{Name, NamespaceSpec, NodeId, NodeName, OperationId, PodId, WorkloadId};
-use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
+use rustc_hash::FxHashMap as HashMap;
 
 use crate::{
     schedule::{Cluster, DemandIndex, Millis, Queue},
@@ -55,6 +55,7 @@ use keeping::Keeping;
 use node::Node;
 use output::Unwritten;
 pub use output::{Output, Told};
+use placing::Awaited;
 use pod::Pod;
 use prewarming::Prewarming;
 use random::Random;
@@ -86,8 +87,10 @@ pub struct Controller {
     keeping: Keeping,
     /// Workloads that something has happened to since they were looked at.
     touched: BTreeSet<WorkloadId>,
-    /// Pods that others are to make room for, and those that were told to.
-    awaited: HashMap<PodId, HashSet<PodId>>,
+    /// Pods that others make room for.
+    awaited: HashMap<PodId, Awaited>,
+    /// Those of them that all have made room for: they are next.
+    relieved: Vec<PodId>,
     /// Zones where pods of lost nodes have just been replaced, and when.
     replaced: BTreeMap<String, Millis>,
     timers: Timers,
@@ -114,6 +117,7 @@ impl Controller {
             keeping: Keeping::default(),
             touched: BTreeSet::new(),
             awaited: HashMap::default(),
+            relieved: Vec::new(),
             replaced: BTreeMap::new(),
             timers: Timers::default(),
             unwritten: Unwritten::default(),

@@ -6,6 +6,13 @@ use rustc_hash::FxHashSet as HashSet;
 use super::{Controller, Timer};
 use crate::schedule::{Budget, DemandIndex, Hopes, NodeIndex, Placed, Unit, Verdict};
 
+/// What others make room for: where, and who has yet to go. Until then the room counts as taken, so that nobody else takes what is freed.
+#[derive(Debug)]
+pub(crate) struct Awaited {
+    node: NodeIndex,
+    victims: HashSet<PodId>,
+}
+
 impl Controller {
     /// A pod waits for a node.
     pub(crate) fn enqueue(&mut self, id: PodId) {
@@ -63,6 +70,12 @@ impl Controller {
 
     /// Places pods that wait, as many as are placed at once. The others have their turn when that is written.
     pub(crate) fn place_waiting(&mut self) {
+        for id in std::mem::take(&mut self.relieved) {
+            match self.queue.remove(id) {
+                Some(unit) => self.place_units(vec![unit]),
+                None => self.let_go(id),
+            }
+        }
         let mut left = self.settings.places_at_once;
         while left > 0 {
             let units = self.queue.pop(self.now, left);
@@ -99,6 +112,9 @@ impl Controller {
     /// Places units that are alike, in their order.
     fn place_units(&mut self, units: Vec<Unit>) {
         let Some((demand, length)) = units.first().map(|unit| (unit.demand, unit.pods.len())) else { return };
+        for id in units.iter().flat_map(|unit| &unit.pods) {
+            self.let_go(*id);
+        }
         let mut units = units.into_iter();
         if length == 1 {
             let mut singles: Vec<Unit> = units.by_ref().collect();
@@ -151,7 +167,6 @@ impl Controller {
                 self.timers.set(Timer::Taints(node), self.now);
             }
         }
-        self.forget_victim(id);
         self.awaited.remove(&id);
         self.save(id);
         let name = self.nodes.get(&node).map(|node| node.row.name.to_string()).unwrap_or_default();
@@ -167,6 +182,9 @@ impl Controller {
         let Some(first) = units.first() else { return };
         let mut hopes = Hopes::among(self.verdicts_of(demand).iter());
         if first.pods.len() == 1 {
+            for unit in &units {
+                self.hold(unit.pods[0], demand);
+            }
             let first = first.pods[0];
             if self.make_room(first, demand) {
                 hopes |= Hopes::ROOM;
@@ -215,18 +233,35 @@ impl Controller {
 
     /// Has pods of less priority make room for one, unless some do already. True where any do.
     fn make_room(&mut self, id: PodId, demand: DemandIndex) -> bool {
-        if self.awaited.get(&id).is_some_and(|victims| !victims.is_empty()) {
+        if self.awaited.contains_key(&id) {
             return true;
         }
         let Some(preemption) = self.cluster.preempt(demand, |pod| self.budget_of(pod)) else { return false };
         let name = self.pods.get(&id).map(|pod| pod.row.name.clone()).unwrap_or_default();
         self.unwritten.tally.made_room += 1;
         let victims: HashSet<PodId> = preemption.victims.iter().copied().collect();
+        self.awaited.insert(id, Awaited { node: preemption.node, victims });
+        self.hold(id, demand);
         for victim in preemption.victims {
             self.end_pod(victim, "Preempted", &format!("{name}, of more priority, takes its place"));
         }
-        self.awaited.insert(id, victims);
         true
+    }
+
+    /// The room that others make for a pod counts as taken.
+    fn hold(&mut self, id: PodId, demand: DemandIndex) {
+        if let Some(awaited) = self.awaited.get(&id) {
+            self.cluster.bind(id, demand, awaited.node);
+        }
+    }
+
+    /// The room that others make for a pod does not count as taken while it is tried itself; nor any more, once all of them are gone.
+    fn let_go(&mut self, id: PodId) {
+        let Some(awaited) = self.awaited.get(&id) else { return };
+        self.cluster.unbind(id);
+        if awaited.victims.is_empty() {
+            self.awaited.remove(&id);
+        }
     }
 
     /// How many more pods of a pod's workload may be taken away; none of one that ends already, and any of one that nobody would miss.
@@ -235,7 +270,8 @@ impl Controller {
         let workload = self.workloads.get(&pod.row.workload)?;
         #[expect(clippy::cast_possible_truncation, reason = "what tells workloads apart is in the last half of their ids")]
         let of = workload.row.id.uuid.as_u128() as u64;
-        if pod.is_ending() {
+        // What has no node yet only has room held for it.
+        if pod.is_ending() || pod.row.node.is_none() {
             return Some(Budget { of: of ^ 1, allowed: 0 });
         }
         if !pod.row.state.ready {
@@ -245,11 +281,15 @@ impl Controller {
         Some(Budget { of, allowed })
     }
 
-    /// A pod that was to make room is gone, or one that others made room for is.
+    /// A pod is gone: one that was to make room, or one that others made room for.
     pub(crate) fn forget_victim(&mut self, id: PodId) {
-        self.awaited.remove(&id);
-        for victims in self.awaited.values_mut() {
-            victims.remove(&id);
+        if self.awaited.remove(&id).is_some() {
+            self.cluster.unbind(id);
+        }
+        for (pod, awaited) in &mut self.awaited {
+            if awaited.victims.remove(&id) && awaited.victims.is_empty() {
+                self.relieved.push(*pod);
+            }
         }
     }
 

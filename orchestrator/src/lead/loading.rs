@@ -89,14 +89,13 @@ pub(crate) async fn reload(
 ) -> Result<(), TermEnd> {
     use super::following::Changed;
     match changed {
-        Changed::Workload(id) => match state.workload(*id).await? {
-            Some(row) => {
+        Changed::Workload(id) => {
+            // Where there is none any more it has gone by this leader's own doing: nobody else removes one.
+            if let Some(row) = state.workload(*id).await? {
                 let revisions = state.revisions(*id).await?;
                 controller.put_workload(row, revisions)?;
             }
-            // It has gone by this leader's own doing: nobody else removes one.
-            None => {}
-        },
+        }
         Changed::Node(id) => match state.node(*id).await? {
             Some(row) => controller.put_node(row),
             None => controller.remove_node(*id),

@@ -3,6 +3,7 @@
 mod fetching;
 mod jobs;
 mod losing;
+mod preempting;
 mod readiness;
 mod scene;
 mod tainting;

@@ -162,7 +162,7 @@ fn several_at_one_moment_are_one_attempt() {
 fn hopes_follow_from_refusals() {
     let refused = |refusal| Verdict::Refused(vec![refusal]);
     let hopes = Hopes::among(&[refused(Refusal::Cpu(Cpu::millis(1))), refused(Refusal::Disk(Bytes::new(1)))]);
-    assert_eq!(hopes, Hopes::NODES | Hopes::ROOM | Hopes::PULLS);
+    assert_eq!(hopes, Hopes::NODES | Hopes::ROOM | Hopes::PULLS | Hopes::DISK);
     assert_eq!(Hopes::among(&[]), Hopes::NODES, "a node may come");
 }
 

@@ -35,7 +35,9 @@ fn however_many_nodes_are_lost_one_after_another_no_more_pods_are_replaced_in_a_
     let mut by_tenth = Vec::new();
     for _ in 0..400 {
         scene.now += 100;
-        others.iter().for_each(|node| scene.report(*node, |_| {}));
+        for node in &others {
+            scene.report(*node, |_| {});
+        }
         scene.decide();
         by_tenth.push(replaced(&scene));
     }

@@ -232,7 +232,9 @@ impl Scene {
         for step in 1..=length / 100 {
             self.now += 100;
             if step % 50 == 0 {
-                heard.iter().for_each(|node| self.report(*node, |_| {}));
+                for node in heard {
+                    self.report(*node, |_| {});
+                }
             }
             self.decide();
         }

@@ -12,7 +12,9 @@ fn a_cluster_that_is_made_of_what_is_wanted_is_not_made_anew_each_turn() {
     let node = scene.node(1, "a", 1_000);
     let ids: Vec<_> = (1..=20).map(|number| scene.deployment(number, json!({"replicas": 1}))).collect();
     for _ in 0..2 {
-        ids.iter().for_each(|id| scene.change_template(*id));
+        for id in &ids {
+            scene.change_template(*id);
+        }
         scene.pass(1_000, &[node]);
     }
     let (known, until) = scene.controller.demands_known();
@@ -33,7 +35,9 @@ fn a_cluster_forgets_what_nobody_wants_any_more() {
         }
         let ending: Vec<_> =
             scene.database.pods.values().filter(|pod| pod.end_within_seconds.is_some()).map(|pod| pod.id).collect();
-        ending.into_iter().for_each(|pod| scene.gone(pod));
+        for pod in ending {
+            scene.gone(pod);
+        }
         scene.report(node, |_| {});
     }
     let (known, _) = scene.controller.demands_known();
